@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One layer of a host in one trip: packages, user, directories, files, units; computed once, applied or predicted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages
+from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import Difference, Wanted
+from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run, Systemd
+
+
+def unit_actions(unit: dict[str, Any], state: dict[str, str], changed_at: float, newest: dict[str, float]) -> list[str]:
+    """Which systemctl verbs a unit needs: ``enable``, ``start``, ``restart``, ``reload``; pure.
+
+    A file that changed after the unit last started or reloaded asks for the reload that an interrupted run still owes.
+
+    :param unit: the unit's options.
+    :param state: its properties now.
+    :param changed_at: when it last changed its state, seconds since the epoch.
+    :param newest: when each watched file changes or changed, by path, seconds since the epoch.
+    """
+    actions = []
+    if unit["enabled"] and state.get("UnitFileState") != "enabled":
+        actions.append("enable")
+    active = state.get("ActiveState") in ("active", "activating", "reloading")
+    restart = any(newest.get(path, 0.0) > changed_at for path in unit["restart_for"])
+    reload = any(newest.get(path, 0.0) > changed_at for path in unit["reload_for"])
+    if unit["state"] == "started" and not active:
+        actions.append("start")
+    elif active and restart:
+        actions.append("restart")
+    elif active and reload:
+        actions.append("reload")
+    return actions
+
+
+class Layer:
+    """Computes what separates the host from the layer as declared, then applies it or only says so."""
+
+    def __init__(self, run: Run, params: dict[str, Any]) -> None:
+        self.run = run
+        self.systemd = Systemd(run)
+        self.params = params
+        self.packages = layer_packages.missing_packages(run, params["packages"])
+        self.user_commands = layer_packages.user_commands(params["user"]) if params["user"] else []
+        wanted = [Wanted.directory(item) for item in params["directories"]]
+        wanted += [Wanted.file(item) for item in params["files"]]
+        self.differences = layer_files.compare(run, wanted)
+        self.actions = self._unit_actions(future=True)
+
+    def _unit_actions(self, future: bool) -> list[tuple[str, str]]:
+        units = self.params["units"]
+        if not units:
+            return []
+        # A file that is about to change counts as changed in the future.
+        newest = {
+            d.wanted.path: float("inf") if future and d.any else layer_files.look(d.wanted.path).changed_at
+            for d in self.differences
+        }
+        states = self.systemd.show(unit["name"] for unit in units)
+        return [
+            (verb, unit["name"])
+            for unit in units
+            for verb in unit_actions(
+                unit, states[unit["name"]], self.systemd.changed_at(states[unit["name"]]), newest
+            )
+        ]
+
+    @property
+    def changed_files(self) -> list[Difference]:
+        return [difference for difference in self.differences if difference.any]
+
+    @property
+    def changes(self) -> list[str]:
+        """What changes, a sentence each."""
+        said = [f"install {name}" for name in self.packages]
+        said += [f"run {' '.join(command)}" for command in self.user_commands]
+        said += [f"{'remove' if d.wanted.absent else 'write'} {d.wanted.path}" for d in self.changed_files]
+        return said + [f"{verb} {unit}" for verb, unit in self.actions]
+
+    def diff(self) -> list[dict[str, str]]:
+        rows = [difference.diff() for difference in self.changed_files]
+        rest = [line for line in self.changes if not line.startswith(("write ", "remove "))]
+        if rest:
+            rows.append({"prepared": "".join(f"+ {line}\n" for line in rest)})
+        return rows
+
+    def vet(self) -> None:
+        """Let the real program read the new configuration; skipped where nothing it reads changes or it isn't there."""
+        options = self.params["vet"]
+        if not options:
+            return
+        inside = [d for d in self.changed_files if not os.path.relpath(d.wanted.path, options["tree"]).startswith("..")]
+        if inside:
+            layer_files.vet(self.run, options["tree"], options["command"], options["user"], self.differences)
+
+    def apply(self) -> None:
+        if self.packages:
+            layer_packages.install_packages(self.run, self.packages)
+            # A package brings files, users and running units of its own.
+            self.differences = layer_files.compare(self.run, [d.wanted for d in self.differences])
+        for command in self.user_commands:
+            status, out, err = self.run(command)
+            if status:
+                raise CommandFailed(f"{command[0]} failed: {(err or out).strip()}")
+        self.vet()
+        undo = layer_files.apply(self.differences)
+        try:
+            self._units()
+        except CommandFailed as failure:
+            undo.restore()
+            raise self._back(failure) from failure
+
+    def _units(self) -> None:
+        units = self.params["units"]
+        if any(d.wanted.path.startswith("/etc/systemd/system/") for d in self.changed_files) or (
+            units and any(s.get("NeedDaemonReload") == "yes" for s in self.systemd.show(u["name"] for u in units).values())
+        ):
+            self.systemd.do("daemon-reload")
+        for verb, unit in self._unit_actions(future=False):
+            self.systemd.do(verb, "--", unit)
+
+    def _back(self, failure: CommandFailed) -> CommandFailed:
+        """After the files are back: have the units read the old ones again, and say how that went."""
+        try:
+            self.systemd.do("daemon-reload")
+            for unit in self.params["units"]:
+                if unit["reload_for"] or unit["restart_for"]:
+                    self.systemd.do("reload-or-restart", "--", unit["name"])
+        except CommandFailed as second:
+            return CommandFailed(f"{failure}\nThe files are as they were, but: {second}")
+        return CommandFailed(f"{failure}\nThe files are as they were, and the service runs with them.")

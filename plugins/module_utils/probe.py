@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks one path of a service, over its unix socket or through the front door, until it answers as it should."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where to knock: a unix socket's path, or a TCP port of this host, by TLS where ``tls``.
+
+    :param host: the Host header, and the name asked for in TLS.
+    """
+
+    host: str
+    unix: str = ""
+    port: int = 0
+    tls: bool = False
+
+    @property
+    def name(self) -> str:
+        if self.unix:
+            return self.unix
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+    def connect(self, timeout: float) -> socket.socket:
+        if self.unix:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(timeout)
+            connection.connect(self.unix)
+            return connection
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout)
+        if not self.tls:
+            return connection
+        # Whether a browser trusts the certificate is not asked here: a staging or internal authority is a choice.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context.wrap_socket(connection, server_hostname=self.host)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: a status with the beginning of the body, or status 0 with what went wrong."""
+
+    status: int
+    text: str
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.text}".strip() if self.status else self.text
+
+
+def ask(door: Door, path: str, timeout: float) -> Answer:
+    """One GET on a connection of its own; never raises for what the service does.
+
+    :param timeout: seconds for each step of the exchange.
+    """
+    connection = http.client.HTTPConnection(door.host, timeout=timeout)
+    try:
+        connection.sock = door.connect(timeout)
+        connection.request("GET", path, headers={"Host": door.host, "User-Agent": "graceful.deploy", "Connection": "close"})
+        response = connection.getresponse()
+        return Answer(response.status, response.read(300).decode(errors="replace").strip())
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, f"no answer ({type(error).__name__}: {error})")
+    finally:
+        connection.close()
+
+
+def _ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str | None]) -> Answer | str:
+    """Ask, and meanwhile see whether the service died: its socket is systemd's and keeps a dead one's callers waiting."""
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(door, path, timeout)), daemon=True)
+    thread.start()
+    while True:
+        thread.join(0.25)
+        if not thread.is_alive():
+            return answers[0]
+        reason = lost()
+        if reason:
+            return reason
+
+
+def wait_until_good(
+    door: Door,
+    path: str,
+    limit: float,
+    in_a_row: int = 1,
+    lost: Callable[[], str | None] = lambda: None,
+    pause: float = 0.1,
+) -> Answer | str:
+    """Ask until ``in_a_row`` answers in a row are good.
+
+    :param limit: seconds to try for.
+    :param lost: says why there is no point in waiting longer, or None.
+    :param pause: seconds between two questions.
+    :returns: the last good answer, or the sentence that says what was seen instead.
+    """
+    end = time.monotonic() + limit
+    good, last = 0, Answer(0, "nothing was asked yet")
+    while (remaining := end - time.monotonic()) > 0:
+        answer = _ask_watching(door, path, min(5.0, max(remaining, 0.1)), lost)
+        if isinstance(answer, str):
+            return answer
+        last = answer
+        good = good + 1 if last.good else 0
+        if good >= in_a_row:
+            return last
+        if not last.good and (reason := lost()):
+            return reason
+        time.sleep(pause)
+    times = "" if in_a_row == 1 else f" {in_a_row} times in a row"
+    return f"{path} on {door.name} did not answer 2xx{times} within {limit:g} s; the last answer: {last}"

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules ask of systemd: state by ``systemctl show``, jobs by ``systemctl``, lines by ``journalctl``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+
+Run = Callable[[list[str]], tuple[int, str, str]]
+"""Runs a command without a shell: exit status, standard output, standard error."""
+
+
+class CommandFailed(Exception):
+    """A command that had to succeed did not; the text says which and what it printed."""
+
+
+def parse_show(text: str) -> list[dict[str, str]]:
+    """Read the output of ``systemctl show UNIT...``: one block of ``Key=value`` lines a unit, blank lines between."""
+    blocks: list[dict[str, str]] = [{}]
+    for line in text.splitlines():
+        if not line:
+            blocks.append({})
+            continue
+        key, separator, value = line.partition("=")
+        if separator:
+            blocks[-1][key] = value
+    return [block for block in blocks if block]
+
+
+def readable_log(line: str) -> str:
+    """Make one JSON log line a person's: the message, then the traceback on lines of its own. Other lines pass."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(record, dict):
+        return line
+    text = str(record.get("message") or record.get("msg") or record.get("event") or line)
+    trace = record.get("exception") or record.get("exc_info")
+    return f"{text}\n{trace}".rstrip() if isinstance(trace, str) else text
+
+
+class Systemd:
+    """systemd as seen through one runner of commands.
+
+    :param run: how to run a command.
+    """
+
+    properties = (
+        "Id",
+        "LoadState",
+        "ActiveState",
+        "SubState",
+        "Result",
+        "UnitFileState",
+        "NeedDaemonReload",
+        "NRestarts",
+        "InvocationID",
+        "ExecMainStatus",
+        "StateChangeTimestampMonotonic",
+        "ActiveEnterTimestampMonotonic",
+    )
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def show(self, units: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The state of each unit by its name; a unit that isn't there has ``LoadState=not-found``."""
+        names = list(units)
+        status, out, err = self.run(["systemctl", "show", "--property=" + ",".join(self.properties), "--", *names])
+        if status:
+            raise CommandFailed(f"systemctl show failed: {(err or out).strip()}")
+        return dict(zip(names, parse_show(out)))
+
+    def do(self, *arguments: str) -> None:
+        """Run ``systemctl`` and wait for its job.
+
+        :raises CommandFailed: with systemctl's own words.
+        """
+        status, out, err = self.run(["systemctl", *arguments])
+        if status:
+            raise CommandFailed(f"systemctl {' '.join(arguments)} failed: {(err or out).strip()}")
+
+    def changed_at(self, state: dict[str, str]) -> float:
+        """When the unit last started, stopped or reloaded, in seconds since the epoch; 0 when it never did.
+
+        systemd gives the monotonic clock; a reload counts, because the unit passes through ``reloading``.
+        """
+        microseconds = int(state.get("StateChangeTimestampMonotonic") or 0)
+        if not microseconds:
+            return 0.0
+        return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - microseconds / 1e6)
+
+    def last_lines(self, namespace: str, unit: str, since: float, count: int = 30) -> str:
+        """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text."""
+        self.run(["journalctl", f"--namespace={namespace}", "--sync"])
+        command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager"]
+        out = self.run([*command, f"--lines={count}", f"--since=@{since:.0f}", f"--unit={unit}"])[1]
+        return "\n".join(readable_log(line) for line in out.splitlines()).strip()

@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: probe
+short_description: Ask a service one path, through the host's front door or its unix socket, until it answers 2xx
+version_added: 0.1.0
+author:
+  - The graceful.deploy authors (@graceful)
+description:
+  - Asks from the host itself, at 127.0.0.1 or at a unix socket, so that firewalls and DNS play no part.
+  - Whether a certificate is one that browsers trust is not checked.
+options:
+  host:
+    description: Host header, and the name asked for in TLS.
+    type: str
+    default: localhost
+  port:
+    description: TCP port at 127.0.0.1, 1 to 65535. One of O(port) and O(socket) is required.
+    type: int
+  socket:
+    description: Absolute path of a unix socket.
+    type: path
+  tls:
+    description: Whether the port speaks TLS.
+    type: bool
+    default: false
+  path:
+    description: The path to ask.
+    type: str
+    default: /health
+  timeout:
+    description: Seconds to go on asking, 1 or more.
+    type: int
+    default: 30
+attributes:
+  check_mode:
+    support: full
+    description: Asks as in a run, because asking changes nothing.
+  diff_mode:
+    support: none
+    description: Changes nothing, so there is no difference to show.
+  idempotent:
+    support: full
+    description: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Ask the app through the front door
+  graceful.deploy.probe:
+    host: api.example.com
+    port: 443
+    tls: true
+"""
+
+RETURN = r"""
+status:
+  description: Status of the last answer.
+  returned: success
+  type: int
+  sample: 200
+body:
+  description: The first 300 bytes of its body.
+  returned: success
+  type: str
+  sample: ok
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.graceful.deploy.plugins.module_utils.probe import Door, wait_until_good
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "host": {"type": "str", "default": "localhost"},
+            "port": {"type": "int"},
+            "socket": {"type": "path"},
+            "tls": {"type": "bool", "default": False},
+            "path": {"type": "str", "default": "/health"},
+            "timeout": {"type": "int", "default": 30},
+        },
+        mutually_exclusive=[("port", "socket")],
+        required_one_of=[("port", "socket")],
+        supports_check_mode=True,
+    )
+    params = module.params
+    door = Door(params["host"], unix=params["socket"] or "", port=params["port"] or 0, tls=params["tls"])
+    answer = wait_until_good(door, params["path"], params["timeout"])
+    if isinstance(answer, str):
+        module.fail_json(msg=answer)
+    module.exit_json(changed=False, status=answer.status, body=answer.text)
+
+
+if __name__ == "__main__":
+    main()

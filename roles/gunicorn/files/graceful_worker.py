@@ -1,0 +1,303 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Gunicorn worker class that ends, and starts again, without losing a request.
+
+Gunicorn's configuration file imports this module, calls ``configure()`` and names
+``graceful_worker.GracefulWorker`` as its worker class. What leans on the inside of Gunicorn 27.0, Uvicorn 0.54 or
+uvicorn-worker 0.4 names the file that it leans on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import mmap
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker
+
+UNREAD_WAIT = 1.0  # seconds in which a connection that was accepted may still deliver its request
+UNWIND_WAIT = 0.5  # seconds in which what was cancelled may clean up
+HURRIED_LIFESPAN = 1.0  # seconds for the lifespan shutdown after SIGQUIT; the arbiter kills 2 s after its own
+BACKOFF = (1.0, 30.0)  # seconds between failed startups: the first wait, the longest
+HUNG_STARTUP_MAX = 600.0  # seconds; how far the limit for a hanging startup grows by itself
+CLOSE_HEADER = (b"connection", b"close")
+
+_limits: dict[str, float | None] = {"drain": None, "lifespan": None}
+
+# Anonymous shared memory, made when the arbiter loads its configuration and inherited by every worker. It outlives
+# HUP, because the module is imported once for each arbiter.
+_shared = memoryview(mmap.mmap(-1, 16)).cast("d")
+SLOWEST_STARTUP = 0  # seconds the slowest startup so far took; 0 until a worker of this arbiter has been up
+FAILING_SINCE = 1  # monotonic time of the first attempt since a worker last came up; 0 when one just did
+
+
+def configure(drain: float | None = None, lifespan: float | None = None) -> None:
+    """Set the limits, in seconds, of workers forked from now on; called by gunicorn.conf.py, so also at HUP.
+
+    drain: what requests in flight get after the order to stop. Default: graceful_timeout - lifespan - 1, at least 1.
+    lifespan: what the app's lifespan shutdown gets after that. Default: 5.
+    """
+    _limits.update(drain=drain, lifespan=lifespan)
+
+
+def limits(graceful_timeout: float) -> tuple[float, float]:
+    """The (drain, lifespan) in force. The second left to graceful_timeout pays for polling and for cancelling."""
+    lifespan = 5.0 if _limits["lifespan"] is None else _limits["lifespan"]
+    drain = graceful_timeout - lifespan - 1 if _limits["drain"] is None else _limits["drain"]
+    return max(1.0, drain), lifespan
+
+
+def _owes_request(connection: Any) -> bool:
+    """Whether a client may be about to finish a request head that it was already promised an answer for.
+
+    From uvicorn/protocols/http/httptools_impl.py and h11_impl.py, whose shutdown() would close such a connection.
+    """
+    cycle = getattr(connection, "cycle", connection)
+    if cycle is connection:  # a WebSocket
+        return False
+    if cycle is None:
+        return True
+    if not cycle.response_complete:  # Uvicorn waits for this one itself, also while its body is on the way
+        return False
+    if hasattr(connection, "conn"):
+        return bool(connection.conn.trailing_data[0])
+    return connection.scope is not cycle.scope
+
+
+def _is_event_stream(head: Any) -> bool:
+    headers = {name.lower(): value for name, value in head.get("headers", ())}
+    return headers.get(b"content-type", b"").startswith(b"text/event-stream")
+
+
+def _exit_within(seconds: float, code: int) -> None:
+    """End the process even where a thread of the app's, or a task that ignores its cancellation, would hold it."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
+class GracefulServer(Server):
+    """Uvicorn's server, with a drain that loses nothing, has a limit and says what it cut."""
+
+    def __init__(self, worker: GracefulWorker) -> None:
+        super().__init__(worker.config)
+        self.worker = worker
+        self.told_at = 0.0  # monotonic time of the first order to stop; the drain counts from here
+        self.hurried = False  # SIGQUIT: end at once, but end
+        self.draining = False
+        self.running: dict[Any, tuple[float, Any]] = {}  # request's task: (monotonic start, ASGI scope)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self.told_at = self.told_at or time.monotonic()
+        super().handle_exit(sig, frame)
+
+    def hurry(self) -> None:
+        """SIGQUIT, which uvicorn-worker ignores: cut the requests, but still run the lifespan shutdown."""
+        if self.hurried:
+            return
+        self.told_at = self.told_at or time.monotonic()
+        self.hurried = self.should_exit = True
+        if self.draining:
+            for task in self.server_state.tasks:
+                task.cancel()
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Uvicorn's startup, which an order to stop cuts short and a failure after one doesn't make a failed boot."""
+        self.app, self.config.loaded_app = self.config.loaded_app, self.handle
+        watch = asyncio.create_task(self._cut_startup(asyncio.current_task()))
+        try:
+            await super().startup(sockets)
+        except (asyncio.CancelledError, SystemExit):
+            if not self.told_at:
+                raise
+            rest = asyncio.all_tasks() - {asyncio.current_task(), watch}  # the app's lifespan, with its cleanup
+            for task in rest:
+                task.cancel()
+            if rest:
+                await asyncio.wait(rest, timeout=UNWIND_WAIT)
+        else:
+            self.worker.came_up()
+        finally:
+            watch.cancel()
+
+    async def _cut_startup(self, startup: Any) -> None:
+        while not self.told_at:
+            await asyncio.sleep(0.1)
+        limit = self.told_at + min(self.worker.drain, self.worker.lifespan)
+        while time.monotonic() < limit and not self.hurried:
+            await asyncio.sleep(0.1)
+        self.worker.log.warning("Startup cut: told to stop, and it had not ended after another %g s",
+                                time.monotonic() - self.told_at)
+        startup.cancel()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        begun = time.monotonic()
+        deadline = (self.told_at or begun) + self.worker.drain
+        self.draining = True
+        beating = asyncio.create_task(self._beat())
+        await self._stop_accepting()
+        while not self.hurried and time.monotonic() < min(begun + UNREAD_WAIT, deadline):
+            if not any(map(_owes_request, self.server_state.connections)):
+                break
+            await asyncio.sleep(0.01)
+        left = 0 if self.hurried else deadline - time.monotonic()
+        self.config.timeout_graceful_shutdown = max(0.05, left)
+        # Uvicorn's shutdown() calls this right after it has cancelled what was over the limit.
+        self.lifespan.shutdown = functools.partial(self._shut_lifespan, self.lifespan.shutdown)
+        await super().shutdown(sockets)
+        beating.cancel()
+        _exit_within(UNWIND_WAIT, 0)
+
+    async def _stop_accepting(self) -> None:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            # asyncio makes the transport a turn of the loop after accept(), and drops the connection without a word
+            # when the server is closed by then (selector_events.py, _accept_connection2; Server._attach). uvloop
+            # makes it at once.
+            for server in self.servers:
+                for sock in server.sockets:
+                    loop.remove_reader(sock)
+        # Turns enough for what was accepted to become a connection, and for what has arrived to be read, also on
+        # connections that are kept alive.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+
+    async def _beat(self) -> None:
+        # Uvicorn's heartbeat ends with its main loop, so the arbiter's `timeout` would cut a recycle's drain.
+        while True:
+            self.worker.notify()
+            await asyncio.sleep(0.5)
+
+    async def _shut_lifespan(self, lifespan_shutdown: Any) -> None:
+        log, cut = self.worker.log, list(self.server_state.tasks)
+        now = time.monotonic()
+        for start, scope in self.running.values():
+            # Without the query, which may hold a secret; raw, so that no %0A breaks the line.
+            path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+            log.warning("Cut after %.1f s, at the drain's limit: %s %s",
+                        now - start, scope.get("method", "WebSocket"), path)
+        if cut:
+            _, deaf = await asyncio.wait(cut, timeout=UNWIND_WAIT)
+            if deaf:
+                log.warning("%d cancelled request(s) still at work when the lifespan shutdown began", len(deaf))
+        limit = HURRIED_LIFESPAN if self.hurried else self.worker.lifespan
+        try:
+            await asyncio.wait_for(lifespan_shutdown(), limit)
+        except asyncio.TimeoutError:
+            log.error("Lifespan shutdown cut: it had not ended after %g s", limit)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> Any:
+        """The app, as Uvicorn calls it. ASGI, so the same for every HTTP implementation."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        task = asyncio.current_task()
+        self.running[task] = (time.monotonic(), scope)
+        head: Any = None
+        complete = False
+
+        async def sending(message: Any) -> None:
+            nonlocal head, complete
+            if message["type"] == "http.response.start":
+                head = message
+                if self.draining:
+                    message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
+            elif message["type"] == "http.response.body":
+                complete = not message.get("more_body", False)
+            await send(message)
+
+        try:
+            return await self.app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if not self.draining:
+                raise
+            # Caught, or Uvicorn logs a traceback for each. Where the response has begun and isn't an event stream,
+            # Uvicorn closes the connection, so that nobody takes a part for the whole.
+            if scope["type"] == "http" and head is None:
+                await sending({"type": "http.response.start", "status": 503,
+                               "headers": [(b"content-type", b"text/plain"), (b"content-length", b"19")]})
+                await sending({"type": "http.response.body", "body": b"Service Unavailable"})
+            elif not complete and head and _is_event_stream(head):
+                await sending({"type": "http.response.body", "body": b""})
+        finally:
+            del self.running[task]
+
+
+class GracefulWorker(UvicornWorker):
+    """uvicorn-worker's worker: bounded drain, nothing accepted is lost, a failed respawn is tried again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.drain, self.lifespan = limits(self.cfg.graceful_timeout)
+        self.began = 0.0
+        self.up = False
+
+    @staticmethod
+    def check_config(cfg: Any, log: Any) -> None:
+        drain, lifespan = limits(cfg.graceful_timeout)
+        if drain + lifespan >= cfg.graceful_timeout:
+            log.warning("drain (%g s) and lifespan shutdown (%g s) don't fit in graceful_timeout (%g s): "
+                        "Gunicorn will kill workers that are still in it", drain, lifespan, cfg.graceful_timeout)
+
+    def init_process(self) -> None:
+        self.began = time.monotonic()
+        _shared[FAILING_SINCE] = _shared[FAILING_SINCE] or self.began
+        if _shared[SLOWEST_STARTUP]:
+            self._limit_startup()
+        try:
+            super().init_process()
+        except (Exception, SystemExit) as error:
+            if self.up:
+                raise
+            self._startup_failed(error)
+
+    def _limit_startup(self) -> None:
+        # The arbiter never times out a worker before its first heartbeat: a new heartbeat file's time is the clock's,
+        # not monotonic (workertmp.py; arbiter.py, murder_workers). So beat once, as far ahead as a startup may need,
+        # and further each time that it proves too little.
+        trying = self.began - _shared[FAILING_SINCE]
+        allowed = max(self.cfg.timeout, 3 * _shared[SLOWEST_STARTUP], min(2 * trying, HUNG_STARTUP_MAX))
+        beat = self.began + allowed - self.cfg.timeout
+        os.utime(self.tmp.fileno(), (beat, beat))
+
+    def came_up(self) -> None:
+        self.up = True
+        _shared[SLOWEST_STARTUP] = max(_shared[SLOWEST_STARTUP], time.monotonic() - self.began)
+        _shared[FAILING_SINCE] = 0
+
+    def _startup_failed(self, error: BaseException) -> None:
+        if not (self.booted and isinstance(error, SystemExit)):  # Uvicorn has logged a lifespan's failure
+            self.log.error("Worker startup failed", exc_info=error)
+        if not _shared[SLOWEST_STARTUP]:
+            _exit_within(UNWIND_WAIT, Arbiter.WORKER_BOOT_ERROR)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        # Any exit code but the arbiter's two for "give up". The wait is as long as it has been failing, so it doubles.
+        now = time.monotonic()
+        wait = min(max(now - (_shared[FAILING_SINCE] or now), BACKOFF[0]), BACKOFF[1])
+        self.log.error("Respawned worker did not start; the next try is in %.0f s, the other workers go on", wait)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the app's import may have changed it
+        while time.monotonic() < now + wait:
+            self.notify()
+            time.sleep(0.1)
+        _exit_within(UNWIND_WAIT, 1)
+        sys.exit(1)
+
+    def _install_sigquit_handler(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self.server.hurry)
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self.server = GracefulServer(self)
+        self._install_sigquit_handler()
+        await self.server.serve(sockets=self.sockets)
