@@ -144,6 +144,8 @@ class GracefulServer(Server):
         begun = time.monotonic()
         deadline = (self.told_at or begun) + self.worker.drain
         self.draining = True
+        self.worker.log.info("Draining for up to %.1f s: %d connection(s), %d request(s)", max(0, deadline - begun),
+                             len(self.server_state.connections), len(self.running))
         beating = asyncio.create_task(self._beat())
         await self._stop_accepting()
         while not self.hurried and time.monotonic() < min(begun + UNREAD_WAIT, deadline):
@@ -195,7 +197,7 @@ class GracefulServer(Server):
         limit = HURRIED_LIFESPAN if self.hurried else self.worker.lifespan
         try:
             await asyncio.wait_for(lifespan_shutdown(), limit)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             log.error("Lifespan shutdown cut: it had not ended after %g s", limit)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> Any:
