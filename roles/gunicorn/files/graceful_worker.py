@@ -39,6 +39,10 @@ _limits: dict[str, float | None] = {"drain": None, "lifespan": None}
 _shared = memoryview(mmap.mmap(-1, 16)).cast("d")
 SLOWEST_STARTUP = 0  # seconds the slowest startup so far took; 0 until a worker of this arbiter has been up
 FAILING_SINCE = 1  # monotonic time of the first attempt since a worker last came up; 0 when one just did
+# One byte, for the one worker that tells the arbiter to give up.
+_give_up, _give_up_source = os.pipe()
+os.write(_give_up_source, b"1")
+os.set_blocking(_give_up, False)
 
 
 def configure(drain: float | None = None, lifespan: float | None = None) -> None:
@@ -58,25 +62,19 @@ def limits(graceful_timeout: float) -> tuple[float, float]:
 
 
 def _owes_request(connection: Any) -> bool:
-    """Whether a client may be about to finish a request head that it was already promised an answer for.
+    """Whether a client may be in the middle of a request head, or about to begin its first.
 
-    From uvicorn/protocols/http/httptools_impl.py and h11_impl.py, whose shutdown() would close such a connection.
+    uvicorn/protocols/http/httptools_impl.py and h11_impl.py: shutdown() looks at the last response only, and closes.
     """
-    cycle = getattr(connection, "cycle", connection)
-    if cycle is connection:  # a WebSocket
+    if not hasattr(connection, "cycle"):  # a WebSocket
         return False
-    if cycle is None:
+    if connection.cycle is None:
         return True
-    if not cycle.response_complete:  # Uvicorn waits for this one itself, also while its body is on the way
+    if not connection.cycle.response_complete:  # Uvicorn waits for this one itself, also for the rest of its body
         return False
-    if hasattr(connection, "conn"):
+    if hasattr(connection, "conn"):  # h11
         return bool(connection.conn.trailing_data[0])
-    return connection.scope is not cycle.scope
-
-
-def _is_event_stream(head: Any) -> bool:
-    headers = {name.lower(): value for name, value in head.get("headers", ())}
-    return headers.get(b"content-type", b"").startswith(b"text/event-stream")
+    return connection.scope is not connection.cycle.scope
 
 
 def _exit_within(seconds: float, code: int) -> None:
@@ -108,6 +106,7 @@ class GracefulServer(Server):
         self.told_at = self.told_at or time.monotonic()
         self.hurried = self.should_exit = True
         if self.draining:
+            self._log_cut()
             for task in self.server_state.tasks:
                 task.cancel()
 
@@ -136,7 +135,7 @@ class GracefulServer(Server):
         limit = self.told_at + min(self.worker.drain, self.worker.lifespan)
         while time.monotonic() < limit and not self.hurried:
             await asyncio.sleep(0.1)
-        self.worker.log.warning("Startup cut: told to stop, and it had not ended after another %g s",
+        self.worker.log.warning("Startup cut: told to stop, and it had not ended after another %.1f s",
                                 time.monotonic() - self.told_at)
         startup.cancel()
 
@@ -182,16 +181,19 @@ class GracefulServer(Server):
             self.worker.notify()
             await asyncio.sleep(0.5)
 
-    async def _shut_lifespan(self, lifespan_shutdown: Any) -> None:
-        log, cut = self.worker.log, list(self.server_state.tasks)
+    def _log_cut(self) -> None:
         now = time.monotonic()
         for start, scope in self.running.values():
             # Without the query, which may hold a secret; raw, so that no %0A breaks the line.
             path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-            log.warning("Cut after %.1f s, at the drain's limit: %s %s",
-                        now - start, scope.get("method", "WebSocket"), path)
-        if cut:
-            _, deaf = await asyncio.wait(cut, timeout=UNWIND_WAIT)
+            self.worker.log.warning("Cut by the shutdown after %.1f s: %s %s",
+                                    now - start, scope.get("method", "WebSocket"), path)
+
+    async def _shut_lifespan(self, lifespan_shutdown: Any) -> None:
+        log = self.worker.log
+        if self.server_state.tasks:
+            self._log_cut()
+            _, deaf = await asyncio.wait(self.server_state.tasks, timeout=UNWIND_WAIT)
             if deaf:
                 log.warning("%d cancelled request(s) still at work when the lifespan shutdown began", len(deaf))
         limit = HURRIED_LIFESPAN if self.hurried else self.worker.lifespan
@@ -230,7 +232,9 @@ class GracefulServer(Server):
                 await sending({"type": "http.response.start", "status": 503,
                                "headers": [(b"content-type", b"text/plain"), (b"content-length", b"19")]})
                 await sending({"type": "http.response.body", "body": b"Service Unavailable"})
-            elif not complete and head and _is_event_stream(head):
+            elif head and not complete and any(
+                    name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+                    for name, value in head.get("headers", ())):
                 await sending({"type": "http.response.body", "body": b""})
         finally:
             del self.running[task]
@@ -244,13 +248,6 @@ class GracefulWorker(UvicornWorker):
         self.drain, self.lifespan = limits(self.cfg.graceful_timeout)
         self.began = 0.0
         self.up = False
-
-    @staticmethod
-    def check_config(cfg: Any, log: Any) -> None:
-        drain, lifespan = limits(cfg.graceful_timeout)
-        if drain + lifespan >= cfg.graceful_timeout:
-            log.warning("drain (%g s) and lifespan shutdown (%g s) don't fit in graceful_timeout (%g s): "
-                        "Gunicorn will kill workers that are still in it", drain, lifespan, cfg.graceful_timeout)
 
     def init_process(self) -> None:
         self.began = time.monotonic()
@@ -281,14 +278,21 @@ class GracefulWorker(UvicornWorker):
     def _startup_failed(self, error: BaseException) -> None:
         if not (self.booted and isinstance(error, SystemExit)):  # Uvicorn has logged a lifespan's failure
             self.log.error("Worker startup failed", exc_info=error)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the waits below end at once, whatever the app installed
         if not _shared[SLOWEST_STARTUP]:
+            try:
+                os.read(_give_up, 1)
+            except BlockingIOError:
+                # A second exit with this code while the arbiter stops the others makes it die of an uncaught
+                # HaltServer, with code 1 and workers left behind (arbiter.py: halt, stop, reap_workers). Its SIGTERM
+                # is on the way.
+                time.sleep(5)
             _exit_within(UNWIND_WAIT, Arbiter.WORKER_BOOT_ERROR)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         # Any exit code but the arbiter's two for "give up". The wait is as long as it has been failing, so it doubles.
         now = time.monotonic()
         wait = min(max(now - (_shared[FAILING_SINCE] or now), BACKOFF[0]), BACKOFF[1])
-        self.log.error("Respawned worker did not start; the next try is in %.0f s, the other workers go on", wait)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the app's import may have changed it
+        self.log.error("Respawned worker did not start; the next try is in %.1f s, the other workers go on", wait)
         while time.monotonic() < now + wait:
             self.notify()
             time.sleep(0.1)

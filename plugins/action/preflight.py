@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The control node's half of preflight: reads the fastapi_ variables, refuses what can be refused without a trip."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_inputs as inputs
+from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import ARGUMENT_SPEC as PLAN_SPEC
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import PREFIX, report
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_source import (
+    NEEDED,
+    Checked,
+    check_python,
+    check_source,
+)
+
+try:
+    # Where a value was set is no public interface of ansible-core; without it the messages only lack the place.
+    from ansible._internal._datatag._tags import Origin
+except ImportError:
+    Origin = None
+
+ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "fastapi")
+# What the host is told of the variables. The environment and the index with its password stay on the control node.
+HOST_VARIABLES = ("name", "root", "user", "group", "python", "proxy", "http_port", "tls", *PLAN_SPEC)
+
+
+Found = tuple[str, str]
+"""A problem: the variable without its prefix (or the whole name of one that isn't ours), and the sentence."""
+
+
+def plain(value: t.Any) -> t.Any:
+    """The built-in types behind ansible-core's tagged ones."""
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    for kind in (bool, str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def origin_of(value: object) -> t.Any:
+    return Origin.get_tag(value) if Origin is not None else None
+
+
+def is_role_default(value: object) -> bool:
+    origin = origin_of(value)
+    return bool(origin and origin.path and os.path.realpath(origin.path).startswith(os.path.realpath(ROLE) + os.sep))
+
+
+def place(value: object) -> str:
+    """File and line that set a value, relative to where the person stands; empty where that isn't known."""
+    origin = origin_of(value)
+    if origin is None or is_role_default(value):
+        return ""
+    if not origin.path:
+        return str(origin.description or "").strip("<>")
+    path = os.path.relpath(origin.path)
+    return f"{origin.path if path.startswith('..') else path}:{origin.line_num or 1}"
+
+
+def load_spec() -> inputs.Spec:
+    """The role's options by name without prefix: the one place that says which variables there are."""
+    with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as file:
+        options = yaml.safe_load(file)["argument_specs"]["main"]["options"]
+    return {name.removeprefix(PREFIX): option for name, option in options.items()}
+
+
+def trusted(value: t.Any) -> t.Any:
+    """A default of the role's specification, which may refer to other variables."""
+    if isinstance(value, (dict, list)):
+        return type(value)(value)
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def find_places(raw: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, str]:
+    """Where each variable was set, by the name that problems have."""
+    # YAML's booleans and null can't carry a place, but the name before them does.
+    places = {str(full).removeprefix(PREFIX): place(value) or place(full) for full, value in task_vars.items()}
+    places.update({str(full): place(value) or place(full) for full, value in task_vars.items()})
+    env = raw.get("env")
+    if isinstance(env, dict):
+        places.update(
+            {f"env[{str(key)!r}]": place(value) or place(key) or places.get("env", "") for key, value in env.items()}
+        )
+    return places
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _VALID_ARGS = frozenset(("variables",))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = {**super().run(tmp, task_vars), "changed": False}
+        task_vars = task_vars or {}
+        host = task_vars.get("inventory_hostname", "the host")
+        spec = load_spec()
+        raw = self._raw(task_vars, spec)
+        values, found = self._template(raw, task_vars)
+        values = inputs.typed(values, spec)
+        names = [*map(str, task_vars), *(PREFIX + name for name in raw)]
+        found = inputs.check_names(names, spec) + found + inputs.check(values, spec, {name for name, _text in found})
+        source = Checked([])
+        if not NEEDED & {name for name, _text in found}:
+            source = check_source(values, self._loader.path_dwim(os.path.expanduser(values["source"])))
+            found += source.problems
+        if not found:
+            answer = self._ask_host(values, task_vars, host)
+            if answer.get("failed") or answer.get("unreachable"):
+                return {**result, **answer}
+            found = answer["problems"]
+            if version := answer["host"]["python"].get("version"):
+                found += check_python(source.python, version)
+        if found:
+            found = self._first_causes(found, task_vars, spec)
+            places = find_places(raw, task_vars)
+            sentences = [text + (f" ({places[name]})" if places.get(name) else "") for name, text in found]
+            return {**result, "failed": True, "msg": report(sentences, host)}
+        shown = {name: value for name, value in values.items() if name not in inputs.SECRET}
+        plan = answer["plan"]
+        warnings = [*answer.get("warnings", []), *filter(None, [source.warning])]
+        return {
+            **result,
+            "warnings": warnings,
+            "msg": plan["explanation"],
+            "plan": plan,
+            "variables": shown,
+            "host": answer["host"],
+        }
+
+    def _raw(self, task_vars: dict[str, t.Any], spec: inputs.Spec) -> dict[str, t.Any]:
+        """Each variable as it was written: the task's own, the host's, or the role's default."""
+        raw = {name: trusted(option["default"]) for name, option in spec.items() if "default" in option}
+        raw.update({name: task_vars[PREFIX + name] for name in spec if PREFIX + name in task_vars})
+        raw.update(self._task.args.get("variables") or {})
+        return raw
+
+    def _template(self, raw: dict[str, t.Any], task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[Found]]:
+        """The variables' values, and a problem for each that can't be had."""
+        mine = {PREFIX + name: value for name, value in raw.items()}
+        templar = self._templar.copy_with_new_env(available_variables={**task_vars, **mine})
+        values: dict[str, t.Any] = {}
+        found: list[Found] = []
+        for name, value in raw.items():
+            # Each entry of the environment by itself, so that a message can name the one that is wrong.
+            parts = dict(value) if name == "env" and isinstance(value, dict) else {None: value}
+            done = {}
+            for key, part in parts.items():
+                variable = name if key is None else f"{name}[{str(key)!r}]"
+                try:
+                    done[key] = plain(templar.template(part))
+                except AnsibleError as error:
+                    # What a filter or lookup says may quote a secret, so only undefined names are told of those.
+                    tell = name not in inputs.SECRET or isinstance(error, AnsibleUndefinedVariable)
+                    why = (
+                        str(error)
+                        if tell
+                        else "its template, lookup or vault fails; what Ansible says of it may hold the secret."
+                    )
+                    found.append((variable, f"{PREFIX}{variable}: {why.rstrip('.')}. Mend it, or what it refers to."))
+            if None not in parts:
+                values[name] = done  # what could be had of it is checked all the same
+            elif done:
+                values[name] = done[None]
+        return values, found
+
+    def _first_causes(self, found: list[Found], task_vars: dict[str, t.Any], spec: inputs.Spec) -> list[Found]:
+        """Without what follows from another problem: a default made from a bad name, such as the root."""
+        given = self._task.args.get("variables") or {}
+        derived = {name for name, option in spec.items() if "{{" in str(option.get("default")) and name not in given}
+        derived -= {n for n in derived if PREFIX + n in task_vars and not is_role_default(task_vars[PREFIX + n])}
+        return [problem for problem in found if problem[0] not in derived] or found
+
+    def _ask_host(self, values: dict[str, t.Any], task_vars: dict[str, t.Any], host: str) -> dict[str, t.Any]:
+        """The one trip: what the module found, with the problems as (variable, sentence) pairs."""
+        told = {name: values[name] for name in HOST_VARIABLES if name in values}
+        try:
+            answer = self._execute_module("graceful.deploy.preflight", {"variables": told}, task_vars=task_vars)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            hint = explain(str(error))
+            if not hint:
+                raise
+            raise AnsibleActionFail(f"Nothing was changed on {host}. {hint}") from error
+        if answer.get("failed"):
+            said = str(answer.get("module_stderr") or answer.get("msg", "")).strip()
+            hint = explain(f"{answer.get('msg', '')}\n{said}\n{answer.get('module_stdout', '')}")
+            if hint:
+                msg = f"Nothing was changed on {host}. {hint}\nWhat the host said: {said}"
+                return {"failed": True, "msg": msg, "rc": answer.get("rc")}
+            return answer
+        answer["problems"] = [(name.removeprefix(PREFIX), sentence) for name, sentence in answer.get("problems", [])]
+        return answer

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The control node's half of the module ``release``: Ansible's ways to the host, handed to the flow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.graceful.deploy.plugins.module_utils import release_control
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
+
+MODULE = "graceful.deploy.release"
+# What the host is told. The index stays here, with the password that may be in it.
+HOST_OPTIONS = ("name", "source", "root", "group", "python", "keep")
+
+
+class _Failed(Exception):
+    """A trip that failed; carries its result, which is the task's then."""
+
+
+class ActionModule(ActionBase):
+    # A temporary directory on the host is made when there is something to send, not before every run.
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
+        public = {name: option for name, option in argument_spec().items() if not name.startswith("_")}
+        _checked, params = self.validate_argument_spec(argument_spec=public)
+        params["source"] = self._loader.path_dwim(os.path.expanduser(params["source"]))
+        params["root"] = (params["root"] or f"/srv/{params['name']}").rstrip("/")
+        self._params = params
+        workdir = tempfile.mkdtemp(dir=C.DEFAULT_LOCAL_TMP)
+        try:
+            if problem := wrong_option(params):
+                raise ReleaseError(problem)
+            host = release_control.Host(self._query, self._install, self._say)
+            result.update(release_control.run(params, bool(self._task.check_mode), workdir, host))
+        except _Failed as failure:
+            result.update(failure.args[0])
+        except ReleaseError as error:
+            result.update(failed=True, msg=str(error))
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _say(self, text: str) -> None:
+        Display().display(f"{self._task_vars.get('inventory_hostname', 'host')}: {text}")
+
+    def _module(self, **internal: object) -> dict[str, t.Any]:
+        arguments = {name: self._params[name] for name in HOST_OPTIONS} | internal
+        answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._task_vars)
+        if answer.get("failed") or answer.get("unreachable"):
+            raise _Failed({name: value for name, value in answer.items() if name not in ("invocation", "changed")})
+        return answer
+
+    def _query(self) -> dict[str, t.Any]:
+        return self._module(_state="query")
+
+    def _install(self, archive: str, sha256: str, release: str, python: str) -> dict[str, t.Any]:
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar")
+        try:
+            self._transfer_file(archive, remote)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            raise ReleaseError(
+                f"Sending the archive failed; the host's disk may be full where {remote} goes (remote_tmp): {error}"
+            ) from error
+        self._fixup_perms2((self._connection._shell.tmpdir, remote), execute=False)
+        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python)
+
+
+def wrong_option(params: dict[str, t.Any]) -> str:
+    """What the argument specification can't say; '' where all is well."""
+    if not os.path.isabs(params["root"]):
+        return f"root is {params['root']}: it has to be an absolute path on the host, such as /srv/{params['name']}."
+    if params["keep"] < 1:
+        return f"keep is {params['keep']}: at least the release that is made has to stay. Write 1 or more."
+    return ""

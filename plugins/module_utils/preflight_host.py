@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What preflight thinks of a host: pure functions over what preflight_facts read. Keeps to Python 3.8."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem, write
+
+TESTED_DEBIAN = ("12", "13")
+# The units use LogNamespace= (245) and ProtectProc= (247).
+OLDEST_SYSTEMD = 247
+OLDEST_PYTHON = (3, 10)
+TESTED_PYTHON = (3, 11)
+# A release is unpacked beside its archive: some 200 MB for a usual app, and the old one stays meanwhile.
+ROOT_MEGABYTES = 500
+# apt's lists and archives, and the journal.
+VAR_MEGABYTES = 200
+RELEASE_INODES = 20000
+MEGABYTE = 1024 * 1024
+
+
+def judge_system(facts: dict[str, t.Any]) -> t.Iterator[Problem]:
+    release = facts["os"]
+    named = release.get("pretty_name") or release.get("id") or "no system that names itself in /etc/os-release"
+    if "debian" not in [release.get("id"), *release.get("id_like", "").split()]:
+        yield Problem(
+            "",
+            HIDDEN,
+            f"The host runs {named}: packages are installed by apt, and units, paths and users are Debian's.",
+            "Use a host with Debian 12 or 13, or one derived from it.",
+        )
+    if facts["systemd"] is None:
+        pid1 = facts["pid1"] or "unknown"
+        yield Problem(
+            "",
+            HIDDEN,
+            f"The host's first process is {pid1}, not systemd, which is to hold the sockets and run the workers.",
+            "Use a host, virtual machine or system container that boots systemd.",
+        )
+    elif facts["systemd"] < OLDEST_SYSTEMD:
+        yield Problem(
+            "",
+            HIDDEN,
+            f"The host's systemd is version {facts['systemd']}, and the units need {OLDEST_SYSTEMD} or newer.",
+            "Use a host with Debian 12 or 13.",
+        )
+    interpreter, version = facts["modules_python"]
+    if tuple(version) < TESTED_PYTHON:
+        has = ".".join(map(str, version))
+        wrong = f"Ansible runs its modules on the host with {interpreter}, Python {has}, and those here need 3.11."
+        advice = "Use a host with Debian 12 or 13, or point ansible_python_interpreter at a newer Python."
+        yield Problem("", HIDDEN, wrong, advice)
+    if facts["uid"] != 0:
+        yield Problem(
+            "",
+            HIDDEN,
+            f"The tasks run as uid {facts['uid']}, but users, units and packages are root's to change.",
+            "Write become: true in the play (or give --become), with a login user who may use sudo.",
+        )
+
+
+def judge_python(python: dict[str, t.Any]) -> t.Iterator[Problem]:
+    path = python["path"]
+    if python["problem"]:
+        # The interpreter's own probe speaks in half sentences that follow the variable.
+        advice = "Write fastapi_python: /usr/bin/python3, or install the one that you want (apt-get install)."
+        yield Problem("", HIDDEN, f"fastapi_python {python['problem'].strip()}", advice)
+        return
+    if version_of(python) < OLDEST_PYTHON:
+        wrong = f"that is Python {python['version']}, too old for the pinned Gunicorn and Uvicorn."
+        advice = "Install Python 3.11 or newer on the host and point fastapi_python at it; Debian 12 brings 3.11."
+        yield Problem("python", path, wrong, advice)
+    if python["real_path"].startswith(("/root/", "/home/")):
+        wrong = f"it leads to {python['real_path']}, and the service is kept out of home directories."
+        yield Problem("python", path, wrong, "Install that Python under /opt or /usr/local, or take /usr/bin/python3.")
+
+
+def version_of(python: dict[str, t.Any]) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"[0-9]+", python.get("version", ""))[:2])
+
+
+def judge_disks(disks: list[dict[str, t.Any]]) -> t.Iterator[Problem]:
+    seen = set()
+    for disk, (is_root, needed) in zip(disks, ((True, ROOT_MEGABYTES), (False, VAR_MEGABYTES))):
+        if disk["device"] in seen:
+            continue
+        seen.add(disk["device"])
+        purpose = "a release with its packages" if is_root else "packages and the journal"
+        free = disk["free_bytes"] // MEGABYTE
+        if disk["read_only"]:
+            yield Problem(
+                "", HIDDEN, f"The file system of {disk['path']} is mounted read-only.", "Mount it read-write."
+            )
+        elif free < needed:
+            wrong = f"{disk['path']} has {free} MB free on the host, and {purpose} may take {needed} MB."
+            advice = f"Free at least {needed - free} MB" + (
+                ", or move fastapi_root to a larger disk." if is_root else "."
+            )
+            yield Problem("", HIDDEN, wrong, advice)
+        elif disk["free_inodes"] is not None and disk["free_inodes"] < RELEASE_INODES:
+            wrong = f"{disk['path']} has {disk['free_inodes']} inodes free, and {purpose} may take {RELEASE_INODES}."
+            yield Problem("", HIDDEN, wrong, "Delete files there (many small ones use inodes up before bytes).")
+
+
+def judge_ports(params: dict[str, t.Any], holders: list[dict[str, t.Any]]) -> t.Iterator[Problem]:
+    proxy = params["proxy"]
+    for holder in holders:
+        program, unit, port = holder["program"], holder["unit"], holder["port"]
+        if program == proxy and unit in (f"{proxy}.service", ""):
+            continue
+        if not holder["pid"]:
+            who, stop = "a program that can't be seen from here", "find it with ss -ltnp on the host and stop it"
+        elif holder["pid"] == 1:
+            who, stop = "systemd for a socket unit (pid 1)", "find it with systemctl list-sockets and disable it"
+        else:
+            who = f"{program} (pid {holder['pid']}{', ' + unit if unit else ''})"
+            command = f"systemctl disable --now {unit}" if unit.endswith(".service") else f"kill {holder['pid']}"
+            stop = f"stop it on the host ({command})"
+        if port == params["http_port"]:
+            other = 8080 if port != 8080 else 8081
+            yield Problem(
+                "http_port",
+                port,
+                f"that port is held by {who}, and {proxy} couldn't listen.",
+                f"{write('http_port', other)[:-1]}, or {stop}.",
+            )
+        else:
+            wrong = f"it needs port {port}, and that is held by {who}."
+            yield Problem("tls", params["tls"], wrong, f"Write fastapi_tls: 'off', or {stop}.")
+
+
+def judge_conflicts(params: dict[str, t.Any], facts: dict[str, t.Any]) -> t.Iterator[Problem]:
+    for key in ("user", "group"):
+        if facts[f"{key}_id"] == 0:
+            wrong = (
+                f"on the host that is another name for root (id 0), and the app must not run as root or as its {key}."
+            )
+            yield Problem(key, params[key], wrong, write(key, "deploy"))
+    if facts["in_the_way"]:
+        wrong = f"{facts['in_the_way']} exists on the host and isn't a directory."
+        yield Problem("root", params["root"], wrong, "Move it away, or choose another directory.")
+    name = params["name"]
+    if facts["foreign_units"]:
+        units = " and ".join(facts["foreign_units"])
+        wrong = f"the host has {units}, which this collection didn't write and would replace or hide."
+        yield Problem("name", name, wrong, f"{write('name', name[:27] + '-app')[:-1]}, or remove what brought that.")
+    elif facts["foreign_runtime"]:
+        wrong = f"another program keeps {facts['foreign_runtime'][0]} there, where the slots' sockets would go."
+        yield Problem("name", name, wrong, write("name", name[:27] + "-app"))
+
+
+def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Problem], list[str]]:
+    """All that is wrong with the host for these variables, and what is worth a warning."""
+    problems = [
+        *judge_system(facts),
+        *judge_python(facts["python"]),
+        *judge_disks(facts["disks"]),
+        *(judge_ports(params, facts["ports"]) if facts["uid"] == 0 else ()),
+        *judge_conflicts(params, facts),
+    ]
+    warnings = []
+    release, python = facts["os"], facts["python"]
+    if not problems and (release.get("id") != "debian" or release.get("version_id") not in TESTED_DEBIAN):
+        warnings.append(f"{release.get('pretty_name', 'This system')} is untested; tested are Debian 12 and 13.")
+    if OLDEST_PYTHON <= version_of(python) < TESTED_PYTHON:
+        warnings.append(f"Python {python['version']} is untested; 3.11 to 3.13 are tested.")
+    if not problems and facts["plain_unit"]:
+        name = params["name"]
+        warnings.append(
+            f"{name}.service exists beside the {name}@.service of this collection. If it is an older way to run the "
+            f"same app, end it once the new one serves: systemctl disable --now {name}.service."
+        )
+    return problems, warnings
+
+
+def summary(facts: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the role's later tasks may want to know of the host."""
+    return {
+        "distribution": facts["os"].get("id", ""),
+        "release": facts["os"].get("version_id", ""),
+        "systemd": facts["systemd"],
+        "python": {key: value for key, value in facts["python"].items() if key != "problem"},
+        "proxy_installed": facts["proxy_installed"],
+    }

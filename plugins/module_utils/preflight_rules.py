@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each fastapi_ variable may look like, one pure function a kind: a Problem, or None where the value is good."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import whole_number
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem, show, write
+from ansible_collections.graceful.deploy.plugins.module_utils.sizes import parse_size, suggest_size
+
+Rule = t.Callable[[str, t.Any], "Problem | None"]
+
+
+def text(variable: str, value: object) -> Problem | None:
+    if isinstance(value, bool):
+        wrong = "YAML reads yes, no, on, off, true and false without quotes as booleans, and this has to be text."
+        return Problem(variable, value, wrong, "Put it in quotes.")
+    if not isinstance(value, str):
+        return Problem(variable, value, "it has to be text.", "Put it in quotes, on one line.")
+    return None
+
+
+def app(variable: str, value: t.Any) -> Problem | None:
+    dotted = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+    given = value.strip() if isinstance(value, str) else ""
+    module, _colon, attribute = given.partition(":")
+    if given == value and re.fullmatch(rf"{dotted}:{dotted}", given, re.ASCII) and not module.endswith(".py"):
+        return None
+    module = re.sub(r"\.py$", "", module.strip("./ ")).replace("/", ".")
+    if not attribute and module.endswith(".app") and module.count(".") > 1:
+        module, attribute = module[: -len(".app")], "app"
+    if given.endswith(")"):
+        wrong = "that calls a factory, which a worker doesn't do."
+        fits = re.fullmatch(dotted, module, re.ASCII)
+        advice = f"Put app = {attribute} into {module}, and write" if fits else "Assign the app to a name, and write"
+        return Problem(variable, value, wrong, f"{advice} fastapi_{variable}: {module if fits else 'app.main'}:app.")
+    guess = f"{module}:{attribute or 'app'}"
+    guess = guess if re.fullmatch(rf"{dotted}:{dotted}", guess, re.ASCII) else "app.main:app"
+    wrong = "it has to be module:attribute, such as main:app for the app in main.py; workers would find nothing to run."
+    return Problem(variable, value, wrong, write(variable, guess))
+
+
+def url_path(variable: str, value: t.Any) -> Problem | None:
+    if isinstance(value, str) and re.fullmatch(r"/[A-Za-z0-9._~/-]*", value, re.ASCII):
+        return None
+    bare = re.sub(r"^[a-z]+://[^/]*|[^A-Za-z0-9._~/-]", "", value) if isinstance(value, str) else "health"
+    wrong = "it has to be the path of a URL: a slash first, then letters, digits and . _ ~ / - only."
+    return Problem(variable, value, wrong, write(variable, "/" + bare.lstrip("/")))
+
+
+def size(variable: str, value: t.Any) -> Problem | None:
+    try:
+        parse_size(value)
+    except ValueError:
+        wrong = "it has to be a size above zero: bytes, or a number with K, M, G or T in capitals."
+        return Problem(variable, value, wrong, write(variable, suggest_size(value) or "100M"))
+    return None
+
+
+def retention(variable: str, value: t.Any) -> Problem | None:
+    """Hours or days: what both journald and Caddy's log roller understand, and mean the same by."""
+    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,4}[hd]", value, re.ASCII):
+        return None
+    match = re.match(r"\s*([1-9][0-9]{0,3})\s*(w|mo|y)?", str(value).lower())
+    days = int(match[1]) * {"w": 7, "mo": 30, "y": 365}.get(match[2], 1) if match else 14
+    wrong = "it has to be a number with d for days or h for hours."
+    return Problem(variable, value, wrong, write(variable, f"{min(days, 99999)}d"))
+
+
+def number(least: int, most: int, fallback: int, unit: str = "") -> Rule:
+    """A whole number between two bounds. `fallback` is what to propose where the value gives no hint."""
+
+    def rule(variable: str, value: t.Any) -> Problem | None:
+        found = whole_number(value)
+        if found is not None and least <= found <= most:
+            return None
+        hint = re.match(r"\s*([0-9]{1,9})(?:\.0*)?\s*(s|sec|seconds?|m|min|minutes?)?\s*$", str(value))
+        guess = int(hint[1]) * (60 if (hint[2] or "s")[0] == "m" and unit else 1) if hint else fallback
+        guess = max(least, min(most, guess if found is None else found))
+        wrong = f"it has to be a whole number{unit and ' of ' + unit}, from {least} to {most}."
+        return Problem(variable, value, wrong, write(variable, guess))
+
+    return rule
+
+
+def worker_class(variable: str, value: t.Any) -> Problem | None:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value, re.ASCII):
+        return None
+    wrong = "it has to be module.Class of a worker that serves ASGI; Gunicorn's own (sync, gthread, gevent) can't."
+    return Problem(variable, value, wrong, write(variable, "graceful_worker.GracefulWorker"))
+
+
+def index_url(variable: str, value: t.Any) -> Problem | None:
+    """The value may carry a password and is never shown."""
+    if isinstance(value, str) and re.fullmatch(r"(https?|file)://[^\s\"'`$\\]+", value):
+        return None
+    advice = "Write the whole address, such as https://pypi.example.com/simple, or '' for pip's own configuration."
+    return Problem(variable, HIDDEN, "it has to be the URL of a package index, http, https or file.", advice)
+
+
+def words(shape: str, example: str) -> Rule:
+    """A list in which each entry is text that matches `shape`."""
+
+    def rule(variable: str, value: t.Any) -> Problem | None:
+        if not isinstance(value, list):
+            entry = value if isinstance(value, str) and re.fullmatch(shape, value) else example
+            return Problem(variable, value, "it has to be a list.", write(variable, f"[{entry!r}]"))
+        for entry in value:
+            if not isinstance(entry, str) or not re.fullmatch(shape, entry):
+                wrong = f"{show(entry)} in it doesn't fit; each entry has to be text such as {example}."
+                return Problem(variable, value, wrong, "Mend that entry or take it out.")
+        return None
+
+    return rule

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packs what a release is made of into one archive: source, wheels, lock, installers, and a manifest of them all."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import io
+import json
+import os
+import socket
+import subprocess
+import tarfile
+import time
+import zipfile
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, ReleaseError, sha256_of
+from ansible_collections.graceful.deploy.plugins.module_utils.release_source import Entry
+from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
+from ansible_collections.graceful.deploy.plugins.module_utils.release_unpack import MANIFEST
+from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel, lock_text
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into the archive.
+
+    :param source: directory of the source, which `entries` are relative to.
+    :param installers: paths of the wheels that install on the host.
+    :param record: what the host's release.json will say.
+    """
+
+    release: str
+    source: str
+    entries: list[Entry]
+    wheels: list[Wheel]
+    installers: list[str]
+    record: dict[str, object]
+
+
+@dataclass
+class _Hashing:
+    """A file that is written once from start to end and hashed on the way."""
+
+    file: BinaryIO
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def write(self, block: bytes) -> int:
+        self.digest.update(block)
+        return self.file.write(block)
+
+
+def manifest_of(contents: Contents) -> dict[str, object]:
+    """The manifest: every file with its hash, every link, and what the host has to have room for."""
+    lock = lock_text(contents.wheels).encode()
+    files: dict[str, dict[str, object]] = {"lock.txt": _file(hashlib.sha256(lock).hexdigest())}
+    for wheel in contents.wheels:
+        files[f"wheels/{os.path.basename(wheel.path)}"] = _file(wheel.sha256)
+    for path in contents.installers:
+        files[f"tools/{os.path.basename(path)}"] = _file(sha256_of(path))
+    for entry in contents.entries:
+        if not entry.target:
+            files[f"source/{entry.path}"] = _file(entry.sha256, entry.executable)
+    source_size = sum(entry.size for entry in contents.entries)
+    packed = [source_size, len(lock), *(wheel.size for wheel in contents.wheels)]
+    return {
+        "format": FORMAT,
+        "release": contents.release,
+        "built": int(time.time()),
+        "files": files,
+        "links": {f"source/{entry.path}": entry.target for entry in contents.entries if entry.target},
+        # The installers are unpacked beside their wheels, and go when the release is made.
+        "archive_bytes": sum(packed) + sum(os.path.getsize(path) + _unpacked(path) for path in contents.installers),
+        "unpacked_bytes": source_size + sum(wheel.unpacked for wheel in contents.wheels),
+        "unpacked_files": len(contents.entries) + sum(wheel.files for wheel in contents.wheels),
+        "record": contents.record,
+    }
+
+
+def space_needed(manifest: dict) -> int:
+    """Bytes that the host needs free: the archive's content once, what it unpacks to twice."""
+    return int(manifest["archive_bytes"]) + 2 * int(manifest["unpacked_bytes"])
+
+
+def write_archive(contents: Contents, manifest: dict, path: str) -> str:
+    """Write the archive, the same bytes for the same input; returns its SHA-256.
+
+    It isn't compressed: nearly all of it is wheels, which are. Times and owners are left to the host.
+    """
+    members = {
+        **{f"source/{entry.path}": os.path.join(contents.source, entry.path) for entry in contents.entries},
+        **{f"wheels/{os.path.basename(wheel.path)}": wheel.path for wheel in contents.wheels},
+        **{f"tools/{os.path.basename(installer)}": installer for installer in contents.installers},
+    }
+    with open(path, "xb") as file:
+        archive = _Hashing(file)
+        with tarfile.open(fileobj=archive, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest, sort_keys=True).encode()))
+            _add(tar, "lock.txt", io.BytesIO(lock_text(contents.wheels).encode()))
+            for name in sorted(set(manifest["files"]) - {"lock.txt"}):
+                try:
+                    with open(members[name], "rb") as member:
+                        seen = _add(tar, name, member)
+                except OSError as error:
+                    raise ReleaseError(f"{members[name]} can't be packed: {error.strerror}.") from error
+                if seen != manifest["files"][name]["sha256"]:
+                    raise ReleaseError(
+                        f"{members[name]} changed while it was packed. Run again when nothing writes to it."
+                    )
+    return archive.digest.hexdigest()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: BinaryIO) -> str:
+    info = tarfile.TarInfo(name)
+    info.size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    reading = _Reading(content)
+    tar.addfile(info, reading)
+    return reading.digest.hexdigest()
+
+
+@dataclass
+class _Reading:
+    """A file that is hashed while it is read."""
+
+    file: BinaryIO
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def read(self, size: int) -> bytes:
+        block = self.file.read(size)
+        self.digest.update(block)
+        return block
+
+
+def _file(sha256: str, executable: bool = False) -> dict[str, object]:
+    return {"sha256": sha256, "executable": executable}
+
+
+def _unpacked(wheel: str) -> int:
+    with zipfile.ZipFile(wheel) as archive:
+        return sum(item.file_size for item in archive.infolist())
+
+
+def record_of(source: str, digest: str, requirements: str, target: Target, wheels: list[Wheel]) -> dict[str, object]:
+    """What release.json says besides what the host adds. None of it changes the id.
+
+    :param source: as the task names it, for the revision and for people.
+    """
+    return {
+        "digest": digest,
+        "method": "wheels",
+        "source": {"name": os.path.basename(os.path.abspath(source)), "revision": revision(source)},
+        "requirements": requirements,
+        "python": target.version,
+        "platform": target.family,
+        "packages": {wheel.name: wheel.version for wheel in wheels},
+        "built_by": {"user": _user(), "host": socket.gethostname()},
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def revision(source: str) -> str:
+    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has nothing to say. Read only."""
+    # Optional locks: status would otherwise rewrite the index. fsmonitor: the checkout could name a program to run.
+    git = ["git", "-C", source, "-c", "core.fsmonitor=false"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    said = []
+    for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
+        try:
+            done = subprocess.run(
+                [*git, *command], capture_output=True, text=True, timeout=30, check=True, env=environment
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        said.append(done.stdout.strip())
+    return said[0] + ("-dirty" if said[1] else "")

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What both halves of the module ``release`` share: its options, its layout on disk and the rule for pruning."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import BinaryIO
+
+FORMAT = 1
+"""Goes into every id: raise it when the same input should become another release."""
+
+RELEASE_ID = re.compile(r"[0-9a-f]{12}")
+BUILDING = ".building-"
+"""Prefix of whatever lies in releases/ and isn't a complete release."""
+
+RECORD = "release.json"
+"""Name of the file that is written last and makes a release complete."""
+
+DEFAULT_EXCLUDE = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "*.pyc",
+    ".env",
+    ".env.*",
+    "node_modules",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+    ".tox",
+    ".idea",
+    ".vscode",
+    ".DS_Store",
+]
+
+
+def argument_spec() -> dict[str, dict[str, object]]:
+    """The options of the task. The ones with an underscore are between the action plugin and its module."""
+    return {
+        "name": {"type": "str", "required": True},
+        "root": {"type": "str", "default": ""},
+        "group": {"type": "str", "default": "deploy"},
+        "source": {"type": "str", "required": True},
+        "requirements": {"type": "str", "default": ""},
+        "method": {"type": "str", "choices": ["wheels"], "default": "wheels"},
+        "python": {"type": "str", "default": "/usr/bin/python3"},
+        "keep": {"type": "int", "default": 5},
+        "exclude": {"type": "list", "elements": "str", "default": DEFAULT_EXCLUDE},
+        "index_url": {"type": "str", "default": "", "no_log": True},
+        "app": {"type": "str", "default": "app.main:app"},
+        "_state": {"type": "str", "choices": ["query", "install"], "default": "query"},
+        "_archive": {"type": "str", "default": ""},
+        "_sha256": {"type": "str", "default": ""},
+        "_release": {"type": "str", "default": ""},
+    }
+
+
+class ReleaseError(Exception):
+    """A refusal or a failed step, in sentences for the person who deploys."""
+
+
+def to_prune(created: dict[str, str], protected: Iterable[str], keep: int) -> list[str]:
+    """Ids of the releases that go, oldest first.
+
+    :param created: id of every complete release -> when it was made, as release.json says it (UTC, ISO 8601).
+    :param protected: ids that stay whatever their age: those that a slot holds, and the one just made.
+    :param keep: how many of the newest stay.
+    """
+    newest_first = sorted(created, key=lambda release: (created[release], release), reverse=True)
+    stay = set(newest_first[:keep]) | set(protected)
+    return [release for release in reversed(newest_first) if release not in stay]
+
+
+def sha256_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return hash_stream(file)
+
+
+def hash_stream(file: BinaryIO) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def megabytes(size: float) -> str:
+    """A size for a sentence: '24.1 MB', in units of a million bytes."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+def last_lines(text: str, count: int = 15) -> str:
+    """The end of a program's output, which is where it says why it stopped."""
+    return "\n".join(text.strip().splitlines()[-count:])

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The flow of the module ``release`` on the control node: read, ask the host once, and build only what isn't there."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_archive,
+    release_bundle,
+    release_requirements,
+    release_source,
+    release_tools,
+    release_wheels,
+)
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, megabytes, to_prune
+from ansible_collections.graceful.deploy.plugins.module_utils.release_install import space_sentence
+from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target, target_of
+
+
+@dataclass(frozen=True)
+class Host:
+    """The ways to the host, and to the person who watches.
+
+    :param query: one trip: what `release_facts.query` says.
+    :param install: the archive's path, its SHA-256, the release's id and the interpreter's path -> what
+        `release_install.install` says.
+    :param say: one line of progress, said only when there is real work.
+    """
+
+    query: Callable[[], dict]
+    install: Callable[[str, str, str, str], dict]
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source as it is on the control node, read before the host is asked."""
+
+    directory: str
+    entries: list[release_source.Entry]
+    requirements_name: str
+    requirements: release_requirements.Requirements
+    requires_python: str
+
+
+def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
+    """Make the release unless the host has it; returns the task's result without Ansible's own keys.
+
+    :param params: the task's options; `source` is absolute.
+    :param workdir: an empty directory of this run's.
+    """
+    source = read_source(params, workdir)
+    facts = host.query()
+    if facts["interpreter_problem"]:
+        raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
+    target = target_of(facts["interpreter"])
+    release_source.check_python(source.requires_python, target.version)
+    pins = release_requirements.injected(source.requirements, target.markers)
+    release, digest = release_source.release_id(source.entries, header_of(params, source, target, pins))
+    path = os.path.join(params["root"], "releases", release)
+    result = {"release": release, "path": path, "python": python_of(target), "changed": release not in facts["created"]}
+    result["diff"] = diff_of(facts, release, params["keep"])
+    if not result["changed"]:
+        return {
+            **result,
+            "msg": f"Release {release} of {params['name']} is complete in {path}: nothing to build or send.",
+        }
+    if release in facts["incomplete"]:
+        raise ReleaseError(
+            f"{path} is there on the host without a record of its own: something else made it. Remove it."
+        )
+    if check:
+        where = f"for {target} and installed in {path}"
+        return {**result, "msg": f"Release {release} of {params['name']} would be built {where}."}
+    wheels, installers = collect(params, source, target, pins, host.say)
+    record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
+    contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)
+    return {**result, **deliver(params, contents, facts, workdir, host, target)}
+
+
+def read_source(params: dict, workdir: str) -> Source:
+    """Everything that can be wrong with the source without knowing the host."""
+    directory = release_archive.open_source(params["source"], workdir)
+    name = release_source.find_requirements(directory, params["requirements"])
+    requirements = release_requirements.read(directory, name)
+    requires_python = release_source.requires_python(directory)
+    entries = release_source.scan(directory, params["exclude"])
+    release_source.check_app(entries, params["app"])
+    return Source(directory, entries, name, requirements, requires_python)
+
+
+def header_of(params: dict, source: Source, target: Target, pins: list[str]) -> dict[str, object]:
+    """What makes a release another one besides its files. A requirements file may be among the excluded ones."""
+    requirements = source.requirements
+    return {
+        "method": params["method"],
+        "python": target.minor,
+        "platform": target.family,
+        "requirements": [requirements.lines, requirements.constraints],
+        "pins": pins,
+    }
+
+
+def python_of(target: Target) -> dict[str, str]:
+    return {
+        "version": target.version,
+        "tags": f"{target.abi}-{target.abi}-{target.platforms[0]}",
+        "libc": f"{target.libc} {'.'.join(map(str, target.libc_version))}",
+        "platform": target.family,
+    }
+
+
+def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
+    """The complete releases before and after, oldest first."""
+    # '~' sorts behind every date: what is made now is the newest.
+    after = {**facts["created"]} if release in facts["created"] else {**facts["created"], release: "~"}
+    gone = to_prune(after, {*facts["protected"], release}, keep) if len(after) > len(facts["created"]) else []
+
+    def listing(created: dict[str, str]) -> str:
+        return "".join(f"{name}\n" for name in sorted(created, key=lambda name: (created[name], name)))
+
+    kept = {name: when for name, when in after.items() if name not in gone}
+    return {
+        "before_header": "releases",
+        "before": listing(facts["created"]),
+        "after_header": "releases",
+        "after": listing(kept),
+    }
+
+
+def collect(
+    params: dict, source: Source, target: Target, pins: list[str], say: Callable[[str], None]
+) -> tuple[list[release_wheels.Wheel], list[str]]:
+    """The wheels, and meanwhile what installs them on the host."""
+    cache = release_tools.cache_directory()
+    options = source.requirements.options
+    tools = release_tools.tools(cache, options, params["index_url"], say)
+    index = release_tools.read_index(tools.pip, options, params["index_url"])
+    collector = release_wheels.Collector(cache, tools, index, target, say)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
+        wheels = release_wheels.collect(collector, source.requirements, pins, source.requirements_name)
+        return wheels, installers.result()
+
+
+def deliver(
+    params: dict, contents: release_bundle.Contents, facts: dict, workdir: str, host: Host, target: Target
+) -> dict[str, object]:
+    """Pack, send and install."""
+    manifest = release_bundle.manifest_of(contents)
+    needed = release_bundle.space_needed(manifest)
+    if facts["free"] < needed:
+        raise ReleaseError(space_sentence(os.path.join(params["root"], "releases"), facts["free"], needed))
+    archive = os.path.join(workdir, "release.tar")
+    sha256 = release_bundle.write_archive(contents, manifest, archive)
+    size = os.path.getsize(archive)
+    host.say(f"Sending {megabytes(size)}…")
+    done = host.install(archive, sha256, contents.release, facts["interpreter"]["path"])
+    installed = (
+        f"{len(contents.wheels)} packages for {target}, {megabytes(size)} sent, installed by {done['installer']}"
+    )
+    pruned = f" Removed {', '.join(done['pruned'])}." if done["pruned"] else ""
+    broken = done["not_compiled"]
+    return {
+        "changed": done["changed"],
+        "packages": contents.record["packages"],
+        "pruned": done["pruned"],
+        "sent_bytes": size,
+        "warnings": [f"{len(broken)} files of the source don't compile, such as {broken[0]}."] if broken else [],
+        "msg": f"Release {contents.release} of {params['name']} is in {os.path.join(params['root'], 'releases', contents.release)}: "
+        f"{installed}.{pruned}",
+    }

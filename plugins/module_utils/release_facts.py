@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module ``release`` finds on the host: the interpreter, and the releases that are there."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
+    BUILDING,
+    RECORD,
+    RELEASE_ID,
+    ReleaseError,
+)
+
+# Run by the app's interpreter, which needn't be the one that runs this module. Without `platform`, which is slow.
+PROBE = """
+import json, os, struct, sys, sysconfig
+def confstr():
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, OSError, ValueError):
+        return ""
+print(json.dumps({
+    "version": "%d.%d.%d" % sys.version_info[:3],
+    "implementation": sys.implementation.name,
+    "soabi": sysconfig.get_config_var("SOABI") or "",
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    "machine": os.uname().machine,
+    "bits": struct.calcsize("P") * 8,
+    "libc": confstr(),
+}))
+"""
+
+
+def query(root: str, python: str) -> dict[str, object]:
+    """Everything that the control node's half decides by. Changes nothing."""
+    created, incomplete = releases(root)
+    interpreter, problem = probe(python)
+    return {
+        "interpreter": interpreter,
+        "interpreter_problem": problem,
+        "created": created,
+        "incomplete": incomplete,
+        "protected": sorted(protected(root)),
+        "free": free_bytes(os.path.join(root, "releases")),
+    }
+
+
+def probe(python: str) -> tuple[dict[str, object], str]:
+    """What PROBE prints, and an empty string; or nothing and what is wrong with the interpreter."""
+    program = shutil.which(python)
+    if program is None or not os.path.isabs(program):
+        there = sorted(glob.glob("/usr/bin/python3.[0-9]*[0-9]") + glob.glob("/usr/local/bin/python3.[0-9]*[0-9]"))
+        found = f"There is {', '.join(there)}." if there else "No other Python 3 was found there either."
+        return {}, f"is {python}, and there is no such program on the host. {found}"
+    try:
+        run = subprocess.run([program, "-I", "-S", "-c", PROBE], capture_output=True, text=True, timeout=60, check=True)
+        facts = json.loads(run.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip()[-300:]
+        return {}, f"is {python}, which doesn't run as a Python on the host: {said}"
+    facts["path"] = program
+    if not facts["libc"]:
+        facts["libc"] = _musl(facts["machine"])
+    return facts, ""
+
+
+def _musl(machine: str) -> str:
+    """musl has no call that tells its version; its loader prints it when run alone."""
+    loader = f"/lib/ld-musl-{machine}.so.1"
+    if not os.path.exists(loader):
+        return ""
+    said = subprocess.run([loader], capture_output=True, text=True, timeout=10, check=False).stderr
+    return next((f"musl {line.split()[1]}" for line in said.splitlines() if line.startswith("Version ")), "musl 1.1")
+
+
+def releases(root: str) -> tuple[dict[str, str], list[str]]:
+    """Complete releases with when they were made, and names beside them that are neither complete nor ours to clear."""
+    created: dict[str, str] = {}
+    incomplete: list[str] = []
+    try:
+        names = sorted(os.listdir(os.path.join(root, "releases")))
+    except FileNotFoundError:
+        return created, incomplete
+    except NotADirectoryError as error:
+        raise ReleaseError(
+            f"{error.filename} is not a directory on the host. Move it away, or set fastapi_root."
+        ) from error
+    for name in names:
+        if name.startswith(BUILDING):
+            continue
+        try:
+            with open(os.path.join(root, "releases", name, RECORD), encoding="utf-8") as file:
+                record = json.load(file)
+            if not RELEASE_ID.fullmatch(name) or record["id"] != name:
+                raise ValueError("another release's record")
+            created[name] = str(record["created"])
+        except (OSError, ValueError, KeyError, TypeError):
+            incomplete.append(name)
+    return created, incomplete
+
+
+def protected(root: str) -> set[str]:
+    """Releases that a slot holds, live or standby, and those of a slot that a swap has set aside (dot names)."""
+    slots = os.path.join(root, "slots")
+    held = set()
+    for slot in os.listdir(slots) if os.path.isdir(slots) else []:
+        link = os.path.join(slots, slot, "release")
+        if os.path.islink(link):
+            held.add(os.path.basename(os.readlink(link).rstrip("/")))
+    return held
+
+
+def free_bytes(path: str) -> int:
+    """What others than root could still write where `path` is or would be."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize

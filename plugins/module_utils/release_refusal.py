@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Turns what the pinned uv says of requirements that it can't resolve into what a person can do about it."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
+
+_NO_WHEEL = re.compile(
+    r"(?:all versions of )?(\S+?)(==\S+)? has no (?:usable )?wheels|(?:all versions of )(\S+) have no usable wheels"
+)
+_HINTED = re.compile(r"Wheels are required for `([^`]+)`")
+_NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
+_NO_VERSION = re.compile(r"there (?:is no version of|are no versions of) (\S+)")
+_PYTHON = re.compile(r"does not satisfy (Python\S+)")
+_FETCH = re.compile(r"(?:Failed to fetch|Request failed)", re.IGNORECASE)
+
+
+def refusal(said: str, name: str, target: Target) -> str:
+    """One sentence on what is wrong and one on what to do, then uv's own words.
+
+    :param said: output of ``uv pip compile``, credentials already hidden.
+    :param name: of the requirements file.
+    """
+    words = said.partition(":\n")[2] or said
+    flat = " ".join(words.split())
+    head = f"fastapi_requirements is {name}, "
+    if missing := without_wheel(flat):
+        return (
+            f"{head}and {missing} has no wheel for {target}. Name a version that has one, set fastapi_python to a Python "
+            "that it has wheels for, or build the wheel yourself (pip wheel) and give its directory by a --find-links line "
+            f"in {name} or in pip's configuration.\nuv said: {flat}"
+        )
+    if match := _NOT_FOUND.search(flat):
+        what = f"and no index has {match[1]}. Check the spelling, or set fastapi_index_url to the index that has it."
+    elif match := _NO_VERSION.search(flat):
+        what = f"and no index has {match[1].rstrip(',')}. Name a version that there is."
+    elif match := _PYTHON.search(flat):
+        what = f"and a package in it needs {match[1]}, where the host has {target.version}. Set fastapi_python, or name an older version."
+    elif _FETCH.search(flat):
+        what = "and the index can't be reached from the control node. Check the network, pip's configuration and fastapi_index_url."
+    else:
+        what = f"and its requirements can't be met together for {target}. Loosen one of those that uv names."
+    return f"{head}{what}\nuv said: {flat}"
+
+
+def without_wheel(flat: str) -> str:
+    """The requirement that has no wheel for the target, '' where that isn't what is wrong."""
+    hinted = _HINTED.search(flat)
+    for match in _NO_WHEEL.finditer(flat):
+        name = match[1] or match[3]
+        if hinted is None or name == hinted[1]:
+            return f"{name}{match[2] or ''}"
+    return hinted[1] if hinted else ""

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Collects the wheels of one set of requirements for one target, once: later deploys take them from the cache."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+
+from ansible_collections.graceful.deploy.plugins.module_utils import release_tools
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, ReleaseError, sha256_of
+from ansible_collections.graceful.deploy.plugins.module_utils.release_index import (
+    Index,
+    fingerprint,
+    pip_environment,
+    secrets,
+    uv_environment,
+)
+from ansible_collections.graceful.deploy.plugins.module_utils.release_refusal import refusal
+from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import Requirements, check_hashes
+from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
+
+try:
+    from packaging.utils import canonicalize_version, parse_wheel_filename
+except ImportError:
+    # On the control node it comes with ansible-core; elsewhere this file is only imported by sanity tests.
+    parse_wheel_filename = None
+
+_UNUSED_DAYS = 60
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One wheel of a set; `unpacked` and `files` are what it will take on the host."""
+
+    path: str
+    name: str
+    version: str
+    sha256: str
+    size: int
+    unpacked: int
+    files: int
+
+
+@dataclass(frozen=True)
+class Collector:
+    """What collecting needs besides the requirements."""
+
+    cache: str
+    tools: release_tools.Tools
+    index: Index
+    target: Target
+    say: release_tools.Say
+
+
+def collect(collector: Collector, requirements: Requirements, pins: list[str], name: str) -> list[Wheel]:
+    """The wheels of the requirements, all that they need, and the pins; raises with what has no wheel.
+
+    :param name: of the requirements file, for sentences.
+    """
+    target = collector.target
+    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
+    identity = release_tools.digest_of(
+        [*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)]
+    )
+    path = os.path.join(collector.cache, "wheels", identity)
+    if os.path.isdir(path) and not _is_whole(path):
+        shutil.rmtree(path)
+    if not os.path.isdir(path):
+        with release_tools.making(path) as new:
+            if new is not None:
+                _build(collector, requirements, pins, new, name)
+                _forget_unused(os.path.dirname(path))
+    os.utime(path)
+    return read_set(path)
+
+
+def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
+    count = len(requirements.lines) + len(pins)
+    collector.say(f"Resolving {count} requirements for {collector.target}…")
+    lock = _resolve(collector, requirements, pins, new, name)
+    collector.say(f"Collecting {len(lock)} wheels…")
+    _download(collector, lock, new)
+    wheels = read_set(new)
+    digests = {(wheel.name, canonicalize_version(wheel.version)): wheel.sha256 for wheel in wheels}
+    if wrong := check_hashes(digests, requirements.hashes):
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, and the wheel that the index gave for {', '.join(wrong)} has none of the hashes "
+            "listed there: it is another file than the one that was locked. Find out why, or compile the requirements again."
+        )
+    with open(os.path.join(new, "set.json"), "w", encoding="utf-8") as file:
+        json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)
+
+
+def _resolve(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> list[str]:
+    """The locked requirements, each with its hashes, with the host's markers decided."""
+    _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
+    _write(os.path.join(new, "constraints.in"), requirements.constraints)
+    lock = os.path.join(new, "resolved.txt")
+    command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
+    command += ["-c", os.path.join(new, "constraints.in"), "-o", lock]
+    command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
+    command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += ["--python", sys.executable, *(["--no-index"] if collector.index.no_index else [])]
+    try:
+        release_tools.run("Resolving", command, uv_environment(collector.index, os.environ), secrets(collector.index))
+    except ReleaseError as error:
+        raise ReleaseError(refusal(str(error).replace(new + os.sep, ""), name, collector.target)) from None
+    with open(lock, encoding="utf-8") as file:
+        return [item for item in re.split(r"\n(?=\S)", file.read().strip()) if item and not item.startswith("#")]
+
+
+def _download(collector: Collector, lock: list[str], new: str) -> None:
+    """By several pips at once: most of one's time goes into waiting for an index and starting up."""
+    parts = max(1, min(4, os.cpu_count() or 1, len(lock) // 6))
+    target = collector.target
+    command = [*collector.tools.pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command += [argument for tag in target.platforms for argument in ("--platform", tag)]
+    command += ["--python-version", target.minor, "--implementation", "cp", "--abi", target.abi, "--abi", "abi3"]
+    command += ["--abi", "none", "-d", os.path.join(new, "wheels")]
+    environment, hidden = pip_environment(collector.index, os.environ), secrets(collector.index)
+    os.mkdir(os.path.join(new, "wheels"))
+
+    def part(number: int) -> None:
+        path = os.path.join(new, f"part-{number}.txt")
+        _write(path, lock[number::parts])
+        release_tools.run("Collecting wheels", [*command, "-r", path], environment, hidden)
+
+    with concurrent.futures.ThreadPoolExecutor(parts) as pool:
+        for done in [pool.submit(part, number) for number in range(parts)]:
+            done.result()
+
+
+def read_set(path: str) -> list[Wheel]:
+    """The wheels of a set, by name."""
+    found = []
+    for entry in os.scandir(os.path.join(path, "wheels")):
+        name, version, _build_number, _tags = parse_wheel_filename(entry.name)
+        with zipfile.ZipFile(entry.path) as archive:
+            sizes = [item.file_size for item in archive.infolist()]
+        size = entry.stat().st_size
+        found.append(Wheel(entry.path, str(name), str(version), sha256_of(entry.path), size, sum(sizes), len(sizes)))
+    return sorted(found, key=lambda wheel: wheel.name)
+
+
+def lock_text(wheels: list[Wheel]) -> str:
+    """A lock that names exactly the files that are shipped."""
+    return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a cached set is what was collected. A disk that filled up or a curious hand may have changed it."""
+    try:
+        with open(os.path.join(path, "set.json"), encoding="utf-8") as file:
+            wanted = json.load(file)
+        return wanted == {entry.name: sha256_of(entry.path) for entry in os.scandir(os.path.join(path, "wheels"))}
+    except (OSError, ValueError):
+        return False
+
+
+def _forget_unused(sets: str) -> None:
+    """Keep the cache from growing for ever."""
+    for entry in os.scandir(sets):
+        if not entry.name.startswith(".") and entry.stat().st_mtime < time.time() - _UNUSED_DAYS * 86400:
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _sorted_hashes(requirements: Requirements) -> list[list[object]]:
+    return sorted([[*key], sorted(digests)] for key, digests in requirements.hashes.items())
+
+
+def _write(path: str, lines: list[str]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)

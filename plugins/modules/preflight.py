@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Refuse bad input and unfit hosts before anything changes
+version_added: 0.1.0
+author:
+  - The graceful.deploy authors (@graceful)
+description:
+  - Reads every variable of the role P(graceful.deploy.fastapi#role) that is in force for the host, and fails with all
+    that is wrong with them in one message, each with its value, where it was set, what it would cost, and what to
+    write instead. Nothing has been changed by then, and no host was asked.
+  - Where the variables are good, one trip looks at the host (its system, Python, disks, ports, users and units) and
+    plans workers, memory and timeouts as M(graceful.deploy.worker_plan) does. What is wrong there is told at once too.
+  - A variable that begins with C(fastapi_) and that the role doesn't have is refused with the nearest name.
+  - Values of C(fastapi_env) and C(fastapi_index_url) never leave the control node, and appear in no output.
+attributes:
+  check_mode:
+    description: Can run in check mode and then does the same, for it never changes anything.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed when in diff mode.
+    support: none
+    details: Nothing is ever changed.
+  idempotent:
+    description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
+    support: full
+  platform:
+    description: Hosts that it finds fit.
+    support: full
+    platforms: Debian 12 and 13
+options:
+  variables:
+    description:
+      - Values for single variables, by name without C(fastapi_), in place of the host's own. For tests, and for
+        asking what a value would do.
+    type: dict
+    default: {}
+notes:
+  - Has to run as root, as the role does. In place of that it says what is missing.
+  - The whole of the role's variables is in force only inside the role; elsewhere its defaults stand in.
+seealso:
+  - module: graceful.deploy.worker_plan
+"""
+
+EXAMPLES = r"""
+- name: Check every input and the host, and plan workers, memory and timeouts
+  graceful.deploy.preflight:
+  register: checked
+
+- name: Say what was planned and why
+  ansible.builtin.debug:
+    msg: "{{ checked.msg }}"
+
+- name: Ask whether the host could carry eight workers
+  graceful.deploy.preflight:
+    variables:
+      workers: 8
+"""
+
+RETURN = r"""
+msg:
+  description: The plan in two sentences, or every problem, one a line.
+  returned: always
+  type: str
+plan:
+  description: The plan, as RV(graceful.deploy.worker_plan#module:plan).
+  returned: success
+  type: dict
+variables:
+  description:
+    - Every variable of the role as it is in force, by name without C(fastapi_), templated and of its type, so that
+      C("8080") from the command line is a number and C(off) without quotes is the word.
+    - Without C(env) and C(index_url).
+  returned: success
+  type: dict
+host:
+  description: What is known of the host.
+  returned: success
+  type: dict
+  contains:
+    distribution:
+      description: C(ID) of os-release.
+      type: str
+      sample: debian
+    release:
+      description: C(VERSION_ID) of os-release; empty where there is none.
+      type: str
+      sample: "12"
+    systemd:
+      description: Version of systemd.
+      type: int
+      sample: 252
+    python:
+      description: The interpreter that fastapi_python names, with C(path), C(version), C(machine), C(libc) and more.
+      type: dict
+    proxy_installed:
+      description: Whether the program of fastapi_proxy is there already.
+      type: bool
+"""
+
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_facts import read_facts
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
+
+
+def plan(variables):
+    """The plan and its problems. Imported late, for a Python that is too old for it is refused by judge()."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - hosts come with anything
+        return None, []
+    from ansible_collections.graceful.deploy.plugins.module_utils.cgroup import CapacityError
+    from ansible_collections.graceful.deploy.plugins.module_utils.ladder import Refusal
+    from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import plan_from_params
+
+    try:
+        return plan_from_params(variables), []
+    except Refusal as refusal:
+        return None, [(problem.variable, problem.sentence) for problem in refusal.problems]
+    except CapacityError as error:
+        return None, [("", str(error))]
+
+
+def main():
+    module = AnsibleModule(argument_spec={"variables": {"type": "dict", "default": {}}}, supports_check_mode=True)
+    variables = module.params["variables"]
+    facts = read_facts(variables, module.run_command)
+    found, warnings = judge(variables, facts)
+    problems = [(problem.variable, problem.sentence) for problem in found]
+    planned, refused = plan(variables)
+    for warning in warnings:
+        module.warn(warning)
+    # The action plugin knows where each variable was set, and makes one message of all problems.
+    module.exit_json(changed=False, problems=problems + refused, plan=planned, host=summary(facts))
+
+
+if __name__ == "__main__":
+    main()

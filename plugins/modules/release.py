@@ -1,0 +1,241 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Build one release of an app, source and virtual environment, complete or absent
+version_added: 0.1.0
+author:
+  - The graceful.deploy authors (@graceful)
+description:
+  - Packs an app's source and the wheels of its requirements on the control node, sends them in one archive, and makes
+    a directory of them under C(releases) on the host, which asks no index.
+  - The release's id is a digest of what goes in, so the same input is the same release. Where the host has it, one trip
+    finds that out and nothing is built or sent.
+  - A release is complete or absent. It is built beside, written to disk with C(release.json) as its last file, and
+    renamed. What a run that died has left is cleared by the next one.
+  - Wheels are collected once for all hosts with the same Python and platform and kept in a cache on the control node,
+    C($XDG_CACHE_HOME/graceful.deploy), with the pip and uv that collect them. Sets that nothing has used for 60 days
+    go when another one is collected.
+  - Unpinned requirements are resolved when a set is collected, and then stay as they are until a requirements file, the
+    index settings, or the host's Python or platform change. To have newer versions on purpose, pin them.
+  - gunicorn, uvicorn and uvicorn-worker are added in the versions that this collection is tested with where the
+    requirements don't name them. A constraint that names one of them decides its version.
+options:
+  name:
+    description: Name of the app, for messages and the virtual environment's prompt.
+    type: str
+    required: true
+  root:
+    description:
+      - Absolute path of the app's directory on the host. Its C(releases) is made if it is missing.
+      - Empty is C(/srv/) and the O(name).
+    type: str
+    default: ""
+  group:
+    description: Name of the group that may read the release. Its owner is root, and others may not read it.
+    type: str
+    default: deploy
+  source:
+    description:
+      - The app's source on the control node, a directory or an archive (C(.tar.gz), C(.tgz), C(.tar), C(.zip)). A
+        relative path starts at the playbook. An archive's single top directory is left out.
+      - Files, their executable bits and symlinks inside the source are shipped; empty directories aren't. Times and
+        owners don't count. A symlink that leads out of the source is refused.
+      - A directory with a C(pyvenv.cfg) is a virtual environment, which is never shipped.
+    type: str
+    required: true
+  requirements:
+    description:
+      - Path of the requirements file inside the O(source). Files that it includes have to be inside too.
+      - Empty looks for C(requirements.txt), C(requirements-prod.txt), C(requirements-production.txt),
+        C(requirements/prod.txt) and C(requirements/production.txt), and refuses none as well as two.
+      - Where it lists hashes for a version, a wheel with another hash is refused.
+      - Editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
+    type: str
+    default: ""
+  method:
+    description: How dependencies reach the host. With V(wheels) the control node collects them and the host installs them.
+    type: str
+    choices: [wheels]
+    default: wheels
+  python:
+    description: The host's interpreter for the virtual environment, an absolute path or a name on its PATH. CPython alone.
+    type: str
+    default: /usr/bin/python3
+  keep:
+    description:
+      - How many releases stay on the host, the newest by their own record, 1 or more. Older ones are removed after a new
+        one is complete.
+      - One that a slot under C(slots) holds is never removed.
+    type: int
+    default: 5
+  exclude:
+    description:
+      - Patterns of files and directories that never leave the control node, with C(*), C(?) and C([...]).
+      - A pattern without a slash is matched against names at any depth; one with a slash inside or in front against the
+        path from the top of the O(source); one with a slash at its end against directories alone.
+    type: list
+    elements: str
+    default:
+      - .git
+      - .hg
+      - .svn
+      - .venv
+      - venv
+      - __pycache__
+      - "*.pyc"
+      - .env
+      - .env.*
+      - node_modules
+      - .mypy_cache
+      - .ruff_cache
+      - .pytest_cache
+      - .hypothesis
+      - .tox
+      - .idea
+      - .vscode
+      - .DS_Store
+  index_url:
+    description:
+      - Package index that the control node takes wheels from, in place of the one that pip is configured with. It may
+        hold credentials. It isn't sent to the host, and is in no output and no argument list.
+      - The rest of pip's configuration (extra indexes, find-links, certificates, proxies) holds for uv as well, and as
+        with pip the best version of all indexes is taken. Where an extra index holds private packages, set
+        E(UV_INDEX_STRATEGY) to V(first-index) on the control node, so that nobody can publish a newer one elsewhere.
+    type: str
+    default: ""
+  app:
+    description:
+      - The application as C(module:attribute). Where the top package of the module is in the O(source) and the module
+        isn't, the source is refused.
+    type: str
+    default: app.main:app
+attributes:
+  action:
+    description: Has an action plugin of the same name, which does the control node's half.
+    support: full
+  async:
+    description: Can be used with C(async).
+    support: none
+  check_mode:
+    description: Can run in check mode and tells then what a run would do, without building or sending anything.
+    support: full
+    details: What has no wheel is only found out when wheels are collected, so not in check mode.
+  diff_mode:
+    description: Will return details on what has changed when in diff mode.
+    support: full
+    details: Lists the complete releases, oldest first.
+  idempotent:
+    description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
+    support: full
+  platform:
+    description: Hosts that it works on.
+    support: full
+    platforms: Debian 12 and 13
+notes:
+  - Has to run as root, so that the service can't change what it runs.
+  - The control node needs Python 3.11 with pip or venv besides ansible-core, and reaches the index. The host needs its
+    Python alone.
+seealso:
+  - module: graceful.deploy.swap
+"""
+
+EXAMPLES = r"""
+- name: Build the release
+  graceful.deploy.release:
+    name: hello
+    source: ../hello
+  register: release
+
+- name: The same with an index of one's own and another Python
+  graceful.deploy.release:
+    name: hello
+    source: /builds/hello-1.4.tar.gz
+    python: /usr/bin/python3.13
+    index_url: "https://{{ index_user }}:{{ index_token }}@packages.example.com/simple"
+    keep: 3
+"""
+
+RETURN = r"""
+release:
+  description: The release's id.
+  returned: success
+  type: str
+  sample: 3f2a9c81d04e
+path:
+  description: Its directory on the host.
+  returned: success
+  type: str
+  sample: /srv/hello/releases/3f2a9c81d04e
+python:
+  description: The host's interpreter and platform that the release is for.
+  returned: success
+  type: dict
+  contains:
+    version:
+      description: Version of the interpreter.
+      type: str
+      sample: 3.11.2
+    tags:
+      description: The best tag of wheels that fit it.
+      type: str
+      sample: cp311-cp311-manylinux_2_36_x86_64
+    libc:
+      description: The C library and its version.
+      type: str
+      sample: glibc 2.36
+    platform:
+      description: What of the platform is part of the id.
+      type: str
+      sample: linux-x86_64-glibc
+packages:
+  description: Version by name of every package in the virtual environment.
+  returned: when a release was built
+  type: dict
+  sample: {"fastapi": "0.121.0"}
+pruned:
+  description: Ids of the releases that were removed.
+  returned: when a release was built
+  type: list
+  elements: str
+  sample: []
+sent_bytes:
+  description: Size of the archive that was sent, in bytes.
+  returned: when a release was built
+  type: int
+  sample: 32100000
+msg:
+  description: A sentence on what was done, or would be.
+  returned: success
+  type: str
+  sample: "Release 3f2a9c81d04e of hello is complete in /srv/hello/releases/3f2a9c81d04e: nothing to build or send."
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.graceful.deploy.plugins.module_utils import release_facts, release_install
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    params = module.params
+    try:
+        if params["_state"] == "query":
+            module.exit_json(changed=False, **release_facts.query(params["root"], params["python"]))
+        order = release_install.Order(
+            **{name: params[name] for name in ("name", "root", "group", "python", "keep")},
+            **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},
+        )
+        module.exit_json(**release_install.install(order))
+    except (ReleaseError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+"""The host's half: what is read from recorded text, and what is thought of hosts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_facts, preflight_parse
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
+
+BOOKWORM = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+HOME_URL="https://www.debian.org/"
+"""
+UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
+MINT = 'NAME="Linux Mint"\nID=linuxmint\nID_LIKE="ubuntu debian"\nPRETTY_NAME=\'Linux Mint 22\'\n'
+ALPINE = 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.20.3\nPRETTY_NAME="Alpine Linux v3.20"\n'
+
+# Recorded in a container with something on port 80 and sshd on 22; the third line of tcp is no listener (06).
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 609032 1 0 100
+   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 616695 1 0 100
+   2: 0100007F:01BB 0100007F:A001 06 00000000:00000000 03:00001137 00000000     0        0 0 3 00000000d8d7397b
+"""
+TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue
+   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 \
+00000000     0        0 616706 1 00000000b3b0ee54 100 0 0 10 0
+"""
+
+PARAMS = {
+    "name": "hello",
+    "root": "/srv/hello",
+    "user": "deploy",
+    "group": "deploy",
+    "python": "/usr/bin/python3",
+    "proxy": "caddy",
+    "http_port": 80,
+    "tls": "off",
+}
+
+
+def disk(path: str = "/srv", megabytes: int = 9000, device: int = 1, **changes: object) -> dict[str, object]:
+    found = {"path": path, "device": device, "free_bytes": megabytes << 20, "free_inodes": None, "read_only": False}
+    return found | changes
+
+
+def host(**changes: object) -> dict[str, object]:
+    """What a fresh Debian 12 host says of itself, with some of it changed."""
+    facts = {
+        "os": preflight_parse.parse_os_release(BOOKWORM),
+        "pid1": "systemd",
+        "systemd": 252,
+        "uid": 0,
+        "modules_python": ["/usr/bin/python3", [3, 11, 2]],
+        "python": {
+            "path": "/usr/bin/python3",
+            "real_path": "/usr/bin/python3.11",
+            "problem": "",
+            "version": "3.11.2",
+        },
+        "disks": [disk(), disk("/var")],
+        "ports": [],
+        "user_id": None,
+        "group_id": None,
+        "in_the_way": "",
+        "foreign_units": [],
+        "foreign_runtime": [],
+        "proxy_installed": False,
+        "plain_unit": False,
+    }
+    return facts | changes
+
+
+def python(**changes: object) -> dict[str, object]:
+    return {**host()["python"], **changes}
+
+
+def holder(**changes: object) -> dict[str, object]:
+    return {"port": 80, "pid": 812, "program": "nginx", "unit": "nginx.service"} | changes
+
+
+def test_a_fresh_host_is_fit() -> None:
+    assert judge(PARAMS, host()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("facts", "parts"),
+    [
+        ({"os": preflight_parse.parse_os_release(ALPINE)}, ["Alpine Linux v3.20", "Debian 12 or 13"]),
+        ({"os": {}}, ["/etc/os-release"]),
+        ({"systemd": None, "pid1": "tini"}, ["tini, not systemd"]),
+        ({"systemd": 241}, ["version 241", "247"]),
+        ({"modules_python": ["/usr/bin/python3", [3, 9, 2]]}, ["Python 3.9.2", "ansible_python_interpreter"]),
+        ({"uid": 1000}, ["uid 1000", "become: true"]),
+        ({"python": python(problem="is /x, and there is no such program on the host.")}, ["fastapi_python is /x"]),
+        ({"python": python(version="3.9.2")}, ["fastapi_python is '/usr/bin/python3'", "3.9.2", "Debian 12"]),
+        ({"python": python(real_path="/root/.pyenv/bin/python3.12")}, ["/root/.pyenv/bin/python3.12", "/opt"]),
+        ({"disks": [disk(megabytes=312), disk("/var")]}, ["/srv has 312 MB free", "500 MB", "at least 188 MB"]),
+        ({"disks": [disk(), disk("/var", 10, 2)]}, ["/var has 10 MB free", "journal"]),
+        ({"disks": [disk(read_only=True), disk("/var")]}, ["read-only"]),
+        ({"disks": [disk(free_inodes=5), disk("/var")]}, ["5 inodes"]),
+        ({"ports": [holder()]}, ["http_port is 80", "nginx (pid 812, nginx.service)", "--now nginx.service", "8080"]),
+        ({"ports": [holder(unit="session-3.scope")]}, ["kill 812"]),
+        ({"ports": [holder(pid=0, program="", unit="")]}, ["can't be seen", "ss -ltnp"]),
+        ({"ports": [holder(pid=1, program="systemd", unit="init.scope")]}, ["list-sockets"]),
+        ({"ports": [holder(program="caddy", unit="docker-4f2.scope")]}, ["caddy (pid 812, docker-4f2.scope)"]),
+        ({"user_id": 0}, ["fastapi_user is 'deploy'", "root (id 0)"]),
+        ({"group_id": 0}, ["fastapi_group is 'deploy'"]),
+        ({"in_the_way": "/srv/hello"}, ["fastapi_root is '/srv/hello'", "isn't a directory"]),
+        ({"foreign_units": ["/etc/systemd/system/hello@.service"]}, ["hello@.service", "fastapi_name: hello-app"]),
+        ({"foreign_runtime": ["/run/hello/x"]}, ["/run/hello/x", "fastapi_name: hello-app"]),
+    ],
+)
+def test_an_unfit_host_is_refused(facts: dict[str, object], parts: list[str]) -> None:
+    (problem,) = judge(PARAMS, host(**facts))[0]
+    for part in parts:
+        assert part in problem.sentence
+    assert problem.wrong.endswith(".") and problem.advice.endswith(".")
+
+
+def test_the_second_port_is_the_one_for_https() -> None:
+    params = PARAMS | {"tls": "acme"}
+    assert preflight_parse.wanted_ports(params) == [80, 443]
+    (problem,) = judge(params, host(ports=[holder(port=443, program="apache2")]))[0]
+    assert problem.sentence.startswith("fastapi_tls is 'acme': it needs port 443")
+
+
+def test_without_a_proxy_no_port_matters() -> None:
+    assert preflight_parse.wanted_ports(PARAMS | {"proxy": "none", "tls": "acme"}) == []
+
+
+def test_the_proxy_itself_may_hold_its_port() -> None:
+    assert judge(PARAMS, host(ports=[holder(program="caddy", unit="caddy.service")])) == ([], [])
+
+
+def test_one_full_disk_is_one_problem() -> None:
+    assert len(judge(PARAMS, host(disks=[disk("/", 10), disk("/", 10)]))[0]) == 1
+
+
+def test_all_problems_are_told_at_once() -> None:
+    facts = host(systemd=None, user_id=0, ports=[holder()], disks=[disk(megabytes=1), disk("/var")])
+    assert len(judge(PARAMS, facts)[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("facts", "part"),
+    [
+        ({"os": preflight_parse.parse_os_release(UBUNTU)}, "Ubuntu 24.04.1 LTS is untested"),
+        ({"os": preflight_parse.parse_os_release(MINT)}, "Linux Mint 22 is untested"),
+        ({"os": {"id": "debian", "pretty_name": "Debian sid"}}, "Debian sid is untested"),
+        ({"python": python(version="3.10.4")}, "Python 3.10.4 is untested"),
+        ({"plain_unit": True}, "hello.service exists"),
+    ],
+)
+def test_some_things_are_only_worth_a_warning(facts: dict[str, object], part: str) -> None:
+    problems, (warning,) = judge(PARAMS, host(**facts))
+    assert problems == []
+    assert part in warning
+
+
+def test_the_summary_is_what_later_tasks_use() -> None:
+    found = summary(host(proxy_installed=True))
+    assert (found["distribution"], found["release"], found["systemd"], found["proxy_installed"]) == (
+        "debian",
+        "12",
+        252,
+        True,
+    )
+    assert "problem" not in found["python"]
+
+
+def test_os_release() -> None:
+    assert preflight_parse.parse_os_release(BOOKWORM)["pretty_name"] == "Debian GNU/Linux 12 (bookworm)"
+    assert preflight_parse.parse_os_release('# c\n\nID="a\\"b"\nbad line\nX=\n') == {"id": 'a"b', "x": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("systemd 252 (252.39-1~deb12u2)\n+PAM +AUDIT\n", 252),
+        ("systemd 257 (257.13-1~deb13u1)\n", 257),
+        ("systemd 247\n", 247),
+        ("", None),
+        ("not found", None),
+    ],
+)
+def test_systemd_version(text: str, version: int | None) -> None:
+    assert preflight_parse.systemd_version(text) == version
+
+
+def test_listeners() -> None:
+    assert preflight_parse.parse_listeners(TCP) == [(80, 609032), (22, 616695)]
+    assert preflight_parse.parse_listeners(TCP6) == [(22, 616706)]
+    assert preflight_parse.parse_listeners("") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("0::/system.slice/nginx.service\n", "nginx.service"),
+        ("12:memory:/docker/4f\n1:name=systemd:/docker/4f/system.slice/web.service\n0::/docker/4f\n", "web.service"),
+        ("0::/user.slice/user-0.slice/session-3.scope\n", "session-3.scope"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n", "x.service"),
+        ("0::/\n", ""),
+        ("", ""),
+        ("4:memory:/other.service\n0::/\n", ""),
+    ],
+)
+def test_unit_of_a_process(text: str, unit: str) -> None:
+    assert preflight_parse.unit_of(text) == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [
+        ("# Written by Ansible (graceful.deploy.gunicorn); changes made here are undone.\n[Unit]\n", True),
+        ("[Unit]\nDescription=graceful.deploy\n", False),
+        ("", False),
+    ],
+)
+def test_whose_unit_it_is(text: str, ours: bool) -> None:
+    assert preflight_parse.is_ours(text) is ours
+
+
+def test_the_collections_own_units_are_recognised() -> None:
+    templates = Path(__file__).parents[2] / "roles" / "gunicorn" / "templates"
+    for name in ("service.j2", "socket.j2"):
+        assert preflight_parse.is_ours((templates / name).read_text())
+
+
+def test_units_of_others_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = tmp_path / "etc", tmp_path / "lib"
+    ours.mkdir()
+    theirs.mkdir()
+    (tmp_path / "link").symlink_to(theirs)
+    directories = (str(ours), str(theirs), str(tmp_path / "link"))
+    monkeypatch.setattr(preflight_facts, "UNIT_DIRECTORIES", directories)
+    assert preflight_facts.foreign_units("hello") == []
+    (ours / "hello@.service").write_text("# graceful.deploy\n")
+    assert preflight_facts.foreign_units("hello") == []
+    (theirs / "hello@.service").write_text("[Unit]\n")
+    assert preflight_facts.foreign_units("hello") == [f"{theirs}/hello@.service"]
+    (ours / "hello@.socket").symlink_to("/dev/null")
+    assert preflight_facts.foreign_units("hello") == [f"{ours}/hello@.socket", f"{theirs}/hello@.service"]
+
+
+def test_what_is_in_the_way_of_the_root(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    assert preflight_facts.first_file_in(str(tmp_path / "new" / "x")) == ""
+    assert preflight_facts.first_file_in(str(tmp_path / "file")) == str(tmp_path / "file")
+    assert preflight_facts.first_file_in(str(tmp_path / "file" / "x")) == str(tmp_path / "file")
+    assert preflight_facts.first_file_in(str(tmp_path / "dangling")) == str(tmp_path / "dangling")
+
+
+def test_the_disk_is_that_of_the_nearest_directory(tmp_path: Path) -> None:
+    found = preflight_facts.read_disk(str(tmp_path / "a" / "b"))
+    assert found["path"] == str(tmp_path)
+    assert found["device"] == os.stat(tmp_path).st_dev
+    assert found["free_bytes"] > 0
+
+
+def test_a_listener_of_this_process_is_found() -> None:
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        (found,) = preflight_facts.read_holders([port])
+    assert (found["port"], found["pid"]) == (port, os.getpid())
+    assert found["program"]
+    assert preflight_facts.read_holders([port]) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "part"),
+    [
+        # As ansible-core 2.19 and 2.21 and sudo 1.9 of Debian 12 and 13 print them.
+        ("Missing sudo password", "--ask-become-pass"),
+        ("sudo: a password is required", "--ask-become-pass"),
+        ("Incorrect sudo password", "refused the password"),
+        (
+            "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt",
+            "refused the password",
+        ),
+        ("plain is not in the sudoers file.\nThis incident has been reported to the administrator.", "group sudo"),
+        ("Sorry, user plain is not allowed to execute '/bin/sh' as root on web1.", "group sudo"),
+        ("Sorry, user plain may not run sudo on web1.", "group sudo"),
+        ("/bin/sh: 1: sudo: not found", "no sudo on this host"),
+        ("bash: line 1: sudo: command not found", "no sudo on this host"),
+        ("/bin/sh: 1: /usr/bin/python3: not found", "no Python"),
+        ("The module interpreter '/usr/bin/python3.7' was not found.", "no Python"),
+        ("Timeout (12s) waiting for privilege escalation prompt: ", "sudo -v"),
+        ("sudo: a terminal is required to read the password", "--ask-become-pass"),
+        (
+            "Timed out waiting for become success.\n>>> Standard Error\nsudo: a password is required",
+            "--ask-become-pass",
+        ),
+    ],
+)
+def test_a_module_that_could_not_start_is_explained(output: str, part: str) -> None:
+    assert part in explain(output)
+
+
+@pytest.mark.parametrize(
+    "output", ["", "Traceback (most recent call last)", "Connection refused", "[Errno 28] No space left"]
+)
+def test_other_failures_keep_their_own_words(output: str) -> None:
+    assert explain(output) == ""

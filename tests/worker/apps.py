@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ASGI apps that the worker's tests serve. Files in $SWITCHES turn faults on; $SWITCHES/events tells what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+SWITCHES = Path(os.environ["SWITCHES"])
+
+
+def on(switch: str) -> bool:
+    return (SWITCHES / switch).exists()
+
+
+def event(text: str) -> None:
+    with open(SWITCHES / "events", "a", encoding="utf-8") as file:
+        file.write(f"{text} {os.getpid()}\n")
+
+
+if on("import-fault"):
+    raise RuntimeError("the import is broken")
+if on("import-exit"):
+    raise SystemExit("no settings")
+if on("import-hang"):
+    event("importing")
+    time.sleep(3600)
+
+
+async def startup() -> None:
+    event("starting")
+    if on("lifespan-hang"):
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            event("startup-cleanup")
+    if on("lifespan-slow"):
+        await asyncio.sleep(0.5)
+    if on("lifespan-slower"):
+        await asyncio.sleep(1.1)
+    if on("lifespan-fault"):
+        raise ConnectionError("the database is away")
+    event("startup")
+
+
+async def shutdown() -> None:
+    event("shutting-down")
+    if on("shutdown-hang"):
+        await asyncio.sleep(3600)
+    event("shutdown")
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await startup()
+            except ConnectionError as error:
+                await send({"type": "lifespan.startup.failed", "message": f"Traceback: {error!r}"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await shutdown()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def body(receive: Any) -> bytes:
+    whole, more = b"", True
+    while more:
+        message = await receive()
+        whole, more = whole + message.get("body", b""), message.get("more_body", False)
+    return whole
+
+
+async def answer(send: Any, text: str) -> None:
+    content = text.encode()
+    length = (b"content-length", str(len(content)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def stream(send: Any, content_type: bytes) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", content_type)]})
+    while True:
+        await send({"type": "http.response.body", "body": b"data: tick\n\n", "more_body": True})
+        await asyncio.sleep(0.05)
+
+
+async def websocket(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        await send({"type": "websocket.send", "text": message.get("text", "")})
+    event(f"websocket-{message['code']}")
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    if scope["type"] == "websocket":
+        return await websocket(receive, send)
+    path, value = scope["path"], scope["query_string"].decode()
+    content = await body(receive)
+    if path == "/slow":
+        event("request")
+        try:
+            await asyncio.sleep(float(value))
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.1)  # a rollback: takes a moment, and needs what the lifespan shutdown closes
+            event("request-cleanup")
+            raise
+    elif path == "/block":  # what an app must not do, and does: hold the event loop
+        event("request")
+        time.sleep(float(value))
+    elif path == "/deaf":
+        event("request")
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+    elif path == "/thread":
+        event("request")
+        await asyncio.to_thread(time.sleep, float(value))
+    elif path == "/events":
+        return await stream(send, b"text/event-stream; charset=utf-8")
+    elif path == "/stream":
+        return await stream(send, b"application/octet-stream")
+    await answer(send, f"{os.getpid()} {len(content)}")
+
+
+def fastapi_app() -> Any:
+    """The same faults under FastAPI, with a middleware of the kind that runs the app in a task group."""
+    from contextlib import asynccontextmanager
+
+    from fastapi import FastAPI
+    from fastapi.responses import StreamingResponse
+
+    @asynccontextmanager
+    async def context(_app: FastAPI):  # noqa: ANN202
+        await startup()
+        yield
+        await shutdown()
+
+    api = FastAPI(lifespan=context)
+
+    @api.middleware("http")
+    async def pass_on(request, call_next):  # noqa: ANN001, ANN202
+        return await call_next(request)
+
+    @api.get("/slow")
+    async def slow(seconds: float) -> str:
+        event("request")
+        await asyncio.sleep(seconds)
+        return str(os.getpid())
+
+    @api.get("/events")
+    async def events() -> StreamingResponse:
+        async def ticks():  # noqa: ANN202
+            while True:
+                yield b"data: tick\n\n"
+                await asyncio.sleep(0.05)
+
+        return StreamingResponse(ticks(), media_type="text/event-stream")
+
+    @api.get("/")
+    async def root() -> str:
+        return str(os.getpid())
+
+    return api
