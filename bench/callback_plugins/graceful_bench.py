@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import time
+from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
@@ -24,12 +25,12 @@ requirements: []
 """
 
 
-def counted(path: str, kind: str, method):
+def counted(path: Path, kind: str, method):
     """The method, leaving a line in the file at each call: tasks run in forked processes, which share no memory."""
 
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
-        with open(path, "a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(f"{self._task._uuid} {kind}\n")
         return method(self, *args, **kwargs)
 
@@ -44,8 +45,8 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self.report = os.environ["GRACEFUL_BENCH_REPORT"]
-        self.counts = self.report + ".counts"
+        self.report = Path(os.environ["GRACEFUL_BENCH_REPORT"])
+        self.counts = self.report.with_suffix(".counts")
         self.tasks: list[dict] = []
         self.changed: list[str] = []
         # One run of a module on the host; one command over the connection; one file over the connection. An action such
@@ -66,13 +67,13 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats) -> None:
         end = time.time()
         lines: list[list[str]] = []
-        if os.path.exists(self.counts):
-            with open(self.counts, encoding="utf-8") as file:
+        if self.counts.exists():
+            with self.counts.open(encoding="utf-8") as file:
                 lines = [line.split() for line in file]
         for task, following in zip(self.tasks, [*self.tasks[1:], {"start": end}], strict=True):
             task["seconds"] = following["start"] - task["start"]
             kinds = [kind for uuid, kind in lines if uuid == task["uuid"]]
             task["modules"] = kinds.count("_execute_module")
             task["commands"] = len(kinds) - task["modules"]
-        with open(self.report, "w", encoding="utf-8") as file:
+        with self.report.open("w", encoding="utf-8") as file:
             json.dump({"tasks": self.tasks, "changed": self.changed, "end": end}, file)

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
         params["source"] = self._loader.path_dwim(os.path.expanduser(params["source"]))
         params["root"] = (params["root"] or f"/srv/{params['name']}").rstrip("/")
         self._params = params
-        workdir = tempfile.mkdtemp(dir=C.DEFAULT_LOCAL_TMP)
+        workdir = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
         try:
             if problem := wrong_option(params):
                 raise ReleaseError(problem)

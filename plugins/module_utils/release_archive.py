@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import shutil
 import stat
@@ -24,6 +25,7 @@ class Member:
     """One thing in an archive.
 
     :param kind: 'file', 'directory', 'link' or 'other'.
+    :param when: time of its last change, which tells two sets of shipped wheels apart.
     :param open: gives the content of a file.
     """
 
@@ -31,6 +33,7 @@ class Member:
     kind: str
     executable: bool
     target: str
+    when: float
     open: Callable[[], BinaryIO | None]
 
 
@@ -109,6 +112,7 @@ def _write(member: Member, place: str) -> None:
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if member.executable else 0o600)
     with content, os.fdopen(descriptor, "wb") as file:
         shutil.copyfileobj(content, file, 1 << 20)
+    os.utime(place, (member.when, member.when))
 
 
 def _tar_members(tar: tarfile.TarFile) -> Iterator[Member]:
@@ -126,7 +130,7 @@ def _tar_members(tar: tarfile.TarFile) -> Iterator[Member]:
         if item.islnk() and not is_safe_path(item.linkname.removeprefix("./")):
             kind = "other"
         executable = bool(item.mode & stat.S_IXUSR)
-        yield Member(item.name, kind, executable, item.linkname, lambda item=item: tar.extractfile(item))
+        yield Member(item.name, kind, executable, item.linkname, item.mtime, lambda item=item: tar.extractfile(item))
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -139,4 +143,7 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
             kind, target = "link", os.fsdecode(archive.read(item))
         else:
             kind = "other" if stat.S_IFMT(mode) not in (0, stat.S_IFREG) else "file"
-        yield Member(item.filename, kind, bool(mode & stat.S_IXUSR), target, lambda item=item: archive.open(item))
+        # Programs that keep no time write month 0.
+        year, month, *rest = item.date_time
+        when = calendar.timegm((year, max(month, 1), *rest))
+        yield Member(item.filename, kind, bool(mode & stat.S_IXUSR), target, when, lambda item=item: archive.open(item))

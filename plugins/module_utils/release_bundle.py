@@ -48,7 +48,7 @@ class _Hashing:
     """A file that is written once from start to end and hashed on the way."""
 
     file: BinaryIO
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def write(self, block: bytes) -> int:
         self.digest.update(block)
@@ -129,7 +129,7 @@ class _Reading:
     """A file that is hashed while it is read."""
 
     file: BinaryIO
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def read(self, size: int) -> bytes:
         block = self.file.read(size)
@@ -171,7 +171,7 @@ def _user() -> str:
 
 
 def revision(source: str) -> str:
-    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has nothing to say. Read only."""
+    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has none. Read only."""
     # Optional locks: status would otherwise rewrite the index. fsmonitor: the checkout could name a program to run.
     git = ["git", "-C", source, "-c", "core.fsmonitor=false"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

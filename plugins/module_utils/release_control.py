@@ -88,6 +88,14 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
 def read_source(params: dict, workdir: str) -> Source:
     """Everything that can be wrong with the source without knowing the host."""
     directory = release_archive.open_source(params["source"], workdir)
+    try:
+        return read_directory(params, directory)
+    except ReleaseError as error:
+        # An archive is unpacked to a place that nobody knows.
+        raise ReleaseError(str(error).replace(directory, params["source"])) from None
+
+
+def read_directory(params: dict, directory: str) -> Source:
     name = release_source.find_requirements(directory, params["requirements"])
     requirements = release_requirements.read(directory, name)
     requires_python = release_source.requires_python(directory)
@@ -168,12 +176,12 @@ def deliver(
     )
     pruned = f" Removed {', '.join(done['pruned'])}." if done["pruned"] else ""
     broken = done["not_compiled"]
+    path = os.path.join(params["root"], "releases", contents.release)
     return {
         "changed": done["changed"],
         "packages": contents.record["packages"],
         "pruned": done["pruned"],
         "sent_bytes": size,
         "warnings": [f"{len(broken)} files of the source don't compile, such as {broken[0]}."] if broken else [],
-        "msg": f"Release {contents.release} of {params['name']} is in {os.path.join(params['root'], 'releases', contents.release)}: "
-        f"{installed}.{pruned}",
+        "msg": f"Release {contents.release} of {params['name']} is in {path}: {installed}.{pruned}",
     }

@@ -39,7 +39,7 @@ class Index:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """The settings that hold for ``pip download``, from ``pip config list``: global, then download, then environment."""
+    """The settings for ``pip download`` in the output of ``pip config list``: the environment wins, then download."""
     rank = {"global": 0, "download": 1, ":env:": 2}
     found: list[tuple[int, str, str]] = []
     for line in text.splitlines():
@@ -122,7 +122,7 @@ def uv_environment(index: Index, base: Mapping[str, str]) -> dict[str, str]:
         "NO_COLOR": "1",
     }
     if index.proxy:
-        settings |= {name: index.proxy for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+        settings |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), index.proxy)
     ours = {
         *settings,
         "UV_INDEX_URL",
@@ -137,8 +137,10 @@ def uv_environment(index: Index, base: Mapping[str, str]) -> dict[str, str]:
 
 
 def fingerprint(index: Index) -> list[object]:
-    """What of the index makes a set of wheels another one: addresses without credentials, and what lies in directories."""
-    addresses = [mask(url) for url in (index.index_url, *index.extra_index_urls, *index.find_links)]
+    """What of the index makes a set of wheels another one: addresses without credentials, contents of directories."""
+    links = [link for link in index.find_links if "://" in link]
+    addresses = [mask(url) for url in (index.index_url, *index.extra_index_urls, *links)]
+    # Not where a directory is, which for a source that came in an archive is another place every time.
     listings = [_listing(link) for link in index.find_links if "://" not in link]
     texts = [_text_digest(path) for path in index.constraints]
     return [addresses, listings, texts, index.no_index, index.pre]

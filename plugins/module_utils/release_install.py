@@ -6,26 +6,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import fcntl
 import grp
 import json
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.graceful.deploy.plugins.module_utils import release_facts, release_unpack, release_venv
+from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_facts,
+    release_place,
+    release_unpack,
+    release_venv,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
-    BUILDING,
     RECORD,
     ReleaseError,
     megabytes,
     sha256_of,
-    to_prune,
 )
 
 
@@ -57,7 +55,7 @@ def install(order: Order) -> dict[str, object]:
     if manifest["release"] != order.release:
         raise ReleaseError(f"The archive holds release {manifest['release']}, not {order.release}.")
     check_space(order, manifest)
-    with building(order) as build:
+    with release_place.building(order.releases, order.release) as build:
         tree = os.path.join(build, "source")
         os.mkdir(tree, 0o750)
         release_unpack.unpack(order.archive, manifest, build)
@@ -69,13 +67,13 @@ def install(order: Order) -> dict[str, object]:
         hand_over(tree, gid)
         # On the disk before it has its name, so that a power cut leaves no complete-looking release with holes.
         release_venv.run("Writing the release to disk", ["sync", "--file-system", tree], build)
-        changed = put_in_place(order, tree, final)
+        changed = release_place.put_in_place(order.root, order.release, tree)
     return {
         "changed": changed,
         "installer": installer,
         "not_compiled": broken,
         "size": record["size"],
-        "pruned": prune(order),
+        "pruned": release_place.prune(order.root, order.release, order.keep),
     }
 
 
@@ -116,42 +114,6 @@ def space_sentence(path: str, free: int, needed: int) -> str:
     )
 
 
-@contextlib.contextmanager
-def locked(path: str, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a directory, which ends with the process that holds it, however that ends."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def building(order: Order) -> Iterator[str]:
-    """A locked directory to build in, gone afterwards. A locked one of another run is left alone; the rest is cleared."""
-    with contextlib.ExitStack() as stack:
-        # Made and locked under the lock of its parent: no other run can see it unlocked and take it for a leftover.
-        with locked(order.releases):
-            clear_leftovers(order.releases)
-            build = tempfile.mkdtemp(prefix=f"{BUILDING}{order.release}-", dir=order.releases)
-            stack.callback(shutil.rmtree, build, ignore_errors=True)
-            stack.enter_context(locked(build))
-        yield build
-
-
-def clear_leftovers(releases: str) -> None:
-    for entry in os.scandir(releases):
-        if entry.name.startswith(BUILDING) and entry.is_dir(follow_symlinks=False):
-            with locked(entry.path, wait=False) as dead:
-                if dead:
-                    shutil.rmtree(entry.path, ignore_errors=True)
-
-
 def set_times(tree: str, when: int) -> None:
     """One time for all files, the release's own: static files' ETags are made of time and size, so a changed file of
     the same size has to differ in time from the release before."""
@@ -180,31 +142,3 @@ def hand_over(tree: str, gid: int) -> None:
             os.chown(path, os.geteuid(), gid, follow_symlinks=False)
             if not stat.S_ISLNK(mode):
                 os.chmod(path, 0o750 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o640)
-
-
-def put_in_place(order: Order, tree: str, final: str) -> bool:
-    """Rename the release to its name. False where a run beside this one was first with the same release."""
-    with locked(order.releases):
-        if os.path.lexists(final):
-            if order.release in release_facts.releases(order.root)[0]:
-                return False
-            raise ReleaseError(f"{final} is there without a record of its own: something else made it. Remove it.")
-        os.rename(tree, final)
-        descriptor = os.open(order.releases, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    return True
-
-
-def prune(order: Order) -> list[str]:
-    """Remove old releases. Renamed first: a release is complete or has no release's name, also while it goes."""
-    with locked(order.releases):
-        created, _incomplete = release_facts.releases(order.root)
-        old = to_prune(created, {*release_facts.protected(order.root), order.release}, order.keep)
-        for release in old:
-            grave = tempfile.mkdtemp(prefix=f"{BUILDING}{release}-", dir=order.releases)
-            os.rename(os.path.join(order.releases, release), os.path.join(grave, release))
-            shutil.rmtree(grave, ignore_errors=True)
-    return old

@@ -31,18 +31,20 @@ def refusal(said: str, name: str, target: Target) -> str:
     head = f"fastapi_requirements is {name}, "
     if missing := without_wheel(flat):
         return (
-            f"{head}and {missing} has no wheel for {target}. Name a version that has one, set fastapi_python to a Python "
-            "that it has wheels for, or build the wheel yourself (pip wheel) and give its directory by a --find-links line "
-            f"in {name} or in pip's configuration.\nuv said: {flat}"
+            f"{head}and {missing} has no wheel for {target}. Name a version that has one, set fastapi_python to a "
+            "Python that it has wheels for, or build the wheel yourself (pip wheel) and give its directory by a "
+            f"--find-links line in {name} or in pip's configuration.\nuv said: {flat}"
         )
     if match := _NOT_FOUND.search(flat):
         what = f"and no index has {match[1]}. Check the spelling, or set fastapi_index_url to the index that has it."
     elif match := _NO_VERSION.search(flat):
         what = f"and no index has {match[1].rstrip(',')}. Name a version that there is."
     elif match := _PYTHON.search(flat):
-        what = f"and a package in it needs {match[1]}, where the host has {target.version}. Set fastapi_python, or name an older version."
+        advice = "Set fastapi_python, or name an older version."
+        what = f"and a package in it needs {match[1]}, where the host has {target.version}. {advice}"
     elif _FETCH.search(flat):
-        what = "and the index can't be reached from the control node. Check the network, pip's configuration and fastapi_index_url."
+        advice = "Check the network, pip's configuration and fastapi_index_url."
+        what = f"and the index can't be reached from the control node. {advice}"
     else:
         what = f"and its requirements can't be met together for {target}. Loosen one of those that uv names."
     return f"{head}{what}\nuv said: {flat}"

@@ -110,12 +110,12 @@ def _option(found: Requirements, source: str, name: str, line: str) -> str:
     if option in ("-r", "--requirement", "-c", "--constraint"):
         included = os.path.normpath(os.path.join(os.path.dirname(name), value))
         if "://" in value or os.path.isabs(value) or included.startswith(".."):
-            return "it includes a file from outside the source, so that the same source could be another release. Copy it in."
+            return "it includes a file from outside the source, so an equal source could be another release. Copy it."
         _read_file(found, source, included, constraint=option in ("-c", "--constraint"))
     elif option in ("-e", "--editable"):
         return (
-            "an editable install would point to a directory of the control node. If it is the app itself, leave the line "
-            f"out: the source is shipped and is the working directory. {_WAYS_OUT} by --find-links."
+            "an editable install would point to a directory of the control node. If it is the app itself, leave the "
+            f"line out: the source is shipped and is the working directory. {_WAYS_OUT} by --find-links."
         )
     elif option in _INDEX_OPTIONS:
         key = _INDEX_OPTIONS[option]
@@ -135,10 +135,8 @@ def _split_option(line: str) -> tuple[str, str]:
     """('-r', 'base.txt') of '-r base.txt', '-rbase.txt', '--requirement base.txt' and '--requirement=base.txt'."""
     if not line.startswith("--"):
         return line[:2], line[2:].strip().lstrip("=").strip().strip("'\"")
-    option, _separator, value = (
-        line.replace("=", " ", 1).partition(" ") if "=" in line.split()[0] else line.partition(" ")
-    )
-    return option, value.strip().strip("'\"")
+    option = re.split(r"[=\s]", line, maxsplit=1)[0]
+    return option, line[len(option) :].lstrip("= ").strip().strip("'\"")
 
 
 def _requirement(found: Requirements, line: str, constraint: bool) -> str:

@@ -94,7 +94,7 @@ def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> 
             if item.is_symlink():
                 target = os.readlink(item.path)
                 real = os.path.realpath(item.path)
-                if os.path.isabs(target) or not real.startswith(top + os.sep) and real != top:
+                if os.path.isabs(target) or (not real.startswith(top + os.sep) and real != top):
                     problems.append(f"{path} is a symlink to {target}, out of the source: it would point to nothing.")
                 yield Entry(path, False, 0, "", target)
             elif is_directory:
@@ -155,8 +155,8 @@ def find_requirements(source: str, wanted: str) -> str:
     else:
         advice = "Write a requirements.txt with the packages that the app imports, at least fastapi."
     raise ReleaseError(
-        f"fastapi_source is {source}, and it has no requirements file (looked for {', '.join(REQUIREMENTS)}). {advice}. "
-        "Or name yours in fastapi_requirements."
+        f"fastapi_source is {source}, and it has no requirements file (looked for {', '.join(REQUIREMENTS)}). "
+        f"{advice}. Or name yours in fastapi_requirements."
     )
 
 

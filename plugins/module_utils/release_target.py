@@ -126,8 +126,8 @@ def uv_platform(machine: str, libc: str, version: tuple[int, int]) -> str:
     levels = [minor for minor in _UV_GLIBC if minor <= version[1]]
     if libc != "glibc" or machine not in _UV_MACHINES or not levels:
         raise ReleaseError(
-            f"The host is {machine} with {libc} {version[0]}.{version[1]}. Method wheels collects wheels for x86_64 and "
-            "aarch64, with glibc 2.17 or newer, or musl."
+            f"The host is {machine} with {libc} {version[0]}.{version[1]}. Method wheels collects wheels for x86_64 "
+            "and aarch64, with glibc 2.17 or newer, or musl."
         )
     return f"{machine}-manylinux_2_{levels[-1]}"
 

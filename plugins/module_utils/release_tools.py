@@ -98,7 +98,7 @@ def making(path: str) -> Iterator[str | None]:
 
 
 def run(step: str, command: Sequence[str], environment: Mapping[str, str], hidden: Sequence[str] = ()) -> str:
-    """Run a program on the control node; returns its output, or raises with the last of what it said, secrets hidden."""
+    """Run a program on the control node; returns its output, or raises with the last that it said, secrets hidden."""
     try:
         done = subprocess.run(
             command,

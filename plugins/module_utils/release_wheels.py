@@ -94,8 +94,9 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
     digests = {(wheel.name, canonicalize_version(wheel.version)): wheel.sha256 for wheel in wheels}
     if wrong := check_hashes(digests, requirements.hashes):
         raise ReleaseError(
-            f"fastapi_requirements is {name}, and the wheel that the index gave for {', '.join(wrong)} has none of the hashes "
-            "listed there: it is another file than the one that was locked. Find out why, or compile the requirements again."
+            f"fastapi_requirements is {name}, and the wheel that the index gave for {', '.join(wrong)} has none of the "
+            "hashes listed there: it is another file than the one that was locked. Find out why, or compile the "
+            "requirements again."
         )
     with open(os.path.join(new, "set.json"), "w", encoding="utf-8") as file:
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)

@@ -59,18 +59,18 @@ options:
     type: str
     default: ""
   method:
-    description: How dependencies reach the host. With V(wheels) the control node collects them and the host installs them.
+    description: How dependencies reach the host. With V(wheels) the control node collects wheels for the host.
     type: str
     choices: [wheels]
     default: wheels
   python:
-    description: The host's interpreter for the virtual environment, an absolute path or a name on its PATH. CPython alone.
+    description: The host's CPython for the virtual environment, an absolute path or a name on its PATH.
     type: str
     default: /usr/bin/python3
   keep:
     description:
-      - How many releases stay on the host, the newest by their own record, 1 or more. Older ones are removed after a new
-        one is complete.
+      - How many releases stay on the host, the newest by their own record, 1 or more. Older ones are removed after a
+        new one is complete.
       - One that a slot under C(slots) holds is never removed.
     type: int
     default: 5
@@ -217,7 +217,6 @@ msg:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.graceful.deploy.plugins.module_utils import release_facts, release_install
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
 

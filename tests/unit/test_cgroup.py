@@ -32,7 +32,13 @@ EXPECTED = {
     "v1_nested": (16, 3, "cgroup v1 quota at /boxes/one", 2 * GIB, "cgroup v1 memory.limit_in_bytes at /boxes"),
     "v2_host": (4, 4, "affinity", 4028352 * KIB, "MemTotal"),
     "v2_quota": (96, 1.5, "cgroup v2 quota at /", GIB, "cgroup v2 memory.max at /"),
-    "v2_nested": (16, 2.5, "cgroup v2 quota at /machine.slice", 2 * GIB, "cgroup v2 memory.high at /machine.slice/box.scope"),
+    "v2_nested": (
+        16,
+        2.5,
+        "cgroup v2 quota at /machine.slice",
+        2 * GIB,
+        "cgroup v2 memory.high at /machine.slice/box.scope",
+    ),
     "v2_outside": (4, 2, "cgroup v2 quota at /", 512 * MIB, "cgroup v2 memory.max at /"),
     "no_cgroups": (3, 3, "affinity", 1024000 * KIB, "MemTotal"),
 }
@@ -142,13 +148,22 @@ def test_parse_cpu_list(text, count):
 
 @pytest.mark.parametrize(
     ("text", "cpus"),
-    [("150000 100000\n", 1.5), ("max 100000", None), ("-1\n 100000", None), ("0 100000", None), ("5 0", None), (" ", None)],
+    [
+        ("150000 100000\n", 1.5),
+        ("max 100000", None),
+        ("-1\n 100000", None),
+        ("0 100000", None),
+        ("5 0", None),
+        (" ", None),
+    ],
 )
 def test_parse_quota(text, cpus):
     assert parse_quota(text) == cpus
 
 
-@pytest.mark.parametrize(("text", "limit"), [("max\n", None), ("1048576\n", 1048576), ("0", 0), ("", None), ("-1", None)])
+@pytest.mark.parametrize(
+    ("text", "limit"), [("max\n", None), ("1048576\n", 1048576), ("0", 0), ("", None), ("-1", None)]
+)
 def test_parse_memory_limit(text, limit):
     assert parse_memory_limit(text) == limit
 

@@ -18,7 +18,9 @@ from ansible_collections.graceful.deploy.plugins.module_utils.sizes import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-SIZES = st.integers(1, 2**50) | st.builds(lambda n, unit: n << unit, st.integers(1, 5000), st.sampled_from((10, 20, 30)))
+SIZES = st.integers(1, 2**50) | st.builds(
+    lambda n, unit: n << unit, st.integers(1, 5000), st.sampled_from((10, 20, 30))
+)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +48,22 @@ def test_reads_systemds_sizes(text, size):
     + [-5, True, False, None, 1.5, [], "150M\n", "\n150M", "１５０M", "1_000", "1e9", "9" * 5000, "0.0001K"],
 )
 def test_refuses_the_rest_with_a_sentence(text):
-    with pytest.raises(ValueError, match="such as [0-9]+[KMGT]") as caught:
+    with pytest.raises(ValueError, match=r"such as [0-9]+[KMGT]") as caught:
         parse_size(text)
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("150MB", "150M"), ("150 MiB", "150M"), ("1.5g", "1.5G"), ("2gb", "2G"), ("0MB", None), ("many", None), (150, None)],
+    [
+        ("150MB", "150M"),
+        ("150 MiB", "150M"),
+        ("1.5g", "1.5G"),
+        ("2gb", "2G"),
+        ("0MB", None),
+        ("many", None),
+        (150, None),
+    ],
 )
 def test_suggests_what_was_meant(text, meant):
     assert suggest_size(text) == meant
@@ -75,7 +85,8 @@ def test_writes_the_largest_exact_unit(size, text):
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(150 * MIB + 3, "150M"), (1536 * MIB, "1536M"), (24 * GIB, "24G"), (int(21.2 * GIB), "21.2G"), (150, "150 bytes")]
+    ("size", "text"),
+    [(150 * MIB + 3, "150M"), (1536 * MIB, "1536M"), (24 * GIB, "24G"), (int(21.2 * GIB), "21.2G"), (150, "150 bytes")],
 )
 def test_sizes_in_sentences(size, text):
     assert human_size(size) == text

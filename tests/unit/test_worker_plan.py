@@ -39,7 +39,9 @@ SIZE = st.integers(1, 900).map(lambda n: f"{n}M") | st.integers(0, 2**33) | JUNK
 PARAMS = st.fixed_dictionaries(
     {},
     optional={
-        name: SIZE if name in ("worker_memory", "memory_max") else st.sampled_from(spec["choices"]) | JUNK
+        name: SIZE
+        if name in ("worker_memory", "memory_max")
+        else st.sampled_from(spec["choices"]) | JUNK
         if "choices" in spec
         else NUMBER
         for name, spec in ARGUMENT_SPEC.items()
@@ -108,7 +110,18 @@ def test_numbers_may_be_text_as_on_the_command_line():
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(4, 4), ("4", 4), ("-4", -4), (0, 0), (True, None), ("4.0", None), (4.0, None), ("", None), ("٤", None), ("4\n", None)],
+    [
+        (4, 4),
+        ("4", 4),
+        ("-4", -4),
+        (0, 0),
+        (True, None),
+        ("4.0", None),
+        (4.0, None),
+        ("", None),
+        ("٤", None),
+        ("4\n", None),
+    ],
 )
 def test_whole_number(value, number):
     assert whole_number(value) == number
@@ -177,16 +190,19 @@ def test_a_plan_passes_its_own_ladder_and_can_be_written_down(params, capacity):
         except Refusal as refusal:
             for problem in refusal.problems:
                 params, capacity = write_in(problem, params, capacity)
-    assert climb(
-        Timeouts(
-            timeout=plan["timeout"],
-            graceful_timeout=plan["graceful_timeout"],
-            lifespan_timeout=plan["lifespan_timeout"],
-            stop_timeout=plan["stop_timeout"],
-            proxy_timeout=plan["proxy_timeout"],
-            swap_timeout=plan["swap_patience"],
-        )
-    )[1] == []
+    assert (
+        climb(
+            Timeouts(
+                timeout=plan["timeout"],
+                graceful_timeout=plan["graceful_timeout"],
+                lifespan_timeout=plan["lifespan_timeout"],
+                stop_timeout=plan["stop_timeout"],
+                proxy_timeout=plan["proxy_timeout"],
+                swap_timeout=plan["swap_patience"],
+            )
+        )[1]
+        == []
+    )
     assert plan["drain_timeout"] >= 1
     for name in ("memory_max", "memory_high", "memory_worst_case"):
         assert parse_size(plan[name]) == plan[name + "_bytes"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ if on("import-fault"):
     raise RuntimeError("the import is broken")
 if on("import-exit"):
     raise SystemExit("no settings")
+if on("import-handler"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if on("import-hang"):
     event("importing")
     time.sleep(3600)
@@ -43,7 +46,7 @@ async def startup() -> None:
     if on("lifespan-slow"):
         await asyncio.sleep(0.5)
     if on("lifespan-slower"):
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.4)
     if on("lifespan-fault"):
         raise ConnectionError("the database is away")
     event("startup")
@@ -117,6 +120,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await asyncio.sleep(0.1)  # a rollback: takes a moment, and needs what the lifespan shutdown closes
             event("request-cleanup")
             raise
+    elif path == "/held":
+        event("request")
+        while not on("release"):
+            await asyncio.sleep(0.02)
     elif path == "/block":  # what an app must not do, and does: hold the event loop
         event("request")
         time.sleep(float(value))

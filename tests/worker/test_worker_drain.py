@@ -13,9 +13,7 @@ import time
 import pytest
 from gunicorn_process import WORKER_DIR, Client, Gunicorn, until
 
-EVERY = [{"http": http, "loop": loop} for http in ("httptools", "h11") for loop in ("uvloop", "asyncio")]
-BOTH = [EVERY[0], EVERY[3]]
-every_implementation = pytest.mark.parametrize("kwargs", EVERY, ids=lambda kwargs: "-".join(kwargs.values()))
+BOTH = [{"http": "httptools", "loop": "uvloop"}, {"http": "h11", "loop": "asyncio"}]
 both_implementations = pytest.mark.parametrize("kwargs", BOTH, ids=lambda kwargs: "-".join(kwargs.values()))
 
 
@@ -44,7 +42,7 @@ def test_default_limits_follow_the_graceful_timeout() -> None:
     assert graceful_worker.limits(30) == (27, 2)
 
 
-@every_implementation
+@both_implementations
 def test_what_is_longer_than_the_drain_is_cut_before_the_lifespan_shutdown(gunicorn: Gunicorn, kwargs: dict) -> None:
     gunicorn.start(drain=1, lifespan=1, graceful_timeout=5, kwargs=kwargs)
     events, download = gunicorn.connect().get("/events"), gunicorn.connect().get("/stream")
@@ -54,11 +52,11 @@ def test_what_is_longer_than_the_drain_is_cut_before_the_lifespan_shutdown(gunic
     told = gunicorn.stop()
     status, head, _ = slow.response()
     assert (status, "connection: close" in head) == (503, True)
-    assert 1 <= time.monotonic() - told < 1.6
+    assert 1 <= time.monotonic() - told < 2.5
     assert events.rest().endswith(b"\r\n0\r\n\r\n")  # an event stream's end is no loss: the browser comes back
     assert not download.rest().endswith(b"0\r\n\r\n")  # a download's end must not look like one
     assert gunicorn.exit_code() == 0
-    assert time.monotonic() - told < 3
+    assert time.monotonic() - told < 4
     assert [line.split()[0] for line in gunicorn.events()][-4:] == [
         "request", "request-cleanup", "shutting-down", "shutdown"]
     cut = [line.split("] ", 2)[2] for line in gunicorn.log().splitlines() if "Cut by the shutdown" in line]
@@ -71,7 +69,7 @@ def test_what_is_longer_than_the_drain_is_cut_before_the_lifespan_shutdown(gunic
 def test_request_within_the_drain_ends_and_then_the_lifespan_shutdown(gunicorn: Gunicorn, how: str) -> None:
     gunicorn.start(max_requests=4 if how == "max_requests" else 0)
     worker = gunicorn.pid_of_answer()
-    client = in_flight(gunicorn, "/slow?0.7")
+    client = in_flight(gunicorn, "/held")
     if how == "max_requests":
         gunicorn.pid_of_answer(), gunicorn.pid_of_answer()
     elif how == "ttou":
@@ -84,6 +82,7 @@ def test_request_within_the_drain_ends_and_then_the_lifespan_shutdown(gunicorn: 
         gunicorn.signal(signal.SIGTERM if how == "stop" else signal.SIGHUP)
     draining(gunicorn)
     assert gunicorn.events("shutdown") == []
+    gunicorn.switch("release")
     status, head, body = client.response()
     assert (status, body, "connection: close" in head) == (200, f"{worker} 0", True)
     assert until(lambda: gunicorn.events("shutdown")) == [f"shutdown {worker}"]
@@ -117,16 +116,16 @@ def test_recycle_keeps_its_heartbeat_while_it_drains(gunicorn: Gunicorn) -> None
 
 @pytest.mark.parametrize("how", ["stop", "max_requests"])
 def test_lifespan_shutdown_that_hangs_is_cut(gunicorn: Gunicorn, how: str) -> None:
-    gunicorn.start(lifespan=1, max_requests=2 if how == "max_requests" else 0)
+    gunicorn.start(lifespan=0.5, max_requests=2 if how == "max_requests" else 0)
     gunicorn.switch("shutdown-hang")
     worker, began = gunicorn.pid_of_answer(), time.monotonic()
     if how == "stop":
         gunicorn.stop()
         assert gunicorn.exit_code() == 0
     until(lambda: worker not in gunicorn.workers() if how != "stop" else True)
-    assert 1 <= time.monotonic() - began < 2.5
+    assert 0.5 <= time.monotonic() - began < 4
     assert gunicorn.events("shutting-down") == [f"shutting-down {worker}"]
-    assert "[ERROR] Lifespan shutdown cut: it had not ended after 1 s" in gunicorn.log()
+    assert "[ERROR] Lifespan shutdown cut: it had not ended after 0.5 s" in gunicorn.log()
     assert "SIGKILL" not in gunicorn.log()
 
 
@@ -173,17 +172,20 @@ def test_websocket_gets_1012(gunicorn: Gunicorn, kwargs: dict) -> None:
     told = gunicorn.stop()
     assert client.rest() == b"\x88\x02" + (1012).to_bytes(2, "big")
     assert gunicorn.exit_code() == 0
-    assert time.monotonic() - told < 1.5
+    assert time.monotonic() - told < 3
     assert [line.split()[0] for line in gunicorn.events()][-3:] == ["websocket-1012", "shutting-down", "shutdown"]
 
 
-def test_second_sigterm_changes_nothing(gunicorn: Gunicorn) -> None:
+def test_second_order_to_stop_changes_nothing(gunicorn: Gunicorn) -> None:
     gunicorn.start()
-    client = in_flight(gunicorn, "/slow?0.7")
+    client = in_flight(gunicorn, "/held")
     worker = gunicorn.workers()[0]
     for _ in range(2):  # as systemd's KillMode=control-group and the arbiter do
         gunicorn.stop()
         gunicorn.signal(signal.SIGTERM, worker)
+    draining(gunicorn)
+    gunicorn.signal(signal.SIGINT, worker)
+    gunicorn.switch("release")
     assert client.response()[0] == 200
     assert gunicorn.exit_code() == 0
     assert len(gunicorn.events("shutdown")) == 1
@@ -200,7 +202,7 @@ def test_sigquit_is_quick_and_still_runs_the_lifespan_shutdown(gunicorn: Gunicor
     told = gunicorn.signal(signal.SIGQUIT)
     assert client.response()[0] == 503
     assert gunicorn.exit_code() == 0
-    assert time.monotonic() - told < 1.8
+    assert time.monotonic() - told < 3
     assert len(gunicorn.events("shutdown")) == 1
     assert gunicorn.log().count("Cut by the shutdown") == 1
     assert "SIGKILL" not in gunicorn.log()
@@ -213,5 +215,5 @@ def test_sigint_to_the_whole_group_is_quick(gunicorn: Gunicorn) -> None:
         told = gunicorn.signal(signal.SIGINT, pid)
     assert client.response()[0] == 503
     assert gunicorn.exit_code() == 0
-    assert time.monotonic() - told < 1.8
+    assert time.monotonic() - told < 3
     assert len(gunicorn.events("shutdown")) == 1

@@ -96,8 +96,11 @@ class GracefulServer(Server):
         self.running: dict[Any, tuple[float, Any]] = {}  # request's task: (monotonic start, ASGI scope)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        self.told_at = self.told_at or time.monotonic()
-        super().handle_exit(sig, frame)
+        # The first order counts. Uvicorn takes a SIGINT after one as leave to skip the lifespan shutdown, and at a
+        # terminal the arbiter's SIGQUIT may come before the SIGINT.
+        if not self.should_exit:
+            self.told_at = time.monotonic()
+            super().handle_exit(sig, frame)
 
     def hurry(self) -> None:
         """SIGQUIT, which uvicorn-worker ignores: cut the requests, but still run the lifespan shutdown."""

@@ -1,0 +1,375 @@
+"""A release from a source directory to a virtual environment that runs, on this machine, with a directory for an index."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_control,
+    release_facts,
+    release_install,
+    release_tools,
+    release_venv,
+)
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE, ReleaseError
+from release_wheelhouse import fill, make_wheel, repack_tools
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheelhouse")
+    repack_tools(directory)
+    fill(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def environment(wheelhouse: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this machine's pip configuration nor its cache nor an index takes part."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    top = tmp_path / "hello"
+    (top / "app").mkdir(parents=True)
+    (top / "app" / "__init__.py").touch()
+    (top / "app" / "main.py").write_text("import fastapi\napp = fastapi.VERSION\n")
+    (top / "requirements.txt").write_text("fastapi\n")
+    (top / ".env").write_text("SECRET=canary\n")
+    return top
+
+
+class Run:
+    """The action plugin's part, without Ansible: both halves in this process."""
+
+    def __init__(self, tmp_path: Path, source: Path) -> None:
+        self.tmp_path = tmp_path
+        self.root = tmp_path / "srv"
+        self.said: list[str] = []
+        self.installs = 0
+        self.params = {
+            "name": "hello",
+            "root": str(self.root),
+            "group": GROUP,
+            "source": str(source),
+            "requirements": "",
+            "method": "wheels",
+            "python": sys.executable,
+            "keep": 2,
+            "exclude": DEFAULT_EXCLUDE,
+            "index_url": "",
+            "app": "app.main:app",
+        }
+
+    def __call__(self, check: bool = False, **changed: object) -> dict:
+        params = self.params | changed
+        workdir = self.tmp_path / f"work-{time.monotonic_ns()}"
+        workdir.mkdir()
+
+        def install(archive: str, sha256: str, release: str, python: str) -> dict:
+            self.installs += 1
+            options = {name: params[name] for name in ("name", "root", "group", "keep")}
+            return release_install.install(
+                release_install.Order(**options, python=python, archive=archive, sha256=sha256, release=release)
+            )
+
+        def query() -> dict:
+            return release_facts.query(params["root"], params["python"])
+
+        return release_control.run(params, check, str(workdir), release_control.Host(query, install, self.said.append))
+
+
+@pytest.fixture
+def run(environment: None, tmp_path: Path, source: Path) -> Run:
+    return Run(tmp_path, source)
+
+
+def releases(run: Run) -> list[str]:
+    return sorted(path.name for path in (run.root / "releases").iterdir())
+
+
+def test_a_release_runs_from_its_place_and_through_a_slot(run: Run) -> None:
+    result = run()
+    path = Path(result["path"])
+    assert result["changed"] and releases(run) == [result["release"]]
+    slot = run.root / "slots" / "blue"
+    slot.mkdir(parents=True)
+    (slot / "release").symlink_to(f"../../releases/{result['release']}")
+    for top in (path, slot / "release"):
+        command = [top / ".venv/bin/python", "-c", "import app.main, gunicorn; print(app.main.app, gunicorn.VERSION)"]
+        ran = subprocess.run(command, cwd=top, capture_output=True, text=True, check=True)
+        assert ran.stdout == "0.121.0 27.0.1\n"
+    assert not (path / ".env").exists()
+    record = json.loads((path / "release.json").read_text())
+    assert record["id"] == result["release"] and record["packages"] == result["packages"]
+    assert set(result["packages"]) == {"fastapi", "starlette", "gunicorn", "uvicorn", "uvicorn-worker", "packaging"}
+
+
+def test_files_are_for_the_group_to_read_and_compiled(run: Run) -> None:
+    path = Path(run()["path"])
+    for item in [path, *path.rglob("*")]:
+        if not item.is_symlink():
+            mode = item.stat().st_mode & 0o777
+            assert mode == 0o750 if item.is_dir() else mode in (0o640, 0o750), item
+            assert item.stat().st_gid == os.getgid()
+    assert list((path / "app" / "__pycache__").glob("main.*.pyc"))
+    assert list(path.glob(".venv/lib/*/site-packages/__pycache__/fastapi.*.pyc"))
+    # Nothing tells where it was built.
+    texts = [p for p in path.rglob("*") if p.is_file() and not p.is_symlink() and p.suffix != ".pyc"]
+    assert not [p for p in texts if b".building-" in p.read_bytes()]
+
+
+def test_the_same_input_is_one_trip_and_changes_nothing(run: Run) -> None:
+    first = run()
+    run.said.clear()
+    second = run()
+    assert not second["changed"] and second["release"] == first["release"]
+    assert run.installs == 1 and run.said == []
+    assert second["diff"]["before"] == second["diff"]["after"] == f"{first['release']}\n"
+
+
+def test_check_mode_predicts_and_builds_nothing(run: Run) -> None:
+    predicted = run(check=True)
+    assert not run.root.exists() and run.said == []
+    assert predicted == {**predicted, "changed": True, "diff": {**predicted["diff"], "before": ""}}
+    done = run()
+    assert (done["release"], done["diff"]) == (predicted["release"], predicted["diff"])
+
+
+def test_wheels_come_from_the_cache_the_second_time(run: Run, source: Path) -> None:
+    run()
+    run.said.clear()
+    (source / "app" / "main.py").write_text("import fastapi\napp = 'new'\n")
+    assert run()["changed"]
+    assert [line.split()[0] for line in run.said] == ["Sending"]
+
+
+def test_a_cached_wheel_that_was_tampered_with_is_collected_again(run: Run, source: Path, cache: Path) -> None:
+    run()
+    for wheel in cache.glob("graceful.deploy/wheels/*/wheels/starlette-*.whl"):
+        wheel.write_bytes(wheel.read_bytes() + b"more")
+    (source / "changed").touch()
+    run.said.clear()
+    assert run()["changed"]
+    assert any(line.startswith("Resolving") for line in run.said)
+
+
+def test_old_releases_go_and_those_of_slots_stay(run: Run, source: Path) -> None:
+    made = []
+    for number in range(4):
+        (source / "number").write_text(str(number))
+        result = run()
+        made.append(result["release"])
+        listed = result["diff"]["after"].split()
+        assert sorted(listed) == releases(run)
+        if number == 0:
+            slot = run.root / "slots" / "green"
+            slot.mkdir(parents=True)
+            (slot / "release").symlink_to(f"../../releases/{made[0]}")
+    assert releases(run) == sorted([made[0], made[2], made[3]])
+
+
+def test_a_wheel_with_another_hash_is_refused(run: Run, source: Path, wheelhouse: Path) -> None:
+    (source / "requirements.txt").write_text(f"fastapi==0.121.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ReleaseError, match=r"fastapi==0\.121 has none of the\s+hashes"):
+        run()
+    assert not run.root.exists()
+
+
+def test_a_requirement_without_a_fitting_wheel_is_named_with_ways_out(run: Run, source: Path) -> None:
+    (source / "requirements.txt").write_text("fastapi\nelsewhere==1.0\n")
+    with pytest.raises(ReleaseError, match=r"elsewhere==1\.0 has no wheel for Python 3\.\d+ on x86_64.*fastapi_python"):
+        run()
+    assert run.installs == 0
+
+
+def test_a_marker_of_the_host_decides_what_is_added(run: Run, source: Path) -> None:
+    (source / "requirements.txt").write_text("fastapi\ngunicorn==26.0; sys_platform == 'win32'\n")
+    assert run()["packages"]["gunicorn"] == "27.0.1"
+
+
+def test_pip_serves_where_uv_does_not_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_venv, "uv_program", lambda build: "")
+    result = run()
+    path = Path(result["path"])
+    assert "installed by pip" in result["msg"]
+    ran = subprocess.run([path / ".venv/bin/python", "-c", "import uvicorn; print(uvicorn.VERSION)"], capture_output=True)
+    assert ran.stdout == b"0.54.0\n"
+    texts = [p for p in (path / ".venv").rglob("*") if p.is_file() and not p.is_symlink() and p.suffix != ".pyc"]
+    assert not [p for p in texts if b".building-" in p.read_bytes()]
+
+
+def test_a_failed_step_is_named_and_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_venv, "_sources", lambda build: ["no-such-option"])
+    with pytest.raises(ReleaseError, match=r"Installing the wheels failed on the host with exit code"):
+        run()
+    assert releases(run) == []
+
+
+def test_no_room_is_refused_before_anything_is_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_facts, "free_bytes", lambda path: 12_000_000)
+    with pytest.raises(ReleaseError, match=r"has 12\.0 MB free, and building the release needs [\d.]+ MB"):
+        run()
+    assert run.installs == 0
+
+
+def test_a_source_that_changes_while_it_is_packed_is_refused(
+    run: Run, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect = release_control.collect
+
+    def meanwhile(*arguments: object) -> object:
+        (source / "app" / "main.py").write_text("other\n")
+        return collect(*arguments)
+
+    monkeypatch.setattr(release_control, "collect", meanwhile)
+    with pytest.raises(ReleaseError, match=r"main\.py changed while it was packed"):
+        run()
+
+
+def test_what_a_killed_run_leaves_is_cleared_and_a_live_one_is_not(run: Run, source: Path) -> None:
+    run()
+    where = run.root / "releases"
+    (where / ".building-0123456789ab-dead" / "source").mkdir(parents=True)
+    program = (
+        "import sys, time\n"
+        "from ansible_collections.graceful.deploy.plugins.module_utils.release_place import building\n"
+        f"with building({str(where)!r}, 'ffffffffffff') as build:\n    print(build, flush=True)\n    time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as live:
+        assert live.stdout is not None
+        theirs = Path(live.stdout.readline().strip())
+        (source / "more").touch()
+        run()
+        assert theirs.is_dir() and not list(where.glob(".building-0123*"))
+        live.send_signal(signal.SIGKILL)
+        live.wait()
+    assert theirs.is_dir()
+    (source / "still more").touch()
+    run()
+    assert not list(where.glob(".building-*"))
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.4])
+def test_sigkill_at_any_moment_leaves_complete_releases_or_rubbish_only(run: Run, source: Path, delay: float) -> None:
+    kept = run()["release"]
+    (source / "next").write_text(str(delay))
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        try:
+            run()
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 30
+    while not list((run.root / "releases").glob(".building-*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for path in (run.root / "releases").iterdir():
+        assert path.name == kept or path.name.startswith(".building-") or (path / "release.json").is_file()
+    # uv may outlive its parent by a moment.
+    time.sleep(0.5)
+    result = run()
+    assert not list((run.root / "releases").glob(".building-*"))
+    assert set(releases(run)) == {kept, result["release"]}
+
+
+def test_credentials_are_in_no_argument_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[str] = []
+    real = subprocess.run
+
+    def recording(command: list[str], *arguments: object, **options: object) -> object:
+        commands.append(" ".join(command))
+        return real(command, *arguments, **options)
+
+    monkeypatch.setattr(subprocess, "run", recording)
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(ReleaseError, match="the index can't be reached") as refused:
+        run(index_url="http://someone:canary-token@127.0.0.1:9/simple")
+    assert any("compile" in command for command in commands)
+    assert not [command for command in commands if "canary" in command] and "canary" not in str(refused.value)
+
+
+def test_tools_are_fetched_where_python_has_no_pip(
+    environment: None, tmp_path: Path, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a control node whose Ansible came without pip: the standard library's takes the first step."""
+    monkeypatch.setattr(release_tools.importlib.util, "find_spec", lambda name: None)
+    said: list[str] = []
+    try:
+        tools = release_tools.tools(str(tmp_path), {}, "", said.append)
+    except ReleaseError as error:
+        assert "apt-get install python" in str(error)
+        return
+    ran = subprocess.run([tools.uv, "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("uv ") and said
+    assert not os.path.exists(os.path.join(tools.directory, "first"))
+
+
+def test_a_fork_that_waited_takes_what_the_other_made(environment: None, tmp_path: Path) -> None:
+    said: list[str] = []
+    path = str(tmp_path / "made")
+    with release_tools.making(path) as new:
+        assert new is not None
+        Path(new, "content").touch()
+    with release_tools.making(path) as again:
+        assert again is None
+    assert os.listdir(path) == ["content"] and said == []
+
+
+def test_the_task_itself(environment: None, tmp_path: Path, source: Path) -> None:
+    """By Ansible's own command, with a secret in the index: in no output, however verbose."""
+    root = tmp_path / "srv"
+    arguments = {"name": "hello", "root": str(root), "group": GROUP, "source": str(source), "python": sys.executable}
+    command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "graceful.deploy.release", "-vvv", "--diff"]
+    where = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_HOME": str(tmp_path / "ansible"),
+    }
+
+    def ansible(**more: object) -> subprocess.CompletedProcess[str]:
+        full = [*command, "-a", json.dumps(arguments | more)]
+        return subprocess.run(full, capture_output=True, text=True, env=where, cwd=ROOT, check=False)
+
+    first = ansible()
+    assert first.returncode == 0 and "CHANGED" in first.stdout, first.stdout + first.stderr
+    second = ansible()
+    assert "localhost | SUCCESS" in second.stdout and "nothing to build or send" in " ".join(second.stdout.split())
+    (source / "requirements.txt").write_text("fastapi\nuvicorn==0.1\n")
+    where["PIP_NO_INDEX"] = "0"
+    where["UV_HTTP_RETRIES"] = "0"
+    where["PIP_RETRIES"] = "0"
+    refused = ansible(index_url="http://someone:canary-token@127.0.0.1:9/simple")
+    output = refused.stdout + refused.stderr
+    assert refused.returncode != 0 and "fastapi_requirements is requirements.txt" in output
+    assert "canary" not in output
+    shutil.rmtree(root)

@@ -1,0 +1,176 @@
+"""Slots and steps without systemd: which slot, which steps, and that a slot is whole or as it was."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import socketserver
+import threading
+import time
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils.probe import Answer, Door, wait_until_good
+from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
+from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap
+
+GROUP = grp.getgrgid(os.getgid()).gr_name
+ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
+UP = {"ActiveState": "active", "UnitFileState": "enabled"}
+DOWN = {"ActiveState": "inactive", "UnitFileState": "disabled"}
+
+
+class Units:
+    """Stands in for systemd where only states are asked."""
+
+    def __init__(self, live: str | None, **states):
+        self.live = live
+        self.states = states
+
+    def show(self, units):
+        return {u: self.states.get(u.split("@")[1].split(".")[0], UP if self.live and self.live in u else DOWN) for u in units}
+
+
+@pytest.fixture
+def app(tmp_path):
+    (tmp_path / "slots").mkdir()
+    return App("hello", str(tmp_path))
+
+
+def steps(app, wanted, units, strategy="swap"):
+    swap = Swap(units, app, wanted, GROUP, strategy, "localhost")
+    return swap.slot, swap.steps
+
+
+def live(app, slot, snapshot=ONE):
+    app.fill(slot, snapshot, GROUP)
+    app.point_to(slot)
+
+
+def test_the_first_release_goes_to_blue(app):
+    assert steps(app, ONE, Units(None)) == ("blue", ["fill", "start", "move", "enable"])
+
+
+def test_what_is_live_up_and_alone_needs_nothing(app):
+    live(app, "blue")
+    assert steps(app, ONE, Units("blue")) == ("blue", [])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Snapshot("two", ONE.environment, ONE.files, ONE.unit),
+        Snapshot("one", 'A="2"\n', ONE.files, ONE.unit),
+        Snapshot("one", ONE.environment, {"gunicorn.conf.py": "workers = 2\n"}, ONE.unit),
+        Snapshot("one", ONE.environment, ONE.files, "[Service]\nMemoryMax=1G\n"),
+    ],
+    ids=["release", "environment", "configuration", "unit"],
+)
+def test_every_change_goes_to_the_standby_slot(app, wanted):
+    live(app, "blue")
+    assert steps(app, wanted, Units("blue")) == ("green", ["fill", "start", "move", "enable", "disable", "drain"])
+    assert steps(app, wanted, Units("blue"), "restart") == ("blue", ["fill", "restart"])
+
+
+def test_a_run_that_was_cut_off_is_finished(app):
+    """The link had moved to green, blue was still running and enabled."""
+    live(app, "blue")
+    live(app, "green", Snapshot("two", "", {}, ""))
+    both = Units(None, blue=UP, green=UP)
+    assert steps(app, Snapshot("two", "", {}, ""), both) == ("green", ["disable", "drain"])
+
+
+def test_a_live_slot_that_is_down_is_started_where_it_is(app):
+    live(app, "blue")
+    down = Units(None, blue={"ActiveState": "failed", "UnitFileState": "enabled"})
+    assert steps(app, ONE, down) == ("blue", ["start"])
+
+
+def test_a_slot_is_filled_whole_and_its_secrets_are_closed(app):
+    app.fill("blue", ONE, GROUP)
+    assert app.held("blue") == {"release": "one", "fingerprint": ONE.fingerprint}
+    assert os.readlink(os.path.join(app.directory("blue"), "release")) == "../../releases/one"
+    with open(os.path.join(app.directory("blue"), "env"), encoding="utf-8") as file:
+        assert file.read() == 'A="1"\nFASTAPI_RELEASE="one"\n'
+    assert os.stat(os.path.join(app.directory("blue"), "env")).st_mode & 0o777 == 0o600
+    assert os.stat(os.path.join(app.directory("blue"), "slot.json")).st_mode & 0o777 == 0o600
+
+
+def test_a_slot_that_cannot_be_filled_stays_as_it_was(app):
+    app.fill("blue", ONE, GROUP)
+    with pytest.raises(FileNotFoundError):
+        app.fill("blue", Snapshot("two", "", {"no/such/directory": ""}, ""), GROUP)
+    assert app.held("blue")["release"] == "one"
+    assert os.listdir(os.path.dirname(app.directory("blue"))) == ["blue"]
+
+
+def test_a_broken_slot_record_counts_as_none(app):
+    app.fill("blue", ONE, GROUP)
+    with open(os.path.join(app.directory("blue"), "slot.json"), "w", encoding="utf-8") as file:
+        file.write('{"release": "o')
+    assert app.held("blue") == {}
+
+
+def test_the_link_moves_by_one_rename_even_after_a_cut(app):
+    app.point_to("blue")
+    os.symlink("/nowhere", app.link + ".new")
+    app.point_to("green")
+    assert app.live() == "green"
+    assert os.readlink(app.link) == "/run/hello/green.sock"
+
+
+class Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+@pytest.fixture
+def door(tmp_path):
+    """A service whose answers are given one by one; after the last it repeats it."""
+    answers: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if answer == "hang":
+                time.sleep(5)
+            self.wfile.write(f"HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\nhi".encode())
+
+    path = str(tmp_path / "s")
+    with Server(path, Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Door("localhost", unix=path), answers
+        server.shutdown()
+
+
+def test_good_answers_have_to_come_in_a_row(door):
+    where, answers = door
+    answers += ["200 OK", "200 OK", "503 No", "200 OK"]
+    assert wait_until_good(where, "/ready", 5, in_a_row=3, pause=0) == Answer(200, "hi")
+    assert answers == ["200 OK"]
+
+
+def test_a_service_that_is_never_ready_is_named_with_its_last_answer(door):
+    where, answers = door
+    answers.append("503 No")
+    said = wait_until_good(where, "/ready", 0.3, in_a_row=3, pause=0.01)
+    assert said == f"/ready on {where.unix} did not answer 2xx 3 times in a row within 0.3 s; the last answer: 503 hi"
+
+
+def test_a_service_that_dies_isnt_waited_for(door):
+    where, answers = door
+    answers.append("hang")
+    began = time.monotonic()
+    assert wait_until_good(where, "/ready", 30, lost=lambda: "it ended") == "it ended"
+    assert time.monotonic() - began < 3
+
+
+def test_nobody_there_is_an_answer_too(tmp_path):
+    said = wait_until_good(Door("localhost", unix=str(tmp_path / "none")), "/ready", 0.2, pause=0.01)
+    assert "FileNotFoundError" in str(said)
+
+
+def test_slot_records_are_json(app):
+    app.fill("green", ONE, GROUP)
+    with open(os.path.join(app.directory("green"), "slot.json"), encoding="utf-8") as file:
+        assert set(json.load(file)) == {"release", "fingerprint"}
