@@ -47,8 +47,8 @@ can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 apt_install() {
     export DEBIAN_FRONTEND=noninteractive
-    quietly apt-get install -y --no-install-recommends "$@" </dev/null && return
-    # A new machine has no package lists yet, or old ones.
+    apt-get install -y --no-install-recommends "$@" </dev/null >/dev/null 2>&1 && return
+    # A new machine has no package lists yet, or old ones: not worth a word.
     quietly apt-get update </dev/null
     quietly apt-get install -y --no-install-recommends "$@" </dev/null
 }

@@ -66,9 +66,7 @@ class Layer:
         return [
             (verb, unit["name"])
             for unit in units
-            for verb in unit_actions(
-                unit, states[unit["name"]], self.systemd.changed_at(states[unit["name"]]), newest
-            )
+            for verb in unit_actions(unit, states[unit["name"]], self.systemd.changed_at(states[unit["name"]]), newest)
         ]
 
     @property
@@ -119,7 +117,8 @@ class Layer:
     def _units(self) -> None:
         units = self.params["units"]
         if any(d.wanted.path.startswith("/etc/systemd/system/") for d in self.changed_files) or (
-            units and any(s.get("NeedDaemonReload") == "yes" for s in self.systemd.show(u["name"] for u in units).values())
+            units
+            and any(s.get("NeedDaemonReload") == "yes" for s in self.systemd.show(u["name"] for u in units).values())
         ):
             self.systemd.do("daemon-reload")
         for verb, unit in self._unit_actions(future=False):

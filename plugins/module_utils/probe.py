@@ -72,7 +72,9 @@ def ask(door: Door, path: str, timeout: float) -> Answer:
     connection = http.client.HTTPConnection(door.host, timeout=timeout)
     try:
         connection.sock = door.connect(timeout)
-        connection.request("GET", path, headers={"Host": door.host, "User-Agent": "graceful.deploy", "Connection": "close"})
+        connection.request(
+            "GET", path, headers={"Host": door.host, "User-Agent": "graceful.deploy", "Connection": "close"}
+        )
         response = connection.getresponse()
         return Answer(response.status, response.read(300).decode(errors="replace").strip())
     except (OSError, http.client.HTTPException) as error:
@@ -82,7 +84,7 @@ def ask(door: Door, path: str, timeout: float) -> Answer:
 
 
 def _ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str | None]) -> Answer | str:
-    """Ask, and meanwhile see whether the service died: its socket is systemd's and keeps a dead one's callers waiting."""
+    """Ask, and meanwhile see whether the service died: the socket is systemd's, and keeps callers waiting even then."""
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(ask(door, path, timeout)), daemon=True)
     thread.start()

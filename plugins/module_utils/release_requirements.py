@@ -143,7 +143,7 @@ def _requirement(found: Requirements, line: str, constraint: bool) -> str:
     text = re.split(r"\s--?[a-z]", line, maxsplit=1)[0].strip()
     if _VCS.match(text):
         return f"it is fetched from version control, and has no wheel. {_WAYS_OUT} by --find-links."
-    if _PATH.match(text):
+    if _PATH.match(text) and ("://" not in text or text.startswith("file:")):
         return f"it is a path of the control node. {_WAYS_OUT} by --find-links, and name the package here."
     if "://" in text:
         return f"it is a URL. {_WAYS_OUT} by --find-links, and name the package here."

@@ -33,9 +33,7 @@ class Swap:
         self.group = group
         self.door_host = door_host
         self.live = app.live()
-        self.states = systemd.show(
-            unit for slot in SLOTS for unit in (app.service(slot), app.socket_unit(slot))
-        )
+        self.states = systemd.show(unit for slot in SLOTS for unit in (app.service(slot), app.socket_unit(slot)))
         self.before = app.held(self.live).get("release") if self.live else None
         current = bool(self.live) and app.held(str(self.live)).get("fingerprint") == wanted.fingerprint
         if self.live and (current or strategy == "restart"):
@@ -127,7 +125,9 @@ class Swap:
             return
         lines = self.systemd.last_lines(app.name, app.service(slot), since) or "(it logged nothing)"
         kept = self._step_back(ready_path, ready_timeout)
-        raise CommandFailed(f"Release {self.wanted.release} did not become ready: {trouble}\n{kept}\n\nIts last lines:\n{lines}")
+        raise CommandFailed(
+            f"Release {self.wanted.release} did not become ready: {trouble}\n{kept}\n\nIts last lines:\n{lines}"
+        )
 
     def _job(self, verb: str) -> str | None:
         status, out, err = self.systemd.run(["systemctl", verb, "--", self.app.service(self.slot)])
@@ -162,7 +162,9 @@ class Swap:
             shutil.rmtree(app.directory(slot), ignore_errors=True)
             if os.path.isdir(aside):
                 os.rename(aside, app.directory(slot))
-            return f"Release {self.before} serves as before." if self.live else "Nothing was live before, and nothing is."
+            return (
+                f"Release {self.before} serves as before." if self.live else "Nothing was live before, and nothing is."
+            )
         if not os.path.isdir(aside):
             return f"Slot {slot} held this release already; it is left to systemd, which goes on trying."
         app.put(slot, aside)

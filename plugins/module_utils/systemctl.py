@@ -74,7 +74,7 @@ class Systemd:
         status, out, err = self.run(["systemctl", "show", "--property=" + ",".join(self.properties), "--", *names])
         if status:
             raise CommandFailed(f"systemctl show failed: {(err or out).strip()}")
-        return dict(zip(names, parse_show(out)))
+        return dict(zip(names, parse_show(out), strict=True))
 
     def do(self, *arguments: str) -> None:
         """Run ``systemctl`` and wait for its job.

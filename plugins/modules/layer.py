@@ -145,12 +145,12 @@ options:
         choices: [started, kept]
         default: kept
       reload_for:
-        description: Paths of files of this layer; the active unit is reloaded when one of them is newer than its state.
+        description: Paths of files of this layer; the active unit is reloaded when one is newer than its state.
         type: list
         elements: str
         default: []
       restart_for:
-        description: Paths of files of this layer; the active unit is restarted when one of them is newer than its state.
+        description: Paths of files of this layer; the active unit is restarted when one is newer than its state.
         type: list
         elements: str
         default: []
@@ -189,7 +189,6 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.graceful.deploy.plugins.module_utils.layer import Layer
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
 

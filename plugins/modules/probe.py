@@ -71,7 +71,6 @@ body:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.graceful.deploy.plugins.module_utils.probe import Door, wait_until_good
 
 

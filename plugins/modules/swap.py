@@ -120,7 +120,6 @@ import fcntl
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
@@ -149,7 +148,9 @@ def hold(module: AnsibleModule, app: App) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        module.fail_json(msg=f"Another deploy of {app.name} is moving traffic on this host. Run again when it has ended.")
+        module.fail_json(
+            msg=f"Another deploy of {app.name} is moving traffic on this host. Run again when it has ended."
+        )
 
 
 def main() -> None:
@@ -158,8 +159,12 @@ def main() -> None:
     app = App(params["name"], params["root"])
     wanted = Snapshot(params["release"], params["environment"], params["files"], params["unit"])
     try:
-        if not module.check_mode and not os.path.isfile(os.path.join(app.release_directory(wanted.release), "release.json")):
-            module.fail_json(msg=f"Release {wanted.release} is not complete under {app.root}/releases: nothing to start.")
+        if not module.check_mode and not os.path.isfile(
+            os.path.join(app.release_directory(wanted.release), "release.json")
+        ):
+            module.fail_json(
+                msg=f"Release {wanted.release} is not complete under {app.root}/releases: nothing to start."
+            )
         hold(module, app)
         swap = Swap(Systemd(module.run_command), app, wanted, params["group"], params["strategy"], params["host"])
         if swap.steps and not module.check_mode:

@@ -1,4 +1,4 @@
-"""Each role's specification, defaults, playbooks and documentation say the same; Ansible itself doesn't compare them."""
+"""Each role's specification, defaults, playbooks and documentation say the same: Ansible doesn't compare them."""
 
 from __future__ import annotations
 

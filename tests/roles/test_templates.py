@@ -53,7 +53,9 @@ def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
     settings = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.parse(text).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
     }
     assert settings["workers"] == 3
     assert settings["timeout"] == 70

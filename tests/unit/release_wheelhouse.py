@@ -26,7 +26,12 @@ def make_wheel(
     """A wheel with a module of its own name, or with `files`."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
-    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
     content = files or {f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n".encode()}
     content |= {
         f"{info}/METADATA": ("\n".join(lines) + "\n").encode(),

@@ -95,8 +95,8 @@ def test_vetting_sees_old_and_new_files_together_and_nothing_lands(tmp_path):
     differences = layer_files.compare(nothing, [wanted(tree / "sites" / "new", "site\n")])
     command = ["sh", "-c", "test $(cat {tree}/main {tree}/sites/new | wc -l) = 2"]
     layer_files.vet(run, str(tree), command, None, differences)
+    refuse = ["sh", "-c", "echo no good in {tree}; exit 1"]
     with pytest.raises(CommandFailed, match="sh refuses the new configuration, so nothing was changed: no good in"):
-        refuse = ["sh", "-c", "echo no good in {tree}; exit 1"]
         layer_files.vet(run, str(tree), refuse, None, differences)
     assert os.listdir(tree) == ["main"]
 
@@ -143,7 +143,7 @@ def test_lists_are_fetched_only_when_the_first_try_fails():
 
     layer_packages.install_packages(apt, ["caddy"])
     assert ["update" in command for command in commands] == [False, True, False]
-    with pytest.raises(CommandFailed, match="apt-get could not install caddy: .*mirror is away"):
+    with pytest.raises(CommandFailed, match=r"apt-get could not install caddy: .*mirror is away"):
         layer_packages.install_packages(lambda command: (100, "", "mirror is away"), ["caddy"])
 
 

@@ -126,7 +126,9 @@ def test_a_template_that_fails_is_a_problem_among_the_others(source: Path) -> No
 
 
 def test_sudo_without_a_password_is_explained(source: Path) -> None:
-    with pytest.raises(AnsibleActionFail, match="Nothing was changed on web1. sudo asks for a password.*Missing sudo"):
+    with pytest.raises(
+        AnsibleActionFail, match=r"Nothing was changed on web1\. sudo asks for a password.*Missing sudo"
+    ):
         run(good(source), AnsibleError("Missing sudo password"))
     answer = {"failed": True, "msg": "No start of json char found", "module_stderr": "sudo: a password is required\n"}
     result = run(good(source), answer)

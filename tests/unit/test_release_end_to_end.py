@@ -1,4 +1,4 @@
-"""A release from a source directory to a virtual environment that runs, on this machine, with a directory for an index."""
+"""A release from a source directory to a virtual environment that runs, here, with a directory for an index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_venv,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE, ReleaseError
-from release_wheelhouse import fill, make_wheel, repack_tools
+from release_wheelhouse import fill, repack_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -216,7 +216,9 @@ def test_pip_serves_where_uv_does_not_run(run: Run, monkeypatch: pytest.MonkeyPa
     result = run()
     path = Path(result["path"])
     assert "installed by pip" in result["msg"]
-    ran = subprocess.run([path / ".venv/bin/python", "-c", "import uvicorn; print(uvicorn.VERSION)"], capture_output=True)
+    ran = subprocess.run(
+        [path / ".venv/bin/python", "-c", "import uvicorn; print(uvicorn.VERSION)"], capture_output=True
+    )
     assert ran.stdout == b"0.54.0\n"
     texts = [p for p in (path / ".venv").rglob("*") if p.is_file() and not p.is_symlink() and p.suffix != ".pyc"]
     assert not [p for p in texts if b".building-" in p.read_bytes()]
@@ -322,14 +324,20 @@ def test_tools_are_fetched_where_python_has_no_pip(
     """As on a control node whose Ansible came without pip: the standard library's takes the first step."""
     monkeypatch.setattr(release_tools.importlib.util, "find_spec", lambda name: None)
     said: list[str] = []
-    try:
-        tools = release_tools.tools(str(tmp_path), {}, "", said.append)
-    except ReleaseError as error:
-        assert "apt-get install python" in str(error)
-        return
+    tools = release_tools.tools(str(tmp_path), {}, "", said.append)
     ran = subprocess.run([tools.uv, "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("uv ") and said
     assert not os.path.exists(os.path.join(tools.directory, "first"))
+
+
+def test_what_to_install_is_said_where_python_has_neither_pip_nor_venv(
+    environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_tools.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(release_tools.sys, "executable", "/bin/false")
+    with pytest.raises(ReleaseError, match=r"has neither pip nor venv.*apt-get install python3\.\d+-venv"):
+        release_tools.tools(str(tmp_path), {}, "", str)
+    assert not list(tmp_path.glob("tools-*"))
 
 
 def test_a_fork_that_waited_takes_what_the_other_made(environment: None, tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ class Units:
         self.states = states
 
     def show(self, units):
-        return {u: self.states.get(u.split("@")[1].split(".")[0], UP if self.live and self.live in u else DOWN) for u in units}
+        return {
+            u: self.states.get(u.split("@")[1].split(".")[0], UP if self.live and self.live in u else DOWN)
+            for u in units
+        }
 
 
 @pytest.fixture

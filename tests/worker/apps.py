@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -130,10 +131,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/deaf":
         event("request")
         while True:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                pass
     elif path == "/thread":
         event("request")
         await asyncio.to_thread(time.sleep, float(value))
@@ -142,6 +141,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/stream":
         return await stream(send, b"application/octet-stream")
     await answer(send, f"{os.getpid()} {len(content)}")
+    return None
 
 
 def fastapi_app() -> Any:
@@ -152,7 +152,7 @@ def fastapi_app() -> Any:
     from fastapi.responses import StreamingResponse
 
     @asynccontextmanager
-    async def context(_app: FastAPI):  # noqa: ANN202
+    async def context(_app: FastAPI):
         await startup()
         yield
         await shutdown()
@@ -160,7 +160,7 @@ def fastapi_app() -> Any:
     api = FastAPI(lifespan=context)
 
     @api.middleware("http")
-    async def pass_on(request, call_next):  # noqa: ANN001, ANN202
+    async def pass_on(request, call_next):
         return await call_next(request)
 
     @api.get("/slow")
@@ -171,7 +171,7 @@ def fastapi_app() -> Any:
 
     @api.get("/events")
     async def events() -> StreamingResponse:
-        async def ticks():  # noqa: ANN202
+        async def ticks():
             while True:
                 yield b"data: tick\n\n"
                 await asyncio.sleep(0.05)

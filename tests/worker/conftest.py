@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from gunicorn_process import Gunicorn  # noqa: E402
+from gunicorn_process import Gunicorn
 
 
 @pytest.fixture

@@ -91,17 +91,32 @@ class Gunicorn:
         self.log_path = directory / "log"
         self.process: subprocess.Popen | None = None
 
-    def configure(self, drain: float | None = None, lifespan: float | None = None, kwargs: dict | None = None,
-                  worker_class: str = "graceful_worker.GracefulWorker", **settings: object) -> None:
-        lines = {"workers": 1, "timeout": 30, "graceful_timeout": 10, "control_socket_disable": True,
-                 "accesslog": None, "worker_class": worker_class} | settings
-        self.conf.write_text(textwrap.dedent(f"""\
+    def configure(
+        self,
+        drain: float | None = None,
+        lifespan: float | None = None,
+        kwargs: dict | None = None,
+        worker_class: str = "graceful_worker.GracefulWorker",
+        **settings: object,
+    ) -> None:
+        lines = {
+            "workers": 1,
+            "timeout": 30,
+            "graceful_timeout": 10,
+            "control_socket_disable": True,
+            "accesslog": None,
+            "worker_class": worker_class,
+        } | settings
+        self.conf.write_text(
+            textwrap.dedent(f"""\
             import sys
             sys.path.insert(0, {str(WORKER_DIR)!r})
             import graceful_worker
             graceful_worker.configure(drain={drain!r}, lifespan={lifespan!r})
             graceful_worker.GracefulWorker.CONFIG_KWARGS = {kwargs or {"loop": "auto", "http": "auto"}!r}
-            """) + "".join(f"{name} = {value!r}\n" for name, value in lines.items()))
+            """)
+            + "".join(f"{name} = {value!r}\n" for name, value in lines.items())
+        )
 
     def start(self, app: str = "apps:app", wait: bool = True, **settings: object) -> Gunicorn:
         self.configure(**settings)
@@ -111,8 +126,12 @@ class Gunicorn:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", ACTIVATE, str(listener.fileno()), "-c", str(self.conf), app],
-                pass_fds=[listener.fileno()], cwd=HERE, stdout=log, stderr=log,
-                env=os.environ | {"SWITCHES": str(self.directory), "PYTHONDONTWRITEBYTECODE": "1"})
+                pass_fds=[listener.fileno()],
+                cwd=HERE,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"SWITCHES": str(self.directory), "PYTHONDONTWRITEBYTECODE": "1"},
+            )
         self.listener = listener  # held open, as systemd does
         if wait:
             self.pid_of_answer()
@@ -169,8 +188,9 @@ class Gunicorn:
 def load(server: Gunicorn, clients: int = 16) -> Iterator[dict]:
     """Load while the block runs; the result is in the yielded dictionary afterwards."""
     result: dict = {}
-    process = subprocess.Popen([sys.executable, str(HERE / "load.py"), str(server.socket), str(clients)],
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "load.py"), str(server.socket), str(clients)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout.readline() == "started\n"
         yield result

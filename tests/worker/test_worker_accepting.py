@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -43,9 +44,16 @@ def graceful(monkeypatch: pytest.MonkeyPatch) -> Server:
     import graceful_worker
 
     monkeypatch.setattr(graceful_worker, "_exit_within", lambda seconds, code: None)
-    return graceful_worker.GracefulServer(SimpleNamespace(
-        config=config(), drain=2.0, lifespan=1.0, log=logging.getLogger("test"),
-        notify=lambda: None, came_up=lambda: None))
+    return graceful_worker.GracefulServer(
+        SimpleNamespace(
+            config=config(),
+            drain=2.0,
+            lifespan=1.0,
+            log=logging.getLogger("test"),
+            notify=lambda: None,
+            came_up=lambda: None,
+        )
+    )
 
 
 def lost(loop_name: str, server: Server, path: Path, turns: int, how: str) -> int:
@@ -97,10 +105,8 @@ def lost(loop_name: str, server: Server, path: Path, turns: int, how: str) -> in
     answered = 0
     for client in clients:
         client.setblocking(False)
-        try:
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
             answered += client.recv(1000).startswith(b"HTTP/1.1 200 ")
-        except (BlockingIOError, ConnectionResetError):
-            pass
         client.close()
     held.close()
     return CLIENTS - answered - queued
@@ -109,8 +115,9 @@ def lost(loop_name: str, server: Server, path: Path, turns: int, how: str) -> in
 def lost_by_turn(loop: str, server: Callable[[], Server], path: Path, how: str) -> dict[int, int]:
     turns = range(8)
     with ThreadPoolExecutor(len(turns)) as pool:
-        return dict(zip(turns, pool.map(lambda turn: lost(loop, server(), path / str(turn), turn, how), turns),
-                        strict=True))
+        return dict(
+            zip(turns, pool.map(lambda turn: lost(loop, server(), path / str(turn), turn, how), turns), strict=True)
+        )
 
 
 @pytest.mark.parametrize("how", ["new", "used", "late"])

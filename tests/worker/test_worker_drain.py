@@ -58,7 +58,11 @@ def test_what_is_longer_than_the_drain_is_cut_before_the_lifespan_shutdown(gunic
     assert gunicorn.exit_code() == 0
     assert time.monotonic() - told < 4
     assert [line.split()[0] for line in gunicorn.events()][-4:] == [
-        "request", "request-cleanup", "shutting-down", "shutdown"]
+        "request",
+        "request-cleanup",
+        "shutting-down",
+        "shutdown",
+    ]
     cut = [line.split("] ", 2)[2] for line in gunicorn.log().splitlines() if "Cut by the shutdown" in line]
     assert sorted(line.split()[-1] for line in cut) == ["/events", "/slow", "/stream"]
     assert all(line.startswith("[WARNING] Cut by the shutdown after 1.") and " GET /" in line for line in cut)
@@ -167,7 +171,8 @@ def test_websocket_gets_1012(gunicorn: Gunicorn, kwargs: dict) -> None:
     gunicorn.start(kwargs=kwargs)
     client = gunicorn.connect().send(
         "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
     assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
     told = gunicorn.stop()
     assert client.rest() == b"\x88\x02" + (1012).to_bytes(2, "big")

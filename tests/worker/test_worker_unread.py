@@ -47,9 +47,17 @@ def order(gunicorn: Gunicorn, how: str) -> None:
     draining(gunicorn)
 
 
-@pytest.mark.parametrize(("how", "kwargs"), [
-    *(pytest.param("stop", kwargs, id="stop-" + "-".join(kwargs.values())) for kwargs in EVERY),
-    ("hup", BOTH[0]), ("hup", BOTH[1]), ("max_requests", BOTH[0]), ("max_requests", BOTH[1]), ("ttou", BOTH[0])])
+@pytest.mark.parametrize(
+    ("how", "kwargs"),
+    [
+        *(pytest.param("stop", kwargs, id="stop-" + "-".join(kwargs.values())) for kwargs in EVERY),
+        ("hup", BOTH[0]),
+        ("hup", BOTH[1]),
+        ("max_requests", BOTH[0]),
+        ("max_requests", BOTH[1]),
+        ("ttou", BOTH[0]),
+    ],
+)
 def test_accepted_but_unread_is_served(gunicorn: Gunicorn, kwargs: dict, how: str) -> None:
     gunicorn.start(kwargs=kwargs, max_requests=4 if how == "max_requests" else 0)
     clients = [accepted(gunicorn) for _ in range(3)]
@@ -66,8 +74,8 @@ def test_the_plain_worker_loses_it(gunicorn: Gunicorn) -> None:
     client = accepted(gunicorn)
     gunicorn.stop()
     until(lambda: "Shutting down" in gunicorn.log())
+    until(lambda: gunicorn.events("shutdown"))
     with pytest.raises((BrokenPipeError, ConnectionResetError, AssertionError)):
-        until(lambda: gunicorn.events("shutdown"))
         client.send(POST + "0123456789").response()
 
 
@@ -142,9 +150,10 @@ def test_requests_that_queue_while_the_loop_is_blocked_are_served(gunicorn: Guni
 
 
 def ten_hups(gunicorn: Gunicorn) -> None:
-    for ended in range(2, 22, 2):
+    for count in range(2, 22, 2):
+        until(lambda count=count: len(gunicorn.events("startup")) == count)  # SIGTERM in an import leaves no event
         gunicorn.signal(signal.SIGHUP)
-        until(lambda ended=ended: len(gunicorn.events("shutdown")) == ended)
+        until(lambda count=count: len(gunicorn.events("shutdown")) == count, 20)
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

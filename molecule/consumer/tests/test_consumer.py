@@ -11,9 +11,16 @@ SHOP = ("https://shop.test", "--insecure", "--resolve", "shop.test:443:127.0.0.1
 AWKWARD = "  \"it's\" `quoted` $HOME ${x} $(id) %h %% # no comment; \\ \\\\ \\n 'ünï' = end  "
 
 
+def service(ask, name: str) -> str:
+    """The unit of the app's live slot."""
+    root = "/opt" if name == "mail_api" else "/srv"
+    slot = ask.run(f"readlink {root}/{name}/live.sock").strip().removeprefix(f"/run/{name}/").removesuffix(".sock")
+    return f"{name}@{slot}.service"
+
+
 def environment_of(ask, name: str) -> dict[str, str]:
     """What a worker of the app really has, asked of the kernel."""
-    arbiter = ask.show(f"{name}@blue.service", "MainPID")["MainPID"]
+    arbiter = ask.show(service(ask, name), "MainPID")["MainPID"]
     worker = ask.run(f"pgrep -P {arbiter}").split()[0]
     text = ask.run(f"tr '\\0' '\\n' </proc/{worker}/environ")
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -42,11 +49,11 @@ def test_readiness_asks_the_real_database(ask):
 
 def test_each_has_its_workers_user_and_limits(ask):
     for name, user, workers in (("shop", "shop", int(ask.run("nproc")) + 1), ("mail_api", "mailer", 3)):
-        arbiter = ask.show(f"{name}@blue.service", "MainPID")["MainPID"]
+        arbiter = ask.show(service(ask, name), "MainPID")["MainPID"]
         pids = ask.run(f"pgrep -P {arbiter}").split()
         assert len(pids) == workers
         assert set(ask.run(f"ps -o user= -p {','.join(pids)}").split()) == {user}
-    mail = ask.show("mail_api@blue.service", "TimeoutStopUSec", "MemoryMax", "Group")
+    mail = ask.show(service(ask, "mail_api"), "TimeoutStopUSec", "MemoryMax", "Group")
     assert mail == {"TimeoutStopUSec": "16s", "MemoryMax": str(600 * 2**20), "Group": "mailers"}
     assert ask.get("/alive", MAIL, "-X", "POST", "-d", "x" * 1100)[0] == 405
     ask.run("head -c 1100000 /dev/zero >/tmp/large")
@@ -67,12 +74,21 @@ def test_they_share_no_user_socket_or_environment(ask):
     shop, mail = environment_of(ask, "shop"), json.loads(ask.get("/environment", MAIL)[1])
     assert "canary-mail-word" not in str(shop)
     assert not any("canary-shop" in value or "canary-database" in value for value in mail.values())
-    for path in ("/srv/shop/.env", "/srv/shop/slots/blue/env", "/srv/shop/slots/blue/release/app/main.py", "/opt/mail_api/.env"):
+    for path in (
+        "/srv/shop/.env",
+        "/srv/shop/slots/blue/env",
+        "/srv/shop/slots/blue/release/app/main.py",
+        "/opt/mail_api/.env",
+    ):
         said = json.loads(ask.get(f"/try?path={path}", MAIL)[1])
         assert "yes" not in said.values(), (path, said)
     for user, other in (("mailer", "/run/shop/blue.sock"), ("shop", "/run/mail_api/blue.sock")):
         assert ask.host.run(f"runuser -u {user} -- curl -s --unix-socket {other} http://x/").rc == 7
-    for user, path in (("mailer", "/srv/shop/.env"), ("shop", "/opt/mail_api/.env"), ("shop", "/opt/mail_api/releases")):
+    for user, path in (
+        ("mailer", "/srv/shop/.env"),
+        ("shop", "/opt/mail_api/.env"),
+        ("shop", "/opt/mail_api/releases"),
+    ):
         assert ask.host.run(f"runuser -u {user} -- ls {path}/ || runuser -u {user} -- cat {path}").rc != 0
 
 
@@ -94,7 +110,9 @@ def test_what_was_excluded_is_not_there(ask):
 def test_no_secret_can_be_seen_by_others(ask):
     """Not in the process list, not in a file that others may read, not in a journal."""
     assert "canary" not in ask.run("ps axww -o args | grep -v grep")
-    readable = ask.host.run("grep -rslE 'canary-(shop|mail|database)-word' /srv /opt /etc /run /var/log /tmp --include='*' 2>/dev/null").stdout
+    readable = ask.host.run(
+        "grep -rslE 'canary-(shop|mail|database)-word' /srv /opt /etc /run /var/log /tmp --include='*' 2>/dev/null"
+    ).stdout
     for path in readable.split():
         assert ask.host.file(path).mode & 0o077 == 0, path
     journal = ask.run("journalctl --no-pager --namespace='*'")
@@ -103,14 +121,14 @@ def test_no_secret_can_be_seen_by_others(ask):
 
 def test_a_request_longer_than_the_drain_is_cut_and_the_lifespan_ends(ask):
     """The drain is 10 - 3 - 1 = 6 s: a request of 2 s is answered, one of 30 s isn't, and the shutdown still runs."""
-    arbiter = ask.show("mail_api@blue.service", "MainPID")["MainPID"]
+    arbiter = ask.show(service(ask, "mail_api"), "MainPID")["MainPID"]
     workers = set(ask.run(f"pgrep -P {arbiter}").split())
     with ThreadPoolExecutor() as pool:
         long = pool.submit(ask.get, "/slow?seconds=30", MAIL)
         short = pool.submit(ask.get, "/slow?seconds=2", MAIL)
         time.sleep(1)
         began = time.monotonic()
-        ask.run("systemctl restart mail_api@blue.service")
+        ask.run(f"systemctl restart {service(ask, 'mail_api')}")
         took = time.monotonic() - began
         assert short.result()[0] == 200
         assert long.result()[0] in (0, 502, 503)
@@ -122,4 +140,7 @@ def test_a_request_longer_than_the_drain_is_cut_and_the_lifespan_ends(ask):
 
 
 def test_the_client_is_who_it_is(ask):
-    assert json.loads(ask.get("/client", MAIL, "-H", "X-Forwarded-For: 6.6.6.6")[1]) == {"host": "127.0.0.1", "scheme": "http"}
+    assert json.loads(ask.get("/client", MAIL, "-H", "X-Forwarded-For: 6.6.6.6")[1]) == {
+        "host": "127.0.0.1",
+        "scheme": "http",
+    }

@@ -74,7 +74,7 @@ def test_systemd_finds_nothing_to_say_about_the_units(ask, slot):
 
 
 def test_a_stop_lets_the_request_in_flight_finish(ask, slot):
-    """An upload of 4 s is under way when the service is restarted; it gets its answer, and later ones wait, not fail."""
+    """An upload of 4 s is under way at a restart of the service: it gets its answer, and later requests wait."""
     stopped = len([line for line in ask.log(NAME, f"{NAME}@{slot}") if line.get("event") == "stopped"])
     ask.run("head -c 400000 /dev/urandom >/tmp/body")
     ask.run(

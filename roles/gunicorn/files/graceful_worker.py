@@ -138,16 +138,21 @@ class GracefulServer(Server):
         limit = self.told_at + min(self.worker.drain, self.worker.lifespan)
         while time.monotonic() < limit and not self.hurried:
             await asyncio.sleep(0.1)
-        self.worker.log.warning("Startup cut: told to stop, and it had not ended after another %.1f s",
-                                time.monotonic() - self.told_at)
+        self.worker.log.warning(
+            "Startup cut: told to stop, and it had not ended after another %.1f s", time.monotonic() - self.told_at
+        )
         startup.cancel()
 
     async def shutdown(self, sockets: Any = None) -> None:
         begun = time.monotonic()
         deadline = (self.told_at or begun) + self.worker.drain
         self.draining = True
-        self.worker.log.info("Draining for up to %.1f s: %d connection(s), %d request(s)", max(0, deadline - begun),
-                             len(self.server_state.connections), len(self.running))
+        self.worker.log.info(
+            "Draining for up to %.1f s: %d connection(s), %d request(s)",
+            max(0, deadline - begun),
+            len(self.server_state.connections),
+            len(self.running),
+        )
         beating = asyncio.create_task(self._beat())
         await self._stop_accepting()
         while not self.hurried and time.monotonic() < min(begun + UNREAD_WAIT, deadline):
@@ -189,8 +194,9 @@ class GracefulServer(Server):
         for start, scope in self.running.values():
             # Without the query, which may hold a secret; raw, so that no %0A breaks the line.
             path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-            self.worker.log.warning("Cut by the shutdown after %.1f s: %s %s",
-                                    now - start, scope.get("method", "WebSocket"), path)
+            self.worker.log.warning(
+                "Cut by the shutdown after %.1f s: %s %s", now - start, scope.get("method", "WebSocket"), path
+            )
 
     async def _shut_lifespan(self, lifespan_shutdown: Any) -> None:
         log = self.worker.log
@@ -232,12 +238,22 @@ class GracefulServer(Server):
             # Caught, or Uvicorn logs a traceback for each. Where the response has begun and isn't an event stream,
             # Uvicorn closes the connection, so that nobody takes a part for the whole.
             if scope["type"] == "http" and head is None:
-                await sending({"type": "http.response.start", "status": 503,
-                               "headers": [(b"content-type", b"text/plain"), (b"content-length", b"19")]})
+                await sending(
+                    {
+                        "type": "http.response.start",
+                        "status": 503,
+                        "headers": [(b"content-type", b"text/plain"), (b"content-length", b"19")],
+                    }
+                )
                 await sending({"type": "http.response.body", "body": b"Service Unavailable"})
-            elif head and not complete and any(
+            elif (
+                head
+                and not complete
+                and any(
                     name.lower() == b"content-type" and value.startswith(b"text/event-stream")
-                    for name, value in head.get("headers", ())):
+                    for name, value in head.get("headers", ())
+                )
+            ):
                 await sending({"type": "http.response.body", "body": b""})
         finally:
             del self.running[task]
