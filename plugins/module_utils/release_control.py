@@ -79,6 +79,11 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     if check:
         where = f"for {target} and installed in {path}"
         return {**result, "msg": f"Release {release} of {params['name']} would be built {where}."}
+    # In check mode the group may be one that the run would have made by now.
+    if facts["group_missing"]:
+        raise ReleaseError(
+            f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
+        )
     wheels, installers = collect(params, source, target, pins, host.say)
     record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
     contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)

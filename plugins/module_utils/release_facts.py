@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import glob
+import grp
 import json
 import os
 import shutil
@@ -39,7 +40,7 @@ print(json.dumps({
 """
 
 
-def query(root: str, python: str) -> dict[str, object]:
+def query(root: str, python: str, group: str) -> dict[str, object]:
     """Everything that the control node's half decides by. Changes nothing."""
     created, incomplete = releases(root)
     interpreter, problem = probe(python)
@@ -49,8 +50,17 @@ def query(root: str, python: str) -> dict[str, object]:
         "created": created,
         "incomplete": incomplete,
         "protected": sorted(protected(root)),
+        "group_missing": not has_group(group),
         "free": free_bytes(os.path.join(root, "releases")),
     }
+
+
+def has_group(group: str) -> bool:
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        return False
+    return True
 
 
 def probe(python: str) -> tuple[dict[str, object], str]:

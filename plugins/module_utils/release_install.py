@@ -47,7 +47,7 @@ class Order:
 
 def install(order: Order) -> dict[str, object]:
     """Install the archive's release unless it is there already; returns what the task reports."""
-    gid = group_id(order.group)
+    gid = grp.getgrnam(order.group).gr_gid
     make_releases_directory(order, gid)
     if sha256_of(order.archive) != order.sha256:
         raise ReleaseError("The archive came over damaged: its SHA-256 isn't the one it was sent with. Run again.")
@@ -75,15 +75,6 @@ def install(order: Order) -> dict[str, object]:
         "size": record["size"],
         "pruned": release_place.prune(order.root, order.release, order.keep),
     }
-
-
-def group_id(group: str) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise ReleaseError(
-            f"There is no group {group} on the host. Role deploy_user makes it; run that first."
-        ) from None
 
 
 def make_releases_directory(order: Order, gid: int) -> None:

@@ -226,14 +226,16 @@ def main() -> None:
     params = module.params
     try:
         if params["_state"] == "query":
-            module.exit_json(changed=False, **release_facts.query(params["root"], params["python"]))
+            module.exit_json(changed=False, **release_facts.query(params["root"], params["python"], params["group"]))
         order = release_install.Order(
             **{name: params[name] for name in ("name", "root", "group", "python", "keep")},
             **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},
         )
         module.exit_json(**release_install.install(order))
-    except (ReleaseError, OSError) as error:
+    except ReleaseError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The host's files stood in the way, and nothing half-made is left: {error}")
 
 
 if __name__ == "__main__":

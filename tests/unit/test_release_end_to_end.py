@@ -97,7 +97,7 @@ class Run:
             )
 
         def query() -> dict:
-            return release_facts.query(params["root"], params["python"])
+            return release_facts.query(params["root"], params["python"], params["group"])
 
         return release_control.run(params, check, str(workdir), release_control.Host(query, install, self.said.append))
 
@@ -236,6 +236,13 @@ def test_no_room_is_refused_before_anything_is_sent(run: Run, monkeypatch: pytes
     with pytest.raises(ReleaseError, match=r"has 12\.0 MB free, and building the release needs [\d.]+ MB"):
         run()
     assert run.installs == 0
+
+
+def test_a_missing_group_is_refused_before_anything_is_built_but_not_in_check_mode(run: Run) -> None:
+    assert run(check=True, group="no-such-group")["changed"]
+    with pytest.raises(ReleaseError, match="no group no-such-group on the host"):
+        run(group="no-such-group")
+    assert run.said == [] and not run.root.exists()
 
 
 def test_a_source_that_changes_while_it_is_packed_is_refused(
