@@ -49,7 +49,7 @@ class Layer:
         self.packages = layer_packages.missing_packages(run, params["packages"])
         self.user_commands = layer_packages.user_commands(params["user"]) if params["user"] else []
         wanted = [Wanted.directory(item) for item in params["directories"]]
-        wanted += [Wanted.file(item) for item in params["files"]]
+        wanted += [Wanted.file(item, params["secrets"]) for item in params["files"]]
         self.differences = layer_files.compare(run, wanted)
         self.actions = self._unit_actions(future=True)
 

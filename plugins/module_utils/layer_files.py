@@ -41,10 +41,10 @@ class Wanted:
         return cls(options["path"], options["owner"], options["group"], int(options["mode"], 8))
 
     @classmethod
-    def file(cls, options: dict[str, Any]) -> Wanted:
-        secret = options.get("secret_content") is not None
-        text = options["secret_content"] if secret else options.get("content")
-        absent = options.get("state") == "absent"
+    def file(cls, options: dict[str, Any], secrets: dict[str, str]) -> Wanted:
+        secret = options["path"] in secrets
+        text = secrets[options["path"]] if secret else options["content"]
+        absent = options["state"] == "absent"
         content = None if text is None else text.encode()
         mode = int(options["mode"], 8)
         own = (options["path"], options["owner"], options["group"], mode, content, secret, absent)

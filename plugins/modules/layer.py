@@ -78,10 +78,7 @@ options:
         type: path
         required: true
       content:
-        description: The file's text. One of O(files[].content) and O(files[].secret_content) where the file is wanted.
-        type: str
-      secret_content:
-        description: The file's text where it holds secrets, shown in no output and no diff.
+        description: The file's text. Without it, the text is in O(secrets).
         type: str
       owner:
         description: Name of the owning user.
@@ -109,6 +106,12 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  secrets:
+    description:
+      - Texts of files that hold secrets, by the file's path. They are shown in no output, no log and no diff. An
+        option of its own, because Ansible writes what is nested in other options to the host's log.
+    type: dict
+    default: {}
   vet:
     description: How the program that reads the files checks them before they land. Skipped where none of them changes.
     type: dict
@@ -218,12 +221,9 @@ ARGUMENTS = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "mutually_exclusive": [("content", "secret_content")],
-        "required_if": [("state", "present", ("content", "secret_content"), True)],
         "options": {
             "path": {"type": "path", "required": True},
             "content": {"type": "str"},
-            "secret_content": {"type": "str", "no_log": True},
             "mode": {"type": "str", "default": "0644"},
             "package": {"type": "str"},
             "needs_line": {"type": "str", "default": ""},
@@ -231,6 +231,7 @@ ARGUMENTS = {
             **OWNERSHIP,
         },
     },
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "vet": {
         "type": "dict",
         "options": {
@@ -256,6 +257,9 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    for file in module.params["files"]:
+        if file["state"] == "present" and file["content"] is None and file["path"] not in module.params["secrets"]:
+            module.fail_json(msg=f"{file['path']} has no text: write content, or its text under secrets.")
     try:
         layer = Layer(module.run_command, module.params)
         result = {"changed": bool(layer.changes), "changes": layer.changes, "diff": layer.diff()}

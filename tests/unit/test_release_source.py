@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import string
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,20 @@ def test_order_times_and_place_do_not_matter_and_content_does(
         victim.unlink()
         victim.symlink_to("elsewhere")
     assert id_of(first) != id_of(second)
+
+
+def test_the_order_in_which_a_disk_lists_files_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    before, scandir = id_of(tmp_path), os.scandir
+
+    @contextlib.contextmanager
+    def reversed_scandir(path: str) -> Iterator[list[os.DirEntry]]:
+        with scandir(path) as listing:
+            yield sorted(listing, key=lambda item: item.name, reverse=True)
+
+    monkeypatch.setattr(os, "scandir", reversed_scandir)
+    assert id_of(tmp_path) == before
 
 
 @pytest.mark.parametrize("header", [{"python": "3.13"}, {"method": "venv"}, {"pins": ["gunicorn==27.0.1"]}])

@@ -97,6 +97,7 @@ class Gunicorn:
         lifespan: float | None = None,
         kwargs: dict | None = None,
         worker_class: str = "graceful_worker.GracefulWorker",
+        hooks: str = "",
         **settings: object,
     ) -> None:
         lines = {
@@ -116,6 +117,7 @@ class Gunicorn:
             graceful_worker.GracefulWorker.CONFIG_KWARGS = {kwargs or {"loop": "auto", "http": "auto"}!r}
             """)
             + "".join(f"{name} = {value!r}\n" for name, value in lines.items())
+            + hooks
         )
 
     def start(self, app: str = "apps:app", wait: bool = True, **settings: object) -> Gunicorn:
@@ -175,6 +177,8 @@ class Gunicorn:
         if self.process is None:
             return
         if self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP)  # it may be about to fork another
+            until(lambda: "State:\tT" in Path(f"/proc/{self.process.pid}/status").read_text())
             workers = self.workers()
             self.process.kill()
             self.process.wait()

@@ -165,3 +165,22 @@ def test_sigterm_within_the_import(gunicorn: Gunicorn) -> None:
     told = gunicorn.stop()
     assert gunicorn.exit_code() == 0
     assert time.monotonic() - told < 1
+
+
+SLOW_FORK = """
+def post_fork(server, worker):
+    import pathlib, time
+    (pathlib.Path(__file__).parent / "forked").touch()
+    time.sleep(0.5)
+"""
+
+
+def test_sigterm_right_after_the_fork(gunicorn: Gunicorn) -> None:
+    """Before Worker.init_signals(), where the worker still has the arbiter's handlers."""
+    gunicorn.start(wait=False, hooks=SLOW_FORK)
+    until((gunicorn.directory / "forked").exists)
+    told = gunicorn.stop()
+    assert gunicorn.exit_code() == 0
+    assert time.monotonic() - told < 3
+    assert gunicorn.events() == []
+    assert "SIGKILL" not in gunicorn.log()

@@ -45,6 +45,28 @@ os.write(_give_up_source, b"1")
 os.set_blocking(_give_up, False)
 
 
+def _keep_sigterm_over_fork() -> None:
+    """Until Worker.init_signals() a forked worker has the arbiter's handlers, which queue its SIGTERM for nobody."""
+    arbiter, masked = os.getpid(), False
+
+    def before() -> None:
+        nonlocal masked
+        masked = os.getpid() == arbiter  # not the app's own forks
+        if masked:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after(child: bool) -> None:
+        if masked:
+            if child:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    os.register_at_fork(before=before, after_in_parent=lambda: after(False), after_in_child=lambda: after(True))
+
+
+_keep_sigterm_over_fork()
+
+
 def configure(drain: float | None = None, lifespan: float | None = None) -> None:
     """Set the limits, in seconds, of workers forked from now on; called by gunicorn.conf.py, so also at HUP.
 
@@ -304,8 +326,11 @@ class GracefulWorker(UvicornWorker):
             except BlockingIOError:
                 # A second exit with this code while the arbiter stops the others makes it die of an uncaught
                 # HaltServer, with code 1 and workers left behind (arbiter.py: halt, stop, reap_workers). Its SIGTERM
-                # is on the way.
+                # is on the way; where it isn't, the one that was to tell it died, and another has to.
                 time.sleep(5)
+                os.write(_give_up_source, b"1")
+                _exit_within(UNWIND_WAIT, 1)
+                sys.exit(1)
             _exit_within(UNWIND_WAIT, Arbiter.WORKER_BOOT_ERROR)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         # Any exit code but the arbiter's two for "give up". The wait is as long as it has been failing, so it doubles.
