@@ -79,11 +79,13 @@ def test_it_holds_what_it_should_and_nothing_else(artefact):
 
 
 def test_site_runs_by_name_where_it_is_installed(artefact, tmp_path):
-    installed = run("ansible-galaxy", "collection", "install", str(artefact), "-p", str(tmp_path / "c"), cwd=tmp_path)
-    assert installed.returncode == 0, installed.stderr
     empty = tmp_path / "ansible.cfg"
     empty.write_text("")
+    # Nothing of this checkout's settings: they would find the collection here, and install nothing.
     where = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "c"), "ANSIBLE_CONFIG": str(empty), "HOME": str(tmp_path)}
+    install = ("ansible-galaxy", "collection", "install", str(artefact), "-p", str(tmp_path / "c"))
+    installed = run(*install, cwd=tmp_path, **where)
+    assert installed.returncode == 0, installed.stderr
     played = run(
         *("ansible-playbook", "-i", "localhost,", "-c", "local", "graceful.deploy.site", "--check"),
         *("-e", "fastapi_name=Not/Good", "-e", f"fastapi_source={ROOT / 'examples' / 'hello'}"),

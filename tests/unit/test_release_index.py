@@ -14,7 +14,7 @@ CONFIG = """\
 :env:.default-timeout='180'
 download.extra-index-url='https://two/simple'
 global.extra-index-url='https://one/simple\\nhttps://more/simple'
-global.find-links='/opt/wheels'
+global.find-links='/home/me/wheels'
 global.index-url="https://user:it's@main/simple"
 install.no-binary=':all:'
 """
@@ -25,7 +25,7 @@ def test_pips_configuration_is_read_with_its_precedence() -> None:
         "cert": "/etc/ssl/own.crt",
         "default-timeout": "180",
         "extra-index-url": "https://two/simple",
-        "find-links": "/opt/wheels",
+        "find-links": "/home/me/wheels",
         "index-url": "https://user:it's@main/simple",
     }
     assert release_index.parse_config("nonsense\nglobal.x=unquoted\n") == {}
