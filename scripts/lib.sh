@@ -7,8 +7,6 @@ cd "$ROOT"
 CACHE=$ROOT/.cache
 mkdir -p "$CACHE"
 
-# A checkout in a directory that anyone may write to makes Ansible ignore its ansible.cfg, unless it is named.
-export ANSIBLE_CONFIG=$ROOT/ansible.cfg
 # Python's own answer to a missing C.UTF-8; Ansible refuses to start in a locale that isn't UTF-8.
 export LC_ALL=C.UTF-8
 
