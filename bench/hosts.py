@@ -41,7 +41,10 @@ class BenchError(Exception):
 
 def docker(*args: str, data: bytes | None = None, check: bool = True) -> str:
     try:
-        done = subprocess.run(["docker", *args], input=data, capture_output=True, check=False, timeout=120)
+        # A session of its own: a signal to our group must not end a `docker rm`.
+        done = subprocess.run(
+            ["docker", *args], input=data, capture_output=True, check=False, timeout=120, start_new_session=True
+        )
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"docker {args[0]}: {error}. Is there an engine? scripts/engine starts one.") from error
     if check and done.returncode != 0:
@@ -114,6 +117,8 @@ class Host:
 
     def remove(self) -> None:
         docker("rm", "--force", "--volumes", self.name, check=False)
+        if docker("ps", "--all", "--quiet", "--filter", f"name=^/{self.name}$"):
+            raise BenchError(f"The container {self.name} can't be removed. Try: docker rm --force {self.name}")
 
     def run(self, *command: str, check: bool = False) -> str:
         return docker("exec", self.name, *command, check=check)
