@@ -99,5 +99,5 @@ class Systemd:
         """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text."""
         self.run(["journalctl", f"--namespace={namespace}", "--sync"])
         command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager"]
-        out = self.run([*command, f"--lines={count}", f"--since=@{since:.0f}", f"--unit={unit}"])[1]
+        out = self.run([*command, f"--lines={count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
         return "\n".join(readable_log(line) for line in out.splitlines()).strip()

@@ -36,6 +36,11 @@ async def slow(seconds: float) -> dict[str, int]:
     return {"pid": os.getpid()}
 
 
+@application.post("/size")
+async def size(request: Request) -> dict[str, int]:
+    return {"bytes": sum([len(chunk) async for chunk in request.stream()])}
+
+
 @application.get("/client")
 async def client(request: Request) -> dict[str, str]:
     return {"host": request.client.host if request.client else "", "scheme": request.url.scheme}
