@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of each deploy of an app: one JSON object a line in ``<root>/history.jsonl``, and what follows from it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Entry = dict[str, Any]
+"""One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
+``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``."""
+
+NAME = "history.jsonl"
+KEPT = 500
+"""Lines that stay when the file is cut; it is cut at twice as many."""
+
+LIVE, FAILED, BACK, INTERRUPTED = "live", "failed", "moved back", "interrupted"
+
+
+def path(root: str) -> str:
+    return os.path.join(root, NAME)
+
+
+def parse(text: str) -> list[Entry]:
+    """The entries, oldest first. A line that a power cut left half is passed over."""
+    entries = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("release"), str):
+            entries.append(entry)
+    return entries
+
+
+def read(root: str) -> list[Entry]:
+    try:
+        with open(path(root), encoding="utf-8", errors="replace") as file:
+            return parse(file.read())
+    except FileNotFoundError:
+        return []
+
+
+def append(root: str, entry: Entry, gid: int) -> None:
+    """Add one entry, and cut a file that has grown long. The caller holds the deploy lock.
+
+    :raises OSError: when the disk is full, say; the deploy itself isn't undone for that.
+    """
+    line = json.dumps(entry, ensure_ascii=False) + "\n"
+    descriptor = os.open(path(root), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        os.fchown(file.fileno(), -1, gid)
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    entries = read(root)
+    if len(entries) > 2 * KEPT:
+        _cut(root, entries[-KEPT:], gid)
+
+
+def _cut(root: str, entries: Iterable[Entry], gid: int) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=root, prefix=".history-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchown(file.fileno(), -1, gid)
+        os.fchmod(file.fileno(), 0o640)
+        file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path(root))
+
+
+def last_served(entries: Sequence[Entry]) -> dict[str, int]:
+    """Releases that have been live, with the position of the entry that says so last: higher is later."""
+    return {entry["release"]: number for number, entry in enumerate(entries) if entry.get("outcome") == LIVE}
+
+
+def marked(entries: Sequence[Entry]) -> dict[str, str]:
+    """Releases that are known to be bad, with the reason: the last try failed, or a rollback left it.
+
+    A run that was cut off says nothing about its release. A release that goes live again is good again.
+    """
+    bad: dict[str, str] = {}
+    for entry in entries:
+        outcome, release, previous = entry.get("outcome"), entry["release"], entry.get("previous")
+        if outcome == LIVE:
+            bad.pop(release, None)
+            if entry.get("kind") == "rollback" and previous and previous != release:
+                bad[previous] = f"rolled back from at {entry.get('started')}"
+        elif outcome in (FAILED, BACK) and release != previous:
+            # A failed try with a new configuration doesn't mark the release that was live and stayed so.
+            bad[release] = str(entry.get("reason") or outcome)
+    return bad
+
+
+def rollback_target(entries: Sequence[Entry], there: Iterable[str], live: str | None) -> str | None:
+    """The release that a rollback goes to: the last that served well, is still there, and isn't the live one."""
+    bad, there = marked(entries), set(there)
+    good = [(number, release) for release, number in last_served(entries).items() if release not in bad]
+    fits = [pair for pair in good if pair[1] in there and pair[1] != live]
+    return max(fits)[1] if fits else None
+
+
+def deployer() -> str:
+    """Who deploys, as the control node knows them: ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
