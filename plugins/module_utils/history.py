@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of each deploy of an app: one JSON object a line in ``<root>/history.jsonl``, and what follows from it."""
+"""What became of each deploy of an app, one JSON object a line in ``history.jsonl``, and what follows from it."""
 
 from __future__ import annotations
 

@@ -42,6 +42,9 @@ SYNONYMS = {
     "num_workers": "workers",
     "memory_limit": "memory_max",
     "log_level": "env",
+    "migrate": "before_swap",
+    "migrations": "before_swap",
+    "pre_deploy": "before_swap",
 }
 SECRET = frozenset({"env", "index_url"})
 
@@ -62,6 +65,10 @@ RULES: dict[str, rules.Rule] = {
     "ready_path": rules.url_path,
     "health_interval": rules.number(1, 3600, 10, "seconds"),
     "ready_timeout": rules.number(1, 3600, 60, "seconds"),
+    "bake": rules.number(0, 600, 3, "seconds"),
+    "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
+    "max_requests": rules.number(0, 1_000_000_000, 10_000),
+    "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),
     "http_port": rules.number(1, 65535, 80),
     "max_body": rules.size,
     "log_max_size": rules.size,

@@ -83,7 +83,7 @@ def ask(door: Door, path: str, timeout: float) -> Answer:
         connection.close()
 
 
-def _ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str | None]) -> Answer | str:
+def ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str | None]) -> Answer | str:
     """Ask, and meanwhile see whether the service died: the socket is systemd's, and keeps callers waiting even then."""
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(ask(door, path, timeout)), daemon=True)
@@ -115,7 +115,7 @@ def wait_until_good(
     end = time.monotonic() + limit
     good, last = 0, Answer(0, "nothing was asked yet")
     while (remaining := end - time.monotonic()) > 0:
-        answer = _ask_watching(door, path, min(5.0, max(remaining, 0.1)), lost)
+        answer = ask_watching(door, path, min(5.0, max(remaining, 0.1)), lost)
         if isinstance(answer, str):
             return answer
         last = answer

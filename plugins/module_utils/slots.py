@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import grp
 import hashlib
 import json
@@ -13,8 +14,11 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 
 SLOTS = ("blue", "green")
+RELEASE_LINE = "FASTAPI_RELEASE="
+"""Begins the last line of a slot's environment file, which is ours."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,16 @@ class Snapshot:
     unit: str
 
     @property
+    def parts(self) -> dict[str, str]:
+        """A digest of each part but the release, by what a person calls it. Root alone may read where they are kept,
+        because the environment is one of them."""
+        texts = {"the environment": self.environment, "the unit": self.unit, **self.files}
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
+
+    @property
     def fingerprint(self) -> str:
-        """Equal for equal snapshots. Root alone may read where it is kept, because the environment is part of it."""
-        parts = [self.release, self.environment, self.unit, *(f"{k}\0{v}" for k, v in sorted(self.files.items()))]
-        return hashlib.sha256("\0\0".join(parts).encode()).hexdigest()
+        """Equal for equal snapshots."""
+        return hashlib.sha256(json.dumps([self.release, self.parts]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -77,16 +87,37 @@ class App:
             return None
         return slot if slot in SLOTS else None
 
-    def held(self, slot: str) -> dict[str, str]:
-        """What ``slot.json`` says: ``release`` and ``fingerprint``; empty where the slot was never filled."""
+    def held(self, slot: str) -> dict[str, Any]:
+        """What ``slot.json`` says: ``release``, ``parts``, ``fingerprint``, ``terms``; empty where nothing is."""
         try:
             with open(os.path.join(self.directory(slot), "slot.json"), encoding="utf-8") as file:
                 return dict(json.load(file))
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
 
-    def fill(self, slot: str, snapshot: Snapshot, group: str) -> None:
-        """Put a snapshot into a slot: made beside, then renamed, so that a slot is whole or as it was."""
+    def configuration(self, slot: str, release: str) -> Snapshot:
+        """What a slot runs with, but with another release: what a rollback starts.
+
+        :raises OSError: where the slot was never filled.
+        """
+        directory = self.directory(slot)
+        names = [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
+        texts = {name: _read(os.path.join(directory, name)) for name in names}
+        environment = texts.pop("env").rpartition(RELEASE_LINE)[0]
+        del texts["slot.json"]
+        return Snapshot(release, environment, texts, _read(self.unit_file))
+
+    @property
+    def unit_file(self) -> str:
+        return f"/etc/systemd/system/{self.name}@.service"
+
+    def make(self, slot: str, snapshot: Snapshot, terms: dict[str, Any], group: str, booted: str = "") -> str:
+        """A directory beside the slot's, filled with a snapshot; put() makes it the slot's.
+
+        :param terms: how the release is brought to the traffic, kept for a rollback.
+        :param booted: id of the release that the running processes were started with, where a reload keeps them: it has
+            to stay on the host as long as they run.
+        """
         parent = os.path.dirname(self.directory(slot))
         gid = grp.getgrnam(group).gr_gid
         new = tempfile.mkdtemp(dir=parent, prefix=f".{slot}-")
@@ -94,27 +125,52 @@ class App:
             os.chown(new, 0, gid)
             os.chmod(new, 0o750)
             os.symlink(os.path.join("..", "..", "releases", snapshot.release), os.path.join(new, "release"))
-            environment = f'{snapshot.environment}FASTAPI_RELEASE="{snapshot.release}"\n'
-            record = json.dumps({"release": snapshot.release, "fingerprint": snapshot.fingerprint})
+            if booted and booted != snapshot.release:
+                os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
+            environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
+            held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
+            record = json.dumps({**held, "terms": terms})
             _write(os.path.join(new, "env"), environment, 0o600, 0)
             _write(os.path.join(new, "slot.json"), record + "\n", 0o600, 0)
             for name, text in snapshot.files.items():
                 _write(os.path.join(new, name), text, 0o640, gid)
-            self.put(slot, new)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
+        return new
+
+    def booted(self, slot: str) -> str:
+        """The release that the slot's processes were started with; '' where the slot was never filled."""
+        for link in ("booted", "release"):
+            try:
+                return os.path.basename(os.readlink(os.path.join(self.directory(slot), link)))
+            except OSError:
+                continue
+        return ""
 
     def put(self, slot: str, new: str) -> None:
-        """Rename ``new`` to the slot's directory; what was there is set aside as ``.<slot>.before``."""
+        """Make ``new`` the slot's directory; what was there is set aside as ``.<slot>.before``.
+
+        In one step, because a service that is restarted by systemd at that moment has to find one of the two.
+        """
         aside = self.aside(slot)
-        shutil.rmtree(aside, ignore_errors=True)
         if os.path.isdir(self.directory(slot)):
-            os.rename(self.directory(slot), aside)
-        os.rename(new, self.directory(slot))
+            _exchange(new, self.directory(slot))
+            if new != aside:
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(new, aside)
+        else:
+            os.rename(new, self.directory(slot))
 
     def aside(self, slot: str) -> str:
         return os.path.join(self.root, "slots", f".{slot}.before")
+
+    def clear(self) -> None:
+        """Remove what runs that were cut off have left beside the slots."""
+        slots = os.path.join(self.root, "slots")
+        for name in os.listdir(slots):
+            if name.startswith("."):
+                shutil.rmtree(os.path.join(slots, name), ignore_errors=True)
 
     def point_to(self, slot: str) -> None:
         """Move the traffic: one rename, so that a dial finds the old socket or the new one, never none."""
@@ -123,6 +179,25 @@ class App:
             os.unlink(temporary)
         os.symlink(self.socket(slot), temporary)
         os.rename(temporary, self.link)
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _exchange(one: str, two: str) -> None:
+    """Swap two names (renameat2(2), which Python has no call for)."""
+    at_cwd, exchange = -100, 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(two), exchange):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), one)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _write(path: str, text: str, mode: int, gid: int) -> None:

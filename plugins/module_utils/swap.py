@@ -2,188 +2,315 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Brings a release to the traffic: fill a slot, start it, prove it ready, move the link, drain and stop the other."""
+"""Brings a release to the traffic: fill a slot, start it, prove it ready, move the link, watch it, drain the other."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from ansible_collections.graceful.deploy.plugins.module_utils.probe import Answer, Door, ask, wait_until_good
+from ansible_collections.graceful.deploy.plugins.module_utils import as_service, swap_steps
+from ansible_collections.graceful.deploy.plugins.module_utils.probe import ask
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import SLOTS, App, Snapshot
+from ansible_collections.graceful.deploy.plugins.module_utils.swap_watch import SETTLE, Start, Watch, workers
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
 
-READY_IN_A_ROW = 3
+CHECK_LIMIT = 120
+"""Seconds in which the app has to load, where it is loaded once before it takes the live one's place."""
+BAD_PATIENCE = 2.0
+"""Seconds to wait for the queue of a slot that failed or was left behind: it may never answer."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a release is brought to the traffic; kept in its slot, so that a rollback needs nothing but a name.
+
+    :param strategy: ``swap`` (both slots for a moment), ``restart`` or ``reload`` (the live slot in place).
+    :param ready_timeout: seconds within which the release has to become ready.
+    :param bake: seconds for which it is watched after the move, while the old slot still runs.
+    :param patience: seconds to wait for the old slot's queue and workers.
+    :param host: Host header of the questions.
+    """
+
+    strategy: str
+    app: str
+    user: str
+    group: str
+    ready_path: str
+    health_path: str
+    ready_timeout: int
+    bake: int
+    patience: int
+    host: str
+    writable: tuple[str, ...] = ()
+
+
+class Failed(Exception):
+    """The release didn't come to the traffic, or didn't stay there: why, what was done about it, its last lines."""
+
+    def __init__(self, why: str, now: str, log: str, moved_back: bool = False) -> None:
+        super().__init__(f"{why}\n{now}" + (f"\n\nIts last lines:\n{log}" if log else ""))
+        self.why = why
+        self.moved_back = moved_back
 
 
 class Swap:
     """Works out the steps from what is there now, then takes them; check mode stops after the first half.
 
-    :param app: names and paths.
     :param wanted: what the live slot has to be.
-    :param strategy: ``swap`` (both slots for a moment) or ``restart`` (the live slot in place, its socket queues).
-    :param door_host: the Host header of the readiness questions.
+    :param commands: lines for the shell that are run from the new release before it starts.
+    :param told: called with the name of each phase when it begins.
     """
 
-    def __init__(self, systemd: Systemd, app: App, wanted: Snapshot, group: str, strategy: str, door_host: str) -> None:
+    def __init__(self, systemd: Systemd, app: App, wanted: Snapshot, terms: Terms, commands: list[str]) -> None:
         self.systemd = systemd
         self.app = app
         self.wanted = wanted
-        self.group = group
-        self.door_host = door_host
+        self.terms = terms
         self.live = app.live()
-        self.states = systemd.show(unit for slot in SLOTS for unit in (app.service(slot), app.socket_unit(slot)))
-        self.before = app.held(self.live).get("release") if self.live else None
-        current = bool(self.live) and app.held(str(self.live)).get("fingerprint") == wanted.fingerprint
-        if self.live and (current or strategy == "restart"):
-            self.slot = self.live
-        else:
-            self.slot = "green" if self.live == "blue" else "blue"
-        self.steps = self._steps(current)
-
-    def _is(self, unit: str, key: str, value: str) -> bool:
-        return self.states[unit].get(key) == value
-
-    def _up(self, slot: str) -> bool:
-        units = (self.app.service(slot), self.app.socket_unit(slot))
-        return all(self._is(unit, "ActiveState", "active") for unit in units)
-
-    def _steps(self, current: bool) -> list[str]:
-        """The steps that are due, in order; none when the wanted snapshot is live, up and alone."""
-        app, slot, other = self.app, self.slot, self.other
-        steps = []
-        if not current:
-            steps.append("fill")
-        if not current and slot == self.live:
-            steps.append("restart")
-        elif not current or not self._up(slot):
-            steps.append("start")
-        if self.live != slot:
-            steps.append("move")
-        if not all(self._is(unit, "UnitFileState", "enabled") for unit in (app.service(slot), app.socket_unit(slot))):
-            steps.append("enable")
-        leftover = (app.service(other), app.socket_unit(other))
-        if other == self.live or any(self._is(u, "UnitFileState", "enabled") for u in leftover):
-            steps.append("disable")
-        if other == self.live or not all(self.states[u].get("ActiveState") in ("inactive", "failed") for u in leftover):
-            steps.append("drain")
-        return steps
-
-    @property
-    def other(self) -> str:
-        return "green" if self.slot == "blue" else "blue"
+        units = {slot: [app.service(slot), app.socket_unit(slot)] for slot in SLOTS}
+        states = systemd.show([unit for pair in units.values() for unit in pair])
+        self.reread = any(state.get("NeedDaemonReload") == "yes" for state in states.values())
+        held = app.held(self.live) if self.live else {}
+        self.before = held.get("release")
+        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint
+        self.now = swap_steps.now(self.live, current, {s: [states[u] for u in pair] for s, pair in units.items()})
+        self.slot = swap_steps.target(self.now, terms.strategy)
+        self.other = swap_steps.other(self.slot)
+        # A changed configuration of the release that is live has been prepared for already.
+        self.commands = commands if wanted.release != self.before else []
+        self.steps = swap_steps.steps(self.now, terms.strategy, bool(self.commands))
+        self.watch = Watch(systemd, app, self.slot, terms.host)
+        self.start: Start | None = None
+        self.phases: dict[str, float] = {}
+        self.notes: list[str] = []
+        self.told: Callable[[str], None] = lambda _name: None
 
     def sentences(self) -> list[str]:
-        """The steps for a person, and for the diff."""
-        release = self.wanted.release
-        told = {
-            "fill": f"prepare slot {self.slot} with release {release}",
-            "restart": f"restart slot {self.slot} in place; its socket queues meanwhile",
-            "start": f"start slot {self.slot} and wait until it is ready",
-            "move": f"move the traffic to slot {self.slot}",
-            "enable": f"enable slot {self.slot} for boot",
-            "disable": f"disable slot {self.other} for boot",
-            "drain": f"drain and stop slot {self.other}",
-        }
-        return [told[step] for step in self.steps]
+        return swap_steps.sentences(self.steps, self.slot, self.wanted.release, len(self.commands))
 
-    def apply(self, ready_path: str, ready_timeout: float, patience: float) -> None:
+    @property
+    def moved(self) -> bool:
+        """Whether the traffic has reached what is wanted."""
+        return "move" in self.phases or ("move" not in self.steps and "ready" in self.phases)
+
+    def phase(self, name: str) -> None:
+        """Begin a phase; the one before has ended."""
+        now = time.monotonic()
+        self._end_phase(now)
+        self.phases[name] = 0.0
+        self._begun = (name, now)
+        self.told(name)
+
+    def _end_phase(self, now: float) -> None:
+        if self.phases:
+            name, begun = self._begun
+            self.phases[name] = round(now - begun, 2)
+
+    def apply(self) -> None:
         """Take the steps.
 
-        :raises CommandFailed: when the release can't be proved ready; what was live before still is.
+        :raises Failed: when the release can't be proved; what was live before still is, or is again.
         """
-        app, slot = self.app, self.slot
-        if any(state.get("NeedDaemonReload") == "yes" for state in self.states.values()):
+        new = ""
+        if self.reread:
             self.systemd.do("daemon-reload")
-        if "fill" in self.steps:
-            app.fill(slot, self.wanted, self.group)
-        if "start" in self.steps or "restart" in self.steps:
-            self._start(ready_path, ready_timeout)
-        if "move" in self.steps:
-            app.point_to(slot)
-        if "enable" in self.steps:
-            self.systemd.do("--quiet", "enable", "--", app.service(slot), app.socket_unit(slot))
-        if "disable" in self.steps:
-            self.systemd.do("--quiet", "disable", "--", app.service(self.other), app.socket_unit(self.other))
-        if "drain" in self.steps:
-            self._drain(ready_path, patience)
-        for each in SLOTS:
-            shutil.rmtree(app.aside(each), ignore_errors=True)
+        try:
+            for step in self.steps:
+                self.phase(step)
+                if step == "fill":
+                    booted = self.app.booted(self.slot) if "reload" in self.steps else ""
+                    new = self.app.make(self.slot, self.wanted, vars(self.terms), self.terms.group, booted)
+                elif step in ("before", "check"):
+                    getattr(self, f"_{step}")(new)
+                elif step in ("start", "restart", "reload"):
+                    self._run(step, new)
+                else:
+                    getattr(self, f"_{step}")()
+            self.phase("done")
+        except OSError as error:
+            # A full disk, say. Before the move nothing of the live slot was touched, and after it nothing has to be.
+            why = f"The host's files stood in the way: {error}."
+            if "start" in self.phases and "move" not in self.phases:
+                raise Failed(why, self._step_back(), "") from error
+            raise CommandFailed(f"{why}\n{self._serves()}") from error
+        finally:
+            self._end_phase(time.monotonic())
+            self.phases.pop("done", None)
+            self.app.clear()
 
-    def _start(self, ready_path: str, ready_timeout: float) -> None:
-        app, slot = self.app, self.slot
+    def _serves(self) -> str:
+        release = self.wanted.release if self.moved else self.before
+        return f"Release {release} serves." if release else "Nothing was live before, and nothing is."
+
+    def _place(self, directory: str) -> as_service.Place:
+        terms = self.terms
+        return as_service.Place(self.app.name, terms.user, terms.group, directory, tuple(terms.writable))
+
+    def _before(self, new: str) -> None:
+        place = self._place(new)
+        for line in self.commands:
+            begun = time.monotonic()
+            try:
+                said = as_service.run(
+                    self.systemd.run, place, f"{self.app.name}-before-swap", as_service.shell(place, line), 3600
+                )
+            except CommandFailed as failure:
+                why = f"fastapi_before_swap has {line!r}, and {failure}"
+                raise Failed(why, f"Nothing has moved. {self._serves()}", "") from failure
+            last = said.splitlines()[-1:] or [""]
+            self.notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {last[0]}".rstrip())
+
+    def _check(self, new: str) -> None:
+        """Load the app in a process of its own, where a failure would otherwise take the live slot down."""
+        place = self._place(new)
+        command = [os.path.join(place.release, ".venv/bin/python"), "-m", "gunicorn", "--check-config"]
+        command += ["-c", os.path.join(new, "gunicorn.conf.py"), self.terms.app]
+        try:
+            as_service.run(self.systemd.run, place, f"{self.app.name}-check", command, CHECK_LIMIT)
+        except CommandFailed as failure:
+            why = f"Release {self.wanted.release} can't be loaded: {failure}"
+            raise Failed(why, f"Nothing has moved. {self._serves()}", "") from failure
+
+    def _run(self, verb: str, new: str) -> None:
+        """Start, restart or reload the slot, and prove it ready."""
+        app, slot, unit = self.app, self.slot, self.app.service(self.slot)
+        units = (unit, app.socket_unit(slot))
         since = time.time()
         if slot != self.live:
-            # A failed try of an earlier run may still be there.
-            self.systemd.run(["systemctl", "stop", "--", app.service(slot), app.socket_unit(slot)])
-            self.systemd.run(["systemctl", "reset-failed", "--", app.service(slot), app.socket_unit(slot)])
-        self.systemd.do("start", "--", app.socket_unit(slot))
-        verb = "restart" if "restart" in self.steps else "start"
-        trouble = self._job(verb) or self._prove(ready_path, ready_timeout)
-        if trouble is None:
-            return
-        lines = self.systemd.last_lines(app.name, app.service(slot), since) or "(it logged nothing)"
-        kept = self._step_back(ready_path, ready_timeout)
-        raise CommandFailed(
-            f"Release {self.wanted.release} did not become ready: {trouble}\n{kept}\n\nIts last lines:\n{lines}"
-        )
-
-    def _job(self, verb: str) -> str | None:
-        status, out, err = self.systemd.run(["systemctl", verb, "--", self.app.service(self.slot)])
-        if status == 0:
-            return None
-        return self._lost("") or (err or out).strip()
-
-    def _lost(self, invocation: str) -> str | None:
-        """Why the started service won't become ready any more: it ended, or systemd had to start it again."""
-        unit = self.app.service(self.slot)
-        state = self.systemd.show([unit])[unit]
-        again = state.get("InvocationID") != invocation
-        if state.get("ActiveState") in ("failed", "inactive") or state.get("SubState") == "auto-restart" or again:
-            return f"{unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')})."
-        return None
-
-    def _prove(self, ready_path: str, ready_timeout: float) -> str | None:
-        unit = self.app.service(self.slot)
-        started = self.systemd.show([unit])[unit].get("InvocationID", "")
-        door = Door(self.door_host, unix=self.app.socket(self.slot))
-        answer = wait_until_good(door, ready_path, ready_timeout, READY_IN_A_ROW, lambda: self._lost(started))
-        return None if isinstance(answer, Answer) else answer
-
-    def _step_back(self, ready_path: str, ready_timeout: float) -> str:
-        """Leave the host as it was before the try."""
-        app, slot = self.app, self.slot
-        units = (app.service(slot), app.socket_unit(slot))
-        aside = app.aside(slot)
-        if slot != self.live:
+            if slot in self.now.up:
+                # What a run that was cut off has left may still have requests.
+                self._empty(slot)
             self.systemd.run(["systemctl", "stop", "--", *units])
             self.systemd.run(["systemctl", "reset-failed", "--", *units])
-            shutil.rmtree(app.directory(slot), ignore_errors=True)
-            if os.path.isdir(aside):
-                os.rename(aside, app.directory(slot))
-            return (
-                f"Release {self.before} serves as before." if self.live else "Nothing was live before, and nothing is."
-            )
+        if new:
+            app.put(slot, new)
+        self.systemd.do("start", "--", app.socket_unit(slot))
+        old = workers(self.watch.state().get("MainPID", ""))
+        base = self.watch.begin(since)
+        status, out, err = self.systemd.run(["systemctl", verb, "--", unit])
+        # A new start begins a new count of what went wrong; a reload goes on with the old one.
+        start = base if verb == "reload" else replace(self.watch.begin(since), crashes=0, oom_kills=0)
+        trouble = None
+        if status:
+            trouble = self.watch.lost(Start("", 0, 0, since)) or (err or out).strip()
+        elif verb == "reload":
+            trouble = self._new_workers(old, start)
+        self.phase("ready")
+        trouble = trouble or self.watch.ready(start, self.terms.ready_path, self.terms.ready_timeout)
+        if trouble:
+            log = self.watch.log(since)
+            why = f"Release {self.wanted.release} did not become ready: {trouble}"
+            raise Failed(why, self._step_back(), log)
+        self.start, self._old_workers = start, old
+
+    def _new_workers(self, old: set[str], start: Start) -> str | None:
+        """After SIGHUP: wait until there are new workers, and the old ones have closed their listeners."""
+        main, end = self.watch.state().get("MainPID", ""), time.monotonic() + self.terms.ready_timeout
+        while not workers(main) - old:
+            if reason := self.watch.lost(start):
+                return reason
+            if time.monotonic() > end:
+                return f"{self.watch.unit} forked no new workers within {self.terms.ready_timeout} s."
+            time.sleep(0.05)
+        time.sleep(SETTLE)
+        return None
+
+    def _enable(self) -> None:
+        self.systemd.do("--quiet", "enable", "--", *self._units(self.slot))
+
+    def _disable(self) -> None:
+        self.systemd.do("--quiet", "disable", "--", *self._units(self.other))
+
+    def _units(self, slot: str) -> tuple[str, str]:
+        return self.app.service(slot), self.app.socket_unit(slot)
+
+    def _move(self) -> None:
+        self.app.point_to(self.slot)
+
+    def _watch(self) -> None:
+        """See that the release stays well while there is something to go back to, and go back if it doesn't."""
+        terms = self.terms
+        if self.start:
+            trouble = self.watch.stays_well(self.start, terms.health_path, terms.bake)
+        else:
+            # An earlier run was cut off before it had watched.
+            self.start = self.watch.begin(time.time() - terms.bake)
+            trouble = self.watch.ready(self.start, terms.ready_path, terms.ready_timeout)
+        if not trouble:
+            return
+        log = self.watch.log(self.start.since)
+        back = self.other
+        if "move" not in self.steps and not self._can_go_back():
+            raise Failed(f"Release {self.wanted.release} didn't stay well: {trouble}", self._step_back(), log)
+        self.app.point_to(back)
+        release = self.app.held(back).get("release")
+        self.systemd.do("--quiet", "enable", "--", *self._units(back))
+        self._retire(self.slot)
+        why = f"Release {self.wanted.release} had the traffic and didn't stay well: {trouble}"
+        raise Failed(why, f"The traffic is back on release {release}, in slot {back}.", log, moved_back=True)
+
+    def _can_go_back(self) -> bool:
+        """Whether the other slot, which an earlier run has left running, can have the traffic."""
+        if self.other not in self.now.up:
+            return False
+        watch = Watch(self.systemd, self.app, self.other, self.terms.host)
+        return watch.ready(watch.begin(time.time()), self.terms.ready_path, BAD_PATIENCE) is None
+
+    def _retire(self, slot: str) -> None:
+        """Take a slot that failed off the host: not enabled, not running, and filled as before the try."""
+        units = self._units(slot)
+        self.systemd.run(["systemctl", "--quiet", "disable", "--", *units])
+        if slot in self.now.up or self.start:
+            self._empty(slot)
+        self.systemd.run(["systemctl", "stop", "--", *units])
+        self.systemd.run(["systemctl", "reset-failed", "--", *units])
+        aside = self.app.aside(slot)
+        shutil.rmtree(self.app.directory(slot), ignore_errors=True)
+        if os.path.isdir(aside):
+            os.rename(aside, self.app.directory(slot))
+
+    def _step_back(self) -> str:
+        """Leave the host as it was before the try."""
+        app, slot = self.app, self.slot
+        aside = app.aside(slot)
+        if slot != self.live:
+            self.start = None
+            self._retire(slot)
+            return f"Release {self.before} serves as before." if self.live else self._serves()
         if not os.path.isdir(aside):
             return f"Slot {slot} held this release already; it is left to systemd, which goes on trying."
         app.put(slot, aside)
-        self.systemd.run(["systemctl", "restart", "--", app.service(slot)])
-        answer = wait_until_good(Door(self.door_host, unix=app.socket(slot)), ready_path, ready_timeout)
-        back = "serves again" if isinstance(answer, Answer) else f"was started again, but {answer}"
-        return f"Release {self.before} {back}."
+        verb = "reload" if "reload" in self.steps and not self.watch.lost(self.watch.begin(0)) else "restart"
+        self.systemd.run(["systemctl", verb, "--", app.service(slot)])
+        trouble = self.watch.ready(self.watch.begin(time.time()), self.terms.ready_path, self.terms.ready_timeout)
+        return f"Release {self.before} " + (f"was started again, but {trouble}" if trouble else "serves again.")
 
-    def _drain(self, ready_path: str, patience: float) -> None:
-        """Stop the other slot once nothing waits in its queue: closing a socket drops what was not accepted.
+    def _empty(self, slot: str, patience: float = BAD_PATIENCE) -> None:
+        """Wait until nothing waits in a slot's queue: closing a socket drops what was not accepted.
 
         The queue is first in, first out, so when a question of our own is answered, all before it were accepted. A
         second one covers a proxy that had read the link just before it moved.
         """
-        app, other = self.app, self.other
-        service, socket_unit = app.service(other), app.socket_unit(other)
-        if self._up(other):
-            for _ in range(2):
-                ask(Door(self.door_host, unix=app.socket(other)), ready_path, patience)
+        door = Watch(self.systemd, self.app, slot, self.terms.host).door
+        for _ in range(2):
+            if not ask(door, self.terms.ready_path, patience).status:
+                return
+            time.sleep(0.1)
+
+    def _drain(self) -> None:
+        if "reload" in self.steps:
+            end = time.monotonic() + self.terms.patience
+            main = self.watch.state().get("MainPID", "")
+            while workers(main) & self._old_workers and time.monotonic() < end:
                 time.sleep(0.1)
-        self.systemd.do("stop", "--", service, socket_unit)
-        self.systemd.run(["systemctl", "reset-failed", "--", service, socket_unit])
+        if self.other in self.now.quiet:
+            return
+        if self.other in self.now.up:
+            self._empty(self.other, self.terms.patience)
+        units = self._units(self.other)
+        self.systemd.do("stop", "--", *units)
+        self.systemd.run(["systemctl", "reset-failed", "--", *units])

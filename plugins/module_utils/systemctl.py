@@ -61,6 +61,10 @@ class Systemd:
         "NRestarts",
         "InvocationID",
         "ExecMainStatus",
+        "MainPID",
+        "MemoryMax",
+        "ControlGroup",
+        "StatusText",
         "StateChangeTimestampMonotonic",
         "ActiveEnterTimestampMonotonic",
     )

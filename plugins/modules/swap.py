@@ -13,12 +13,16 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Fills the standby slot with a release and its configuration, starts it, asks its readiness path on its own socket
-    until it answers several times in a row, moves the link that the proxy dials, then drains and stops the old slot.
+    until it answers several times in a row, moves the link that the proxy dials, watches the release for a while, then
+    drains and stops the old slot.
   - A changed environment, worker count or unit goes the same way as a changed release.
   - When the wanted release is live, up and alone, nothing happens. When an earlier run was cut off, the steps that are
     missing are taken.
-  - A release that doesn't become ready never has a request. The run fails with its last log lines, and what was live
-    before still is.
+  - A release that doesn't become ready never has a request. One that dies or fails O(health_path) while it is watched
+    loses the traffic again, by itself. The run fails with its last log lines, and what was live before is live.
+  - One deploy of an app moves traffic at a time. The lock ends with its holder, however that ends, and a second one is
+    told who holds it and since when.
+  - What became of each deploy is in C(history.jsonl) under O(root), one JSON object a line.
 options:
   name:
     description: Name of the app, which its units carry (C(NAME@blue.service)).
@@ -32,10 +36,27 @@ options:
     description: Name of the group that the service runs with. It may read the slot's files.
     type: str
     required: true
-  release:
-    description: Id of a complete release under C(releases).
+  user:
+    description: Name of the user that the service runs as. Commands of O(before) run as it, too.
     type: str
-    required: true
+    default: deploy
+  app:
+    description: The application as C(module:attribute), which V(restart) and V(reload) load once beside the live one.
+    type: str
+    default: app.main:app
+  release:
+    description:
+      - Id of a complete release under C(releases). Required without O(rollback).
+      - With O(rollback) the release to go back to; empty is the last that served well.
+    type: str
+    default: ""
+  rollback:
+    description:
+      - Go back to a release that is there, with the configuration of the live slot. Nothing else is asked for then but
+        O(name), O(root) and O(group).
+      - A release that failed, or that was rolled back from, is refused. The one that is left is marked as bad.
+    type: bool
+    default: false
   environment:
     description: Text of the environment file in systemd's syntax. Secret.
     type: str
@@ -48,21 +69,49 @@ options:
     description: Text of the service unit. A slot started with another text is replaced.
     type: str
     default: ""
+  before:
+    description:
+      - Lines for the shell, such as C(alembic upgrade head), run one after the other from a new release before it
+        starts, as O(user), with the app's environment and the release's programs first on the path. Each may take an
+        hour.
+      - When one fails nothing has moved. They aren't run where the release is live already, nor for a rollback.
+    type: list
+    elements: str
+    default: []
+  writable:
+    description: Directories that commands of O(before) may write to, as the service may.
+    type: list
+    elements: path
+    default: []
   strategy:
     description:
       - V(swap) runs both slots for a moment. V(restart) restarts the live slot in place, for hosts whose memory holds
         only one; its socket queues what arrives meanwhile.
+      - V(reload) has Gunicorn fork new workers in the live slot and end the old ones (SIGHUP). It is refused where more
+        than code changes, because running processes keep their interpreter, packages and environment.
+      - With V(restart) and V(reload) the app is loaded once beside the live one first, so that one that can't be
+        imported changes nothing.
     type: str
-    choices: [swap, restart]
+    choices: [swap, restart, reload]
     default: swap
   ready_path:
     description: Path that answers 2xx when the app can take traffic.
     type: str
     default: /ready
+  health_path:
+    description: Path that answers 2xx while the app is alive; asked while the release is watched.
+    type: str
+    default: /health
   ready_timeout:
     description: Seconds within which the release has to become ready, 1 or more.
     type: int
     default: 60
+  bake:
+    description:
+      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. A
+        rollback is watched for 1 at most, and a first release not at all, since there is nothing to go back to.
+    type: int
+    default: 3
   patience:
     description: Seconds to wait for the old slot's queue. At least the unit's stop timeout.
     type: int
@@ -71,6 +120,10 @@ options:
     description: Host header of the readiness questions.
     type: str
     default: localhost
+  by:
+    description: Who deploys, for the lock and the history. Empty is the user and host of the control node.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -90,6 +143,13 @@ EXAMPLES = r"""
     root: /srv/hello
     group: deploy
     release: 3f2a9c81d04e
+
+- name: Go back to the release that served before
+  graceful.deploy.swap:
+    name: hello
+    root: /srv/hello
+    group: deploy
+    rollback: true
 """
 
 RETURN = r"""
@@ -108,79 +168,75 @@ previous:
   returned: success
   type: str
   sample: 81d04e3f2a9c
+strategy:
+  description: How it was brought to the traffic.
+  returned: success
+  type: str
+  sample: swap
 steps:
   description: What was done, or would be in check mode, a sentence each.
   returned: success
   type: list
   elements: str
   sample: ["prepare slot blue with release 3f2a9c81d04e", "start slot blue and wait until it is ready"]
+phases:
+  description: Seconds that each step took, by its name.
+  returned: success
+  type: dict
+  sample: {"fill": 0.01, "start": 0.2, "ready": 1.1, "move": 0.0, "watch": 3.1, "drain": 0.4}
+seconds:
+  description: Seconds that all of it took.
+  returned: success
+  type: float
+  sample: 4.9
+commands:
+  description: Each command of O(before) with the seconds that it took and the last line that it printed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["alembic upgrade head (1.2 s)"]
+msg:
+  description: A sentence on what is live, and how it got there.
+  returned: success
+  type: str
+  sample: "Release 3f2a9c81d04e is live in slot blue, by swap in 4.4 s (start 0.2 s, ready 1.1 s, watch 3.1 s)."
 """
 
-import fcntl
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
-from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap
-from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
+from ansible_collections.graceful.deploy.plugins.module_utils.swap_flow import Deploy
+from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "root": {"type": "path", "required": True},
     "group": {"type": "str", "required": True},
-    "release": {"type": "str", "required": True},
+    "user": {"type": "str", "default": "deploy"},
+    "app": {"type": "str", "default": "app.main:app"},
+    "release": {"type": "str", "default": ""},
+    "rollback": {"type": "bool", "default": False},
     "environment": {"type": "str", "default": "", "no_log": True},
     "files": {"type": "dict", "default": {}},
     "unit": {"type": "str", "default": ""},
-    "strategy": {"type": "str", "choices": ["swap", "restart"], "default": "swap"},
+    "before": {"type": "list", "elements": "str", "default": []},
+    "writable": {"type": "list", "elements": "path", "default": []},
+    "strategy": {"type": "str", "choices": ["swap", "restart", "reload"], "default": "swap"},
     "ready_path": {"type": "str", "default": "/ready"},
+    "health_path": {"type": "str", "default": "/health"},
     "ready_timeout": {"type": "int", "default": 60},
+    "bake": {"type": "int", "default": 3},
     "patience": {"type": "int", "default": 55},
     "host": {"type": "str", "default": "localhost"},
+    "by": {"type": "str", "default": ""},
 }
-
-
-def hold(module: AnsibleModule, app: App) -> None:
-    """Take the app's deploy lock. It stays open, so the kernel frees it when this process ends, however it ends."""
-    if module.check_mode:
-        return
-    descriptor = os.open(os.path.join(app.root, "slots"), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        module.fail_json(
-            msg=f"Another deploy of {app.name} is moving traffic on this host. Run again when it has ended."
-        )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
-    app = App(params["name"], params["root"])
-    wanted = Snapshot(params["release"], params["environment"], params["files"], params["unit"])
     try:
-        if not module.check_mode and not os.path.isfile(
-            os.path.join(app.release_directory(wanted.release), "release.json")
-        ):
-            module.fail_json(
-                msg=f"Release {wanted.release} is not complete under {app.root}/releases: nothing to start."
-            )
-        hold(module, app)
-        swap = Swap(Systemd(module.run_command), app, wanted, params["group"], params["strategy"], params["host"])
-        if swap.steps and not module.check_mode:
-            swap.apply(params["ready_path"], params["ready_timeout"], params["patience"])
+        result = Deploy(module.params, module.check_mode, module.run_command, module.warn).result()
     except CommandFailed as failure:
         module.fail_json(msg=str(failure))
-    before, after = swap.before or "nothing", wanted.release
-    diff = {"before": f"live: {before}\n", "after": f"live: {after}\n" + "".join(f"# {s}\n" for s in swap.sentences())}
-    module.exit_json(
-        changed=bool(swap.steps),
-        slot=swap.slot,
-        release=wanted.release,
-        previous=swap.before,
-        steps=swap.sentences(),
-        diff=diff if swap.steps else {},
-    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

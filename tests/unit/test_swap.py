@@ -12,7 +12,7 @@ import time
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
-from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap
+from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap, Terms
 
 GROUP = grp.getgrgid(os.getgid()).gr_name
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
@@ -40,18 +40,27 @@ def app(tmp_path):
     return App("hello", str(tmp_path))
 
 
-def steps(app, wanted, units, strategy="swap"):
-    swap = Swap(units, app, wanted, GROUP, strategy, "localhost")
+def terms(strategy="swap"):
+    paths = {"ready_path": "/ready", "health_path": "/health", "host": "localhost"}
+    return Terms(strategy, "app:app", "deploy", GROUP, ready_timeout=1, bake=1, patience=1, **paths)
+
+
+def steps(app, wanted, units, strategy="swap", commands=()):
+    swap = Swap(units, app, wanted, terms(strategy), list(commands))
     return swap.slot, swap.steps
 
 
+def fill(app, slot, snapshot=ONE, booted=""):
+    app.put(slot, app.make(slot, snapshot, {}, GROUP, booted))
+
+
 def live(app, slot, snapshot=ONE):
-    app.fill(slot, snapshot, GROUP)
+    fill(app, slot, snapshot)
     app.point_to(slot)
 
 
 def test_the_first_release_goes_to_blue(app):
-    assert steps(app, ONE, Units(None)) == ("blue", ["fill", "start", "move", "enable"])
+    assert steps(app, ONE, Units(None)) == ("blue", ["fill", "start", "enable", "move"])
 
 
 def test_what_is_live_up_and_alone_needs_nothing(app):
@@ -71,8 +80,25 @@ def test_what_is_live_up_and_alone_needs_nothing(app):
 )
 def test_every_change_goes_to_the_standby_slot(app, wanted):
     live(app, "blue")
-    assert steps(app, wanted, Units("blue")) == ("green", ["fill", "start", "move", "enable", "disable", "drain"])
-    assert steps(app, wanted, Units("blue"), "restart") == ("blue", ["fill", "restart"])
+    swap = ["fill", "start", "enable", "move", "watch", "disable", "drain"]
+    assert steps(app, wanted, Units("blue")) == ("green", swap)
+    assert steps(app, wanted, Units("blue"), "restart") == ("blue", ["fill", "check", "restart", "watch"])
+    assert steps(app, wanted, Units("blue"), "reload") == ("blue", ["fill", "check", "reload", "watch", "drain"])
+
+
+def test_commands_run_before_a_new_release_alone(app):
+    live(app, "blue")
+    two = Snapshot("two", ONE.environment, ONE.files, ONE.unit)
+    assert steps(app, two, Units("blue"), commands=["migrate"])[1][:3] == ["fill", "before", "start"]
+    other = Snapshot("one", 'A="2"\n', ONE.files, ONE.unit)
+    assert "before" not in steps(app, other, Units("blue"), commands=["migrate"])[1]
+
+
+def test_a_slot_that_is_down_is_restarted_where_a_reload_was_asked_for(app):
+    live(app, "blue")
+    down = Units(None, blue=DOWN)
+    two = Snapshot("two", "", {}, "")
+    assert "restart" in steps(app, two, down, "reload")[1]
 
 
 def test_a_run_that_was_cut_off_is_finished(app):
@@ -80,7 +106,7 @@ def test_a_run_that_was_cut_off_is_finished(app):
     live(app, "blue")
     live(app, "green", Snapshot("two", "", {}, ""))
     both = Units(None, blue=UP, green=UP)
-    assert steps(app, Snapshot("two", "", {}, ""), both) == ("green", ["disable", "drain"])
+    assert steps(app, Snapshot("two", "", {}, ""), both) == ("green", ["watch", "disable", "drain"])
 
 
 def test_a_live_slot_that_is_down_is_started_where_it_is(app):
@@ -90,8 +116,9 @@ def test_a_live_slot_that_is_down_is_started_where_it_is(app):
 
 
 def test_a_slot_is_filled_whole_and_its_secrets_are_closed(app):
-    app.fill("blue", ONE, GROUP)
-    assert app.held("blue") == {"release": "one", "fingerprint": ONE.fingerprint}
+    fill(app, "blue")
+    assert app.held("blue")["release"] == "one"
+    assert app.held("blue")["fingerprint"] == ONE.fingerprint
     assert os.readlink(os.path.join(app.directory("blue"), "release")) == "../../releases/one"
     with open(os.path.join(app.directory("blue"), "env"), encoding="utf-8") as file:
         assert file.read() == 'A="1"\nFASTAPI_RELEASE="one"\n'
@@ -100,15 +127,15 @@ def test_a_slot_is_filled_whole_and_its_secrets_are_closed(app):
 
 
 def test_a_slot_that_cannot_be_filled_stays_as_it_was(app):
-    app.fill("blue", ONE, GROUP)
+    fill(app, "blue")
     with pytest.raises(FileNotFoundError):
-        app.fill("blue", Snapshot("two", "", {"no/such/directory": ""}, ""), GROUP)
+        fill(app, "blue", Snapshot("two", "", {"no/such/directory": ""}, ""))
     assert app.held("blue")["release"] == "one"
     assert os.listdir(os.path.dirname(app.directory("blue"))) == ["blue"]
 
 
 def test_a_broken_slot_record_counts_as_none(app):
-    app.fill("blue", ONE, GROUP)
+    fill(app, "blue")
     with open(os.path.join(app.directory("blue"), "slot.json"), "w", encoding="utf-8") as file:
         file.write('{"release": "o')
     assert app.held("blue") == {}
@@ -174,6 +201,33 @@ def test_nobody_there_is_an_answer_too(tmp_path):
 
 
 def test_slot_records_are_json(app):
-    app.fill("green", ONE, GROUP)
+    fill(app, "green")
     with open(os.path.join(app.directory("green"), "slot.json"), encoding="utf-8") as file:
-        assert set(json.load(file)) == {"release", "fingerprint"}
+        assert set(json.load(file)) == {"release", "parts", "fingerprint", "terms"}
+
+
+def test_a_slot_set_aside_can_be_put_back(app):
+    fill(app, "blue")
+    fill(app, "blue", Snapshot("two", "", {}, ""))
+    assert app.held("blue")["release"] == "two"
+    app.put("blue", app.aside("blue"))
+    assert app.held("blue")["release"] == "one"
+    app.clear()
+    assert os.listdir(os.path.join(app.root, "slots")) == ["blue"]
+
+
+def test_what_runs_in_a_reloaded_slot_is_known(app):
+    fill(app, "blue")
+    assert app.booted("blue") == "one"
+    fill(app, "blue", Snapshot("two", "", {}, ""), booted="one")
+    assert app.booted("blue") == "one"
+    assert app.booted("green") == ""
+
+
+def test_a_slots_configuration_is_what_it_was_filled_with(app, monkeypatch, tmp_path):
+    unit = tmp_path / "unit"
+    unit.write_text(ONE.unit)
+    monkeypatch.setattr(App, "unit_file", str(unit))
+    fill(app, "blue")
+    assert app.configuration("blue", "one") == ONE
+    assert app.configuration("blue", "zero").release == "zero"

@@ -21,6 +21,7 @@ import threading
 import time
 from typing import Any
 
+from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
@@ -39,6 +40,7 @@ _limits: dict[str, float | None] = {"drain": None, "lifespan": None}
 _shared = memoryview(mmap.mmap(-1, 16)).cast("d")
 SLOWEST_STARTUP = 0  # seconds the slowest startup so far took; 0 until a worker of this arbiter has been up
 FAILING_SINCE = 1  # monotonic time of the first attempt since a worker last came up; 0 when one just did
+_unexpected = 0  # workers of this arbiter that ended without having been told to
 # One byte, for the one worker that tells the arbiter to give up.
 _give_up, _give_up_source = os.pipe()
 os.write(_give_up_source, b"1")
@@ -106,6 +108,21 @@ def _exit_within(seconds: float, code: int) -> None:
     timer.start()
 
 
+def child_exit(arbiter: Any, worker: Any) -> None:
+    """Gunicorn's hook after a worker's end: count those that nobody asked for, and tell systemd.
+
+    ``systemctl status`` shows the line, and a deploy reads the number off it (module_utils/swap_watch.py).
+    """
+    global _unexpected
+    if not isinstance(worker, GracefulWorker) or worker.ended[0]:
+        return
+    _unexpected += 1
+    last = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    systemd.sd_notify(
+        f"STATUS={_unexpected} worker(s) ended unexpectedly, the last (pid {worker.pid}) at {last}", arbiter.log
+    )
+
+
 class GracefulServer(Server):
     """Uvicorn's server, with a drain that loses nothing, has a limit and says what it cut."""
 
@@ -122,6 +139,7 @@ class GracefulServer(Server):
         # terminal the arbiter's SIGQUIT may come before the SIGINT.
         if not self.should_exit:
             self.told_at = time.monotonic()
+            self.worker.ended[0] = 1
             super().handle_exit(sig, frame)
 
     def hurry(self) -> None:
@@ -129,6 +147,7 @@ class GracefulServer(Server):
         if self.hurried:
             return
         self.told_at = self.told_at or time.monotonic()
+        self.worker.ended[0] = 1
         self.hurried = self.should_exit = True
         if self.draining:
             self._log_cut()
@@ -187,6 +206,7 @@ class GracefulServer(Server):
         self.lifespan.shutdown = functools.partial(self._shut_lifespan, self.lifespan.shutdown)
         await super().shutdown(sockets)
         beating.cancel()
+        self.worker.ended[0] = 1
         _exit_within(UNWIND_WAIT, 0)
 
     async def _stop_accepting(self) -> None:
@@ -286,6 +306,8 @@ class GracefulWorker(UvicornWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Made before the fork and shared with the arbiter: 1 when it was told to end, or did so as it should.
+        self.ended = mmap.mmap(-1, 1)
         self.drain, self.lifespan = limits(self.cfg.graceful_timeout)
         self.began = 0.0
         self.up = False

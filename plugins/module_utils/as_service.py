@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a command as the service would: its user, its environment file, its release; a transient unit of systemd's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run, readable_log
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and as whom a command runs.
+
+    :param name: of the app.
+    :param directory: of a filled slot, with ``env`` and ``release`` in it.
+    :param writable: directories that the service may write to.
+    """
+
+    name: str
+    user: str
+    group: str
+    directory: str
+    writable: tuple[str, ...] = ()
+
+    @property
+    def release(self) -> str:
+        """The release itself: the link to it moves."""
+        return os.path.realpath(os.path.join(self.directory, "release"))
+
+
+def command_line(place: Place, unit: str, command: list[str], limit: int) -> list[str]:
+    """The ``systemd-run`` that runs ``command``; nothing of the environment is in it.
+
+    :param unit: name of the transient unit. A second one of the same name is refused by systemd.
+    :param limit: seconds after which it is ended.
+    """
+    properties = {
+        "User": place.user,
+        "Group": place.group,
+        "WorkingDirectory": place.release,
+        "EnvironmentFile": os.path.join(place.directory, "env"),
+        "Environment": f"FASTAPI_NAME={place.name} PYTHONUNBUFFERED=1",
+        "RuntimeMaxSec": str(limit),
+        "UMask": "0077",
+        "NoNewPrivileges": "yes",
+        "PrivateTmp": "yes",
+        "ProtectHome": "yes",
+        "ProtectSystem": "strict",
+        "ReadWritePaths": " ".join(place.writable),
+    }
+    words = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={unit}", "--service-type=exec"]
+    words += [f"--property={key}={value}" for key, value in properties.items() if value]
+    # systemd expands variables in the words of a command; twice the sign is the sign.
+    return [*words, "--", *(word.replace("$", "$$") for word in command)]
+
+
+def shell(place: Place, line: str) -> list[str]:
+    """A line of the user's for the shell, with the release's programs first on its path."""
+    return ["/bin/sh", "-ec", f"PATH={place.release}/.venv/bin:$PATH\nexport PATH\n{line}"]
+
+
+def run(runner: Run, place: Place, unit: str, command: list[str], limit: int) -> str:
+    """Run it and wait for it; returns what it printed.
+
+    :raises CommandFailed: with the last that it printed.
+    """
+    status, out, err = runner(command_line(place, unit, command, limit))
+    said = "\n".join(readable_log(line) for line in f"{out}\n{err}".strip().splitlines()[-30:]).strip()
+    if status:
+        raise CommandFailed(f"it ended with status {status}, and the last that it said is:\n{said or '(nothing)'}")
+    return said

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One deploy at a time: a lock that the kernel frees with its holder, and a note in it of who holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import Any
+
+NAME = "deploy.lock"
+
+
+class Held(Exception):
+    """Somebody else deploys; carries the holder's note."""
+
+    def __init__(self, note: dict[str, Any]) -> None:
+        super().__init__(str(note))
+        self.note = note
+
+
+def note_in(root: str) -> dict[str, Any]:
+    """What the lock's file says, whoever wrote it; empty where no deploy is under way or was cut off."""
+    try:
+        with open(os.path.join(root, NAME), encoding="utf-8", errors="replace") as file:
+            note = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def is_held(root: str) -> bool:
+    """Whether a deploy is under way right now."""
+    try:
+        descriptor = os.open(os.path.join(root, NAME), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class DeployLock:
+    """The app's deploy lock, held until this process ends, however it ends.
+
+    :param root: the app's directory.
+    :raises Held: when another process has it.
+    """
+
+    def __init__(self, root: str) -> None:
+        # Never closed by hand, and not inherited by what is started: the kernel frees it with this process.
+        self.descriptor = os.open(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(note_in(root)) from None
+        self.left = note_in(root)
+        """The note of a deploy that was cut off, else empty: one that ended clears its note."""
+
+    def write(self, note: dict[str, Any]) -> None:
+        """Say who holds it and how far the deploy is. A full disk doesn't stop a deploy."""
+        text = (json.dumps(note) + "\n" if note else "").encode()
+        try:
+            os.pwrite(self.descriptor, text, 0)
+            os.ftruncate(self.descriptor, len(text))
+        except OSError:
+            pass
+
+    def clear(self) -> None:
+        self.write({})

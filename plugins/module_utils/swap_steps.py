@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which steps bring a release to the traffic, worked out from what is there now. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.graceful.deploy.plugins.module_utils.slots import SLOTS
+
+
+@dataclass(frozen=True)
+class Now:
+    """The two slots as they are.
+
+    :param live: the slot that has the traffic; None before the first release.
+    :param current: whether the live slot holds exactly what is wanted.
+    :param up: slots whose service and socket are active.
+    :param quiet: slots of which nothing runs.
+    :param enabled: slots whose units both start at boot.
+    :param loose: slots of which any unit starts at boot.
+    """
+
+    live: str | None
+    current: bool
+    up: frozenset[str]
+    quiet: frozenset[str]
+    enabled: frozenset[str]
+    loose: frozenset[str]
+
+
+def now(live: str | None, current: bool, states: dict[str, list[dict[str, str]]]) -> Now:
+    """:param states: the properties of each slot's units, by slot."""
+
+    def slots(test) -> frozenset[str]:
+        return frozenset(slot for slot in SLOTS if test(states[slot]))
+
+    return Now(
+        live,
+        current,
+        up=slots(lambda units: all(u.get("ActiveState") == "active" for u in units)),
+        quiet=slots(lambda units: all(u.get("ActiveState") in ("inactive", "failed") for u in units)),
+        enabled=slots(lambda units: all(u.get("UnitFileState") == "enabled" for u in units)),
+        loose=slots(lambda units: any(u.get("UnitFileState") == "enabled" for u in units)),
+    )
+
+
+def other(slot: str) -> str:
+    return SLOTS[1 - SLOTS.index(slot)]
+
+
+def target(now: Now, strategy: str) -> str:
+    """The slot that will have the traffic."""
+    if now.live and (now.current or strategy != "swap"):
+        return now.live
+    return other(now.live) if now.live else SLOTS[0]
+
+
+def steps(now: Now, strategy: str, before: bool) -> list[str]:
+    """The steps that are due, in order; none when what is wanted is live, up and alone.
+
+    :param before: whether there are commands to run before the release starts.
+    """
+    slot = target(now, strategy)
+    rest = other(slot)
+    due = []
+    if not now.current:
+        due += ["fill", *(["before"] if before else [])]
+        if slot != now.live:
+            due.append("start")
+        elif strategy == "reload" and slot in now.up:
+            due += ["check", "reload"]
+        else:
+            due += ["check", "restart"]
+    elif slot not in now.up:
+        due.append("start")
+    # Before the move, so that a reboot at any moment starts the slot that the link names.
+    if slot not in now.enabled:
+        due.append("enable")
+    if now.live != slot:
+        due.append("move")
+    # There has to be something to go back to. The second: a run that was cut off between its move and its end.
+    if (now.live and not now.current) or (now.current and rest in now.up):
+        due.append("watch")
+    if rest in now.loose or (rest == now.live and slot != now.live):
+        due.append("disable")
+    if rest not in now.quiet or "reload" in due:
+        due.append("drain")
+    return due
+
+
+def sentences(due: list[str], slot: str, release: str, commands: int) -> list[str]:
+    """The steps for a person, and for the diff."""
+    rest = other(slot)
+    told = {
+        "fill": f"prepare slot {slot} with release {release}",
+        "before": f"run {commands} command(s) from the new release",
+        "check": "load the app once, beside the live one",
+        "restart": f"restart slot {slot} in place; its socket queues meanwhile",
+        "reload": f"reload slot {slot} in place: new workers, then the old ones drain",
+        "start": f"start slot {slot} and wait until it is ready",
+        "enable": f"enable slot {slot} for boot",
+        "move": f"move the traffic to slot {slot}",
+        "watch": f"watch slot {slot}, ready to move back",
+        "disable": f"disable slot {rest} for boot",
+        "drain": "wait until the old workers have drained" if "reload" in due else f"drain and stop slot {rest}",
+    }
+    return [told[step] for step in due]
