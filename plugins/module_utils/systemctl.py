@@ -44,6 +44,14 @@ def readable_log(line: str) -> str:
     return f"{text}\n{trace}".rstrip() if isinstance(trace, str) else text
 
 
+def _epoch(monotonic: str | None) -> float:
+    """Seconds since the epoch for a time of systemd's monotonic clock, in microseconds; 0 for none."""
+    microseconds = int(monotonic or 0)
+    if not microseconds:
+        return 0.0
+    return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - microseconds / 1e6)
+
+
 class Systemd:
     """systemd as seen through one runner of commands.
 
@@ -94,10 +102,11 @@ class Systemd:
 
         systemd gives the monotonic clock; a reload counts, because the unit passes through ``reloading``.
         """
-        microseconds = int(state.get("StateChangeTimestampMonotonic") or 0)
-        if not microseconds:
-            return 0.0
-        return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - microseconds / 1e6)
+        return _epoch(state.get("StateChangeTimestampMonotonic"))
+
+    def entered_at(self, state: dict[str, str]) -> float:
+        """When the unit last became active, in seconds since the epoch; 0 when it never did."""
+        return _epoch(state.get("ActiveEnterTimestampMonotonic"))
 
     def last_lines(self, namespace: str, unit: str, since: float, count: int = 30) -> str:
         """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text."""

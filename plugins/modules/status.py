@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: status
+short_description: Tell what an app is doing on a host, what it did, and which releases there are
+version_added: 0.1.0
+author:
+  - The graceful.deploy authors (@graceful)
+description:
+  - Says which release is live, since when, with how many workers and how much memory, which releases are on the host
+    and which of them are known to be bad, and what became of the last deploys.
+  - Prints a table for people, and returns the same as data.
+options:
+  name:
+    description: Name of the app.
+    type: str
+    required: true
+  root:
+    description: Absolute path of the app's directory. Empty is C(/srv/) and the O(name).
+    type: path
+    default: ""
+  deploys:
+    description: How many of the last deploys the table shows, 1 or more.
+    type: int
+    default: 10
+attributes:
+  action:
+    support: full
+    description: Has an action plugin of the same name, which prints the table.
+  check_mode:
+    support: full
+    description: Changes nothing.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
+seealso:
+  - module: graceful.deploy.swap
+"""
+
+EXAMPLES = r"""
+- name: Show what the app is doing
+  graceful.deploy.status:
+    name: hello
+"""
+
+RETURN = r"""
+text:
+  description: The table.
+  returned: success
+  type: str
+  sample: "hello: release 3f2a9c81d04e is live in slot blue, /ready answers 200 ready"
+live:
+  description: The slot that has the traffic; null before the first release.
+  returned: success
+  type: str
+  sample: blue
+release:
+  description: The release that has the traffic.
+  returned: success
+  type: str
+  sample: 3f2a9c81d04e
+slots:
+  description: What each slot holds and does, by its name. Memory is in bytes, since is seconds since the epoch.
+  returned: success
+  type: dict
+  sample:
+    blue:
+      state: live
+      service: active (running)
+      release: 3f2a9c81d04e
+      since: 1795000000
+      workers: 2
+      restarts: 0
+      memory: 79691776
+      memory_max: 482344960
+      enabled: true
+      note: ""
+      ready: /ready answers 200 ready
+releases:
+  description: The complete releases, the one that served last first.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - release: 3f2a9c81d04e
+      state: live
+      why: ""
+      revision: 51d1c0a4d9c5b2a5b0d8a5f3f6e7c4b3a2918070
+      built: "2026-11-25T00:57:50.000000Z"
+      size: 31400000
+history:
+  description: Every deploy that is on record, the oldest first, as C(history.jsonl) has it.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - started: "2026-11-25T00:58:16Z"
+      release: 3f2a9c81d04e
+      previous: 81d04e3f2a9c
+      slot: blue
+      strategy: swap
+      kind: deploy
+      by: ann@laptop
+      revision: ""
+      phases: {start: 0.4, ready: 1.0, watch: 3.0, drain: 0.7}
+      seconds: 5.5
+      outcome: live
+      reason: ""
+deploying:
+  description: Who deploys right now, since when and how far it is; empty where nobody does.
+  returned: success
+  type: dict
+  sample: {}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.graceful.deploy.plugins.module_utils.slots import App
+from ansible_collections.graceful.deploy.plugins.module_utils.status import report
+from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "root": {"type": "path", "default": ""},
+            "deploys": {"type": "int", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    name = module.params["name"]
+    app = App(name, module.params["root"] or f"/srv/{name}")
+    try:
+        module.exit_json(changed=False, **report(Systemd(module.run_command), app, max(1, module.params["deploys"])))
+    except CommandFailed as failure:
+        module.fail_json(msg=str(failure))
+
+
+if __name__ == "__main__":
+    main()
