@@ -61,8 +61,7 @@ class Swap:
     """Works out the steps from what is there now, then takes them; check mode stops after the first half.
 
     :param wanted: what the live slot has to be.
-    :param commands: lines for the shell that are run from the new release before it starts.
-    :param told: called with the name of each phase when it begins.
+    :param commands: lines for the shell; where there are any, they are run from the new release, and nothing else is.
     """
 
     def __init__(self, systemd: Systemd, app: App, wanted: Snapshot, terms: Terms, commands: list[str]) -> None:
@@ -80,17 +79,21 @@ class Swap:
         self.now = swap_steps.now(self.live, current, {s: [states[u] for u in pair] for s, pair in units.items()})
         self.slot = swap_steps.target(self.now, terms.strategy)
         self.other = swap_steps.other(self.slot)
-        # A changed configuration of the release that is live has been prepared for already.
-        self.commands = commands if wanted.release != self.before else []
-        self.steps = swap_steps.steps(self.now, terms.strategy, bool(self.commands))
+        self.commands = commands
+        if not commands:
+            self.steps = swap_steps.steps(self.now, terms.strategy)
+        else:
+            # The release that is live has been prepared for already.
+            self.steps = ["fill", "before"] if wanted.release != self.before else []
         self.watch = Watch(systemd, app, self.slot, terms.host)
         self.start: Start | None = None
         self.phases: dict[str, float] = {}
         self.notes: list[str] = []
         self.told: Callable[[str], None] = lambda _name: None
+        """Called with the name of each phase when it begins."""
 
     def sentences(self) -> list[str]:
-        return swap_steps.sentences(self.steps, self.slot, self.wanted.release, len(self.commands))
+        return swap_steps.sentences(self.steps, self.slot, self.wanted.release)
 
     @property
     def moved(self) -> bool:

@@ -126,7 +126,8 @@ class Deploy:
             except (Failed, CommandFailed) as error:
                 failure = error
             seconds = round(time.monotonic() - begun, 2)
-            self._write_history(swap, at, seconds, failure)
+            if failure or not swap.commands:
+                self._write_history(swap, at, seconds, failure)
             lock.clear()
         if failure:
             raise CommandFailed(str(failure)) from failure
@@ -204,7 +205,8 @@ class Deploy:
                 "phases": swap.phases,
                 "seconds": seconds,
                 "outcome": outcome,
-                "reason": why.splitlines()[0] if why else "",
+                # The table has the release in a column of its own.
+                "reason": why.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
             }
         )
 
@@ -218,7 +220,11 @@ class Deploy:
         release, before = swap.wanted.release, swap.before or "nothing"
         said = swap.sentences()
         msg = f"Release {release} is live in slot {swap.slot}."
-        if said and self.check:
+        if said and swap.commands:
+            count = f"{len(swap.commands)} command(s)"
+            msg = f"{count} {'would run' if self.check else 'ran'} for release {release}."
+            release = before
+        elif said and self.check:
             msg = f"Release {release} would be live in slot {swap.slot}, by {swap.terms.strategy}."
         elif said:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)

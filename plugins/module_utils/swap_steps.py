@@ -58,16 +58,13 @@ def target(now: Now, strategy: str) -> str:
     return other(now.live) if now.live else SLOTS[0]
 
 
-def steps(now: Now, strategy: str, before: bool) -> list[str]:
-    """The steps that are due, in order; none when what is wanted is live, up and alone.
-
-    :param before: whether there are commands to run before the release starts.
-    """
+def steps(now: Now, strategy: str) -> list[str]:
+    """The steps that are due, in order; none when what is wanted is live, up and alone."""
     slot = target(now, strategy)
     rest = other(slot)
     due = []
     if not now.current:
-        due += ["fill", *(["before"] if before else [])]
+        due.append("fill")
         if slot != now.live:
             due.append("start")
         elif strategy == "reload" and slot in now.up:
@@ -91,12 +88,12 @@ def steps(now: Now, strategy: str, before: bool) -> list[str]:
     return due
 
 
-def sentences(due: list[str], slot: str, release: str, commands: int) -> list[str]:
+def sentences(due: list[str], slot: str, release: str) -> list[str]:
     """The steps for a person, and for the diff."""
     rest = other(slot)
     told = {
         "fill": f"prepare slot {slot} with release {release}",
-        "before": f"run {commands} command(s) from the new release",
+        "before": f"run the commands that come before release {release}",
         "check": "load the app once, beside the live one",
         "restart": f"restart slot {slot} in place; its socket queues meanwhile",
         "reload": f"reload slot {slot} in place: new workers, then the old ones drain",

@@ -74,7 +74,8 @@ options:
       - Lines for the shell, such as C(alembic upgrade head), run one after the other from a new release before it
         starts, as O(user), with the app's environment and the release's programs first on the path. Each may take an
         hour.
-      - When one fails nothing has moved. They aren't run where the release is live already, nor for a rollback.
+      - The module does this and nothing else then, so that one host can do it before any host moves its traffic. It
+        does nothing where the release is live already.
     type: list
     elements: str
     default: []
