@@ -1,0 +1,134 @@
+"""What the record of deploys says: which releases served well, which are bad, where a rollback goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils import history
+from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock, Held, is_held, note_in
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def entry(release, outcome="live", previous=None, kind="deploy", **more):
+    return {"release": release, "outcome": outcome, "previous": previous, "kind": kind, **more}
+
+
+GOOD = [entry("a"), entry("b", previous="a"), entry("c", previous="b")]
+
+
+def test_a_rollback_goes_to_the_release_that_served_before():
+    assert history.rollback_target(GOOD, ["a", "b", "c"], "c") == "b"
+
+
+def test_what_was_pruned_is_no_target():
+    assert history.rollback_target(GOOD, ["a", "c"], "c") == "a"
+    assert history.rollback_target(GOOD, ["c"], "c") is None
+
+
+def test_a_release_that_was_rolled_back_from_is_bad_and_stays_so():
+    entries = [*GOOD, entry("b", previous="c", kind="rollback", started="noon")]
+    assert history.marked(entries) == {"c": "rolled back from at noon"}
+    assert history.rollback_target(entries, ["a", "b", "c"], "b") == "a"
+    entries.append(entry("a", previous="b", kind="rollback"))
+    assert history.rollback_target(entries, ["a", "b", "c"], "a") is None
+
+
+@pytest.mark.parametrize("outcome", ["failed", "moved back"])
+def test_a_release_that_failed_is_never_a_target_until_it_has_served(outcome):
+    entries = [*GOOD, entry("d", outcome, "c", reason="it died")]
+    assert history.marked(entries) == {"d": "it died"}
+    assert history.rollback_target(entries, ["a", "b", "c", "d"], "c") == "b"
+    entries.append(entry("d", previous="c"))
+    assert history.marked(entries) == {}
+    assert history.rollback_target(entries, ["a", "b", "c", "d"], "c") == "d"
+
+
+def test_a_release_that_served_and_then_failed_is_bad():
+    entries = [*GOOD, entry("b", "moved back", "c")]
+    assert history.rollback_target(entries, ["a", "b", "c"], "c") == "a"
+
+
+def test_a_run_that_was_cut_off_says_nothing_of_its_release():
+    assert history.marked([*GOOD, entry("b", "interrupted", "c")]) == {}
+
+
+def test_a_bad_configuration_does_not_mark_the_release_that_is_live():
+    assert history.marked([*GOOD, entry("c", "failed", "c")]) == {}
+
+
+@given(
+    st.lists(
+        st.builds(
+            entry,
+            st.sampled_from("abcd"),
+            st.sampled_from(["live", "failed", "moved back", "interrupted"]),
+            st.sampled_from([None, *"abcd"]),
+            st.sampled_from(["deploy", "rollback"]),
+        ),
+        max_size=12,
+    ),
+    st.sets(st.sampled_from("abcd")),
+    st.sampled_from([None, *"abcd"]),
+)
+def test_a_target_is_there_has_served_and_is_not_known_to_be_bad(entries, there, live):
+    target = history.rollback_target(entries, there, live)
+    if target is not None:
+        assert target in there
+        assert target != live
+        assert any(e["release"] == target and e["outcome"] == "live" for e in entries)
+        assert target not in history.marked(entries)
+
+
+def test_entries_are_added_a_line_each_and_half_a_line_is_passed_over(tmp_path):
+    for one in GOOD:
+        history.append(str(tmp_path), one, os.getgid())
+    with open(tmp_path / history.NAME, "a", encoding="utf-8") as file:
+        file.write('{"release": "d", "outc')
+    assert history.read(str(tmp_path)) == GOOD
+    assert os.stat(tmp_path / history.NAME).st_mode & 0o777 == 0o640
+
+
+def test_a_long_history_is_cut_to_its_newest_lines(tmp_path):
+    with open(tmp_path / history.NAME, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry(str(n))) + "\n" for n in range(2 * history.KEPT))
+    history.append(str(tmp_path), entry("last"), os.getgid())
+    entries = history.read(str(tmp_path))
+    assert (len(entries), entries[-1]["release"]) == (history.KEPT, "last")
+    assert os.listdir(tmp_path) == [history.NAME]
+
+
+HOLD = """
+import sys
+from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock
+lock = DeployLock(sys.argv[1])
+lock.write({"by": "ann@laptop", "since": "noon", "phase": "ready"})
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        assert is_held(str(tmp_path))
+        with pytest.raises(Held) as held:
+            DeployLock(str(tmp_path))
+        assert held.value.note == {"by": "ann@laptop", "since": "noon", "phase": "ready"}
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert not is_held(str(tmp_path))
+    lock = DeployLock(str(tmp_path))
+    assert lock.left["phase"] == "ready"
+    lock.clear()
+    assert note_in(str(tmp_path)) == {}
+    assert is_held(str(tmp_path))
+    os.close(lock.descriptor)
