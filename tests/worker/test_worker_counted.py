@@ -70,8 +70,9 @@ def test_a_worker_that_was_told_to_end_is_not_counted(gunicorn, told, how):
         gunicorn.switch("lifespan-hang", on=False)
         gunicorn.signal(signal.SIGHUP)
         until(lambda: hanging not in gunicorn.workers(), 20)
-    assert gunicorn.pid_of_answer() != first
     # One that is killed afterwards is the first that counts.
-    gunicorn.signal(signal.SIGKILL, gunicorn.pid_of_answer())
+    killed = gunicorn.pid_of_answer()
+    assert killed != first
+    gunicorn.signal(signal.SIGKILL, killed)
     (line,) = until(told)
-    assert line.startswith("STATUS=1 worker(s) ")
+    assert line.startswith(f"STATUS=1 worker(s) ended unexpectedly, the last (pid {killed}) ")
