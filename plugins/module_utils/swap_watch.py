@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from ansible_collections.graceful.deploy.plugins.module_utils.probe import Answer, Door, ask_watching, wait_until_good
+from ansible_collections.graceful.deploy.plugins.module_utils.sizes import human_size
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import Systemd
 
@@ -65,7 +66,8 @@ class Watch:
         state = self.state()
         memory = ""
         if oom_kills(state.get("ControlGroup", "")) > start.oom_kills or state.get("Result") == "oom-kill":
-            memory = f" The kernel killed it for memory: MemoryMax is {state.get('MemoryMax')} (fastapi_memory_max)."
+            most = human_size(int(state["MemoryMax"])) if state.get("MemoryMax", "").isdigit() else "infinity"
+            memory = f" The kernel killed it for memory: MemoryMax is {most} (fastapi_memory_max)."
         ended = state.get("ActiveState") in ("failed", "inactive") or state.get("SubState") == "auto-restart"
         if ended or state.get("InvocationID") != start.invocation:
             return f"{self.unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')}).{memory}"

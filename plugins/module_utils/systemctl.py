@@ -39,6 +39,8 @@ def readable_log(line: str) -> str:
         return line
     if not isinstance(record, dict):
         return line
+    if record.get("event") == "request" and "status" in record:
+        return f"{record.get('method')} {record.get('path')} {record['status']}"
     text = str(record.get("message") or record.get("msg") or record.get("event") or line)
     trace = record.get("exception") or record.get("exc_info")
     return f"{text}\n{trace}".rstrip() if isinstance(trace, str) else text
