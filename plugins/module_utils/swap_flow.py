@@ -228,9 +228,8 @@ class Deploy:
             msg = f"Release {release} would be live in slot {swap.slot}, by {swap.terms.strategy}."
         elif said:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
-            msg = (
-                f"Release {release} is live in slot {swap.slot}, by {swap.terms.strategy} in {seconds:.1f} s ({times})."
-            )
+            way = f"by {swap.terms.strategy} in {seconds:.1f} s ({times}). {self.params['reason']}"
+            msg = f"Release {release} is live in slot {swap.slot}, {way}".rstrip()
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {
             "changed": bool(said),

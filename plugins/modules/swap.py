@@ -95,6 +95,10 @@ options:
     type: str
     choices: [swap, restart, reload]
     default: swap
+  reason:
+    description: Why this O(strategy), a sentence that is shown with the result.
+    type: str
+    default: ""
   ready_path:
     description: Path that answers 2xx when the app can take traffic.
     type: str
@@ -221,6 +225,7 @@ ARGUMENTS = {
     "before": {"type": "list", "elements": "str", "default": []},
     "writable": {"type": "list", "elements": "path", "default": []},
     "strategy": {"type": "str", "choices": ["swap", "restart", "reload"], "default": "swap"},
+    "reason": {"type": "str", "default": ""},
     "ready_path": {"type": "str", "default": "/ready"},
     "health_path": {"type": "str", "default": "/health"},
     "ready_timeout": {"type": "int", "default": 60},
