@@ -83,7 +83,8 @@ class App:
         """The slot that has the traffic, by the link alone; None before the first release."""
         try:
             slot = os.path.basename(os.readlink(self.link)).removesuffix(".sock")
-        except FileNotFoundError:
+        except OSError:
+            # Not there yet, or something that isn't a link: the move puts one in its place.
             return None
         return slot if slot in SLOTS else None
 
@@ -92,7 +93,7 @@ class App:
         try:
             with open(os.path.join(self.directory(slot), "slot.json"), encoding="utf-8") as file:
                 return dict(json.load(file))
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return {}
 
     def configuration(self, slot: str, release: str) -> Snapshot:

@@ -32,7 +32,7 @@ def record_of(app: App, release: str) -> dict[str, Any]:
     try:
         with open(os.path.join(app.release_directory(release), "release.json"), encoding="utf-8") as file:
             return dict(json.load(file))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 

@@ -141,6 +141,14 @@ def test_a_broken_slot_record_counts_as_none(app):
     assert app.held("blue") == {}
 
 
+def test_a_file_in_the_links_place_is_no_live_slot(app):
+    with open(app.link, "w", encoding="utf-8"):
+        pass
+    assert app.live() is None
+    app.point_to("blue")
+    assert app.live() == "blue"
+
+
 def test_the_link_moves_by_one_rename_even_after_a_cut(app):
     app.point_to("blue")
     os.symlink("/nowhere", app.link + ".new")
