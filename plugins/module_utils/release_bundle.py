@@ -14,14 +14,14 @@ import os
 import socket
 import subprocess
 import tarfile
-import time
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, ReleaseError, sha256_of
 from ansible_collections.graceful.deploy.plugins.module_utils.release_source import Entry
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
+from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import digest_of
 from ansible_collections.graceful.deploy.plugins.module_utils.release_unpack import MANIFEST
 from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel, lock_text
 
@@ -33,6 +33,7 @@ class Contents:
     :param source: directory of the source, which `entries` are relative to.
     :param installers: paths of the wheels that install on the host.
     :param record: what the host's release.json will say.
+    :param environment: digest of all that decides the virtual environment.
     """
 
     release: str
@@ -41,6 +42,13 @@ class Contents:
     wheels: list[Wheel]
     installers: list[str]
     record: dict[str, object]
+    environment: str = ""
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Path in the archive of every wheel that makes the environment -> its path here."""
+        wheels = {f"wheels/{os.path.basename(wheel.path)}": wheel.path for wheel in self.wheels}
+        return wheels | {f"tools/{os.path.basename(path)}": path for path in self.installers}
 
 
 @dataclass
@@ -55,29 +63,49 @@ class _Hashing:
         return self.file.write(block)
 
 
-def manifest_of(contents: Contents) -> dict[str, object]:
-    """The manifest: every file with its hash, every link, and what the host has to have room for."""
-    lock = lock_text(contents.wheels).encode()
-    files: dict[str, dict[str, object]] = {"lock.txt": _file(hashlib.sha256(lock).hexdigest())}
-    for wheel in contents.wheels:
-        files[f"wheels/{os.path.basename(wheel.path)}"] = _file(wheel.sha256)
-    for path in contents.installers:
-        files[f"tools/{os.path.basename(path)}"] = _file(sha256_of(path))
+def identified(contents: Contents, target: Target, python: str, method: str) -> Contents:
+    """The same with the environment's digest and its wheels in the record.
+
+    :param python: path of the host's interpreter, which the environment links to.
+    """
+    digests = {wheel.path: wheel.sha256 for wheel in contents.wheels}
+    wheels = {name: digests.get(path) or sha256_of(path) for name, path in contents.parts.items()}
+    environment = digest_of([FORMAT, method, target.minor, python, target.family, lock_text(contents.wheels)])
+    record = {**contents.record, "environment": environment, "wheels": wheels}
+    return replace(contents, environment=environment, record=record)
+
+
+def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object]:
+    """The manifest: every file that is sent with its hash, every link, and what the host has to have room for.
+
+    :param contents: of identified().
+    :param known: `environments` and `wheels` that the host has, as `release_facts.query` says it.
+    :param built: seconds since the epoch, the time of the release's files.
+    """
+    clone = known["environments"].get(contents.environment, "")
+    wheels, lock = ([], b"") if clone else (contents.wheels, lock_text(contents.wheels).encode())
+    parts = {} if clone else contents.record["wheels"]
+    sent = {name: sha256 for name, sha256 in parts.items() if sha256 not in known["wheels"]}
+    files = {name: _file(sha256) for name, sha256 in sent.items()}
+    if not clone:
+        files["lock.txt"] = _file(hashlib.sha256(lock).hexdigest())
     for entry in contents.entries:
         if not entry.target:
             files[f"source/{entry.path}"] = _file(entry.sha256, entry.executable)
     source_size = sum(entry.size for entry in contents.entries)
-    packed = [source_size, len(lock), *(wheel.size for wheel in contents.wheels)]
+    packed = source_size + len(lock) + sum(os.path.getsize(contents.parts[name]) for name in sent)
     return {
         "format": FORMAT,
         "release": contents.release,
-        "built": int(time.time()),
+        "built": built,
         "files": files,
         "links": {f"source/{entry.path}": entry.target for entry in contents.entries if entry.target},
+        "clone": clone,
+        "parts": parts,
         # The installers are unpacked beside their wheels, and go when the release is made.
-        "archive_bytes": sum(packed) + sum(os.path.getsize(path) + _unpacked(path) for path in contents.installers),
-        "unpacked_bytes": source_size + sum(wheel.unpacked for wheel in contents.wheels),
-        "unpacked_files": len(contents.entries) + sum(wheel.files for wheel in contents.wheels),
+        "archive_bytes": packed + (0 if clone else sum(_unpacked(path) for path in contents.installers)),
+        "unpacked_bytes": source_size + sum(wheel.unpacked for wheel in wheels),
+        "unpacked_files": len(contents.entries) + sum(wheel.files for wheel in wheels),
         "record": contents.record,
     }
 
@@ -94,14 +122,14 @@ def write_archive(contents: Contents, manifest: dict, path: str) -> str:
     """
     members = {
         **{f"source/{entry.path}": os.path.join(contents.source, entry.path) for entry in contents.entries},
-        **{f"wheels/{os.path.basename(wheel.path)}": wheel.path for wheel in contents.wheels},
-        **{f"tools/{os.path.basename(installer)}": installer for installer in contents.installers},
+        **contents.parts,
     }
     with open(path, "xb") as file:
         archive = _Hashing(file)
         with tarfile.open(fileobj=archive, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest, sort_keys=True).encode()))
-            _add(tar, "lock.txt", io.BytesIO(lock_text(contents.wheels).encode()))
+            if "lock.txt" in manifest["files"]:
+                _add(tar, "lock.txt", io.BytesIO(lock_text(contents.wheels).encode()))
             for name in sorted(set(manifest["files"]) - {"lock.txt"}):
                 try:
                     with open(members[name], "rb") as member:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 FORMAT = 1
@@ -64,20 +64,31 @@ def argument_spec() -> dict[str, dict[str, object]]:
     }
 
 
+class Missing(Exception):
+    """What the control node counted on isn't on the host, or not whole. It sends everything then.
+
+    The argument is a sentence about what is missing.
+    """
+
+
 class ReleaseError(Exception):
     """A refusal or a failed step, in sentences for the person who deploys."""
 
 
-def to_prune(created: dict[str, str], protected: Iterable[str], keep: int) -> list[str]:
-    """Ids of the releases that go, oldest first.
+def to_prune(created: Mapping[str, str], served: Mapping[str, int], protected: Iterable[str], keep: int) -> list[str]:
+    """Ids of the releases that go, the first to go first.
+
+    A release that never served well goes before any that did, however new it is: a week of failing deploys must not
+    push out what a rollback needs.
 
     :param created: id of every complete release -> when it was made, as release.json says it (UTC, ISO 8601).
-    :param protected: ids that stay whatever their age: those that a slot holds, and the one just made.
-    :param keep: how many of the newest stay.
+    :param served: id of a release that served well -> when it last did; higher is later.
+    :param protected: ids that stay in any case: those of slots, what a rollback goes to, the one just made.
+    :param keep: how many stay in all; more where more are protected.
     """
-    newest_first = sorted(created, key=lambda release: (created[release], release), reverse=True)
-    stay = set(newest_first[:keep]) | set(protected)
-    return [release for release in reversed(newest_first) if release not in stay]
+    first_to_go = sorted(created, key=lambda release: (served.get(release, -1), created[release], release))
+    goers = [release for release in first_to_go if release not in set(protected)]
+    return goers[: max(0, min(len(goers), len(created) - keep))]
 
 
 def sha256_of(path: str) -> str:
@@ -90,8 +101,8 @@ def hash_stream(file: BinaryIO) -> str:
 
 
 def megabytes(size: float) -> str:
-    """A size for a sentence: '24.1 MB', in units of a million bytes."""
-    return f"{size / 1e6:,.1f} MB"
+    """A size for a sentence: '24.1 MB', in units of a million bytes; a small one '12 kB'."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
 
 
 def last_lines(text: str, count: int = 15) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_archive,
     release_bundle,
+    release_pack,
     release_requirements,
     release_source,
     release_tools,
@@ -30,7 +31,7 @@ class Host:
 
     :param query: one trip: what `release_facts.query` says.
     :param install: the archive's path, its SHA-256, the release's id and the interpreter's path -> what
-        `release_install.install` says.
+        `release_install.install` says; ``missing`` is all that it says where the host lacks what wasn't sent.
     :param say: one line of progress, said only when there is real work.
     """
 
@@ -87,7 +88,7 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     wheels, installers = collect(params, source, target, pins, host.say)
     record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
     contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)
-    return {**result, **deliver(params, contents, facts, workdir, host, target)}
+    return {**result, **deliver(params, contents, facts, host, target)}
 
 
 def read_source(params: dict, workdir: str) -> Source:
@@ -134,7 +135,8 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
     """The complete releases before and after, oldest first."""
     # '~' sorts behind every date: what is made now is the newest.
     after = {**facts["created"]} if release in facts["created"] else {**facts["created"], release: "~"}
-    gone = to_prune(after, {*facts["protected"], release}, keep) if len(after) > len(facts["created"]) else []
+    protected = {*facts["protected"], release}
+    gone = to_prune(after, facts["served"], protected, keep) if len(after) > len(facts["created"]) else []
 
     def listing(created: dict[str, str]) -> str:
         return "".join(f"{name}\n" for name in sorted(created, key=lambda name: (created[name], name)))
@@ -164,21 +166,26 @@ def collect(
 
 
 def deliver(
-    params: dict, contents: release_bundle.Contents, facts: dict, workdir: str, host: Host, target: Target
+    params: dict, contents: release_bundle.Contents, facts: dict, host: Host, target: Target
 ) -> dict[str, object]:
-    """Pack, send and install."""
-    manifest = release_bundle.manifest_of(contents)
-    needed = release_bundle.space_needed(manifest)
-    if facts["free"] < needed:
-        raise ReleaseError(space_sentence(os.path.join(params["root"], "releases"), facts["free"], needed))
-    archive = os.path.join(workdir, "release.tar")
-    sha256 = release_bundle.write_archive(contents, manifest, archive)
-    size = os.path.getsize(archive)
-    host.say(f"Sending {megabytes(size)}…")
-    done = host.install(archive, sha256, contents.release, facts["interpreter"]["path"])
-    installed = (
-        f"{len(contents.wheels)} packages for {target}, {megabytes(size)} sent, installed by {done['installer']}"
-    )
+    """Pack what the host lacks, send it and install."""
+    python = facts["interpreter"]["path"]
+    contents = release_bundle.identified(contents, target, python, params["method"])
+    for known in (facts, {"environments": {}, "wheels": []}):
+        pack = release_pack.pack(contents, known)
+        if facts["free"] < pack.needed:
+            raise ReleaseError(space_sentence(os.path.join(params["root"], "releases"), facts["free"], pack.needed))
+        size = pack.size
+        host.say(f"Sending {megabytes(size)}…")
+        done = host.install(pack.path, pack.sha256, contents.release, python)
+        if not done.get("missing"):
+            break
+        # Pruned or damaged since the host was asked.
+        host.say(done["missing"])
+    else:
+        raise ReleaseError(f"The host still says, though everything was sent: {done['missing']}")
+    how = f"installed by {done['installer']}" if not done["cloned"] else f"environment of {done['cloned']}"
+    installed = f"{len(contents.record['packages'])} packages for {target}, {megabytes(size)} sent, {how}"
     pruned = f" Removed {', '.join(done['pruned'])}." if done["pruned"] else ""
     broken = done["not_compiled"]
     path = os.path.join(params["root"], "releases", contents.release)

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 
+from ansible_collections.graceful.deploy.plugins.module_utils import history, release_store, slots
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
     BUILDING,
     RECORD,
@@ -42,14 +43,16 @@ print(json.dumps({
 
 def query(root: str, python: str, group: str) -> dict[str, object]:
     """Everything that the control node's half decides by. Changes nothing."""
-    created, incomplete = releases(root)
+    records, incomplete = releases(root)
     interpreter, problem = probe(python)
     return {
         "interpreter": interpreter,
         "interpreter_problem": problem,
-        "created": created,
+        "created": created(records),
         "incomplete": incomplete,
-        "protected": sorted(protected(root)),
+        **standing(root, records),
+        "environments": environments(root, records, group),
+        "wheels": release_store.kept(root),
         "group_missing": not has_group(group),
         "free": free_bytes(os.path.join(root, "releases")),
     }
@@ -91,14 +94,14 @@ def _musl(machine: str) -> str:
     return next((f"musl {line.split()[1]}" for line in said.splitlines() if line.startswith("Version ")), "musl 1.1")
 
 
-def releases(root: str) -> tuple[dict[str, str], list[str]]:
-    """Complete releases with when they were made, and names beside them that are neither complete nor ours to clear."""
-    created: dict[str, str] = {}
+def releases(root: str) -> tuple[dict[str, dict], list[str]]:
+    """The records of complete releases, and names beside them that are neither complete nor ours to clear."""
+    records: dict[str, dict] = {}
     incomplete: list[str] = []
     try:
         names = sorted(os.listdir(os.path.join(root, "releases")))
     except FileNotFoundError:
-        return created, incomplete
+        return records, incomplete
     except NotADirectoryError as error:
         raise ReleaseError(
             f"{error.filename} is not a directory on the host. Move it away, or set fastapi_root."
@@ -109,23 +112,53 @@ def releases(root: str) -> tuple[dict[str, str], list[str]]:
         try:
             with open(os.path.join(root, "releases", name, RECORD), encoding="utf-8") as file:
                 record = json.load(file)
-            if not RELEASE_ID.fullmatch(name) or record["id"] != name:
+            if not RELEASE_ID.fullmatch(name) or record["id"] != name or not record["created"]:
                 raise ValueError("another release's record")
-            created[name] = str(record["created"])
+            records[name] = record
         except (OSError, ValueError, KeyError, TypeError):
             incomplete.append(name)
-    return created, incomplete
+    return records, incomplete
 
 
-def protected(root: str) -> set[str]:
-    """Releases that a slot holds, live or standby, and those of a slot that a swap has set aside (dot names)."""
-    slots = os.path.join(root, "slots")
-    held = set()
-    for slot in os.listdir(slots) if os.path.isdir(slots) else []:
-        link = os.path.join(slots, slot, "release")
-        if os.path.islink(link):
-            held.add(os.path.basename(os.readlink(link).rstrip("/")))
-    return held
+def created(records: dict[str, dict]) -> dict[str, str]:
+    """When each release was made: UTC, ISO 8601."""
+    return {release: str(record["created"]) for release, record in records.items()}
+
+
+def standing(root: str, records: dict[str, dict]) -> dict[str, object]:
+    """What to_prune() decides by: ``served``, and ``protected`` but for the release just made."""
+    entries = history.read(root)
+    bad = history.marked(entries)
+    held = {slot: releases_of(os.path.join(root, "slots", slot)) for slot in _names(os.path.join(root, "slots"))}
+    live = held.get(slots.App("", root).live() or "", {}).get("release")
+    target = history.rollback_target(entries, records, live)
+    protected = {release for slot in held.values() for release in slot.values()} | ({target} if target else set())
+    served = {release: last for release, last in history.last_served(entries).items() if release not in bad}
+    return {"served": served, "protected": sorted(protected)}
+
+
+def releases_of(slot: str) -> dict[str, str]:
+    """Releases that a slot holds, by the name of the link: what it serves, and what a reload left in memory."""
+    links = {name: os.path.join(slot, name) for name in ("release", "booted")}
+    return {
+        name: os.path.basename(os.readlink(link).rstrip("/")) for name, link in links.items() if os.path.islink(link)
+    }
+
+
+def _names(path: str) -> list[str]:
+    return os.listdir(path) if os.path.isdir(path) else []
+
+
+def environments(root: str, records: dict[str, dict], group: str) -> dict[str, str]:
+    """A release for each environment that another may be cloned from: links share the owner, so it has to be right."""
+    found = {}
+    for release in sorted(records, key=lambda name: str(records[name]["created"])):
+        digest = records[release].get("environment")
+        if digest and has_group(group):
+            venv = os.path.join(root, "releases", release, ".venv")
+            if os.path.isdir(venv) and os.stat(venv).st_gid == grp.getgrnam(group).gr_gid:
+                found[digest] = release
+    return found
 
 
 def free_bytes(path: str) -> int:

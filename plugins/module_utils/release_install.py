@@ -14,13 +14,16 @@ import stat
 from dataclasses import dataclass
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_clone,
     release_facts,
     release_place,
+    release_store,
     release_unpack,
     release_venv,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
     RECORD,
+    Missing,
     ReleaseError,
     megabytes,
     sha256_of,
@@ -60,21 +63,49 @@ def install(order: Order) -> dict[str, object]:
         os.mkdir(tree, 0o750)
         release_unpack.unpack(order.archive, manifest, build)
         set_times(tree, int(manifest["built"]))
-        final = os.path.join(order.releases, order.release)
-        installer = release_venv.make(build, tree, final, order.python, order.name)
+        try:
+            installer = make_environment(order, manifest, build, tree, gid)
+        except Missing as missing:
+            return {"changed": False, "missing": str(missing)}
         broken = release_venv.compile_source(order.python, build, tree)
         record = write_record(tree, manifest, installer)
-        hand_over(tree, gid)
+        hand_over(tree, gid, bool(manifest["clone"]))
         # On the disk before it has its name, so that a power cut leaves no complete-looking release with holes.
         release_venv.run("Writing the release to disk", ["sync", "--file-system", tree], build)
         changed = release_place.put_in_place(order.root, order.release, tree)
     return {
         "changed": changed,
         "installer": installer,
+        "cloned": manifest["clone"],
         "not_compiled": broken,
         "size": record["size"],
         "pruned": release_place.prune(order.root, order.release, order.keep),
     }
+
+
+def make_environment(order: Order, manifest: dict, build: str, tree: str, gid: int) -> str:
+    """Make ``.venv`` in `tree`, from wheels or from another release's; returns what installed it, then or now."""
+    venv, final = os.path.join(tree, ".venv"), os.path.join(order.releases, order.release)
+    # Nobody prunes meanwhile.
+    with release_place.locked(order.releases):
+        if manifest["clone"]:
+            return clone(order, manifest, venv, gid)
+        missing = release_store.complete(order.root, build, manifest["parts"], manifest["files"])
+    if missing:
+        raise Missing(f"{os.path.basename(missing[0])} isn't among the host's wheels any more, or is damaged.")
+    return release_venv.make(build, tree, final, order.python, order.name)
+
+
+def clone(order: Order, manifest: dict, venv: str, gid: int) -> str:
+    origin, wanted = manifest["clone"], manifest["record"]["environment"]
+    record = release_facts.releases(order.root)[0].get(origin, {})
+    if record.get("environment") != wanted:
+        raise Missing(f"Release {origin} isn't on the host any more.")
+    place = os.path.join(order.releases, origin, ".venv")
+    if release_clone.fingerprint(place)["digest"] != record["venv"]["digest"]:
+        raise Missing(f"The environment of release {origin} was changed by hand, so it isn't taken again.")
+    release_clone.clone(place, venv, os.path.join(order.releases, order.release, ".venv"), gid)
+    return str(record["installer"])
 
 
 def make_releases_directory(order: Order, gid: int) -> None:
@@ -115,18 +146,25 @@ def set_times(tree: str, when: int) -> None:
 
 def write_record(tree: str, manifest: dict, installer: str) -> dict[str, object]:
     """Write release.json, the last file of a release."""
+    venv = release_clone.fingerprint(os.path.join(tree, ".venv"))
     size = sum(os.lstat(os.path.join(place, name)).st_size for place, _names, files in os.walk(tree) for name in files)
     created = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    record = {"id": manifest["release"], "created": created, **manifest["record"], "installer": installer, "size": size}
+    record = {"id": manifest["release"], "created": created, **manifest["record"]}
+    record |= {"installer": installer, "size": size, "venv": venv}
     with open(os.path.join(tree, RECORD), "x", encoding="utf-8") as file:
         json.dump(record, file, indent=2)
         file.write("\n")
     return record
 
 
-def hand_over(tree: str, gid: int) -> None:
-    """Readable for the group, writable for root alone, nothing for others."""
+def hand_over(tree: str, gid: int, cloned: bool) -> None:
+    """Readable for the group, writable for root alone, nothing for others.
+
+    :param cloned: whether the environment has all that already, in files that another release has as well.
+    """
     for directory, names, files in os.walk(tree):
+        if cloned and directory == tree:
+            names.remove(".venv")
         for name in ["", *(name for name in names if os.path.islink(os.path.join(directory, name))), *files]:
             path = os.path.join(directory, name) if name else directory
             mode = os.lstat(path).st_mode

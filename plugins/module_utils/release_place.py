@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from ansible_collections.graceful.deploy.plugins.module_utils import release_facts
+from ansible_collections.graceful.deploy.plugins.module_utils import release_facts, release_store
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import BUILDING, ReleaseError, to_prune
 
 
@@ -77,13 +77,20 @@ def put_in_place(root: str, release: str, tree: str) -> bool:
 
 
 def prune(root: str, release: str, keep: int) -> list[str]:
-    """Remove old releases. Renamed first: a release is complete or has no release's name, also while it goes."""
+    """Remove old releases, and the wheels that were theirs alone.
+
+    Renamed first: a release is complete or has no release's name, also while it goes.
+    """
     releases, _path = paths(root, release)
     with locked(releases):
-        created, _incomplete = release_facts.releases(root)
-        old = to_prune(created, {*release_facts.protected(root), release}, keep)
+        records, _incomplete = release_facts.releases(root)
+        standing = release_facts.standing(root, records)
+        protected = {*standing["protected"], release}
+        old = to_prune(release_facts.created(records), standing["served"], protected, keep)
         for name in old:
             grave = tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=releases)
             os.rename(os.path.join(releases, name), os.path.join(grave, name))
             shutil.rmtree(grave, ignore_errors=True)
+        stay = [record for name, record in records.items() if name not in old]
+        release_store.prune(root, {sha256 for record in stay for sha256 in record.get("wheels", {}).values()})
     return old

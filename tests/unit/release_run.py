@@ -1,0 +1,100 @@
+"""One run of the module release with both halves in this process, and a directory for an index."""
+
+from __future__ import annotations
+
+import grp
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils import release_control, release_facts, release_install
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE
+from release_wheelhouse import fill, repack_tools
+
+GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheelhouse")
+    repack_tools(directory)
+    fill(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def environment(wheelhouse: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this machine's pip configuration nor its cache nor an index takes part."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    top = tmp_path / "hello"
+    (top / "app").mkdir(parents=True)
+    (top / "app" / "__init__.py").touch()
+    (top / "app" / "main.py").write_text("import fastapi\napp = fastapi.VERSION\n")
+    (top / "requirements.txt").write_text("fastapi\n")
+    (top / ".env").write_text("SECRET=canary\n")
+    return top
+
+
+class Run:
+    """The action plugin's part, without Ansible: both halves in this process."""
+
+    def __init__(self, tmp_path: Path, source: Path) -> None:
+        self.tmp_path = tmp_path
+        self.root = tmp_path / "srv"
+        self.said: list[str] = []
+        self.installs = 0
+        self.params = {
+            "name": "hello",
+            "root": str(self.root),
+            "group": GROUP,
+            "source": str(source),
+            "requirements": "",
+            "method": "wheels",
+            "python": sys.executable,
+            "keep": 2,
+            "exclude": DEFAULT_EXCLUDE,
+            "index_url": "",
+            "app": "app.main:app",
+        }
+
+    def __call__(self, check: bool = False, **changed: object) -> dict:
+        params = self.params | changed
+        workdir = self.tmp_path / f"work-{time.monotonic_ns()}"
+        workdir.mkdir()
+
+        def install(archive: str, sha256: str, release: str, python: str) -> dict:
+            self.installs += 1
+            options = {name: params[name] for name in ("name", "root", "group", "keep")}
+            return release_install.install(
+                release_install.Order(**options, python=python, archive=archive, sha256=sha256, release=release)
+            )
+
+        def query() -> dict:
+            return release_facts.query(params["root"], params["python"], params["group"])
+
+        return release_control.run(params, check, str(workdir), release_control.Host(query, install, self.said.append))
+
+
+@pytest.fixture
+def run(environment: None, tmp_path: Path, source: Path) -> Run:
+    return Run(tmp_path, source)
+
+
+def releases(run: Run) -> list[str]:
+    return sorted(path.name for path in (run.root / "releases").iterdir())
