@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils import release_bundle, release_source
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
-    DEFAULT_EXCLUDE,
-    ReleaseError,
-    to_prune,
-)
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE, ReleaseError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,16 +238,3 @@ def test_the_revision_is_read_and_the_index_left_alone(tmp_path: Path, monkeypat
     (tmp_path / "file").write_text("2")
     assert release_bundle.revision(str(tmp_path)) == f"{clean}-dirty"
     assert (tmp_path / ".git" / "index").stat().st_mtime_ns == before
-
-
-DATES = st.dictionaries(st.text("0123456789abcdef", min_size=12, max_size=12), st.dates().map(str), max_size=12)
-
-
-@given(DATES, st.integers(1, 6), st.data())
-def test_pruning_keeps_the_newest_and_the_protected(created: dict[str, str], keep: int, data: st.DataObject) -> None:
-    protected = data.draw(st.sets(st.sampled_from(sorted(created)))) if created else set()
-    gone = to_prune(created, protected, keep)
-    stay = set(created) - set(gone)
-    assert protected <= stay and len(stay) <= keep + len(protected) and len(stay) >= min(keep, len(created))
-    assert all(created[old] <= created[new] for old in gone for new in stay - protected)
-    assert to_prune({name: created[name] for name in stay}, protected, keep) == []
