@@ -10,6 +10,7 @@ import os
 import typing as t
 
 import yaml
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
@@ -23,6 +24,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils.preflight_source i
     check_python,
     check_source,
 )
+from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url import is_git
+from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
 
 try:
     # Where a value was set is no public interface of ansible-core; without it the messages only lack the place.
@@ -114,7 +117,10 @@ class ActionModule(ActionBase):
         found = inputs.check_names(names, spec) + found + inputs.check(values, spec, {name for name, _text in found})
         source = Checked([])
         if not NEEDED & {name for name, _text in found}:
-            source = check_source(values, self._loader.path_dwim(os.path.expanduser(values["source"])))
+            path = values["source"]
+            if not is_git(path):
+                path = self._loader.path_dwim(os.path.expanduser(path))
+            source = check_source(values, path, constants.DEFAULT_LOCAL_TMP)
             found += source.problems
         if not found:
             answer = self._ask_host(values, task_vars, host)
@@ -129,6 +135,7 @@ class ActionModule(ActionBase):
             sentences = [text + (f" ({places[name]})" if places.get(name) else "") for name, text in found]
             return {**result, "failed": True, "msg": report(sentences, host)}
         shown = {name: value for name, value in values.items() if name not in inputs.SECRET}
+        shown["source"] = mask(shown["source"])
         plan = answer["plan"]
         warnings = [*answer.get("warnings", []), *filter(None, [source.warning])]
         return {

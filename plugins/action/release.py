@@ -17,10 +17,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.graceful.deploy.plugins.module_utils import release_control
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
+from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url import is_git
+from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
 
 MODULE = "graceful.deploy.release"
-# What the host is told. The index stays here, with the password that may be in it.
-HOST_OPTIONS = ("name", "source", "root", "group", "python", "keep")
+# What the host is told. The index and a git URL stay here, with the passwords that may be in them.
+HOST_OPTIONS = ("name", "root", "group", "python", "keep")
 
 
 class _Failed(Exception):
@@ -37,7 +39,8 @@ class ActionModule(ActionBase):
         self._task_vars = task_vars or {}
         public = {name: option for name, option in argument_spec().items() if not name.startswith("_")}
         _checked, params = self.validate_argument_spec(argument_spec=public)
-        params["source"] = self._loader.path_dwim(os.path.expanduser(params["source"]))
+        if not is_git(params["source"]):
+            params["source"] = self._loader.path_dwim(os.path.expanduser(params["source"]))
         params["root"] = (params["root"] or f"/srv/{params['name']}").rstrip("/")
         self._params = params
         workdir = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
@@ -59,7 +62,10 @@ class ActionModule(ActionBase):
         Display().display(f"{self._task_vars.get('inventory_hostname', 'host')}: {text}")
 
     def _module(self, **internal: object) -> dict[str, t.Any]:
-        arguments = {name: self._params[name] for name in HOST_OPTIONS} | internal
+        arguments = {name: self._params[name] for name in HOST_OPTIONS} | {
+            "source": mask(self._params["source"]),
+            **internal,
+        }
         answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._task_vars)
         if answer.get("failed") or answer.get("unreachable"):
             raise _Failed({name: value for name, value in answer.items() if name not in ("invocation", "changed")})

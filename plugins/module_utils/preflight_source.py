@@ -11,7 +11,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
-    release_archive,
+    release_read,
     release_requirements,
     release_source,
 )
@@ -19,8 +19,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem 
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
-NEEDED = frozenset({"source", "requirements", "exclude", "app"})
-_REMOTE = re.compile(r"(git\+|git@|[a-z][a-z0-9+.-]*://)")
+NEEDED = frozenset({"source", "version", "requirements", "exclude", "app"})
 
 
 def about(sentence: str) -> str:
@@ -37,18 +36,13 @@ class Checked(t.NamedTuple):
     python: str = ""
 
 
-def check_source(values: dict[str, t.Any], path: str) -> Checked:
+def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Checked:
     """Everything that release would refuse of the source by itself.
 
-    `path` is the absolute path that fastapi_source stands for.
+    `path` is the absolute path that fastapi_source stands for, or its URL; what is fetched of that stays in
+    `run_directory` for the whole run.
     """
-    source = values["source"]
-    if _REMOTE.match(source):
-        shown = release_requirements.mask(source)
-        wrong = "it has to be a directory or an archive on the control node."
-        return Checked(
-            [("source", f"{PREFIX}source is '{shown}': {wrong} Clone it there, and write the clone's path.")]
-        )
+    source = release_requirements.mask(values["source"])
     found: list[tuple[str, str]] = []
 
     def attempt(check: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
@@ -60,10 +54,11 @@ def check_source(values: dict[str, t.Any], path: str) -> Checked:
             found.append(("source", f"{PREFIX}source is {source}, and can't be read: {error.strerror or error}."))
         return None
 
-    with tempfile.TemporaryDirectory(prefix="graceful-preflight-") as workdir:
-        top = attempt(release_archive.open_source, path, workdir)
-        if top is None:
+    with tempfile.TemporaryDirectory(prefix="graceful-preflight-", dir=run_directory) as workdir:
+        opened = attempt(release_read.open_source, path, values["version"], workdir)
+        if opened is None:
             return Checked(found)
+        top, _origin = opened
         entries = attempt(release_source.scan, top, values["exclude"])
         requirements = attempt(release_source.find_requirements, top, values["requirements"])
         if requirements is not None:
@@ -74,7 +69,11 @@ def check_source(values: dict[str, t.Any], path: str) -> Checked:
             warning = app_hint({entry.path for entry in entries}, values["app"])
         wanted = attempt(release_source.requires_python, top) or ""
     # An archive is unpacked to a place that nobody knows.
-    return Checked([(variable, sentence.replace(top, path)) for variable, sentence in found], warning, wanted)
+    return Checked(
+        [(variable, sentence.replace(top, release_requirements.mask(path))) for variable, sentence in found],
+        warning,
+        wanted,
+    )
 
 
 def app_hint(paths: t.Collection[str], app: str) -> str:

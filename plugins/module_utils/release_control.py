@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
-    release_archive,
     release_bundle,
     release_pack,
+    release_read,
     release_requirements,
     release_source,
     release_tools,
@@ -40,25 +40,17 @@ class Host:
     say: Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Source:
-    """The source as it is on the control node, read before the host is asked."""
-
-    directory: str
-    entries: list[release_source.Entry]
-    requirements_name: str
-    requirements: release_requirements.Requirements
-    requires_python: str
-
-
 def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     """Make the release unless the host has it; returns the task's result without Ansible's own keys.
 
-    :param params: the task's options; `source` is absolute.
-    :param workdir: an empty directory of this run's.
+    With state `collected` nothing is done on the host beyond asking it. Wheels are collected in check mode as well:
+    what has none is found out before anything changes.
+
+    :param params: the task's options; `source` is absolute or a URL.
+    :param workdir: an empty directory of this task's, inside the one of the whole run.
     """
-    source = read_source(params, workdir)
-    facts = host.query()
+    source = release_read.read_source(params, workdir)
+    facts = params["collected"] or host.query()
     if facts["interpreter_problem"]:
         raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
     target = target_of(facts["interpreter"])
@@ -66,51 +58,34 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     pins = release_requirements.injected(source.requirements, target.markers)
     release, digest = release_source.release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
-    result = {"release": release, "path": path, "python": python_of(target), "changed": release not in facts["created"]}
-    result["diff"] = diff_of(facts, release, params["keep"])
-    if not result["changed"]:
-        return {
-            **result,
-            "msg": f"Release {release} of {params['name']} is complete in {path}: nothing to build or send.",
-        }
+    complete, name = release in facts["created"], f"Release {release} of {params['name']}"
+    result = {"release": release, "path": path, "python": python_of(target), "complete": complete, "changed": False}
+    if params["state"] == "collected":
+        result["collected"] = facts
+    else:
+        result |= {"changed": not complete, "diff": diff_of(facts, release, params["keep"])}
+    if complete:
+        return {**result, "msg": f"{name} is complete in {path}: nothing to build or send."}
     if release in facts["incomplete"]:
         raise ReleaseError(
             f"{path} is there on the host without a record of its own: something else made it. Remove it."
         )
-    if check:
-        where = f"for {target} and installed in {path}"
-        return {**result, "msg": f"Release {release} of {params['name']} would be built {where}."}
-    # In check mode the group may be one that the run would have made by now.
-    if facts["group_missing"]:
+    # In check mode, and before role deploy_user, the group may be one that the run makes.
+    if facts["group_missing"] and not (check or params["collected"] or params["state"] == "collected"):
         raise ReleaseError(
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
     wheels, installers = collect(params, source, target, pins, host.say)
+    if check or params["state"] == "collected":
+        ready = f"The {len(wheels)} wheels for {target} are on the control node"
+        return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
+    record |= {"source": source.origin} if source.origin else {}
     contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)
     return {**result, **deliver(params, contents, facts, host, target)}
 
 
-def read_source(params: dict, workdir: str) -> Source:
-    """Everything that can be wrong with the source without knowing the host."""
-    directory = release_archive.open_source(params["source"], workdir)
-    try:
-        return read_directory(params, directory)
-    except ReleaseError as error:
-        # An archive is unpacked to a place that nobody knows.
-        raise ReleaseError(str(error).replace(directory, params["source"])) from None
-
-
-def read_directory(params: dict, directory: str) -> Source:
-    name = release_source.find_requirements(directory, params["requirements"])
-    requirements = release_requirements.read(directory, name)
-    requires_python = release_source.requires_python(directory)
-    entries = release_source.scan(directory, params["exclude"])
-    release_source.check_app(entries, params["app"])
-    return Source(directory, entries, name, requirements, requires_python)
-
-
-def header_of(params: dict, source: Source, target: Target, pins: list[str]) -> dict[str, object]:
+def header_of(params: dict, source: release_read.Source, target: Target, pins: list[str]) -> dict[str, object]:
     """What makes a release another one besides its files. A requirements file may be among the excluded ones."""
     requirements = source.requirements
     return {
@@ -151,7 +126,7 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
 
 
 def collect(
-    params: dict, source: Source, target: Target, pins: list[str], say: Callable[[str], None]
+    params: dict, source: release_read.Source, target: Target, pins: list[str], say: Callable[[str], None]
 ) -> tuple[list[release_wheels.Wheel], list[str]]:
     """The wheels, and meanwhile what installs them on the host."""
     cache = release_tools.cache_directory()

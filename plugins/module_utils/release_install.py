@@ -50,7 +50,12 @@ class Order:
 
 def install(order: Order) -> dict[str, object]:
     """Install the archive's release unless it is there already; returns what the task reports."""
-    gid = grp.getgrnam(order.group).gr_gid
+    try:
+        gid = grp.getgrnam(order.group).gr_gid
+    except KeyError:
+        raise ReleaseError(
+            f"There is no group {order.group} on the host. Role deploy_user makes it: run that first."
+        ) from None
     make_releases_directory(order, gid)
     if sha256_of(order.archive) != order.sha256:
         raise ReleaseError("The archive came over damaged: its SHA-256 isn't the one it was sent with. Run again.")

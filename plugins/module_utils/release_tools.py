@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_target imp
 UV = "0.13.9"
 PIP = "26.3"
 _LIMIT = 1200
+_UNUSED_DAYS = 60
 
 Say = Callable[[str], None]
 
@@ -95,6 +97,13 @@ def making(path: str) -> Iterator[str | None]:
             os.rename(new, path)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+
+def forget_unused(directory: str) -> None:
+    """Keep the cache from growing for ever."""
+    for entry in os.scandir(directory):
+        if not entry.name.startswith(".") and entry.stat().st_mtime < time.time() - _UNUSED_DAYS * 86400:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def run(step: str, command: Sequence[str], environment: Mapping[str, str], hidden: Sequence[str] = ()) -> str:

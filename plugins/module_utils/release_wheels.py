@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import sys
-import time
 import zipfile
 from dataclasses import dataclass
 
@@ -34,8 +33,6 @@ try:
 except ImportError:
     # On the control node it comes with ansible-core; elsewhere this file is only imported by sanity tests.
     parse_wheel_filename = None
-
-_UNUSED_DAYS = 60
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
         with release_tools.making(path) as new:
             if new is not None:
                 _build(collector, requirements, pins, new, name)
-                _forget_unused(os.path.dirname(path))
+                release_tools.forget_unused(os.path.dirname(path))
     os.utime(path)
     return read_set(path)
 
@@ -166,13 +163,6 @@ def _is_whole(path: str) -> bool:
         return wanted == {entry.name: sha256_of(entry.path) for entry in os.scandir(os.path.join(path, "wheels"))}
     except (OSError, ValueError):
         return False
-
-
-def _forget_unused(sets: str) -> None:
-    """Keep the cache from growing for ever."""
-    for entry in os.scandir(sets):
-        if not entry.name.startswith(".") and entry.stat().st_mtime < time.time() - _UNUSED_DAYS * 86400:
-            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _sorted_hashes(requirements: Requirements) -> list[list[object]]:

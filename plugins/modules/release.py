@@ -42,13 +42,23 @@ options:
     default: deploy
   source:
     description:
-      - The app's source on the control node, a directory or an archive (C(.tar.gz), C(.tgz), C(.tar), C(.zip)). A
-        relative path starts at the playbook. An archive's single top directory is left out.
-      - Files, their executable bits and symlinks inside the source are shipped; empty directories aren't. Times and
-        owners don't count. A symlink that leads out of the source is refused.
-      - A directory with a C(pyvenv.cfg) is a virtual environment, which is never shipped.
+      - The app's source, a directory or an archive (C(.tar.gz), C(.tgz), C(.tar), C(.zip)) on the control node, or a
+        git URL. A relative path starts at the playbook. An archive's single top directory is left out.
+      - A path is shipped as it is, a git checkout with what isn't committed too.
+      - A URL is one that git clones by https, http, ssh, git or file, or C(user@host:path), with C(git+) in front or
+        not. The control node's git fetches it into a mirror in the cache, once a run. Credentials in an http URL are in
+        no output and no argument list; without them git's credential helpers and ssh's keys serve, and nothing is
+        asked. A repository with submodules is refused.
     type: str
     required: true
+  version:
+    description:
+      - Branch, tag or commit of the git URL in O(source). Empty takes the repository's HEAD.
+      - Looked up once a run, so that all hosts have the same commit. A commit in full that was fetched before is taken
+        without asking the server.
+      - Refused where the O(source) is a path.
+    type: str
+    default: ""
   requirements:
     description:
       - Path of the requirements file inside the O(source). Files that it includes have to be inside too.
@@ -115,6 +125,18 @@ options:
         isn't, the source is refused.
     type: str
     default: app.main:app
+  state:
+    description:
+      - With V(present) the release is made unless the host has it.
+      - With V(collected) the host is only asked, and the wheels of a release that it lacks are collected, so that what
+        can't be had is known before anything changes. What it returns as RV(collected) saves the next task the asking.
+    type: str
+    choices: [collected, present]
+    default: present
+  collected:
+    description: What this module returned as RV(collected) for the same host and options.
+    type: dict
+    default: {}
 attributes:
   action:
     description: Has an action plugin of the same name, which does the control node's half.
@@ -125,7 +147,7 @@ attributes:
   check_mode:
     description: Can run in check mode and tells then what a run would do, without building or sending anything.
     support: full
-    details: What has no wheel is only found out when wheels are collected, so not in check mode.
+    details: Wheels are collected on the control node in check mode as well, so what has none is found out.
   diff_mode:
     description: Will return details on what has changed when in diff mode.
     support: full
@@ -159,6 +181,12 @@ EXAMPLES = r"""
     python: /usr/bin/python3.13
     index_url: "https://{{ index_user }}:{{ index_token }}@packages.example.com/simple"
     keep: 3
+
+- name: A tag of a repository
+  graceful.deploy.release:
+    name: hello
+    source: "https://{{ git_user }}:{{ git_token }}@git.example.com/us/hello.git"
+    version: v1.4.0
 """
 
 RETURN = r"""
@@ -193,6 +221,15 @@ python:
       description: What of the platform is part of the id.
       type: str
       sample: linux-x86_64-glibc
+complete:
+  description: Whether the host had the release before the task.
+  returned: success
+  type: bool
+  sample: false
+collected:
+  description: What the host said, for the next task.
+  returned: when O(state=collected)
+  type: dict
 packages:
   description: Version by name of every package in the virtual environment.
   returned: when a release was built

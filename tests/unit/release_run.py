@@ -59,11 +59,15 @@ class Run:
         self.root = tmp_path / "srv"
         self.said: list[str] = []
         self.installs = 0
+        self.queries = 0
         self.params = {
             "name": "hello",
             "root": str(self.root),
             "group": GROUP,
             "source": str(source),
+            "version": "",
+            "state": "present",
+            "collected": {},
             "requirements": "",
             "method": "wheels",
             "python": sys.executable,
@@ -86,6 +90,7 @@ class Run:
             )
 
         def query() -> dict:
+            self.queries += 1
             return release_facts.query(params["root"], params["python"], params["group"])
 
         return release_control.run(params, check, str(workdir), release_control.Host(query, install, self.said.append))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.preflight_source i
     check_source,
 )
 
-VALUES = {"source": "/src", "requirements": "", "exclude": [".git"], "app": "app.main:app"}
+VALUES = {"source": "/src", "version": "", "requirements": "", "exclude": [".git"], "app": "app.main:app"}
 
 
 @pytest.fixture
@@ -27,7 +29,8 @@ def source(tmp_path: Path) -> Path:
 
 
 def check(source: Path, **changes: object) -> Checked:
-    return check_source(VALUES | {"source": str(source)} | changes, str(source))
+    with tempfile.TemporaryDirectory() as run:
+        return check_source(VALUES | {"source": str(source)} | changes, str(source), run)
 
 
 def test_a_good_source_passes_and_says_which_python_it_needs(source: Path) -> None:
@@ -47,18 +50,28 @@ def test_an_archive_is_looked_into(source: Path, tmp_path: Path) -> None:
     assert f"fastapi_source is {archive}" in sentence, "names the archive, not where it was unpacked"
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://u:k4n4ry@example.com/x.git", "https://***@example.com/x.git"),
-        ("git@example.com:x/y.git", "git@example.com:x/y.git"),
-        ("git+ssh://example.com/x", "git+ssh://example.com/x"),
-    ],
-)
-def test_an_address_is_no_source(url: str, shown: str) -> None:
-    ((variable, sentence),) = check_source(VALUES | {"source": url}, f"/playbook/{url}").problems
-    assert variable == "source"
-    assert shown in sentence and "k4n4ry" not in sentence
+def test_a_repository_is_looked_into_and_its_credentials_are_not_shown(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    git = ["git", "-C", source, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    url = f"file://{source}"
+    assert check_source(VALUES | {"source": url}, url, str(tmp_path)) == Checked([], "", ">=3.11")
+    ((variable, sentence),) = check_source(VALUES | {"source": url, "version": "man"}, url, str(tmp_path)).problems
+    assert variable == "version" and "main" in sentence
+    url = "http://u:k4n4ry@127.0.0.1:9/x.git"
+    ((variable, sentence),) = check_source(VALUES | {"source": url}, url, str(tmp_path)).problems
+    assert variable == "source" and "can't be reached" in sentence and "k4n4ry" not in sentence
+
+
+def test_a_version_of_a_directory_is_refused(source: Path) -> None:
+    ((variable, sentence),) = check(source, version="v1").problems
+    assert variable == "version" and "Take fastapi_version out" in sentence and "file://" not in sentence
+    (source / ".git").mkdir()
+    ((_variable, sentence),) = check(source, version="v1").problems
+    assert f"fastapi_source: file://{source}" in sentence
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:

@@ -66,10 +66,71 @@ def test_the_same_input_is_one_trip_and_changes_nothing(run: Run) -> None:
 
 def test_check_mode_predicts_and_builds_nothing(run: Run) -> None:
     predicted = run(check=True)
-    assert not run.root.exists() and run.said == []
+    assert not run.root.exists() and run.installs == 0
     assert predicted == {**predicted, "changed": True, "diff": {**predicted["diff"], "before": ""}}
     done = run()
     assert (done["release"], done["diff"]) == (predicted["release"], predicted["diff"])
+
+
+def test_collecting_asks_once_changes_nothing_and_leaves_nothing_to_collect(run: Run, source: Path) -> None:
+    (source / "requirements.txt").write_text("fastapi==0.100.0\n")
+    collected = run(state="collected", group="no-such-group")
+    assert (collected["changed"], collected["complete"]) == (False, False) and "diff" not in collected
+    assert not run.root.exists() and [line.split()[0] for line in run.said][-1] == "Collecting"
+    run.said.clear()
+    done = run(collected=collected["collected"])
+    assert done["changed"] and done["release"] == collected["release"] and run.queries == 1
+    assert [line.split()[0] for line in run.said] == ["Sending"]
+    again = run(state="collected")
+    assert (again["changed"], again["complete"], again["release"]) == (False, True, done["release"])
+    (source / "more").touch()
+    with pytest.raises(ReleaseError, match="no group no-such-group on the host"):
+        run(collected=collected["collected"], group="no-such-group")
+
+
+@pytest.mark.parametrize("options", [{"state": "collected"}, {"check": True}], ids=str)
+def test_what_has_no_wheel_is_refused_before_anything_changes(run: Run, source: Path, options: dict) -> None:
+    (source / "requirements.txt").write_text("fastapi\nelsewhere==1.0\n")
+    with pytest.raises(ReleaseError, match=r"elsewhere==1\.0 has no wheel"):
+        run(**options)
+    assert not run.root.exists()
+
+
+def test_hosts_that_are_alike_collect_once(run: Run, source: Path, cache: Path, tmp_path: Path) -> None:
+    """Three forks at once, as Ansible makes them for three hosts."""
+    (source / "requirements.txt").write_text("starlette\n")
+    before = set(cache.glob("graceful.deploy/wheels/[!.]*"))
+    children = []
+    for number in range(3):
+        child = os.fork()
+        if child == 0:
+            try:
+                run.root = tmp_path / f"srv-{number}"
+                result = run(root=str(run.root))
+                said = {"said": run.said, "release": result["release"]}
+                (tmp_path / f"said-{number}").write_text(json.dumps(said))
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    reports = [json.loads((tmp_path / f"said-{number}").read_text()) for number in range(3)]
+    assert len({report["release"] for report in reports}) == 1
+    assert sum(line.startswith("Resolving") for report in reports for line in report["said"]) == 1
+    assert len(set(cache.glob("graceful.deploy/wheels/[!.]*")) - before) == 1
+
+
+def test_a_commit_is_built_and_recorded(run: Run, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    git = ["git", "-C", str(source), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q", "-b", "main"], ["add", "app", "requirements.txt"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    done = run(source=f"file://{source}", version="main")
+    record = json.loads(Path(done["path"], "release.json").read_text())
+    assert record["source"] == {"name": "hello", "revision": commit}
+    # The same files are the same release, whichever way they came.
+    assert not run()["changed"]
 
 
 def test_wheels_come_from_the_cache_the_second_time(run: Run, source: Path) -> None:

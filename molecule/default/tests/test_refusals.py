@@ -130,11 +130,14 @@ def test_an_app_that_needs_a_newer_python(site, state, tmp_path):
     assert state() == before
 
 
-def test_a_requirement_without_a_wheel_for_the_hosts_python(site, state, tmp_path):
-    """numpy 1.21 ended at Python 3.10."""
+def test_a_requirement_without_a_wheel_for_the_hosts_python(ask, site, state, tmp_path):
+    """numpy 1.21 ended at Python 3.10. Not even the user and the directories of a new app are made."""
     before = state()
-    status, said = site(fastapi_source=source(tmp_path, **{"requirements.txt": "fastapi==0.165.0\nnumpy==1.21.0\n"}))
+    new = {"fastapi_name": "bare", "fastapi_user": "bare", "fastapi_http_port": 8083}
+    tree = source(tmp_path, **{"requirements.txt": "fastapi==0.165.0\nnumpy==1.21.0\n"})
+    status, said = site(fastapi_source=tree, **new)
     assert status == 2, said
+    assert ask.host.run("id bare").rc != 0
     assert "numpy" in said
     assert "wheel" in said
     assert state() == before
