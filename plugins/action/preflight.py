@@ -194,7 +194,8 @@ class ActionModule(ActionBase):
             hint = explain(str(error))
             if not hint:
                 raise
-            raise AnsibleActionFail(f"Nothing was changed on {host}. {hint}") from error
+            # The hint says it all; a cause would be told once more behind it.
+            raise AnsibleActionFail(f"Nothing was changed on {host}. {hint}") from None
         if answer.get("failed"):
             said = str(answer.get("module_stderr") or answer.get("msg", "")).strip()
             hint = explain(f"{answer.get('msg', '')}\n{said}\n{answer.get('module_stdout', '')}")
