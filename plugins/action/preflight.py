@@ -32,7 +32,7 @@ except ImportError:
 
 ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "fastapi")
 # What the host is told of the variables. The environment and the index with its password stay on the control node.
-HOST_VARIABLES = ("name", "root", "user", "group", "python", "proxy", "http_port", "tls", *PLAN_SPEC)
+HOST_VARIABLES = ("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", *PLAN_SPEC)
 
 
 Found = tuple[str, str]

@@ -128,9 +128,11 @@ def test_a_unit_that_isnt_wanted_up_isnt_started():
 
 def test_packages_are_asked_of_dpkg():
     def dpkg(command):
-        return 1, "caddy installed\nlibpq5 config-files\n", "dpkg-query: no packages found matching ffmpeg"
+        text = "caddy amd64 installed\nlibpq5 amd64 config-files\ntzdata all installed\nawk  not-installed\n"
+        return 1, text, "dpkg-query: no packages found matching ffmpeg"
 
-    assert layer_packages.missing_packages(dpkg, ["caddy", "libpq5", "ffmpeg"]) == ["libpq5", "ffmpeg"]
+    names = ["caddy", "caddy:amd64", "caddy:i386", "tzdata", "libpq5", "ffmpeg", "awk"]
+    assert layer_packages.missing_packages(dpkg, names) == ["caddy:i386", "libpq5", "ffmpeg", "awk"]
     assert layer_packages.missing_packages(dpkg, []) == []
 
 
@@ -139,10 +141,17 @@ def test_lists_are_fetched_only_when_the_first_try_fails():
 
     def apt(command):
         commands.append(command)
+        if command[0] == "dpkg-query":
+            return 0, "caddy amd64 installed\n", ""
         return (100, "", "E: Unable to locate package") if len(commands) == 1 else (0, "", "")
 
     layer_packages.install_packages(apt, ["caddy"])
-    assert ["update" in command for command in commands] == [False, True, False]
+    assert ["update" in command for command in commands] == [False, True, False, False]
+    with pytest.raises(CommandFailed, match=r"provides awk, but no package has that name"):
+        layer_packages.install_packages(apt, ["caddy", "awk"])
+    said = "Reading package lists...\nE: Unable to locate package cady\n"
+    with pytest.raises(CommandFailed, match=r"apt-get could not install cady: Unable to locate package cady$"):
+        layer_packages.install_packages(lambda command: (100, said, ""), ["cady"])
     with pytest.raises(CommandFailed, match=r"apt-get could not install caddy: .*mirror is away"):
         layer_packages.install_packages(lambda command: (100, "", "mirror is away"), ["caddy"])
 
