@@ -7,7 +7,7 @@ import pwd
 import subprocess
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages
+from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages, layer_vet, layer_write
 from ansible_collections.graceful.deploy.plugins.module_utils.layer import unit_actions
 from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import Difference, Wanted
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, parse_show, readable_log
@@ -32,7 +32,7 @@ def test_a_file_is_written_once_with_its_mode(tmp_path):
     target = tmp_path / "file"
     differences = layer_files.compare(nothing, [wanted(target)])
     assert [d.any for d in differences] == [True]
-    layer_files.apply(differences)
+    layer_write.apply(differences)
     assert target.read_text() == "new\n"
     assert target.stat().st_mode & 0o7777 == 0o640
     assert [d.any for d in layer_files.compare(nothing, [wanted(target)])] == [False]
@@ -63,7 +63,7 @@ def test_a_failure_on_the_way_puts_back_what_was_there(tmp_path):
     first.write_text("old\n")
     items = [wanted(fresh, None, mode=0o750), wanted(first), wanted(tmp_path / "missing" / "file")]
     with pytest.raises(OSError, match="missing"):
-        layer_files.apply(layer_files.compare(nothing, items))
+        layer_write.apply(layer_files.compare(nothing, items))
     assert first.read_text() == "old\n"
     assert os.listdir(tmp_path) == ["first"]
 
@@ -94,10 +94,10 @@ def test_vetting_sees_old_and_new_files_together_and_nothing_lands(tmp_path):
     (tree / "main").write_text("main\n")
     differences = layer_files.compare(nothing, [wanted(tree / "sites" / "new", "site\n")])
     command = ["sh", "-c", "test $(cat {tree}/main {tree}/sites/new | wc -l) = 2"]
-    layer_files.vet(run, str(tree), command, None, differences)
+    layer_vet.vet(run, str(tree), command, None, differences)
     refuse = ["sh", "-c", "echo no good in {tree}; exit 1"]
     with pytest.raises(CommandFailed, match="sh refuses the new configuration, so nothing was changed: no good in"):
-        layer_files.vet(run, str(tree), refuse, None, differences)
+        layer_vet.vet(run, str(tree), refuse, None, differences)
     assert os.listdir(tree) == ["main"]
 
 
