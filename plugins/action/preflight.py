@@ -35,7 +35,7 @@ except ImportError:
 
 ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "fastapi")
 # What the host is told of the variables. The environment and the index with its password stay on the control node.
-HOST_VARIABLES = ("name", "root", "user", "group", "python", "proxy", "http_port", "tls", *PLAN_SPEC)
+HOST_VARIABLES = ("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", *PLAN_SPEC)
 
 
 Found = tuple[str, str]
@@ -201,7 +201,8 @@ class ActionModule(ActionBase):
             hint = explain(str(error))
             if not hint:
                 raise
-            raise AnsibleActionFail(f"Nothing was changed on {host}. {hint}") from error
+            # The hint says it all; a cause would be told once more behind it.
+            raise AnsibleActionFail(f"Nothing was changed on {host}. {hint}") from None
         if answer.get("failed"):
             said = str(answer.get("module_stderr") or answer.get("msg", "")).strip()
             hint = explain(f"{answer.get('msg', '')}\n{said}\n{answer.get('module_stdout', '')}")

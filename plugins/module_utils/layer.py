@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages
+from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages, layer_vet, layer_write
 from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import Difference, Wanted
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run, Systemd
 
@@ -95,7 +95,7 @@ class Layer:
             return
         inside = [d for d in self.changed_files if not os.path.relpath(d.wanted.path, options["tree"]).startswith("..")]
         if inside:
-            layer_files.vet(self.run, options["tree"], options["command"], options["user"], self.differences)
+            layer_vet.vet(self.run, options["tree"], options["command"], options["user"], self.differences)
 
     def apply(self) -> None:
         if self.packages:
@@ -107,7 +107,7 @@ class Layer:
             if status:
                 raise CommandFailed(f"{command[0]} failed: {(err or out).strip()}")
         self.vet()
-        undo = layer_files.apply(self.differences)
+        undo = layer_write.apply(self.differences)
         try:
             self._units()
         except CommandFailed as failure:

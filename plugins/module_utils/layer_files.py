@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Directories and files of a layer: compared, staged, vetted by the program that reads them, then renamed in place."""
+"""Directories and files of a layer: how they should be, how they are, and what separates the two. Changes nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import grp
 import hashlib
 import os
 import pwd
-import shutil
 import stat
-import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run
@@ -162,103 +160,3 @@ def compare(run: Run, wanted: list[Wanted]) -> list[Difference]:
     """Look at every path; a package's file that somebody else wrote is left out."""
     differences = [Difference(item, look(item.path)) for item in wanted]
     return [d for d in differences if not somebody_elses(run, d.wanted, d.found)]
-
-
-@dataclass
-class Undo:
-    """How the paths were before, so that a failed reload leaves nothing of the attempt."""
-
-    before: list[tuple[str, Found]] = field(default_factory=list)
-
-    def restore(self) -> None:
-        for path, found in reversed(self.before):
-            if found.kind is None and os.path.isdir(path):
-                os.rmdir(path)
-            elif found.kind is None:
-                if os.path.lexists(path):
-                    os.unlink(path)
-            elif found.kind == "file":
-                _write(Wanted(path, str(found.owner), str(found.group), found.mode or 0, found.content))
-
-
-def _own(path: str, wanted: Wanted) -> None:
-    os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
-    os.chmod(path, wanted.mode)
-
-
-def _write(wanted: Wanted, path: str | None = None) -> None:
-    """Write beside and rename, owner and mode set before the name is there: never half, never readable too early."""
-    path = path or wanted.path
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".graceful-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(wanted.content or b"")
-            file.flush()
-            os.fsync(file.fileno())
-        _own(temporary, wanted)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def apply(differences: list[Difference]) -> Undo:
-    """Make every path as wanted, in the order given.
-
-    :raises OSError: after having put back what was changed so far.
-    """
-    undo = Undo()
-    try:
-        for difference in differences:
-            if not difference.any:
-                continue
-            wanted = difference.wanted
-            undo.before.append((wanted.path, difference.found))
-            if wanted.absent:
-                os.unlink(wanted.path)
-            elif wanted.content is not None:
-                _write(wanted)
-            else:
-                if difference.content:
-                    os.makedirs(wanted.path, mode=0o700)
-                _own(wanted.path, wanted)
-    except (OSError, KeyError):
-        undo.restore()
-        raise
-    return undo
-
-
-def vet(run: Run, tree: str, command: list[str], user: str | None, differences: list[Difference]) -> None:
-    """Have the real program read a copy of ``tree`` with the new files in it, before any of them lands.
-
-    :param command: its ``{tree}`` is replaced by the copy's path.
-    :param user: who runs it, so that what the program writes while it looks belongs to the service's user.
-    :raises CommandFailed: with what the program said.
-    """
-    with tempfile.TemporaryDirectory(prefix="graceful-vet-") as parent:
-        copy = os.path.join(parent, "tree")
-        if os.path.isdir(tree):
-            shutil.copytree(tree, copy, symlinks=True)
-        for difference in differences:
-            wanted = difference.wanted
-            relative = os.path.relpath(wanted.path, tree)
-            if relative.startswith(".."):
-                continue
-            target = os.path.join(copy, relative)
-            if wanted.absent:
-                if os.path.lexists(target):
-                    os.unlink(target)
-            elif wanted.content is None:
-                os.makedirs(target, exist_ok=True)
-            else:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                with open(target, "wb") as file:
-                    file.write(wanted.content)
-        prefix = []
-        if user:
-            run(["chown", "-R", user, parent])
-            prefix = ["runuser", "-u", user, "--", "env", f"HOME={parent}"]
-        status, out, err = run([*prefix, *(word.replace("{tree}", copy) for word in command)])
-        if status:
-            said = (err or out).strip().replace(copy, tree)
-            raise CommandFailed(f"{command[0]} refuses the new configuration, so nothing was changed: {said}")

@@ -31,22 +31,37 @@ def missing_packages(run: Run, names: list[str]) -> list[str]:
     """Those of ``names`` that dpkg doesn't have installed."""
     if not names:
         return []
-    out = run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", "--", *names])[1]
-    installed = {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
+    out = run(["dpkg-query", "-W", "-f", "${Package} ${Architecture} ${db:Status-Status}\\n", "--", *names])[1]
+    rows = [line.split() for line in out.splitlines() if line.endswith(" installed")]
+    installed = {name for package, architecture, _status in rows for name in (package, f"{package}:{architecture}")}
     return [name for name in names if name not in installed]
 
 
 def install_packages(run: Run, names: list[str]) -> None:
-    """Install from the host's own sources; their lists are fetched only where the first try needs newer ones."""
+    """Install from the host's own sources; their lists are fetched only where the first try needs newer ones.
+
+    :raises CommandFailed: when apt-get can't, or a name is one that only other packages provide.
+    """
     command = [*APT_GET, "install", "--no-install-recommends", "--", *names]
-    if run(command)[0] == 0:
-        return
-    status, out, err = run([*APT_GET, "update"])
-    if status == 0:
-        status, out, err = run(command)
+    status, out, err = run(command)
     if status:
-        tail = "\n".join((out + err).strip().splitlines()[-8:])
-        raise CommandFailed(f"apt-get could not install {' '.join(names)}: {tail}")
+        status, out, err = run([*APT_GET, "update"])
+        if status == 0:
+            status, out, err = run(command)
+    if status:
+        raise CommandFailed(f"apt-get could not install {' '.join(names)}: {apt_errors(out + err)}")
+    # Such a name would be missing, and "changed", in every run.
+    if virtual := missing_packages(run, names):
+        raise CommandFailed(
+            f"apt-get installed what provides {' '.join(virtual)}, but no package has that name. "
+            "Write the real one; `apt-get install` on the host says which there are."
+        )
+
+
+def apt_errors(said: str) -> str:
+    """What of apt-get's output says why it failed: its E: lines, or else the last ones."""
+    lines = said.strip().splitlines()
+    return "\n".join([line[3:] for line in lines if line.startswith("E: ")] or lines[-8:])
 
 
 def user_commands(user: dict[str, Any]) -> list[list[str]]:

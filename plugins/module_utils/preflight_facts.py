@@ -101,6 +101,13 @@ def foreign_units(name: str) -> list[str]:
     return sorted(found.values())
 
 
+def read_sites(name: str, directory: str = "/etc/caddy/sites") -> dict[str, list[str]]:
+    """The addresses of the other apps' sites, by file."""
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    paths = [f"{directory}/{entry}" for entry in names if entry.endswith(".caddy") and entry != f"{name}.caddy"]
+    return {path: parse.site_addresses(read_text(path)) for path in paths}
+
+
 def first_file_in(path: str) -> str:
     """The first part of `path` that exists and isn't a directory; empty where there is none."""
     parts = path.strip("/").split("/")
@@ -141,6 +148,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "python": read_python(params["python"]),
         "disks": [read_disk(params["root"]), read_disk("/var")],
         "ports": read_holders(parse.wanted_ports(params)),
+        "sites": read_sites(name) if params["proxy"] == "caddy" else {},
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
         "in_the_way": first_file_in(params["root"]),

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem, write
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_site import check_taken
 
 TESTED_DEBIAN = ("12", "13")
 # The units use LogNamespace= (245) and ProtectProc= (247).
@@ -161,6 +162,7 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *judge_python(facts["python"]),
         *judge_disks(facts["disks"]),
         *(judge_ports(params, facts["ports"]) if facts["uid"] == 0 else ()),
+        *check_taken(params, facts["sites"]),
         *judge_conflicts(params, facts),
     ]
     warnings = []

@@ -46,6 +46,8 @@ SYNONYMS = {
     "migrations": "before_swap",
     "pre_deploy": "before_swap",
 }
+# What to write for the variables that have no default.
+EXAMPLES = {"name": "hello", "source": "/home/me/hello"}
 SECRET = frozenset({"env", "index_url"})
 
 RULES: dict[str, rules.Rule] = {
@@ -138,15 +140,12 @@ def check_value(name: str, value: t.Any, option: dict[str, t.Any]) -> list[Probl
     """One variable by itself: there, of its kind, one of its choices, and good by its own rule."""
     allowed = choices(option)
     problem = None
-    if value is None:
-        default = option.get("default")
-        advice = (
-            write(name, "")
-            if default == ""
-            else "Take it out for the default."
-            if "default" in option
-            else "Give it one."
-        )
+    # An empty text where the default isn't one: `fastapi_source:` from a variable of the shell that nobody set.
+    if value is None or (value == "" and option.get("default") != ""):
+        if option.get("default") == "":
+            advice = write(name, "")
+        else:
+            advice = "Take it out for the default." if "default" in option else write(name, EXAMPLES[name])
         problem = Problem(name, HIDDEN, "it has no value.", advice)
     elif allowed and value not in allowed:
         near = difflib.get_close_matches(str(value).lower(), allowed, 1, 0.5) or allowed
@@ -189,8 +188,7 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
         if name in values:
             problems += check_env(values[name]) if name == "env" else check_value(name, values[name], option)
         elif option.get("required") and name not in unread:
-            example = {"name": "hello", "source": "/home/me/hello"}.get(name, "...")
-            problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, example)))
+            problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, EXAMPLES[name])))
     bad = {problem.variable for problem in problems} | set(unread)
     good = {name: value for name, value in values.items() if name not in bad}
     problems += [problem for problem in check_site(good) if problem.variable not in bad]

@@ -63,3 +63,20 @@ def wanted_ports(params: dict[str, t.Any]) -> list[int]:
     if params["proxy"] == "none":
         return []
     return [params["http_port"]] + ([443] if params["tls"] != "off" and params["http_port"] != 443 else [])
+
+
+def wanted_addresses(params: dict[str, t.Any]) -> list[str]:
+    """The addresses of the app's site as its template spells them; none where Caddy isn't in front."""
+    if params["proxy"] != "caddy":
+        return []
+    if params["tls"] != "off":
+        return list(params["domains"])
+    return [f"http://{domain}:{params['http_port']}" for domain in params["domains"] or [""]]
+
+
+def site_addresses(text: str) -> list[str]:
+    """The addresses in a site file of this collection; none in one that somebody else wrote."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    if not is_ours(text) or not lines or not lines[0].endswith(" {"):
+        return []
+    return lines[0][:-2].split(", ")

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_parse import wanted_addresses
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import Problem, write
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
@@ -119,3 +120,16 @@ def check_site(values: dict[str, t.Any]) -> list[Problem]:
         wrong = "Caddy's administration listens there."
         problems.append(Problem("http_port", port, wrong, write("http_port", 8080)))
     return problems
+
+
+def check_taken(params: dict[str, t.Any], sites: dict[str, list[str]]) -> t.Iterator[Problem]:
+    """Addresses that the site of another app on the host has already; `sites` are those by file."""
+    wanted = {address.lower() for address in wanted_addresses(params)}
+    for path, taken in sites.items():
+        for address in sorted(wanted & {address.lower() for address in taken}):
+            wrong = f"{path} on the host already serves {address} for another app, and Caddy takes an address once."
+            advice = "Give this app other names, or remove that file, if what it serves is no more."
+            if not params["domains"]:
+                wrong = f"{wrong[:-1]}; without a name every request on the port is this app's."
+                advice = f"Write fastapi_domains: [{params['name']}.example.com], or another fastapi_http_port."
+            yield Problem("domains", params["domains"], wrong, advice)

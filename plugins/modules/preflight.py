@@ -19,17 +19,9 @@ description:
     plans workers, memory and timeouts as M(graceful.deploy.worker_plan) does. What is wrong there is told at once too.
   - A variable that begins with C(fastapi_) and that the role doesn't have is refused with the nearest name.
   - Values of C(fastapi_env) and C(fastapi_index_url) never leave the control node, and appear in no output.
+extends_documentation_fragment:
+  - graceful.deploy.read_only
 attributes:
-  check_mode:
-    description: Can run in check mode and then does the same, for it never changes anything.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
-    details: Nothing is ever changed.
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
-    support: full
   platform:
     description: Hosts that it finds fit.
     support: full

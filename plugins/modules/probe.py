@@ -14,6 +14,8 @@ author:
 description:
   - Asks from the host itself, at 127.0.0.1 or at a unix socket, so that firewalls and DNS play no part.
   - Whether a certificate is one that browsers trust is not checked.
+extends_documentation_fragment:
+  - graceful.deploy.read_only
 options:
   host:
     description: Host header, and the name asked for in TLS.
@@ -37,16 +39,6 @@ options:
     description: Seconds to go on asking, 1 or more.
     type: int
     default: 30
-attributes:
-  check_mode:
-    support: full
-    description: Asks as in a run, because asking changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing, so there is no difference to show.
-  idempotent:
-    support: full
-    description: Changes nothing.
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,8 @@ description:
   - Says which release is live, since when, with how many workers and how much memory, which releases are on the host
     and which of them are known to be bad, and what became of the last deploys.
   - Prints a table for people, and returns the same as data.
+extends_documentation_fragment:
+  - graceful.deploy.read_only
 options:
   name:
     description: Name of the app.
@@ -32,15 +34,6 @@ attributes:
   action:
     support: full
     description: Has an action plugin of the same name, which prints the table.
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
 seealso:
   - module: graceful.deploy.swap
 """

@@ -13,7 +13,8 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Looks at what a service on this host will get, which is often less than the hardware has, and plans from it the
-    number of Uvicorn workers, the memory limits of a slot, and how a release takes over.
+    number of Uvicorn workers, the memory limits of a slot, and how a release takes over. The plan is the same for as
+    long as the host's CPUs, memory and limits are.
   - CPUs are the fewest of PID 1's affinity, the cpusets and the CPU quotas from C(system.slice) up to the topmost
     cgroup that can be seen. Memory is the lowest limit on that way, or all of the host's. cgroup v1, v2 and both at
     once are read.
@@ -25,18 +26,9 @@ description:
     CPUs.
   - The options are the variables of the role P(graceful.deploy.fastapi#role) without their prefix C(fastapi_), which
     messages spell out.
+extends_documentation_fragment:
+  - graceful.deploy.read_only
 attributes:
-  check_mode:
-    description: Can run in check mode and then does the same, for it never changes anything.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
-    details: Nothing is ever changed.
-  idempotent:
-    description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
-    support: full
-    details: The plan is the same for as long as the host's CPUs, memory and limits are.
   platform:
     description: Target OS families that can be operated against.
     platforms: linux

@@ -49,6 +49,7 @@ def tree(tmp_path_factory) -> Path:
         ".venv/bin/python",
         "tests/output/x",
         "examples/hello/.venv/x",
+        "inventory/hosts.yml",
         "plugins/__pycache__/x.pyc",
         ".env",
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_parse import site_addresses, wanted_addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = """
@@ -87,6 +88,15 @@ def test_the_unit_stops_later_than_gunicorn(render):
 def test_the_sites_address(render, variables, address):
     text = render("caddy", "site.caddy.j2", **variables)
     assert address in text.splitlines()
+    # Preflight compares it with the sites of other apps.
+    assert site_addresses(text) == wanted_addresses(
+        {
+            "proxy": "caddy",
+            "tls": variables.get("caddy_tls", "acme" if "caddy_domains" in variables else "off") or "off",
+            "domains": variables.get("caddy_domains", []),
+            "http_port": variables.get("caddy_http_port", 80),
+        }
+    )
     assert ("tls internal" in text) == (variables.get("caddy_tls") == "internal")
     assert text.count("{") == text.count("}")
 

@@ -7,7 +7,7 @@ import pwd
 import subprocess
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages
+from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages, layer_vet, layer_write
 from ansible_collections.graceful.deploy.plugins.module_utils.layer import unit_actions
 from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import Difference, Wanted
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, parse_show, readable_log
@@ -32,7 +32,7 @@ def test_a_file_is_written_once_with_its_mode(tmp_path):
     target = tmp_path / "file"
     differences = layer_files.compare(nothing, [wanted(target)])
     assert [d.any for d in differences] == [True]
-    layer_files.apply(differences)
+    layer_write.apply(differences)
     assert target.read_text() == "new\n"
     assert target.stat().st_mode & 0o7777 == 0o640
     assert [d.any for d in layer_files.compare(nothing, [wanted(target)])] == [False]
@@ -63,7 +63,7 @@ def test_a_failure_on_the_way_puts_back_what_was_there(tmp_path):
     first.write_text("old\n")
     items = [wanted(fresh, None, mode=0o750), wanted(first), wanted(tmp_path / "missing" / "file")]
     with pytest.raises(OSError, match="missing"):
-        layer_files.apply(layer_files.compare(nothing, items))
+        layer_write.apply(layer_files.compare(nothing, items))
     assert first.read_text() == "old\n"
     assert os.listdir(tmp_path) == ["first"]
 
@@ -94,10 +94,10 @@ def test_vetting_sees_old_and_new_files_together_and_nothing_lands(tmp_path):
     (tree / "main").write_text("main\n")
     differences = layer_files.compare(nothing, [wanted(tree / "sites" / "new", "site\n")])
     command = ["sh", "-c", "test $(cat {tree}/main {tree}/sites/new | wc -l) = 2"]
-    layer_files.vet(run, str(tree), command, None, differences)
+    layer_vet.vet(run, str(tree), command, None, differences)
     refuse = ["sh", "-c", "echo no good in {tree}; exit 1"]
     with pytest.raises(CommandFailed, match="sh refuses the new configuration, so nothing was changed: no good in"):
-        layer_files.vet(run, str(tree), refuse, None, differences)
+        layer_vet.vet(run, str(tree), refuse, None, differences)
     assert os.listdir(tree) == ["main"]
 
 
@@ -128,9 +128,11 @@ def test_a_unit_that_isnt_wanted_up_isnt_started():
 
 def test_packages_are_asked_of_dpkg():
     def dpkg(command):
-        return 1, "caddy installed\nlibpq5 config-files\n", "dpkg-query: no packages found matching ffmpeg"
+        text = "caddy amd64 installed\nlibpq5 amd64 config-files\ntzdata all installed\nawk  not-installed\n"
+        return 1, text, "dpkg-query: no packages found matching ffmpeg"
 
-    assert layer_packages.missing_packages(dpkg, ["caddy", "libpq5", "ffmpeg"]) == ["libpq5", "ffmpeg"]
+    names = ["caddy", "caddy:amd64", "caddy:i386", "tzdata", "libpq5", "ffmpeg", "awk"]
+    assert layer_packages.missing_packages(dpkg, names) == ["caddy:i386", "libpq5", "ffmpeg", "awk"]
     assert layer_packages.missing_packages(dpkg, []) == []
 
 
@@ -139,10 +141,17 @@ def test_lists_are_fetched_only_when_the_first_try_fails():
 
     def apt(command):
         commands.append(command)
+        if command[0] == "dpkg-query":
+            return 0, "caddy amd64 installed\n", ""
         return (100, "", "E: Unable to locate package") if len(commands) == 1 else (0, "", "")
 
     layer_packages.install_packages(apt, ["caddy"])
-    assert ["update" in command for command in commands] == [False, True, False]
+    assert ["update" in command for command in commands] == [False, True, False, False]
+    with pytest.raises(CommandFailed, match=r"provides awk, but no package has that name"):
+        layer_packages.install_packages(apt, ["caddy", "awk"])
+    said = "Reading package lists...\nE: Unable to locate package cady\n"
+    with pytest.raises(CommandFailed, match=r"apt-get could not install cady: Unable to locate package cady$"):
+        layer_packages.install_packages(lambda command: (100, said, ""), ["cady"])
     with pytest.raises(CommandFailed, match=r"apt-get could not install caddy: .*mirror is away"):
         layer_packages.install_packages(lambda command: (100, "", "mirror is away"), ["caddy"])
 

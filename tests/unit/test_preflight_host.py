@@ -42,6 +42,7 @@ PARAMS = {
     "proxy": "caddy",
     "http_port": 80,
     "tls": "off",
+    "domains": [],
 }
 
 
@@ -66,6 +67,7 @@ def host(**changes: object) -> dict[str, object]:
         },
         "disks": [disk(), disk("/var")],
         "ports": [],
+        "sites": {},
         "user_id": None,
         "group_id": None,
         "in_the_way": "",
@@ -129,6 +131,46 @@ def test_the_second_port_is_the_one_for_https() -> None:
     assert preflight_parse.wanted_ports(params) == [80, 443]
     (problem,) = judge(params, host(ports=[holder(port=443, program="apache2")]))[0]
     assert problem.sentence.startswith("fastapi_tls is 'acme': it needs port 443")
+
+
+SITES = {"/etc/caddy/sites/shop.caddy": ["http://:80"], "/etc/caddy/sites/blog.caddy": ["a.org", "B.org"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({}, ["fastapi_domains is []", "shop.caddy", "http://:80", "[hello.example.com]", "fastapi_http_port"]),
+        ({"domains": ["x.org", "b.org"], "tls": "acme"}, ["blog.caddy", "serves b.org", "other names"]),
+    ],
+)
+def test_an_address_that_another_app_has_is_refused(changes: dict[str, object], parts: list[str]) -> None:
+    (problem,) = judge(PARAMS | changes, host(sites=SITES))[0]
+    for part in parts:
+        assert part in problem.sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"http_port": 8080},
+        {"domains": ["a.org"]},
+        {"domains": ["c.org"], "tls": "internal"},
+        {"proxy": "none", "domains": ["a.org"], "tls": "acme"},
+    ],
+)
+def test_an_address_of_its_own_is_fine(changes: dict[str, object]) -> None:
+    assert judge(PARAMS | changes, host(sites=SITES)) == ([], [])
+
+
+def test_the_sites_of_other_apps_are_read(tmp_path: Path) -> None:
+    ours = "# Written by Ansible (graceful.deploy.caddy); more.\n"
+    (tmp_path / "hello.caddy").write_text(f"{ours}http://:80 {{\n}}\n")
+    (tmp_path / "shop.caddy").write_text(f"{ours}a.org, b.org {{\n\tencode zstd\n}}\n")
+    (tmp_path / "mine.caddy").write_text("c.org {\n}\n")
+    (tmp_path / "shop.caddy.bak").write_text(f"{ours}d.org {{\n}}\n")
+    sites = preflight_facts.read_sites("hello", str(tmp_path))
+    assert sites == {f"{tmp_path}/mine.caddy": [], f"{tmp_path}/shop.caddy": ["a.org", "b.org"]}
+    assert preflight_facts.read_sites("hello", str(tmp_path / "nowhere")) == {}
 
 
 def test_without_a_proxy_no_port_matters() -> None:

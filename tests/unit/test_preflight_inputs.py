@@ -9,6 +9,8 @@ import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_inputs as inputs
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import report
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_site import bare, check_site, is_hostname
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 SPEC_FILE = Path(__file__).parents[2] / "roles" / "fastapi" / "meta" / "argument_specs.yml"
 SPEC = {
@@ -28,6 +30,7 @@ def variables(**changes: object) -> dict[str, object]:
         "group": "deploy",
         "tls": "off",
         "proxy_timeout": 65,
+        "max_requests_jitter": 0,
     }
     return inputs.typed(values | changes, SPEC)
 
@@ -51,6 +54,7 @@ def test_the_defaults_pass() -> None:
         {"env": {"DATABASE_URL": CANARY, "DEBUG": False, "PORT": 5}},
         {"proxy": "none", "tls": "acme"},
         {"strategy": "swap", "workload": "mixed"},
+        {"strategy": "reload"},
     ],
 )
 def test_good_sets_pass(changes: dict[str, object]) -> None:
@@ -74,7 +78,6 @@ def test_good_sets_pass(changes: dict[str, object]) -> None:
         ({"db_pool_size": -1}, ["fastapi_db_pool_size is -1"]),
         ({"workload": "web"}, ["fastapi_workload is 'web'", "one of io, cpu, mixed", "fastapi_workload: io."]),
         ({"strategy": "swop"}, ["fastapi_strategy: swap."]),
-        ({"strategy": "reload"}, ["fastapi_strategy is 'reload'"]),
         ({"release_method": "pip"}, ["it has to be wheels.", "fastapi_release_method: wheels."]),
         ({"proxy": "Caddy"}, ["fastapi_proxy: caddy."]),
         ({"proxy": "nginxx"}, ["one of"]),
@@ -82,6 +85,8 @@ def test_good_sets_pass(changes: dict[str, object]) -> None:
         ({"tls": "of"}, ["fastapi_tls: 'off'."]),
         ({"source": 5}, ["fastapi_source is 5: it has to be text."]),
         ({"source": None}, ["fastapi_source: it has no value."]),
+        ({"source": ""}, ["fastapi_source: it has no value.", "fastapi_source: /home/me/hello"]),
+        ({"worker_memory": ""}, ["fastapi_worker_memory: it has no value.", "Take it out"]),
         ({"memory_max": None}, ["fastapi_memory_max: ''."]),
         ({"user": None}, ["Take it out for the default."]),
         ({"index_url": f"ftp://u:{CANARY}@x"}, ["fastapi_index_url: it has to be the URL"]),
@@ -96,6 +101,47 @@ def test_a_bad_one_is_refused_alone(changes: dict[str, object], parts: list[str]
     for part in parts:
         assert part in sentence
     assert CANARY not in sentence
+
+
+# What a variable may hold of each type, and more: text that is no number, lists, dictionaries, null, YAML's booleans.
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["8080", "off"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def is_of_type(value: object, name: str) -> bool:
+    """Whether a value is of its option's type, told generously: what isn't has to be refused."""
+    option = SPEC[name]
+    if option["type"] == "int" or name == "workers":
+        return inputs.whole_number(value) is not None or (name == "workers" and value == "auto")
+    if option["type"] == "list":
+        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if option["type"] == "dict":
+        return isinstance(value, dict)
+    sizes = ("worker_memory", "memory_max", "max_body", "log_max_size")
+    return (
+        isinstance(value, str)
+        or (name in sizes and inputs.whole_number(value) is not None)
+        or (value is False and "off" in inputs.choices(option))
+    )
+
+
+@pytest.mark.parametrize("name", SPEC)
+@given(value=anything)
+@example("abc")
+@example(1.5)
+@example(["x"])
+@example({"x": "y"})
+@example(True)
+def test_a_value_of_another_type_is_refused_by_name(name: str, value: object) -> None:
+    """site.yml leaves the types to preflight: what it lets through would reach templates as it is."""
+    found = inputs.check(variables(**{name: value}), SPEC)
+    if not is_of_type(value, name):
+        assert name in [variable for variable, _sentence in found]
+    for _variable, sentence in found:
+        assert sentence.startswith("fastapi_") and sentence.rstrip().endswith(".")
 
 
 def test_all_is_told_at_once_and_no_variable_twice() -> None:
