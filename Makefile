@@ -58,7 +58,7 @@ molecule-default: ## site.yml as it is, with the newest ansible-core
 molecule-consumer: ## Another playbook, two apps on one host, with the oldest ansible-core
 	@scripts/molecule consumer
 
-bench: environments ## Measure against a plain playbook that does the same (minutes)
+bench: environments ## Measure against plain playbooks that do the same (a quarter of an hour)
 	scripts/image bookworm
 	python bench/run
 

@@ -97,7 +97,7 @@ class Host:
         self.remove()
         command = ["run", "--detach", "--name", self.name, "--hostname", "app", *FLAGS, "--publish", "127.0.0.1::22"]
         docker(*command, IMAGE, "/lib/systemd/systemd")
-        self._wait(
+        self.wait(
             "systemd starts", lambda: self.run("systemctl", "is-system-running").strip() in {"running", "degraded"}
         )
         self.run("sh", "-c", PREPARE, "sh", self.key.with_suffix(".pub").read_text().strip(), check=True)
@@ -126,7 +126,7 @@ class Host:
     def serves(self) -> None:
         """Raises BenchError where / isn't answered with 200 by what listens on port 80, Caddy."""
         command = ("curl", "--silent", "--output", "/dev/null", "--max-time", "5", "--write-out", "%{http_code}")
-        self._wait("/ answers 200 through Caddy", lambda: self.run(*command, "http://127.0.0.1/") == "200")
+        self.wait("/ answers 200 through Caddy", lambda: self.run(*command, "http://127.0.0.1/") == "200")
         body = self.run("curl", "--silent", "--max-time", "5", "--include", "http://127.0.0.1/")
         if "server: caddy" not in body.lower() or '"name"' not in body:
             raise BenchError(f"{self.name}: that isn't the app behind Caddy:\n{body}")
@@ -136,7 +136,7 @@ class Host:
         shown = self.run("ss", "--tcp", "--info", "--no-header", "--numeric", "sport = :22")
         return tuple(sum(map(int, re.findall(rf"bytes_{way}:(\d+)", shown))) for way in ("received", "acked"))
 
-    def _wait(self, what: str, ready) -> None:
+    def wait(self, what: str, ready) -> None:
         deadline = time.monotonic() + 30
         while not ready():
             if time.monotonic() > deadline:

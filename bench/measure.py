@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hosts import BenchError, Host
+from load import Traffic
 
 BENCH = Path(__file__).resolve().parent
 # Seconds after which a run is taken to hang and killed: some thirty times what one takes.
@@ -26,7 +27,8 @@ LIMIT = 900
 @dataclass(frozen=True)
 class Side:
     name: str
-    playbook: Path
+    playbooks: Path
+    """Directory of site.yml, release.yml and rollback.yml."""
     config: Path
     variables: dict[str, str]
 
@@ -45,6 +47,8 @@ class Run:
     """Bytes of the SSH connection, as the host counts them."""
     changed: list[str]
     tasks: list[dict]
+    traffic: Traffic | None = None
+    """Of a run under load."""
 
 
 def environment(side: Side, report: Path, sockets: str, cache: Path) -> dict[str, str]:
@@ -78,18 +82,18 @@ def wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
     return process.returncode, usage.ru_utime + usage.ru_stime
 
 
-def run(side: Side, host: Host, playbook_bin: Path, cache: Path) -> Run:
-    """Run the side's playbook against the host; raises BenchError with the output's end when it fails."""
+def run(side: Side, playbook: str, host: Host, playbook_bin: Path, cache: Path) -> Run:
+    """Run one of the side's playbooks against the host; raises BenchError with the output's end when it fails."""
     # Not under the checkout: a socket's path may be 107 characters long at most.
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         inventory, report, log = (Path(directory, name) for name in ("inventory.json", "report.json", "log"))
         inventory.write_text(json.dumps({"all": {"hosts": {"app": {**host.connection, **side.variables}}}}))
-        command = [str(playbook_bin), "-i", str(inventory), str(side.playbook)]
+        command = [str(playbook_bin), "-i", str(inventory), str(side.playbooks / playbook)]
         with log.open("wb") as output:
             start, epoch = time.monotonic(), time.time()
             process = subprocess.Popen(
                 command,
-                cwd=side.playbook.parent,
+                cwd=side.playbooks,
                 env=environment(side, report, directory, cache),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -100,7 +104,7 @@ def run(side: Side, host: Host, playbook_bin: Path, cache: Path) -> Run:
             seconds = time.monotonic() - start
         if code != 0 or not report.exists():
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-            raise BenchError(f"{side.name}: ansible-playbook ended with {code}:\n{tail}")
+            raise BenchError(f"{side.name}: {playbook} ended with {code}:\n{tail}")
         told = json.loads(report.read_text())
         sent, received = host.ssh_bytes()
         for socket in Path(directory).iterdir():
