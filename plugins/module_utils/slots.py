@@ -19,6 +19,7 @@ from typing import Any
 SLOTS = ("blue", "green")
 RELEASE_LINE = "FASTAPI_RELEASE="
 """Begins the last line of a slot's environment file, which is ours."""
+MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Snapshot:
     @property
     def parts(self) -> dict[str, str]:
         """A digest of each part but the release, by what a person calls it. Root alone may read where they are kept,
-        because the environment is one of them."""
-        texts = {"the environment": self.environment, "the unit": self.unit, **self.files}
+        because the environment is one of them. Not the unit's memory limits: systemd gives them to what runs."""
+        unit = "".join(line for line in self.unit.splitlines(True) if not line.startswith(MEMORY_LINES))
+        texts = {"the environment": self.environment, "the unit": unit, **self.files}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
 
     @property

@@ -74,7 +74,7 @@ def test_what_is_live_up_and_alone_needs_nothing(app):
         Snapshot("two", ONE.environment, ONE.files, ONE.unit),
         Snapshot("one", 'A="2"\n', ONE.files, ONE.unit),
         Snapshot("one", ONE.environment, {"gunicorn.conf.py": "workers = 2\n"}, ONE.unit),
-        Snapshot("one", ONE.environment, ONE.files, "[Service]\nMemoryMax=1G\n"),
+        Snapshot("one", ONE.environment, ONE.files, "[Service]\nLimitNOFILE=1024\n"),
     ],
     ids=["release", "environment", "configuration", "unit"],
 )
@@ -84,6 +84,11 @@ def test_every_change_goes_to_the_standby_slot(app, wanted):
     assert steps(app, wanted, Units("blue")) == ("green", swap)
     assert steps(app, wanted, Units("blue"), "restart") == ("blue", ["fill", "check", "restart", "watch"])
     assert steps(app, wanted, Units("blue"), "reload") == ("blue", ["fill", "check", "reload", "watch", "drain"])
+
+
+def test_memory_limits_need_no_new_start(app):
+    live(app, "blue")
+    assert steps(app, Snapshot("one", ONE.environment, ONE.files, "[Service]\nMemoryMax=1G\n"), Units("blue"))[1] == []
 
 
 def test_commands_run_before_a_new_release_alone(app):
