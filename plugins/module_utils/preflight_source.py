@@ -11,6 +11,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_lock,
     release_read,
     release_requirements,
     release_source,
@@ -62,11 +63,12 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         entries = attempt(release_source.scan, top, values["exclude"])
         requirements = attempt(release_source.find_requirements, top, values["requirements"])
         if requirements is not None:
-            attempt(release_requirements.read, top, requirements)
+            attempt(release_lock.read, top, requirements, None)
         warning = ""
         if entries is not None:
             attempt(release_source.check_app, entries, values["app"])
-            warning = app_hint({entry.path for entry in entries}, values["app"])
+            searched = str((values.get("env") or {}).get("PYTHONPATH", "")).split(":")
+            warning = app_hint({entry.path for entry in entries}, values["app"], searched)
         wanted = attempt(release_source.requires_python, top) or ""
     # An archive is unpacked to a place that nobody knows.
     return Checked(
@@ -76,12 +78,24 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
     )
 
 
-def app_hint(paths: t.Collection[str], app: str) -> str:
-    """A warning where nothing in the source has the app's name; it may still come from an installed package."""
+def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = ()) -> str:
+    """A warning where nothing in the source has the app's name; it may still come from an installed package.
+
+    :param searched: directories of the source that the app's PYTHONPATH names.
+    """
     module = app.partition(":")[0]
     top = module.partition(".")[0]
-    if any(path == f"{top}.py" or path.startswith(f"{top}/") for path in paths):
+
+    def is_in(directory: str) -> bool:
+        return any(path == f"{directory}{top}.py" or path.startswith(f"{directory}{top}/") for path in paths)
+
+    if is_in("") or any(is_in(f"{directory.strip('./')}/") for directory in searched if directory):
         return ""
+    if is_in("src/"):
+        return (
+            f"{PREFIX}app is {app}, and {top} is in src/ of {PREFIX}source. The project isn't installed, and workers "
+            f"look in the source's top alone. Write {PREFIX}env: {{PYTHONPATH: src}}."
+        )
     modules = sorted(path for path in paths if re.fullmatch(r"([A-Za-z_]\w*/)?(main|app|api|server|asgi)\.py", path))
     names = [f"{path[:-3].replace('/', '.')}:app" for path in modules]
     advice = f"Perhaps {PREFIX}app should be {' or '.join(names)}." if names else "Check both."

@@ -49,7 +49,7 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     :param params: the task's options; `source` is absolute or a URL.
     :param workdir: an empty directory of this task's, inside the one of the whole run.
     """
-    source = release_read.read_source(params, workdir)
+    source = release_read.read_source(params, workdir, host.say)
     facts = params["collected"] or host.query()
     if facts["interpreter_problem"]:
         raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")

@@ -13,11 +13,14 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_archive,
     release_git,
     release_git_url,
+    release_lock,
     release_requirements,
     release_source,
+    release_tools,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
-from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import cache_directory, digest_of, making
+from ansible_collections.graceful.deploy.plugins.module_utils.release_index import Index, uv_environment
+from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import Say
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,12 @@ class Source:
     origin: dict[str, str] = field(default_factory=dict)
 
 
-def read_source(params: dict, workdir: str) -> Source:
+def read_source(params: dict, workdir: str, say: Say) -> Source:
     """Everything that can be wrong with the source without knowing the host."""
     directory, origin = open_source(params["source"], params["version"], workdir)
     try:
         name = release_source.find_requirements(directory, params["requirements"])
-        requirements = release_requirements.read(directory, name)
+        requirements = release_lock.read(directory, name, lambda project: uv_export(project, params["index_url"], say))
         requires_python = release_source.requires_python(directory)
         entries = release_source.scan(directory, params["exclude"])
         release_source.check_app(entries, params["app"])
@@ -48,6 +51,14 @@ def read_source(params: dict, workdir: str) -> Source:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(directory, release_requirements.mask(params["source"]))) from None
     return Source(directory, entries, name, requirements, requires_python, origin)
+
+
+def uv_export(project: str, index_url: str, say: Say) -> str:
+    """What the uv.lock in the directory `project` says, as a requirements.txt. Asks no index and writes nothing."""
+    tools = release_tools.tools(release_tools.cache_directory(), {}, index_url, say)
+    command = [tools.uv, "export", "--quiet", "--frozen", "--offline", "--project", project, "--no-header"]
+    command += ["--no-annotate", "--no-dev", "--no-emit-project", "--format", "requirements.txt"]
+    return release_tools.run("Reading uv.lock", command, uv_environment(Index(), os.environ))
 
 
 def open_source(source: str, version: str, workdir: str) -> tuple[str, dict[str, str]]:
@@ -61,11 +72,11 @@ def open_source(source: str, version: str, workdir: str) -> tuple[str, dict[str,
         check_no_version(source, version)
         return release_archive.open_source(source, workdir), {}
     remote = release_git_url.remote_of(source, version)
-    shared = os.path.join(os.path.dirname(workdir), f"graceful-source-{digest_of([source, version])}")
-    with making(shared) as new:
+    shared = os.path.join(os.path.dirname(workdir), f"graceful-source-{release_tools.digest_of([source, version])}")
+    with release_tools.making(shared) as new:
         if new is not None:
             os.mkdir(os.path.join(new, "source"))
-            commit = release_git.checkout(remote, cache_directory(), os.path.join(new, "source"))
+            commit = release_git.checkout(remote, release_tools.cache_directory(), os.path.join(new, "source"))
             with open(os.path.join(new, "commit"), "w", encoding="ascii") as file:
                 file.write(commit)
     with open(os.path.join(shared, "commit"), encoding="ascii") as file:

@@ -66,6 +66,11 @@ def read(source: str, name: str) -> Requirements:
     """Read the file `name` below `source` with all that it includes; raises with every line that can't be served."""
     found = Requirements()
     _read_file(found, source, name, constraint=False)
+    return whole(found, name)
+
+
+def whole(found: Requirements, name: str) -> Requirements:
+    """What was found, unless there were problems on the way."""
     if found.problems:
         raise ReleaseError(
             f"fastapi_requirements is {name}, and can't be served by wheels:\n" + "\n".join(found.problems)
@@ -97,10 +102,15 @@ def _read_file(found: Requirements, source: str, name: str, constraint: bool) ->
     except (OSError, UnicodeDecodeError) as error:
         found.problems.append(f"{name} can't be read: {error}")
         return
+    read_lines(found, source, name, text, constraint)
+
+
+def read_lines(found: Requirements, source: str, name: str, text: str, constraint: bool = False) -> None:
+    """Add what `text` says, the content of the file `name` below `source`."""
     for number, raw in logical_lines(text):
         line = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], raw)
         # Only what was written is shown: a variable may hold a token.
-        problem = _option(found, source, name, line) if line.startswith("-") else _requirement(found, line, constraint)
+        problem = _option(found, source, name, line) if line.startswith("-") else add(found, line, constraint)
         if problem:
             found.problems.append(f"{name}, line {number}, {mask(raw)[:100]}: {problem}")
 
@@ -139,7 +149,8 @@ def _split_option(line: str) -> tuple[str, str]:
     return option, line[len(option) :].lstrip("= ").strip().strip("'\"")
 
 
-def _requirement(found: Requirements, line: str, constraint: bool) -> str:
+def add(found: Requirements, line: str, constraint: bool = False) -> str:
+    """Add one requirement; returns what is wrong with it, or ''."""
     text = re.split(r"\s--?[a-z]", line, maxsplit=1)[0].strip()
     if _VCS.match(text):
         return f"it is fetched from version control, and has no wheel. {_WAYS_OUT} by --find-links."

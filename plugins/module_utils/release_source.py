@@ -11,10 +11,10 @@ import hashlib
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ansible_collections.graceful.deploy.plugins.module_utils import release_lock
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
     FORMAT,
     RECORD,
@@ -34,8 +34,10 @@ REQUIREMENTS = (
     "requirements-production.txt",
     "requirements/prod.txt",
     "requirements/production.txt",
+    "pylock.toml",
+    "uv.lock",
 )
-"""Names that are looked for where the task names none."""
+"""Names that are looked for where the task names none; then pyproject.toml, if it lists dependencies."""
 
 
 @dataclass(frozen=True)
@@ -144,19 +146,23 @@ def find_requirements(source: str, wanted: str) -> str:
         raise ReleaseError(
             f"fastapi_source ({source}) has {' and '.join(found)}. Write fastapi_requirements: {found[0]}"
         )
+    if release_lock.has_dependencies(release_lock.load(source, "pyproject.toml")):
+        return "pyproject.toml"
     for origin, command in {
-        "uv.lock": "uv export --frozen --no-dev --no-emit-project -o requirements.txt",
+        "poetry.lock": "poetry export -o requirements.txt",
+        "pdm.lock": "pdm export --prod -o requirements.txt",
+        "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
         "requirements.in": "uv pip compile --universal --generate-hashes requirements.in -o requirements.txt",
-        "pyproject.toml": "uv pip compile --universal --generate-hashes pyproject.toml -o requirements.txt",
     }.items():
         if os.path.isfile(os.path.join(source, origin)):
             advice = f"Make one from its {origin}: {command}"
             break
     else:
-        advice = "Write a requirements.txt with the packages that the app imports, at least fastapi."
+        advice = "Write a requirements.txt with the packages that the app imports, at least fastapi"
+    looked = ", ".join([*REQUIREMENTS, "dependencies in pyproject.toml"])
     raise ReleaseError(
-        f"fastapi_source is {source}, and it has no requirements file (looked for {', '.join(REQUIREMENTS)}). "
-        f"{advice}. Or name yours in fastapi_requirements."
+        f"fastapi_source is {source}, and nothing in it says what the app needs (looked for {looked}). "
+        f"{advice}. Or name the file in fastapi_requirements."
     )
 
 
@@ -177,13 +183,7 @@ def check_app(entries: Iterable[Entry], app: str) -> None:
 
 def requires_python(source: str) -> str:
     """What pyproject.toml asks of the interpreter, '' where it asks nothing."""
-    try:
-        with open(os.path.join(source, "pyproject.toml"), "rb") as file:
-            return str(tomllib.load(file).get("project", {}).get("requires-python", ""))
-    except FileNotFoundError:
-        return ""
-    except (tomllib.TOMLDecodeError, AttributeError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"pyproject.toml in fastapi_source ({source}) can't be read: {error}") from error
+    return str(release_lock.project_of(release_lock.load(source, "pyproject.toml")).get("requires-python", ""))
 
 
 def check_python(wanted: str, version: str) -> None:

@@ -29,7 +29,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_requiremen
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
 
 try:
-    from packaging.utils import canonicalize_version, parse_wheel_filename
+    from packaging.utils import canonicalize_name, canonicalize_version, parse_wheel_filename
 except ImportError:
     # On the control node it comes with ansible-core; elsewhere this file is only imported by sanity tests.
     parse_wheel_filename = None
@@ -84,7 +84,7 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
 def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
     count = len(requirements.lines) + len(pins)
     collector.say(f"Resolving {count} requirements for {collector.target}…")
-    lock = _resolve(collector, requirements, pins, new, name)
+    lock = [only_listed(item, requirements.hashes) for item in _resolve(collector, requirements, pins, new, name)]
     collector.say(f"Collecting {len(lock)} wheels…")
     _download(collector, lock, new)
     wheels = read_set(new)
@@ -115,6 +115,16 @@ def _resolve(collector: Collector, requirements: Requirements, pins: list[str], 
         raise ReleaseError(refusal(str(error).replace(new + os.sep, ""), name, collector.target)) from None
     with open(lock, encoding="utf-8") as file:
         return [item for item in re.split(r"\n(?=\S)", file.read().strip()) if item and not item.startswith("#")]
+
+
+def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
+    """A locked requirement with the hashes that the app lists for it alone, where the index has a file with one: an
+    index may have had new files since."""
+    pin, *rest = item.replace("\\\n", " ").split()
+    name, _separator, version = pin.partition("==")
+    wanted = listed.get((canonicalize_name(name), canonicalize_version(version)), set())
+    known = [entry for entry in rest if entry.rpartition(":")[2] in wanted]
+    return " ".join([pin, *(entry for entry in rest if not entry.startswith("--hash=")), *known]) if known else item
 
 
 def _download(collector: Collector, lock: list[str], new: str) -> None:

@@ -61,10 +61,19 @@ options:
     default: ""
   requirements:
     description:
-      - Path of the requirements file inside the O(source). Files that it includes have to be inside too.
+      - Path of the file inside the O(source) that says what the app needs. Its name tells the format. It is a
+        C(requirements.txt) (by any other name too), a C(pylock.toml) or C(pylock.NAME.toml) (PEP 751), a C(uv.lock)
+        beside its C(pyproject.toml), or a C(pyproject.toml) with C(dependencies) in its C([project]). What it
+        includes has to be inside the source too.
       - Empty looks for C(requirements.txt), C(requirements-prod.txt), C(requirements-production.txt),
-        C(requirements/prod.txt) and C(requirements/production.txt), and refuses none as well as two.
-      - Where it lists hashes for a version, a wheel with another hash is refused.
+        C(requirements/prod.txt), C(requirements/production.txt), C(pylock.toml) and C(uv.lock), and refuses two of
+        them. Where there is none, C(pyproject.toml) is taken.
+      - Versions that are locked stay as they are, and where hashes are listed, a wheel with another hash is refused.
+        The index settings of the control node decide where a file comes from, not the addresses in a lock.
+      - Of a C(uv.lock) the development group is left out, as by C(uv sync --no-dev). One that is older than its
+        C(pyproject.toml) is refused.
+      - The project itself isn't installed. Its source is the working directory of the app; where packages are in
+        C(src), the app's environment needs C(PYTHONPATH=src).
       - Editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
     type: str
     default: ""

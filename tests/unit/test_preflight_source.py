@@ -96,7 +96,8 @@ def test_a_requirements_file_that_is_named_and_missing(source: Path) -> None:
     ("paths", "app", "part"),
     [
         (["main.py"], "app.main:app", "Perhaps fastapi_app should be main:app."),
-        (["src/app/x.py", "api/main.py"], "app.main:app", "api.main:app"),
+        (["src/other/x.py", "api/main.py"], "app.main:app", "api.main:app"),
+        (["src/app/main.py"], "app.main:app", "Write fastapi_env: {PYTHONPATH: src}."),
         (["x.py"], "app.main:app", "Check both."),
         (["app/main.py"], "app.main:app", ""),
         (["main.py"], "main:app", ""),
@@ -105,6 +106,14 @@ def test_a_requirements_file_that_is_named_and_missing(source: Path) -> None:
 def test_a_likely_slip_in_the_apps_name_is_pointed_out(paths: list[str], app: str, part: str) -> None:
     hint = app_hint(paths, app)
     assert part in hint and bool(hint) == bool(part)
+
+
+def test_a_source_below_src_is_found_where_the_environment_says_so(source: Path) -> None:
+    (source / "src").mkdir()
+    (source / "app").rename(source / "src" / "app")
+    assert "PYTHONPATH: src" in check(source).warning
+    assert check(source, env={"PYTHONPATH": "src"}).warning == ""
+    assert check(source, env={"PYTHONPATH": "/opt/lib:./src/"}).warning == ""
 
 
 def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:

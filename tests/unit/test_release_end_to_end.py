@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -118,6 +120,43 @@ def test_hosts_that_are_alike_collect_once(run: Run, source: Path, cache: Path, 
     assert len({report["release"] for report in reports}) == 1
     assert sum(line.startswith("Resolving") for report in reports for line in report["said"]) == 1
     assert len(set(cache.glob("graceful.deploy/wheels/[!.]*")) - before) == 1
+
+
+def test_a_uv_lock_is_honoured(run: Run, source: Path, wheelhouse: Path) -> None:
+    """Locked by uv itself, to a version that isn't the newest."""
+    (source / "requirements.txt").unlink()
+    (source / "pyproject.toml").write_text(
+        '[project]\nname = "hello"\nversion = "1"\ndependencies = ["fastapi<0.121"]\n'
+    )
+    uv = [str(Path(sys.executable).parent / "uv"), "lock", "--quiet", "--no-index", "--find-links", str(wheelhouse)]
+    subprocess.run([*uv, "--project", str(source), "--python", sys.executable], check=True)
+    assert run()["packages"]["fastapi"] == "0.100.0"
+    lock = (source / "uv.lock").read_text()
+    # Of files in a directory uv records no hash; of those of an index it does.
+    lock, count = re.subn(r'(fastapi-[^"/]+[.]whl")', rf'\1, hash = "sha256:{"0" * 64}"', lock)
+    assert count == 1
+    (source / "uv.lock").write_text(lock)
+    with pytest.raises(
+        ReleaseError, match=r"fastapi_requirements is uv\.lock, and the wheel.*has none of the\s+hashes"
+    ):
+        run()
+
+
+def test_a_pylock_and_a_project_are_honoured(run: Run, source: Path, wheelhouse: Path) -> None:
+    (source / "requirements.txt").unlink()
+    (source / "pyproject.toml").write_text(
+        '[project]\nname = "hello"\nversion = "1"\ndependencies = ["fastapi<0.121"]\n'
+    )
+    assert run()["packages"]["fastapi"] == "0.100.0"
+    wheel = wheelhouse / "fastapi-0.100.0-py3-none-any.whl"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (source / "pylock.toml").write_text(
+        'lock-version = "1.0"\n[[packages]]\nname = "fastapi"\nversion = "0.100.0"\n'
+        f'wheels = [{{ name = "{wheel.name}", hashes = {{ sha256 = "{digest}" }} }}]\n'
+    )
+    result = run()
+    assert result["changed"] and result["packages"]["fastapi"] == "0.100.0"
+    assert json.loads(Path(result["path"], "release.json").read_text())["requirements"] == "pylock.toml"
 
 
 def test_a_commit_is_built_and_recorded(run: Run, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,17 +156,28 @@ def test_requirements_are_found_or_refused_with_what_to_write(tmp_path: Path) ->
         return release_source.find_requirements(str(tmp_path), wanted)
 
     with pytest.raises(
-        ReleaseError, match=r"no requirements file \(looked for requirements\.txt.*Write a requirements"
+        ReleaseError, match=r"says what the app needs \(looked for requirements\.txt.*Write a requirements"
     ):
         find()
     for name, advice in (
-        ("pyproject.toml", "pyproject.toml -o"),
         ("requirements.in", "s.in -o"),
-        ("uv.lock", "uv export"),
+        ("poetry.lock", "poetry export"),
     ):
         (tmp_path / name).touch()
         with pytest.raises(ReleaseError, match=advice):
             find()
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
+    with pytest.raises(ReleaseError, match="poetry export"):
+        find()
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['fastapi']\n")
+    assert find() == "pyproject.toml"
+    (tmp_path / "uv.lock").touch()
+    assert find() == "uv.lock"
+    (tmp_path / "pylock.toml").touch()
+    with pytest.raises(ReleaseError, match=r"has pylock\.toml and uv\.lock\. Write fastapi_requirements: "):
+        find()
+    (tmp_path / "pylock.toml").unlink()
+    (tmp_path / "uv.lock").unlink()
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "prod.txt").touch()
     assert find() == "requirements/prod.txt"
