@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer bench lock clean
+.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer molecule-swap bench lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -15,7 +15,7 @@ demo: ## See it work: one disposable Debian host in a container, with the exampl
 demo-clean: ## Remove the demo's host
 	@scripts/demo clean
 
-test: ## Everything below, stage by stage, with times (about 20 minutes on 2 cores)
+test: ## Everything below, stage by stage, with times (about 30 minutes on 2 cores)
 	@scripts/test
 
 setup: ## Make the environments .venv (ansible-core 2.21) and .venv-2.19
@@ -49,7 +49,7 @@ unit: ## pytest, with both ansible-cores; the example app's own tests
 build-check: environments ## Build the collection, install it elsewhere, run it from there by name
 	python -m pytest -q tests/artefact
 
-molecule: ## Both Molecule scenarios on Debian 12 and 13
+molecule: ## All Molecule scenarios on Debian 12 and 13
 	@scripts/molecule
 
 molecule-default: ## site.yml as it is, with the newest ansible-core
@@ -57,6 +57,9 @@ molecule-default: ## site.yml as it is, with the newest ansible-core
 
 molecule-consumer: ## Another playbook, two apps on one host, with the oldest ansible-core
 	@scripts/molecule consumer
+
+molecule-swap: ## Deploys under load: good ones, bad ones, cut-off ones; both hosts at once
+	@scripts/molecule swap
 
 bench: environments ## Measure against a plain playbook that does the same (minutes)
 	scripts/image bookworm
