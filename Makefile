@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer bench lock clean
+.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer molecule-swap bench lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -49,7 +49,7 @@ unit: ## pytest, with both ansible-cores; the example app's own tests
 build-check: environments ## Build the collection, install it elsewhere, run it from there by name
 	python -m pytest -q tests/artefact
 
-molecule: ## Both Molecule scenarios on Debian 12 and 13
+molecule: ## All Molecule scenarios on Debian 12 and 13
 	@scripts/molecule
 
 molecule-default: ## site.yml as it is, with the newest ansible-core
@@ -59,6 +59,9 @@ molecule-consumer: ## Another playbook, two apps on one host, with the oldest an
 	@scripts/molecule consumer
 
 bench: environments ## Measure against plain playbooks that do the same (a quarter of an hour)
+molecule-swap: ## Deploys under load: good ones, bad ones, cut-off ones; both hosts at once
+	@scripts/molecule swap
+
 	scripts/image bookworm
 	python bench/run
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Asker:
@@ -53,6 +58,49 @@ class Asker:
         return int(self.run("systemctl --version").split()[1])
 
 
+class Control:
+    """Runs playbooks against one host, as a person would with -e."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    def start(self, playbook: str, *options: str, **variables: object) -> subprocess.Popen[str]:
+        """Begin a run.
+
+        :param playbook: name of one of the collection's, or a path below the checkout.
+        """
+        path = ROOT / playbook if "/" in playbook else ROOT / "playbooks" / f"{playbook}.yml"
+        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", self.host]
+        command += ["-e", json.dumps(variables), *options, str(path)]
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        }
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, playbook: str, *options: str, **variables: object) -> tuple[int, str]:
+        """Run to the end: exit status and all that was said."""
+        with self.start(playbook, *options, **variables) as process:
+            said = process.communicate(timeout=300)[0]
+        return process.returncode, said
+
+
 @pytest.fixture
 def ask(host) -> Asker:
     return Asker(host)
+
+
+@pytest.fixture
+def control(host) -> Control:
+    return Control(host.backend.host)

@@ -73,15 +73,26 @@ def read_holders(ports: list[int]) -> list[dict[str, t.Any]]:
         return []
     owners: dict[int, int] = {}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        try:
-            links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
-        except OSError:
-            continue
-        for link in links:
+        for link in open_files(pid):
             # systemd keeps a copy of each socket that it activated; the program that serves comes after it.
             if link in sockets and owners.get(sockets[link], 1) == 1:
                 owners[sockets[link]] = pid
     return [describe(port, owners.get(port, 0)) for port in sorted(set(sockets.values()))]
+
+
+def open_files(pid: int, proc: str = "/proc") -> list[str]:
+    """What a process has open; not what it closes while we look, as a proxy under load does all the time."""
+    links = []
+    try:
+        entries = os.listdir(f"{proc}/{pid}/fd")
+    except OSError:
+        return []
+    for entry in entries:
+        try:
+            links.append(os.readlink(f"{proc}/{pid}/fd/{entry}"))
+        except OSError:
+            continue
+    return links
 
 
 def describe(port: int, pid: int) -> dict[str, t.Any]:

@@ -356,3 +356,14 @@ def test_a_module_that_could_not_start_is_explained(output: str, part: str) -> N
 )
 def test_other_failures_keep_their_own_words(output: str) -> None:
     assert explain(output) == ""
+
+
+def test_what_a_process_closes_while_we_look_hides_nothing(tmp_path: Path) -> None:
+    """A proxy under load closes files all the time; its listening socket was lost from sight with them."""
+    files = tmp_path / "7" / "fd"
+    files.mkdir(parents=True)
+    # Like a name that is gone: neither can be read as a link.
+    (files / "3").write_text("")
+    (files / "4").symlink_to("socket:[55]")
+    assert preflight_facts.open_files(7, str(tmp_path)) == ["socket:[55]"]
+    assert preflight_facts.open_files(8, str(tmp_path)) == []

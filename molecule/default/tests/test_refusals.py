@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-HELLO = ROOT / "examples" / "hello"
+HELLO = Path(__file__).resolve().parents[3] / "examples" / "hello"
 
 
 def slots(ask) -> tuple[str, str]:
@@ -20,24 +17,10 @@ def slots(ask) -> tuple[str, str]:
 
 
 @pytest.fixture
-def site(host):
+def site(control):
     """Run site.yml against this one host with more variables, as a person would with -e."""
-
-    def run(*options: str, **variables) -> tuple[int, str]:
-        values = {"fastapi_name": "hello", "fastapi_source": str(HELLO), **variables}
-        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", host.backend.host]
-        command += ["-e", json.dumps(values), *options, str(ROOT / "playbooks" / "site.yml")]
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-        return done.returncode, done.stdout + done.stderr
-
-    return run
+    always = {"fastapi_name": "hello", "fastapi_source": str(HELLO)}
+    return lambda *options, **variables: control.run("site", *options, **{**always, **variables})
 
 
 @pytest.fixture(autouse=True)

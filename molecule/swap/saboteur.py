@@ -1,0 +1,27 @@
+"""Runs a shell command inside module `swap` when it begins a phase; /usr/lib/python3/dist-packages/sitecustomize.py.
+
+/run/saboteur.json says when and what: {"phase": "move", "command": "kill -9 $PPID"}. Without that file it does nothing.
+"""
+
+import json
+import subprocess
+import sys
+
+try:
+    with open("/run/saboteur.json", encoding="utf-8") as _file:
+        _plan = json.load(_file)
+except (OSError, ValueError):
+    _plan = None
+
+
+def _watch(frame, event, _argument):
+    code = frame.f_code
+    if event != "call" or code.co_name != "phase" or not code.co_filename.endswith("/module_utils/swap.py"):
+        return
+    if frame.f_locals["name"] == _plan["phase"]:
+        sys.setprofile(None)
+        subprocess.run(["sh", "-c", _plan["command"]], check=False)
+
+
+if _plan:
+    sys.setprofile(_watch)

@@ -1,0 +1,192 @@
+"""A host under load, and what is deployed to it meanwhile."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+SCENARIO = Path(__file__).resolve().parents[1]
+STEADY = SCENARIO.parents[1] / "tests" / "load" / "steady.py"
+spec = importlib.util.spec_from_file_location("steady", STEADY)
+steady = importlib.util.module_from_spec(spec)
+sys.modules["steady"] = steady
+spec.loader.exec_module(steady)
+
+NAME = "swap"
+ROOT = f"/srv/{NAME}"
+SAID = pytest.StashKey[list]()
+_loads = itertools.count(1)
+_versions = itertools.count(1)
+
+
+class Counted:
+    """What a load client saw while something was done, and what the app says of it."""
+
+    def __init__(self, report: dict, log: list[dict]) -> None:
+        self.sent: int = report["sent"]
+        self.answered: int = report["answered"]
+        self.lost: list[dict] = report["lost"]
+        self.mixed: list[dict] = report["mixed"]
+        self.releases: dict[str, dict] = report["releases"]
+        self.latency: dict[str, dict] = report["latency"]
+        self.timeline: list[list] = report["timeline"]
+        self.worker_of = {line["n"]: line["pid"] for line in log}
+        audit = steady.audit(self.timeline, [line["n"] for line in log])
+        self.doubled, self.unknown = audit["doubled"], audit["unknown"]
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name} {seen['answers']}" for name, seen in self.releases.items())
+        slowest = {kind: seen.get("max") for kind, seen in self.latency.items()}
+        return (
+            f"{self.sent} sent, {len(self.lost)} lost, {len(self.mixed)} mixed up, {len(self.doubled)} doubled; "
+            f"slowest {slowest['get']} ms GET, {slowest['post']} ms POST; answered by {each}"
+        )
+
+    def nothing_wrong(self) -> None:
+        assert self.mixed == [] and self.doubled == [] and self.unknown == [], str(self)
+
+    def nothing_lost(self) -> None:
+        self.nothing_wrong()
+        assert self.lost == [], f"{self}\n{self.lost[:10]}"
+        assert self.sent == self.answered
+
+
+class Load:
+    """Constant load inside the host for as long as the block lasts; then ``counted`` has what came of it."""
+
+    def __init__(self, ask, say, options: str) -> None:
+        self.ask = ask
+        self.say = say
+        self.options = options
+        self.counted: Counted
+
+    def __enter__(self) -> Load:
+        ask = self.ask
+        ask.until("the app serves", lambda: ask.get("/ready")[0] == 200)
+        self.number = next(_loads) * 1_000_000
+        self.since = ask.run("date +%s").strip()
+        ask.run(
+            "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
+            f"python3 /opt/load/steady.py --seconds 590 --first {self.number} --timeline --out /run/steady.json "
+            f"{self.options}"
+        )
+        return self
+
+    def __exit__(self, kind, *_rest) -> None:
+        self.ask.run("systemctl stop steady")
+        report = json.loads(self.ask.run("cat /run/steady.json"))
+        self.counted = Counted(report, self._log())
+        self.say(str(self.counted))
+
+    def _log(self) -> list[dict]:
+        """The app's line for each number that it worked on."""
+        self.ask.run(f"journalctl --namespace={NAME} --sync")
+        lines = self.ask.run(
+            f"journalctl --namespace={NAME} --since=@{self.since} --output=cat --no-pager --grep='^.\"n\"'"
+        )
+        log = [json.loads(line) for line in lines.splitlines()]
+        return [line for line in log if line["n"] // 1_000_000 == self.number // 1_000_000]
+
+
+class Site:
+    """The app on one host, and ways to deploy to it."""
+
+    def __init__(self, ask, control, tmp_path: Path) -> None:
+        self.ask = ask
+        self.control = control
+        self.tmp_path = tmp_path
+
+    def source(self, fault: str = "", **files: str) -> str:
+        """A source that no deploy has had before: the app, with a fault where one is named, and more files."""
+        version = f"{next(_versions)} of {self.ask.run('date +%s%N').strip()}\n"
+        path = self.tmp_path / f"source-{version.split()[0]}"
+        shutil.copytree(SCENARIO / "app", path, ignore=shutil.ignore_patterns("__pycache__"))
+        wanted = {"version.txt": version, **({"fault.txt": fault} if fault else {}), **files}
+        for name, text in wanted.items():
+            (path / name).write_text(text)
+        return str(path)
+
+    def start(self, playbook: str = "release", *options: str, **variables: object):
+        """Begin a run, by default a deploy of a new good release."""
+        if playbook in ("release", "site"):
+            variables = {"fastapi_source": variables.get("fastapi_source") or self.source(), **variables}
+        return self.control.start(playbook, "-e", f"@{SCENARIO}/variables.yml", *options, **variables)
+
+    def run(self, playbook: str = "release", *options: str, **variables: object) -> tuple[int, str]:
+        with self.start(playbook, *options, **variables) as process:
+            said = process.communicate(timeout=400)[0]
+        return process.returncode, said
+
+    def good(self, playbook: str = "release", *options: str, **variables: object) -> str:
+        """A run that has to succeed; what it said."""
+        status, said = self.run(playbook, *options, **variables)
+        assert status == 0, said
+        return said
+
+    def many(self, steps: list[dict], **variables: object) -> str:
+        return self.good("molecule/swap/many.yml", **{"many": steps, **variables})
+
+    @property
+    def live(self) -> str:
+        """The slot that has the traffic."""
+        return self.ask.run(f"readlink {ROOT}/live.sock").strip().removeprefix(f"/run/{NAME}/").removesuffix(".sock")
+
+    @property
+    def standby(self) -> str:
+        return "green" if self.live == "blue" else "blue"
+
+    @property
+    def release(self) -> str:
+        """The release that has the traffic, by the app's own word."""
+        return str(json.loads(self.ask.get("/")[1])["release"])
+
+    def main_pid(self, slot: str) -> str:
+        return self.ask.show(f"{NAME}@{slot}.service", "MainPID")["MainPID"]
+
+    def history(self) -> list[dict]:
+        return [json.loads(line) for line in self.ask.run(f"cat {ROOT}/history.jsonl").splitlines()]
+
+    def alone(self) -> None:
+        """The live slot runs and is enabled, and nothing is left of any other."""
+        for suffix in ("service", "socket"):
+            live, standby = f"{NAME}@{self.live}.{suffix}", f"{NAME}@{self.standby}.{suffix}"
+            assert self.ask.show(live, "ActiveState", "UnitFileState") == {
+                "ActiveState": "active",
+                "UnitFileState": "enabled",
+            }
+            assert self.ask.show(standby, "ActiveState", "UnitFileState") == {
+                "ActiveState": "inactive",
+                "UnitFileState": "disabled",
+            }
+        left = self.ask.run(f"ls -A {ROOT}/slots {ROOT}/releases | grep '^\\.' || true")
+        assert left == ""
+        assert self.ask.run(f"cat {ROOT}/deploy.lock") == ""
+
+
+@pytest.fixture
+def say(request):
+    """Take a line for the table at the end of the run."""
+    lines = request.config.stash.setdefault(SAID, [])
+    return lambda text: lines.append(f"{request.node.name}: {text}")
+
+
+@pytest.fixture
+def load(ask, say):
+    return lambda options="": Load(ask, say, options)
+
+
+@pytest.fixture
+def site(ask, control, tmp_path) -> Site:
+    return Site(ask, control, tmp_path)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    terminalreporter.section("What was counted")
+    for line in terminalreporter.config.stash.get(SAID, []):
+        terminalreporter.line(line)

@@ -1,0 +1,119 @@
+"""Releases that should never have been shipped, each deployed under load: nothing is lost, and the run says why."""
+
+from __future__ import annotations
+
+import pytest
+
+BEFORE_THE_TRAFFIC = {
+    "import": "canary: broken at import",
+    "undeclared": "a_package_that_nobody_declared",
+    "lifespan": "canary: no such queue",
+    "unready": "503",
+    "late": "503",
+    "exit": "ended",
+    "exit hard": "ended unexpectedly",
+    "hog": "fastapi_memory_max",
+}
+LIMITS = {"fastapi_ready_timeout": 5, "fastapi_bake": 3}
+# Seconds from the moment that a release dies or fails /health until the traffic is back on the one before.
+BACK = 2.0
+
+
+@pytest.mark.parametrize("fault", BEFORE_THE_TRAFFIC)
+def test_a_release_that_never_gets_the_traffic(site, load, fault):
+    live, before, main = site.live, site.release, site.main_pid(site.live)
+    with load() as running:
+        limits = LIMITS if fault in ("unready", "late") else {}
+        status, said = site.run(fastapi_source=site.source(fault), **limits)
+    text = " ".join(said.split())
+    assert status == 2, said
+    running.counted.nothing_lost()
+    bad = site.history()[-1]
+    assert list(running.counted.releases) == [before] != [bad["release"]]
+    assert BEFORE_THE_TRAFFIC[fault] in text, said
+    assert f"Release {bad['release']} did not become ready" in text, said
+    if fault in ("import", "undeclared", "lifespan", "hog"):
+        assert "Its last lines:" in text
+    assert (bad["outcome"], bad["previous"]) == ("failed", before)
+    assert bad["reason"]
+    assert (site.live, site.main_pid(live)) == (live, main)
+    site.alone()
+    # The next good deploy needs no cleaning up.
+    site.good()
+    assert site.live != live
+    site.alone()
+
+
+@pytest.mark.parametrize("fault", ["dies", "dies whole", "unhealthy"])
+def test_a_release_that_loses_the_traffic_again(site, load, say, fault):
+    live, before = site.live, site.release
+    with load() as running:
+        status, said = site.run(fastapi_source=site.source(fault), fastapi_bake=3)
+    text = " ".join(said.split())
+    assert status == 2, said
+    counted, bad = running.counted, site.history()[-1]
+    counted.nothing_wrong()
+    assert list(counted.releases) == [before, bad["release"], before] or set(counted.releases) == {
+        before,
+        bad["release"],
+    }
+    assert (bad["outcome"], bad["previous"]) == ("moved back", before)
+    assert "didn't stay well" in text, said
+    assert f"The traffic is back on release {before}" in text, said
+    if fault == "unhealthy":
+        assert "500 unwell" in text, said
+        began = min(each[2] for each in counted.timeline if each[4] == bad["release"])
+        assert counted.lost == []
+    else:
+        assert "canary: dying" in text, said
+        began = dying(site)
+    late = [each for each in counted.timeline if each[4] == bad["release"] and each[2] > began + BACK]
+    late += [each for each in counted.lost if each["at"] > began + BACK]
+    back = min(each[2] for each in counted.timeline if each[4] == before and each[2] > began)
+    say(f"traffic back {back - began:.2f} s after it went wrong, {len(counted.lost)} lost")
+    assert late == []
+    # What the dead workers were at is lost; nothing else.
+    assert all(each["at"] < began + BACK for each in counted.lost)
+    assert site.live == live
+    site.alone()
+    site.good()
+    site.alone()
+
+
+def dying(site) -> float:
+    """When a worker of the release first died, in seconds since the epoch."""
+    site.ask.run("journalctl --namespace=swap --sync")
+    out = site.ask.run("journalctl --namespace=swap --output=short-unix --no-pager --since=-60s --grep='canary: dying'")
+    return float(out.splitlines()[0].split()[0])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fault"), [("restart", "import"), ("restart", "lifespan"), ("reload", "lifespan")]
+)
+def test_a_bad_release_in_place(site, load, strategy, fault):
+    """With one slot: what can be seen beforehand changes nothing, and what can't is undone while the socket queues."""
+    live, before = site.live, site.release
+    with load() as running:
+        status, said = site.run(fastapi_source=site.source(fault), fastapi_strategy=strategy)
+    assert status == 2, said
+    assert BEFORE_THE_TRAFFIC[fault] in " ".join(said.split()), said
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before]
+    assert (site.live, site.history()[-1]["outcome"]) == (live, "failed")
+    site.alone()
+
+
+def test_a_rollback_never_goes_to_a_bad_release(site):
+    good = site.release
+    site.good()
+    left = site.release
+    status, _said = site.run(fastapi_source=site.source("import"))
+    bad = site.history()[-1]["release"]
+    assert status == 2
+    status, said = site.run("rollback", fastapi_release=bad)
+    assert (status, bad in said, "known to be bad" in said) == (2, True, True), said
+    site.good("rollback")
+    assert site.release == good
+    status, said = site.run("rollback", fastapi_release=left)
+    assert (status, "rolled back from" in said) == (2, True), said
+    assert site.release == good

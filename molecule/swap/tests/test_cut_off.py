@@ -1,0 +1,176 @@
+"""Deploys that are cut off, doubled or starved of disk: the live release serves throughout, the next run converges."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+SABOTEUR = "/usr/lib/python3/dist-packages/sitecustomize.py"
+
+
+@pytest.fixture
+def sabotage(ask):
+    """Have a shell command run inside the module when a phase begins; gone when the test ends."""
+    ask.run(f"install -m 644 /opt/load/saboteur.py {SABOTEUR}")
+
+    def plan(phase: str, command: str) -> None:
+        text = json.dumps({"phase": phase, "command": command})
+        ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
+
+    yield plan
+    ask.run(f"rm -f /run/saboteur.json {SABOTEUR}")
+
+
+@pytest.mark.parametrize(
+    "phase", ["fill", "before", "start", "ready", "enable", "move", "watch", "disable", "drain", "done"]
+)
+def test_the_module_is_killed(site, load, sabotage, phase):
+    """SIGKILL when the phase begins; the next run of the same release takes the steps that are missing."""
+    before = site.release
+    variables = {"fastapi_source": site.source(), "fastapi_before_swap": ["true"]}
+    with load() as running:
+        sabotage(phase, "echo $PPID >/run/killed; kill -9 $PPID")
+        status, said = site.run(**variables)
+        assert status != 0, said
+        site.ask.run("rm /run/killed /run/saboteur.json")
+        site.good(**variables)
+    running.counted.nothing_lost()
+    now = site.release
+    assert list(running.counted.releases) == [before, now]
+    outcomes = [(entry["outcome"], entry["release"]) for entry in site.history()[-2:]]
+    assert ("interrupted", now) in outcomes
+    site.alone()
+
+
+def test_the_control_node_is_gone_mid_run(site, load, sabotage):
+    """kill -9 of all of ansible-playbook while a phase lasts; what it had started ends by itself or is taken up."""
+    before = site.release
+    source = site.source()
+    with load() as running:
+        sabotage("ready", "touch /run/there; sleep 2")
+        process = site.start(fastapi_source=source)
+        site.ask.until("the phase", lambda: site.ask.host.file("/run/there").exists)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        site.ask.run("rm /run/there /run/saboteur.json")
+        site.ask.until(
+            "nobody deploys any more", lambda: site.ask.host.run("flock -n /srv/swap/deploy.lock true").rc == 0
+        )
+        site.good(fastapi_source=source)
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, site.release]
+    site.alone()
+
+
+def test_two_deploys_at_once(site, load, sabotage):
+    """The second is told who holds the lock and since when; the first isn't disturbed."""
+    with load() as running:
+        sabotage("ready", "touch /run/there; until [ -e /run/go-on ]; do sleep 0.1; done")
+        source = site.source()
+        first = site.start(fastapi_source=source)
+        site.ask.until("the first is under way", lambda: site.ask.host.file("/run/there").exists)
+        since = json.loads(site.ask.run("cat /srv/swap/deploy.lock"))["since"]
+        status, said = site.run()
+        site.ask.run("touch /run/go-on; rm /run/there /run/saboteur.json")
+        first_said = first.communicate(timeout=60)[0]
+        site.ask.run("rm /run/go-on")
+    text = " ".join(said.split())
+    assert status == 2, said
+    assert f"began at {since}" in text, said
+    assert "in phase ready" in text, said
+    assert "@" in text.partition(" began at ")[0].split()[-1], said
+    assert first.returncode == 0, first_said
+    running.counted.nothing_lost()
+    assert len(running.counted.releases) == 2
+    site.good(fastapi_source=source)
+    site.alone()
+
+
+FILL = "head -c 2G /dev/zero >/srv/filler 2>/dev/null; true"
+
+
+@pytest.mark.parametrize("phase", ["fill", "start", "enable", "move", "watch", "drain"])
+def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
+    """Not a byte is free from the phase on: the deploy fails with the reason or ends well, and what serves goes on."""
+    before = site.release
+    source = site.source()
+    with load() as running:
+        sabotage(phase, FILL)
+        status, said = site.run(fastapi_source=source)
+        site.ask.run("rm -f /srv/filler /run/saboteur.json")
+        assert status == 0 or "No space left" in said, said
+        site.good(fastapi_source=source)
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, site.release]
+    site.alone()
+
+
+def test_the_disk_is_full_while_the_release_is_built(site, load):
+    """No half-made release stays, and the reason is told."""
+    before = site.release
+    watcher = "cd /srv/swap/releases; until ls -d .[!.]* >/dev/null 2>&1; do sleep 0.01; done; "
+    with load() as running:
+        site.ask.run(f"systemd-run --quiet --collect --unit=filler sh -c '{watcher} {FILL}'")
+        status, said = site.run()
+        site.ask.run("systemctl stop filler || true; rm -f /srv/filler")
+        assert status == 2, said
+        assert "No space left" in said, said
+        assert site.ask.run("ls -A /srv/swap/releases | grep '^\\.' || true") == ""
+        site.good()
+    running.counted.nothing_lost()
+    assert len(running.counted.releases) == 2
+    assert next(iter(running.counted.releases)) == before
+    site.alone()
+
+
+def test_a_corrupted_archive(site, tmp_path):
+    """A source archive that a download cut short."""
+    before = site.main_pid(site.live)
+    archive = tmp_path / "source.tar.gz"
+    assert os.system(f"tar -C {site.source()} -czf {archive} .") == 0
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2])
+    status, said = site.run(fastapi_source=str(archive))
+    assert (status, str(archive) in said) == (2, True), said
+    assert site.main_pid(site.live) == before
+    archive.write_bytes(whole)
+    site.good(fastapi_source=str(archive))
+    site.alone()
+
+
+def test_a_wheel_is_missing(site):
+    """A version that the index doesn't have."""
+    before = site.main_pid(site.live)
+    status, said = site.run(fastapi_source=site.source(**{"requirements.txt": "fastapi==0.165.0\nhttptools==99.0\n"}))
+    assert (status, "httptools" in said) == (2, True), said
+    assert site.main_pid(site.live) == before
+    site.good()
+    site.alone()
+
+
+def test_a_host_that_was_half_deployed_by_hand(site, load):
+    """Somebody filled the standby slot, started it, put a half release beside the others, and left."""
+    with load() as running:
+        standby = site.standby
+        before = site.release
+        site.ask.run(
+            f"cd /srv/swap; rm -rf slots/{standby}; cp -a slots/{site.live} slots/{standby}; "
+            f"systemctl enable --now swap@{standby}.socket swap@{standby}.service; "
+            "mkdir -p releases/by-hand/app releases/.half; echo 1 >releases/.half/x; echo '{' >deploy.lock"
+        )
+        site.good()
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, site.release]
+    site.alone()
+
+
+def test_a_service_that_somebody_stopped(site):
+    """The live slot stopped and disabled by hand, the link gone: the next run serves again."""
+    live = site.live
+    site.ask.run(f"systemctl disable --now swap@{live}.service swap@{live}.socket; rm /srv/swap/live.sock")
+    site.good()
+    assert site.ask.get("/ready")[0] == 200
+    site.alone()

@@ -1,0 +1,100 @@
+"""What happens on a good day, under load: releases and rollbacks in every way, recycling, and things that die."""
+
+from __future__ import annotations
+
+
+def test_20_swaps(site, load):
+    """Each of 20 releases has the traffic once; none that should stay is pruned."""
+    before = site.release
+    with load() as running:
+        site.many([{"do": "release", "source": site.source(), "strategy": "swap"} for _ in range(20)])
+    running.counted.nothing_lost()
+    entries = site.history()[-20:]
+    assert {(entry["outcome"], entry["strategy"]) for entry in entries} == {("live", "swap")}
+    served = [entry["release"] for entry in entries]
+    assert list(running.counted.releases) == [before, *served]
+    assert site.release == served[-1]
+    assert set(served[-2:]) < set(site.ask.run("ls /srv/swap/releases").split())
+    site.alone()
+
+
+def test_5_rollbacks(site, load):
+    """Each to a release that is there, in one trip, and back by a deploy of the one that was left."""
+    one, other = site.source(), site.source()
+    site.many([{"do": "release", "source": one}, {"do": "release", "source": other}])
+    with load() as running:
+        steps = [{"do": "rollback"}, {"do": "release", "source": other}]
+        site.many([*steps * 4, {"do": "rollback"}])
+    running.counted.nothing_lost()
+    kinds = [entry["kind"] for entry in site.history()[-9:]]
+    assert kinds.count("rollback") == 5
+    assert len(running.counted.releases) == 2
+    site.alone()
+
+
+def test_5_restarts(site, load):
+    """For hosts that hold one slot: the socket queues meanwhile."""
+    slot = site.live
+    with load() as running:
+        site.many([{"do": "release", "source": site.source(), "strategy": "restart"} for _ in range(5)])
+    running.counted.nothing_lost()
+    assert [entry["strategy"] for entry in site.history()[-5:]] == ["restart"] * 5
+    assert (len(running.counted.releases), site.live) == (6, slot)
+    site.alone()
+
+
+def test_10_reloads(site, load):
+    """SIGHUP: new workers from new code, under the arbiter that was there."""
+    slot, main = site.live, site.main_pid(site.live)
+    with load() as running:
+        site.many([{"do": "release", "source": site.source(), "strategy": "reload"} for _ in range(10)])
+    running.counted.nothing_lost()
+    assert [entry["strategy"] for entry in site.history()[-10:]] == ["reload"] * 10
+    assert len({entry["release"] for entry in site.history()[-10:]}) == 10
+    assert (site.live, site.main_pid(slot)) == (slot, main)
+    site.alone()
+
+
+def test_recycling_by_max_requests(site, load):
+    """A worker ends after some 200 requests, and its successor serves."""
+    source = site.source()
+    site.good(fastapi_source=source, fastapi_max_requests=200)
+    with load("--rate 150 --slow 0.3") as running:
+        workers = lambda: set(site.ask.run(f"pgrep -P {site.main_pid(site.live)}").split())  # noqa: E731
+        seen: set[str] = set()
+        site.ask.until("8 workers have come and gone", lambda: seen.update(workers()) or len(seen) >= 10, 60)
+    running.counted.nothing_lost()
+    site.good(fastapi_source=source)
+
+
+def test_a_killed_worker_loses_only_what_it_was_answering(site, load):
+    with load() as running:
+        victim = site.ask.run(f"sleep 3; pgrep -P {site.main_pid(site.live)}").split()[0]
+        site.ask.run(f"kill -9 {victim}; sleep 4")
+    counted = running.counted
+    counted.nothing_wrong()
+    assert counted.lost, "it was answering nothing, so this shows nothing"
+    assert {counted.worker_of.get(each["n"]) for each in counted.lost} == {int(victim)}
+    assert counted.sent == counted.answered + len(counted.lost)
+
+
+def test_a_killed_arbiter_loses_nothing(site, load):
+    """It answers nothing itself: its workers finish what they are at, and the socket queues for their successors."""
+    with load() as running:
+        before = site.main_pid(site.live)
+        site.ask.run(f"sleep 3; kill -9 {before}")
+        site.ask.until("another arbiter", lambda: site.main_pid(site.live) not in (before, "0"))
+        site.ask.run("sleep 4")
+    running.counted.nothing_lost()
+
+
+def test_a_changed_configuration_of_the_proxy(site, load):
+    source = site.source()
+    site.good("site", fastapi_source=source)
+    before = site.ask.show("caddy.service", "MainPID")
+    with load() as running:
+        for size in ("11M", "12M", "10M"):
+            said = site.good("site", fastapi_source=source, fastapi_max_body=size)
+            assert "changed=1 " in said
+    running.counted.nothing_lost()
+    assert site.ask.show("caddy.service", "MainPID") == before
