@@ -56,7 +56,9 @@ class DeployLock:
 
     def __init__(self, root: str) -> None:
         # Never closed by hand, and not inherited by what is started: the kernel frees it with this process.
-        self.descriptor = os.open(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.descriptor = os.open(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Who may read a file may lock it: the app's own user, say, for ever.
+        os.fchmod(self.descriptor, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

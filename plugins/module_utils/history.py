@@ -56,10 +56,13 @@ def append(root: str, entry: Entry, gid: int) -> None:
     :raises OSError: when the disk is full, say; the deploy itself isn't undone for that.
     """
     line = json.dumps(entry, ensure_ascii=False) + "\n"
-    descriptor = os.open(path(root), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    descriptor = os.open(path(root), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         os.fchown(file.fileno(), -1, gid)
-        file.write(line)
+        size = os.fstat(descriptor).st_size
+        # A line that a full disk or a power cut left half must not take this one with it.
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        file.write("\n" + line if torn else line)
         file.flush()
         os.fsync(file.fileno())
     entries = read(root)

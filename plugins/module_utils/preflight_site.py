@@ -113,9 +113,10 @@ def check_site(values: dict[str, t.Any]) -> list[Problem]:
     if tls in ("acme", "internal") and domains == []:
         wrong = "fastapi_domains is empty, and a certificate is for a name."
         problems.append(Problem("tls", tls, wrong, "Write fastapi_domains: [www.example.com], or fastapi_tls: 'off'."))
-    if tls in ("acme", "internal") and port == 443:
-        wrong = "that is the port for HTTPS, and this one is for plain HTTP, which is redirected there."
-        problems.append(Problem("http_port", port, wrong, write("http_port", 80)))
+    if tls in ("acme", "internal") and port not in (80, None):
+        wrong = f"with fastapi_tls: {tls} the proxy serves HTTPS on 443, and redirects plain HTTP on 80 to it."
+        advice = f"{write('http_port', 80)[:-1]}, or fastapi_tls: 'off' for plain HTTP on {port}."
+        problems.append(Problem("http_port", port, wrong, advice))
     if proxy == "caddy" and port == _CADDY_ADMIN:
         wrong = "Caddy's administration listens there."
         problems.append(Problem("http_port", port, wrong, write("http_port", 8080)))

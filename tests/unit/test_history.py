@@ -9,7 +9,13 @@ import sys
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils import history
-from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock, Held, is_held, note_in
+from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import (
+    NAME,
+    DeployLock,
+    Held,
+    is_held,
+    note_in,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +108,13 @@ def test_a_long_history_is_cut_to_its_newest_lines(tmp_path):
     assert os.listdir(tmp_path) == [history.NAME]
 
 
+def test_a_line_that_was_left_half_takes_no_other_with_it(tmp_path):
+    (tmp_path / history.NAME).write_text(json.dumps(entry("first")) + '\n{"started": "2026-')
+    history.append(str(tmp_path), entry("next"), os.getgid())
+    history.append(str(tmp_path), entry("last"), os.getgid())
+    assert [found["release"] for found in history.read(str(tmp_path))] == ["first", "next", "last"]
+
+
 HOLD = """
 import sys
 from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock
@@ -126,7 +139,10 @@ def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder
         holder.kill()
         holder.communicate()
     assert not is_held(str(tmp_path))
+    # Nobody else may hold it, so nobody else may open it; nor where an earlier version left it open to all.
+    (tmp_path / NAME).chmod(0o644)
     lock = DeployLock(str(tmp_path))
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
     assert lock.left["phase"] == "ready"
     lock.clear()
     assert note_in(str(tmp_path)) == {}

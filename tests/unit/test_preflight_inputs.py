@@ -267,6 +267,7 @@ SITE = {"tls": "off", "domains": [], "http_port": 80, "proxy": "caddy"}
         ({"tls": "acme"}, "fastapi_domains is empty"),
         ({"tls": "internal"}, "fastapi_domains is empty"),
         ({"domains": ["a.org"], "tls": "acme", "http_port": 443}, "HTTPS"),
+        ({"domains": ["a.org"], "tls": "internal", "http_port": 8080}, "or fastapi_tls: 'off' for plain HTTP on 8080."),
         ({"http_port": 2019}, "administration"),
     ],
 )
