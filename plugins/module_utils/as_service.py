@@ -36,7 +36,7 @@ class Place:
 def command_line(place: Place, unit: str, command: list[str], limit: int) -> list[str]:
     """The ``systemd-run`` that runs ``command``; nothing of the environment is in it.
 
-    :param unit: name of the transient unit. A second one of the same name is refused by systemd.
+    :param unit: the last part of the transient unit's name. A second one of the same name is refused by systemd.
     :param limit: seconds after which it is ended.
     """
     properties = {
@@ -53,6 +53,8 @@ def command_line(place: Place, unit: str, command: list[str], limit: int) -> lis
         "ProtectSystem": "strict",
         "ReadWritePaths": " ".join(place.writable),
     }
+    # Not a name that a unit of somebody's may have.
+    unit = f"graceful-{place.name}-{unit}"
     words = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={unit}", "--service-type=exec"]
     words += [f"--property={key}={value}" for key, value in properties.items() if value]
     # systemd expands variables in the words of a command; twice the sign is the sign.
@@ -71,6 +73,11 @@ def run(runner: Run, place: Place, unit: str, command: list[str], limit: int) ->
     """
     status, out, err = runner(command_line(place, unit, command, limit))
     said = "\n".join(readable_log(line) for line in f"{out}\n{err}".strip().splitlines()[-30:]).strip()
+    if status and "was already loaded" in err:
+        raise CommandFailed(
+            f"an earlier run that was cut off has left it running. Wait until it has ended, and run again: "
+            f"systemctl status graceful-{place.name}-{unit}"
+        )
     if status:
         raise CommandFailed(f"it ended with status {status}, and the last that it said is:\n{said or '(nothing)'}")
     return said

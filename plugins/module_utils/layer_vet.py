@@ -47,4 +47,4 @@ def vet(run: Run, tree: str, command: list[str], user: str | None, differences: 
         status, out, err = run([*prefix, *(word.replace("{tree}", copy) for word in command)])
         if status:
             said = (err or out).strip().replace(copy, tree)
-            raise CommandFailed(f"{command[0]} refuses the new configuration, so nothing was changed: {said}")
+            raise CommandFailed(f"{command[0]} refuses the new configuration, so no file was changed: {said}")

@@ -158,9 +158,7 @@ class Swap:
         for line in self.commands:
             begun = time.monotonic()
             try:
-                said = as_service.run(
-                    self.systemd.run, place, f"{self.app.name}-before-swap", as_service.shell(place, line), 3600
-                )
+                said = as_service.run(self.systemd.run, place, "before-swap", as_service.shell(place, line), 3600)
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
                 raise Failed(why, f"Nothing has moved. {self._serves()}", "") from failure
@@ -173,7 +171,7 @@ class Swap:
         command = [os.path.join(place.release, ".venv/bin/python"), "-m", "gunicorn", "--check-config"]
         command += ["-c", os.path.join(new, "gunicorn.conf.py"), self.terms.app]
         try:
-            as_service.run(self.systemd.run, place, f"{self.app.name}-check", command, CHECK_LIMIT)
+            as_service.run(self.systemd.run, place, "check", command, CHECK_LIMIT)
         except CommandFailed as failure:
             why = f"Release {self.wanted.release} can't be loaded: {failure}"
             raise Failed(why, f"Nothing has moved. {self._serves()}", "") from failure

@@ -78,10 +78,11 @@ def test_the_arbiters_line_is_read():
 
 def test_a_command_is_handed_over_without_its_environment_and_unexpanded():
     place = as_service.Place("hello", "deploy", "deploy", "/srv/hello/slots/.blue-x", ("/srv/hello/shared",))
-    words = as_service.command_line(place, "hello-before-swap", ["/bin/sh", "-c", "echo $HOME"], 60)
+    words = as_service.command_line(place, "before-swap", ["/bin/sh", "-c", "echo $HOME"], 60)
     assert words[-3:] == ["/bin/sh", "-c", "echo $$HOME"]
     assert "--property=EnvironmentFile=/srv/hello/slots/.blue-x/env" in words
     assert "--property=User=deploy" in words
+    assert "--unit=graceful-hello-before-swap" in words
     assert "--property=ReadWritePaths=/srv/hello/shared" in words
 
 

@@ -49,7 +49,7 @@ def test_the_ladder_stands_in_the_running_units(ask, slot):
     assert service["Restart"] == "always"
     assert service["User"] == "deploy"
     assert int(service["MemoryHigh"]) < int(service["MemoryMax"]) < 2**40
-    assert ask.show("caddy.service", "TimeoutStopUSec")["TimeoutStopUSec"] == "40s"
+    assert ask.show("caddy.service", "TimeoutStopUSec")["TimeoutStopUSec"] == "1min 40s"
 
 
 def test_only_the_proxy_listens(ask, slot):
