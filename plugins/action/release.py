@@ -22,7 +22,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_requiremen
 
 MODULE = "graceful.deploy.release"
 # What the host is told. The index and a git URL stay here, with the passwords that may be in them.
-HOST_OPTIONS = ("name", "root", "group", "python", "keep")
+HOST_OPTIONS = ("name", "root", "user", "group", "python", "keep")
 
 
 class _Failed(Exception):

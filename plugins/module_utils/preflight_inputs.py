@@ -60,6 +60,7 @@ RULES: dict[str, rules.Rule] = {
     "python": shapes.python,
     "keep_releases": rules.number(2, 1000, 5),
     "exclude": rules.words(r"[^\x00-\x1f\x7f]+", "*.log"),
+    "shared_paths": rules.shared_paths,
     "index_url": rules.index_url,
     "worker_class": rules.worker_class,
     "keepalive": rules.number(1, 3600, 5, "seconds"),

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import whole_number
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem, show, write
+from ansible_collections.graceful.deploy.plugins.module_utils.release_shared import wrong_path
 from ansible_collections.graceful.deploy.plugins.module_utils.sizes import parse_size, suggest_size
 
 Rule = t.Callable[[str, t.Any], "Problem | None"]
@@ -101,6 +102,13 @@ def index_url(variable: str, value: t.Any) -> Problem | None:
         return None
     advice = "Write the whole address, such as https://pypi.example.com/simple, or '' for pip's own configuration."
     return Problem(variable, HIDDEN, "it has to be the URL of a package index, http, https or file.", advice)
+
+
+def shared_paths(variable: str, value: t.Any) -> Problem | None:
+    if problem := words(r"(?s).*", "media")(variable, value):
+        return problem
+    wrong = wrong_path(value)
+    return Problem(variable, value, wrong, "Mend that entry or take it out.") if wrong else None
 
 
 def words(shape: str, example: str) -> Rule:

@@ -14,14 +14,12 @@ import os
 import socket
 import subprocess
 import tarfile
-import zipfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, ReleaseError, sha256_of
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils.release_source import Entry
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
-from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import digest_of
 from ansible_collections.graceful.deploy.plugins.module_utils.release_unpack import MANIFEST
 from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel, lock_text
 
@@ -61,58 +59,6 @@ class _Hashing:
     def write(self, block: bytes) -> int:
         self.digest.update(block)
         return self.file.write(block)
-
-
-def identified(contents: Contents, target: Target, python: str, method: str) -> Contents:
-    """The same with the environment's digest and its wheels in the record.
-
-    :param python: path of the host's interpreter, which the environment links to.
-    """
-    digests = {wheel.path: wheel.sha256 for wheel in contents.wheels}
-    wheels = {name: digests.get(path) or sha256_of(path) for name, path in contents.parts.items()}
-    environment = digest_of([FORMAT, method, target.minor, python, target.family, lock_text(contents.wheels)])
-    record = {**contents.record, "environment": environment, "wheels": wheels}
-    return replace(contents, environment=environment, record=record)
-
-
-def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object]:
-    """The manifest: every file that is sent with its hash, every link, and what the host has to have room for.
-
-    :param contents: of identified().
-    :param known: `environments` and `wheels` that the host has, as `release_facts.query` says it.
-    :param built: seconds since the epoch, the time of the release's files.
-    """
-    clone = known["environments"].get(contents.environment, "")
-    wheels, lock = ([], b"") if clone else (contents.wheels, lock_text(contents.wheels).encode())
-    parts = {} if clone else contents.record["wheels"]
-    sent = {name: sha256 for name, sha256 in parts.items() if sha256 not in known["wheels"]}
-    files = {name: _file(sha256) for name, sha256 in sent.items()}
-    if not clone:
-        files["lock.txt"] = _file(hashlib.sha256(lock).hexdigest())
-    for entry in contents.entries:
-        if not entry.target:
-            files[f"source/{entry.path}"] = _file(entry.sha256, entry.executable)
-    source_size = sum(entry.size for entry in contents.entries)
-    packed = source_size + len(lock) + sum(os.path.getsize(contents.parts[name]) for name in sent)
-    return {
-        "format": FORMAT,
-        "release": contents.release,
-        "built": built,
-        "files": files,
-        "links": {f"source/{entry.path}": entry.target for entry in contents.entries if entry.target},
-        "clone": clone,
-        "parts": parts,
-        # The installers are unpacked beside their wheels, and go when the release is made.
-        "archive_bytes": packed + (0 if clone else sum(_unpacked(path) for path in contents.installers)),
-        "unpacked_bytes": source_size + sum(wheel.unpacked for wheel in wheels),
-        "unpacked_files": len(contents.entries) + sum(wheel.files for wheel in wheels),
-        "record": contents.record,
-    }
-
-
-def space_needed(manifest: dict) -> int:
-    """Bytes that the host needs free: the archive's content once, what it unpacks to twice."""
-    return int(manifest["archive_bytes"]) + 2 * int(manifest["unpacked_bytes"])
 
 
 def write_archive(contents: Contents, manifest: dict, path: str) -> str:
@@ -163,15 +109,6 @@ class _Reading:
         block = self.file.read(size)
         self.digest.update(block)
         return block
-
-
-def _file(sha256: str, executable: bool = False) -> dict[str, object]:
-    return {"sha256": sha256, "executable": executable}
-
-
-def _unpacked(wheel: str) -> int:
-    with zipfile.ZipFile(wheel) as archive:
-        return sum(item.file_size for item in archive.infolist())
 
 
 def record_of(source: str, digest: str, requirements: str, target: Target, wheels: list[Wheel]) -> dict[str, object]:

@@ -48,6 +48,7 @@ def argument_spec() -> dict[str, dict[str, object]]:
     return {
         "name": {"type": "str", "required": True},
         "root": {"type": "str", "default": ""},
+        "user": {"type": "str", "default": "deploy"},
         "group": {"type": "str", "default": "deploy"},
         "source": {"type": "str", "required": True},
         "version": {"type": "str", "default": ""},
@@ -56,6 +57,7 @@ def argument_spec() -> dict[str, dict[str, object]]:
         "python": {"type": "str", "default": "/usr/bin/python3"},
         "keep": {"type": "int", "default": 5},
         "exclude": {"type": "list", "elements": "str", "default": DEFAULT_EXCLUDE},
+        "shared_paths": {"type": "list", "elements": "str", "default": []},
         "index_url": {"type": "str", "default": "", "no_log": True},
         "app": {"type": "str", "default": "app.main:app"},
         "state": {"type": "str", "choices": ["collected", "present"], "default": "present"},

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_bundle,
-    release_pack,
+    release_deliver,
     release_read,
     release_requirements,
     release_source,
     release_tools,
     release_wheels,
 )
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, megabytes, to_prune
-from ansible_collections.graceful.deploy.plugins.module_utils.release_install import space_sentence
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, to_prune
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target, target_of
 
 
@@ -82,7 +81,7 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
     record |= {"source": source.origin} if source.origin else {}
     contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)
-    return {**result, **deliver(params, contents, facts, host, target)}
+    return {**result, **release_deliver.deliver(params, contents, facts, host, target)}
 
 
 def header_of(params: dict, source: release_read.Source, target: Target, pins: list[str]) -> dict[str, object]:
@@ -94,6 +93,7 @@ def header_of(params: dict, source: release_read.Source, target: Target, pins: l
         "platform": target.family,
         "requirements": [requirements.lines, requirements.constraints],
         "pins": pins,
+        "shared_paths": sorted(params["shared_paths"]),
     }
 
 
@@ -138,37 +138,3 @@ def collect(
         installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
         wheels = release_wheels.collect(collector, source.requirements, pins, source.requirements_name)
         return wheels, installers.result()
-
-
-def deliver(
-    params: dict, contents: release_bundle.Contents, facts: dict, host: Host, target: Target
-) -> dict[str, object]:
-    """Pack what the host lacks, send it and install."""
-    python = facts["interpreter"]["path"]
-    contents = release_bundle.identified(contents, target, python, params["method"])
-    for known in (facts, {"environments": {}, "wheels": []}):
-        pack = release_pack.pack(contents, known)
-        if facts["free"] < pack.needed:
-            raise ReleaseError(space_sentence(os.path.join(params["root"], "releases"), facts["free"], pack.needed))
-        size = pack.size
-        host.say(f"Sending {megabytes(size)}…")
-        done = host.install(pack.path, pack.sha256, contents.release, python)
-        if not done.get("missing"):
-            break
-        # Pruned or damaged since the host was asked.
-        host.say(done["missing"])
-    else:
-        raise ReleaseError(f"The host still says, though everything was sent: {done['missing']}")
-    how = f"installed by {done['installer']}" if not done["cloned"] else f"environment of {done['cloned']}"
-    installed = f"{len(contents.record['packages'])} packages for {target}, {megabytes(size)} sent, {how}"
-    pruned = f" Removed {', '.join(done['pruned'])}." if done["pruned"] else ""
-    broken = done["not_compiled"]
-    path = os.path.join(params["root"], "releases", contents.release)
-    return {
-        "changed": done["changed"],
-        "packages": contents.record["packages"],
-        "pruned": done["pruned"],
-        "sent_bytes": size,
-        "warnings": [f"{len(broken)} files of the source don't compile, such as {broken[0]}."] if broken else [],
-        "msg": f"Release {contents.release} of {params['name']} is in {path}: {installed}.{pruned}",
-    }

@@ -10,6 +10,7 @@ import datetime
 import grp
 import json
 import os
+import pwd
 import stat
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_clone,
     release_facts,
     release_place,
+    release_shared,
     release_store,
     release_unpack,
     release_venv,
@@ -36,6 +38,7 @@ class Order:
 
     name: str
     root: str
+    user: str
     group: str
     python: str
     keep: int
@@ -50,12 +53,7 @@ class Order:
 
 def install(order: Order) -> dict[str, object]:
     """Install the archive's release unless it is there already; returns what the task reports."""
-    try:
-        gid = grp.getgrnam(order.group).gr_gid
-    except KeyError:
-        raise ReleaseError(
-            f"There is no group {order.group} on the host. Role deploy_user makes it: run that first."
-        ) from None
+    uid, gid = owner(order)
     make_releases_directory(order, gid)
     if sha256_of(order.archive) != order.sha256:
         raise ReleaseError("The archive came over damaged: its SHA-256 isn't the one it was sent with. Run again.")
@@ -72,6 +70,9 @@ def install(order: Order) -> dict[str, object]:
             installer = make_environment(order, manifest, build, tree, gid)
         except Missing as missing:
             return {"changed": False, "missing": str(missing)}
+        shared = manifest["record"]["shared_paths"]
+        release_shared.make(order.root, shared, uid, gid)
+        release_shared.link(order.root, tree, os.path.join(order.releases, order.release), shared)
         broken = release_venv.compile_source(order.python, build, tree)
         record = write_record(tree, manifest, installer)
         hand_over(tree, gid, bool(manifest["clone"]))
@@ -86,6 +87,14 @@ def install(order: Order) -> dict[str, object]:
         "size": record["size"],
         "pruned": release_place.prune(order.root, order.release, order.keep),
     }
+
+
+def owner(order: Order) -> tuple[int, int]:
+    """Of what the app may write: its user's and its group's number."""
+    try:
+        return pwd.getpwnam(order.user).pw_uid, grp.getgrnam(order.group).gr_gid
+    except KeyError as error:
+        raise ReleaseError(f"{error.args[0]} on the host. Role deploy_user makes user and group.") from error
 
 
 def make_environment(order: Order, manifest: dict, build: str, tree: str, gid: int) -> str:

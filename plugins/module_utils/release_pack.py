@@ -11,7 +11,7 @@ import shutil
 import time
 from dataclasses import dataclass
 
-from ansible_collections.graceful.deploy.plugins.module_utils import release_bundle, release_tools
+from ansible_collections.graceful.deploy.plugins.module_utils import release_bundle, release_manifest, release_tools
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import sha256_of
 
 _UNUSED = 24 * 3600
@@ -39,7 +39,7 @@ def pack(contents: release_bundle.Contents, known: dict) -> Pack:
     """The archive for a host that has what `known` says; packed unless it is in the cache."""
     packs = os.path.join(release_tools.cache_directory(), "packs")
     os.makedirs(packs, mode=0o700, exist_ok=True)
-    manifest = release_bundle.manifest_of(contents, known, built(packs, contents.release))
+    manifest = release_manifest.manifest_of(contents, known, built(packs, contents.release))
     place = os.path.join(packs, f"{contents.release}-{release_tools.digest_of(manifest)}")
     if os.path.isdir(place) and not _is_whole(place):
         shutil.rmtree(place)
@@ -50,7 +50,7 @@ def pack(contents: release_bundle.Contents, known: dict) -> Pack:
             with open(os.path.join(new, "sha256"), "w", encoding="ascii") as file:
                 file.write(sha256)
     os.utime(place)
-    return Pack(_archive(place), _noted(place), release_bundle.space_needed(manifest))
+    return Pack(_archive(place), _noted(place), release_manifest.space_needed(manifest))
 
 
 def built(packs: str, release: str) -> int:

@@ -15,6 +15,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_git_url,
     release_lock,
     release_requirements,
+    release_shared,
     release_source,
     release_tools,
 )
@@ -46,6 +47,7 @@ def read_source(params: dict, workdir: str, say: Say) -> Source:
         requirements = release_lock.read(directory, name, lambda project: uv_export(project, params["index_url"], say))
         requires_python = release_source.requires_python(directory)
         entries = release_source.scan(directory, params["exclude"])
+        entries = release_shared.without_shared(entries, params["shared_paths"])
         release_source.check_app(entries, params["app"])
     except ReleaseError as error:
         # An archive or a commit is unpacked to a place that nobody knows.

@@ -59,6 +59,19 @@ def unpack(archive: str, manifest: dict, into: str) -> None:
     ]
     if odd:
         raise ReleaseError(f"The archive's manifest has a path that leads out of it: {odd[0]!r}")
+    try:
+        _unpack_files(archive, files, into)
+    except tarfile.TarError as error:
+        raise ReleaseError(f"The archive can't be read: {error}") from error
+    if files:
+        raise ReleaseError(f"The archive lacks {min(files)!r}, which its manifest names.")
+    for path, target in links.items():
+        os.makedirs(os.path.dirname(os.path.join(into, path)), mode=0o700, exist_ok=True)
+        os.symlink(target, os.path.join(into, path))
+
+
+def _unpack_files(archive: str, files: dict[str, dict], into: str) -> None:
+    """Takes what it writes out of `files`."""
     with tarfile.open(archive, "r:") as tar:
         tar.next()
         for member in iter(tar.next, None):
@@ -70,11 +83,6 @@ def unpack(archive: str, manifest: dict, into: str) -> None:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             if _write(content, path, 0o750 if wanted["executable"] else 0o640) != wanted["sha256"]:
                 raise ReleaseError(f"The archive's {member.name!r} isn't what its manifest says.")
-    if files:
-        raise ReleaseError(f"The archive lacks {min(files)!r}, which its manifest names.")
-    for path, target in links.items():
-        os.makedirs(os.path.dirname(os.path.join(into, path)), mode=0o700, exist_ok=True)
-        os.symlink(target, os.path.join(into, path))
 
 
 def _write(content: BinaryIO, path: str, mode: int) -> str:

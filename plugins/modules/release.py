@@ -40,6 +40,10 @@ options:
     description: Name of the group that may read the release. Its owner is root, and others may not read it.
     type: str
     default: deploy
+  user:
+    description: Name of the user that the app runs as. It owns the directories of O(shared_paths), and nothing else.
+    type: str
+    default: deploy
   source:
     description:
       - The app's source, a directory or an archive (C(.tar.gz), C(.tgz), C(.tar), C(.zip)) on the control node, or a
@@ -119,6 +123,16 @@ options:
       - .idea
       - .vscode
       - .DS_Store
+  shared_paths:
+    description:
+      - Directories that outlive releases, relative to the top of the O(source), such as V(media) or V(var/uploads).
+        Each is a symlink in the release to C(shared) in the O(root), where the directory is made for the O(user), mode
+        0750.
+      - Where the O(source) has files in one, it is refused; C(.gitkeep) and C(.keep) are left out.
+      - A path that is taken out of the list stays on the host with what is in it.
+    type: list
+    elements: str
+    default: []
   index_url:
     description:
       - Package index that the control node takes wheels from, in place of the one that pip is configured with. It may
@@ -274,7 +288,7 @@ def main() -> None:
         if params["_state"] == "query":
             module.exit_json(changed=False, **release_facts.query(params["root"], params["python"], params["group"]))
         order = release_install.Order(
-            **{name: params[name] for name in ("name", "root", "group", "python", "keep")},
+            **{name: params[name] for name in ("name", "root", "user", "group", "python", "keep")},
             **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},
         )
         module.exit_json(**release_install.install(order))

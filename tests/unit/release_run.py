@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import release_con
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE
 from release_wheelhouse import fill, repack_tools
 
+USER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
 
 
@@ -63,6 +65,7 @@ class Run:
         self.params = {
             "name": "hello",
             "root": str(self.root),
+            "user": USER,
             "group": GROUP,
             "source": str(source),
             "version": "",
@@ -73,6 +76,7 @@ class Run:
             "python": sys.executable,
             "keep": 2,
             "exclude": DEFAULT_EXCLUDE,
+            "shared_paths": [],
             "index_url": "",
             "app": "app.main:app",
         }
@@ -84,7 +88,7 @@ class Run:
 
         def install(archive: str, sha256: str, release: str, python: str) -> dict:
             self.installs += 1
-            options = {name: params[name] for name in ("name", "root", "group", "keep")}
+            options = {name: params[name] for name in ("name", "root", "user", "group", "keep")}
             return release_install.install(
                 release_install.Order(**options, python=python, archive=archive, sha256=sha256, release=release)
             )

@@ -21,7 +21,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_venv,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
-from release_run import GROUP, Run, releases
+from release_run import GROUP, USER, Run, releases
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -376,7 +376,14 @@ def test_a_fork_that_waited_takes_what_the_other_made(environment: None, tmp_pat
 def test_the_task_itself(environment: None, tmp_path: Path, source: Path) -> None:
     """By Ansible's own command, with a secret in the index: in no output, however verbose."""
     root = tmp_path / "srv"
-    arguments = {"name": "hello", "root": str(root), "group": GROUP, "source": str(source), "python": sys.executable}
+    arguments = {
+        "name": "hello",
+        "root": str(root),
+        "group": GROUP,
+        "user": USER,
+        "source": str(source),
+        "python": sys.executable,
+    }
     command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "graceful.deploy.release", "-vvv", "--diff"]
     where = {
         **os.environ,
