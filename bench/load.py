@@ -29,9 +29,9 @@ PAUSE = 0.1
 class Traffic:
     sent: int
     lost: int
-    mixed: int
+    """Requests without an answer, with another status than 200, or with the answer to another one."""
     lost_seconds: int
-    """Seconds in which at least one request was lost."""
+    """Seconds in which at least one got no answer or another status."""
     p99: float
     worst: float
     """Milliseconds that answered GETs took, sent from `since` on."""
@@ -51,8 +51,7 @@ def summary(report: dict, since: float, memory: int | None) -> Traffic:
         raise BenchError(f"Not one GET was answered; {len(report['lost'])} requests were lost: {report['lost'][:1]}")
     return Traffic(
         sent=report["sent"],
-        lost=len(report["lost"]),
-        mixed=len(report["mixed"]),
+        lost=len(report["lost"]) + len(report["mixed"]),
         lost_seconds=len(report["lost_seconds"]),
         p99=milliseconds[len(milliseconds) * 99 // 100],
         worst=milliseconds[-1],
@@ -66,7 +65,7 @@ def unreclaimable(stat: str) -> int:
     """Bytes of anonymous memory and tmpfs, from a cgroup's memory.stat of either version. Page cache isn't in it."""
     values = dict(line.split() for line in stat.splitlines())
     names = ("total_rss", "total_shmem") if "total_rss" in values else ("anon", "shmem")
-    return sum(int(values[name]) for name in names)
+    return sum(int(values.get(name, 0)) for name in names)
 
 
 def memory_file(host: Host) -> Path | None:

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hosts import BenchError, Host
@@ -49,6 +49,8 @@ class Run:
     tasks: list[dict]
     traffic: Traffic | None = None
     """Of a run under load."""
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds of what our module did to bring the release to the traffic, from the host's history."""
 
 
 def environment(side: Side, report: Path, sockets: str, cache: Path) -> dict[str, str]:

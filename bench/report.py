@@ -38,7 +38,6 @@ FIGURES: dict[str, tuple[Callable[[Run], float | None], str]] = {
     "seconds": (lambda run: run.seconds, ".1f"),
     "requests lost": (of_traffic(lambda traffic: traffic.lost), ".0f"),
     "seconds in which any was lost": (of_traffic(lambda traffic: traffic.lost_seconds), ".0f"),
-    "answers to another request": (of_traffic(lambda traffic: traffic.mixed), ".0f"),
     "GET, ms at p99": (of_traffic(lambda traffic: traffic.p99), ".0f"),
     "GET, ms at worst": (of_traffic(lambda traffic: traffic.worst), ".0f"),
     "load client behind its schedule, ms at p99": (of_traffic(lambda traffic: traffic.late), ".0f"),
@@ -48,7 +47,6 @@ FIGURES: dict[str, tuple[Callable[[Run], float | None], str]] = {
     "CPU seconds of the control node": (lambda run: run.cpu, ".1f"),
     "kB sent to the host": (lambda run: run.sent / 1000, ".0f"),
 }
-LOST = ("requests lost", "answers to another request")
 SIDES = ("plain", "ours")
 
 
@@ -124,11 +122,9 @@ def verdict(results: Results, quiet: Quiet, calm: bool) -> list[str]:
         lines.append(f"{PHASES[phase]}: {seconds:.1f} s, wanted {most:.1f} s{why} or less: {word(seconds <= most)}")
     added = max(median(values(results, phase, "ours", "GET, ms at p99")) for phase in MOVES) - quiet["ours"]["p99"]
     lines.append(f"GET at p99 while a release takes over: {added:.0f} ms more, wanted less than 50: {word(added < 50)}")
-    plain, ours = (
-        sum(sum(values(results, phase, side, title)) for phase in (*MOVES, "same") for title in LOST) for side in SIDES
-    )
+    plain, ours = (sum(sum(values(results, p, side, "requests lost")) for p in (*MOVES, "same")) for side in SIDES)
     beside = f", against {plain:.0f} of the plain playbook" if "plain" in quiet else ""
-    lines.append(f"requests lost or mixed up in all deploys and rollbacks: {ours:.0f}{beside}: {word(not ours, False)}")
+    lines.append(f"requests lost in all deploys and rollbacks: {ours:.0f}{beside}: {word(not ours, False)}")
     return lines
 
 
@@ -140,4 +136,7 @@ def profile(runs: Sequence[Run]) -> str:
     for tasks in zip(*alike, strict=True):
         seconds = median(task["seconds"] for task in tasks)
         lines.append(f"{seconds:6.2f}{tasks[0]['modules']:9}{tasks[0]['commands']:10}  {tasks[0]['name']}")
+    # Within the task that swaps.
+    for phase in runs[-1].phases:
+        lines.append(f"{median(run.phases.get(phase, 0.0) for run in runs):6.2f}{'':19}  - {phase}")
     return "\n".join(lines)
