@@ -91,10 +91,14 @@ def install(order: Order) -> dict[str, object]:
 
 def owner(order: Order) -> tuple[int, int]:
     """Of what the app may write: its user's and its group's number."""
-    try:
-        return pwd.getpwnam(order.user).pw_uid, grp.getgrnam(order.group).gr_gid
-    except KeyError as error:
-        raise ReleaseError(f"{error.args[0]} on the host. Role deploy_user makes user and group.") from error
+    for kind, name, find in (("user", order.user, pwd.getpwnam), ("group", order.group, grp.getgrnam)):
+        try:
+            find(name)
+        except KeyError:
+            raise ReleaseError(
+                f"There is no {kind} {name} on the host. Role deploy_user makes it: run that first."
+            ) from None
+    return pwd.getpwnam(order.user).pw_uid, grp.getgrnam(order.group).gr_gid
 
 
 def make_environment(order: Order, manifest: dict, build: str, tree: str, gid: int) -> str:
