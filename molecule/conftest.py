@@ -59,7 +59,7 @@ class Asker:
 
 
 class Control:
-    """Runs playbooks against one host, as a person would with -e."""
+    """Runs playbooks against one host, or a pattern of hosts, as a person would with -e."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -99,6 +99,16 @@ class Control:
 @pytest.fixture
 def ask(host) -> Asker:
     return Asker(host)
+
+
+@pytest.fixture
+def before_the_reboot(host) -> None:
+    """For what a reboot changes nothing about: only the verification before it goes through that."""
+    marker, boot = host.file("/var/lib/verified-before-boot"), host.check_output("stat -c %Y /proc/1")
+    if not marker.exists:
+        host.check_output(f"echo {boot} >{marker.path}")
+    elif marker.content_string.strip() != boot:
+        pytest.skip("done before the reboot")
 
 
 @pytest.fixture

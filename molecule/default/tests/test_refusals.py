@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("before_the_reboot")
 HELLO = Path(__file__).resolve().parents[3] / "examples" / "hello"
 
 
@@ -21,16 +22,6 @@ def site(control):
     """Run site.yml against this one host with more variables, as a person would with -e."""
     always = {"fastapi_name": "hello", "fastapi_source": str(HELLO)}
     return lambda *options, **variables: control.run("site", *options, **{**always, **variables})
-
-
-@pytest.fixture(autouse=True)
-def once(host):
-    """A reboot changes nothing about what is refused: only the verification before it goes through this."""
-    marker, boot = host.file("/var/lib/refusals-before-boot"), host.check_output("stat -c %Y /proc/1")
-    if not marker.exists:
-        host.check_output(f"echo {boot} >{marker.path}")
-    elif marker.content_string.strip() != boot:
-        pytest.skip("done before the reboot")
 
 
 @pytest.fixture
