@@ -1,4 +1,4 @@
-"""Several hosts, one after the other: the first that fails ends the run with the others on the release that they have."""
+"""Several hosts, one after the other: the first that fails ends the run, with the others on what they have."""
 
 from __future__ import annotations
 
