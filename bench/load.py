@@ -135,6 +135,7 @@ class Load:
                     raise BenchError(f"{self.host.name}: the load client did not run all the time, {LIMIT} s at most.")
                 self.traffic = summary(report, self.since, self.peak.stop())
         finally:
+            self.peak.stop()
             self.process.kill()
 
     def quiet(self, seconds: int) -> Traffic:
