@@ -18,6 +18,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import preflight_i
 from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import ARGUMENT_SPEC as PLAN_SPEC
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import PREFIX, report
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_rules import inventory_host
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_source import (
     NEEDED,
     Checked,
@@ -115,6 +116,9 @@ class ActionModule(ActionBase):
         values = inputs.typed(values, spec)
         names = [*map(str, task_vars), *(PREFIX + name for name in raw)]
         found = inputs.check_names(names, spec) + found + inputs.check(values, spec, {name for name, _text in found})
+        hosts = ["localhost", *task_vars.get("groups", {}).get("all", [])]
+        if problem := inventory_host("build_host", values.get("build_host"), hosts):
+            found.append((problem.variable, problem.sentence))
         source = Checked([])
         if not NEEDED & {name for name, _text in found}:
             path = values["source"]

@@ -16,7 +16,11 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.graceful.deploy.plugins.module_utils import release_control
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
+    ReleaseError,
+    argument_spec,
+    sha256_of,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url import is_git
 from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
 
@@ -47,7 +51,7 @@ class ActionModule(ActionBase):
         try:
             if problem := wrong_option(params):
                 raise ReleaseError(problem)
-            host = release_control.Host(self._query, self._install, self._say)
+            host = release_control.Host(self._query, self._install, self._say, self._build)
             result.update(release_control.run(params, bool(self._task.check_mode), workdir, host))
         except _Failed as failure:
             result.update(failure.args[0])
@@ -75,9 +79,22 @@ class ActionModule(ActionBase):
         return self._module(_state="query")
 
     def _install(self, archive: str, sha256: str, release: str, python: str) -> dict[str, t.Any]:
+        remote = self._send(archive)
+        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python)
+
+    def _build(self, archive: str, sha256: str, into: str) -> str:
+        built = self._module(_state="build", _archive=self._send(archive), _sha256=sha256)
+        wheel = os.path.join(into, os.path.basename(built["wheel"]))
+        self._connection.fetch_file(built["wheel"], wheel)
+        if sha256_of(wheel) != built["sha256"]:
+            raise ReleaseError(f"{os.path.basename(wheel)} came over damaged from the build host. Run again.")
+        return wheel
+
+    def _send(self, archive: str) -> str:
+        """Where the archive is on the host then."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar")
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, os.path.basename(archive))
         try:
             self._transfer_file(archive, remote)
         except AnsibleConnectionFailure:
@@ -87,7 +104,7 @@ class ActionModule(ActionBase):
                 f"Sending the archive failed; the host's disk may be full where {remote} goes (remote_tmp): {error}"
             ) from error
         self._fixup_perms2((self._connection._shell.tmpdir, remote), execute=False)
-        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python)
+        return remote
 
 
 def wrong_option(params: dict[str, t.Any]) -> str:
@@ -96,4 +113,6 @@ def wrong_option(params: dict[str, t.Any]) -> str:
         return f"root is {params['root']}: it has to be an absolute path on the host, such as /srv/{params['name']}."
     if params["keep"] < 1:
         return f"keep is {params['keep']}: at least the release that is made has to stay. Write 1 or more."
+    if params["state"] == "built" and not (params["collected"] and params["build_host"]):
+        return "state is built, which needs build_host, and what a task with state=collected returned as collected."
     return ""

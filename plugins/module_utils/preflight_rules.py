@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
@@ -125,3 +126,11 @@ def words(shape: str, example: str) -> Rule:
         return None
 
     return rule
+
+
+def inventory_host(variable: str, value: t.Any, hosts: t.Collection[str]) -> Problem | None:
+    """One of `hosts`, or empty. Any other would be dialled by its name, which nobody meant."""
+    if not isinstance(value, str) or not value or value in hosts:
+        return None
+    near = difflib.get_close_matches(value, hosts, 1, 0.5) or list(hosts)[:1]
+    return Problem(variable, value, "the inventory has no such host.", write(variable, (near or [""])[0]))

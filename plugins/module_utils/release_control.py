@@ -19,8 +19,10 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_source,
     release_tools,
     release_wheels,
+    release_workshop,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, to_prune
+from ansible_collections.graceful.deploy.plugins.module_utils.release_sdist import NeedsBuildHost
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target, target_of
 
 
@@ -32,11 +34,13 @@ class Host:
     :param install: the archive's path, its SHA-256, the release's id and the interpreter's path -> what
         `release_install.install` says; ``missing`` is all that it says where the host lacks what wasn't sent.
     :param say: one line of progress, said only when there is real work.
+    :param build: where the task is delegated to the build host: archive, SHA-256 and directory -> the wheel's path.
     """
 
     query: Callable[[], dict]
     install: Callable[[str, str, str, str], dict]
     say: Callable[[str], None]
+    build: Callable[[str, str, str], str] | None = None
 
 
 def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
@@ -59,8 +63,9 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     path = os.path.join(params["root"], "releases", release)
     complete, name = release in facts["created"], f"Release {release} of {params['name']}"
     result = {"release": release, "path": path, "python": python_of(target), "complete": complete, "changed": False}
-    if params["state"] == "collected":
-        result["collected"] = facts
+    collecting = params["state"] != "present"
+    if collecting:
+        result |= {"collected": facts, "needs_build": False}
     else:
         result |= {"changed": not complete, "diff": diff_of(facts, release, params["keep"])}
     if complete:
@@ -70,12 +75,18 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
             f"{path} is there on the host without a record of its own: something else made it. Remove it."
         )
     # In check mode, and before role deploy_user, the group may be one that the run makes.
-    if facts["group_missing"] and not (check or params["collected"] or params["state"] == "collected"):
+    if facts["group_missing"] and not (check or params["collected"] or collecting):
         raise ReleaseError(
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
-    wheels, installers = collect(params, source, target, pins, host.say)
-    if check or params["state"] == "collected":
+    try:
+        wheels, installers = collect(params, source, target, pins, host)
+    except NeedsBuildHost as needs:
+        what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
+        if not collecting:
+            raise ReleaseError(f"{what}: by a task with state=built that is delegated to it.") from None
+        return {**result, "needs_build": True, "msg": f"{what}."}
+    if check or collecting:
         ready = f"The {len(wheels)} wheels for {target} are on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
@@ -126,14 +137,15 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
 
 
 def collect(
-    params: dict, source: release_read.Source, target: Target, pins: list[str], say: Callable[[str], None]
+    params: dict, source: release_read.Source, target: Target, pins: list[str], host: Host
 ) -> tuple[list[release_wheels.Wheel], list[str]]:
     """The wheels, and meanwhile what installs them on the host."""
     cache = release_tools.cache_directory()
     options = source.requirements.options
-    tools = release_tools.tools(cache, options, params["index_url"], say)
+    tools = release_tools.tools(cache, options, params["index_url"], host.say)
     index = release_tools.read_index(tools.pip, options, params["index_url"])
-    collector = release_wheels.Collector(cache, tools, index, target, say)
+    workshop = release_workshop.workshop_of(params, target, host.query, host.build, host.say)
+    collector = release_wheels.Collector(cache, tools, index, target, host.say, workshop)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
         wheels = release_wheels.collect(collector, source.requirements, pins, source.requirements_name)

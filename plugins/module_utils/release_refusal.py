@@ -20,20 +20,20 @@ _PYTHON = re.compile(r"does not satisfy (Python\S+)")
 _FETCH = re.compile(r"(?:Failed to fetch|Request failed)", re.IGNORECASE)
 
 
-def refusal(said: str, name: str, target: Target) -> str:
+def refusal(said: str, name: str, target: Target, problem: str = "") -> str:
     """One sentence on what is wrong and one on what to do, then uv's own words.
 
     :param said: output of ``uv pip compile``, credentials already hidden.
     :param name: of the requirements file.
+    :param problem: why what has no wheel can't be built from its source.
     """
-    words = said.partition(":\n")[2] or said
-    flat = " ".join(words.split())
+    flat = flattened(said)
     head = f"fastapi_requirements is {name}, "
-    if missing := without_wheel(flat):
+    if missing := without_wheel(said):
         return (
             f"{head}and {missing} has no wheel for {target}. Name a version that has one, set fastapi_python to a "
             "Python that it has wheels for, or build the wheel yourself (pip wheel) and give its directory by a "
-            f"--find-links line in {name} or in pip's configuration.\nuv said: {flat}"
+            f"--find-links line in a requirements file or in pip's configuration.\n{problem or f'uv said: {flat}'}"
         )
     if match := _NOT_FOUND.search(flat):
         what = f"and no index has {match[1]}. Check the spelling, or set fastapi_index_url to the index that has it."
@@ -50,8 +50,14 @@ def refusal(said: str, name: str, target: Target) -> str:
     return f"{head}{what}\nuv said: {flat}"
 
 
-def without_wheel(flat: str) -> str:
+def flattened(said: str) -> str:
+    """What uv said in one line, without the sentence before it."""
+    return " ".join((said.partition(":\n")[2] or said).split())
+
+
+def without_wheel(said: str) -> str:
     """The requirement that has no wheel for the target, '' where that isn't what is wrong."""
+    flat = flattened(said)
     hinted = _HINTED.search(flat)
     for match in _NO_WHEEL.finditer(flat):
         name = match[1] or match[3]

@@ -24,8 +24,9 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_index impo
     secrets,
     uv_environment,
 )
-from ansible_collections.graceful.deploy.plugins.module_utils.release_refusal import refusal
+from ansible_collections.graceful.deploy.plugins.module_utils.release_refusal import refusal, without_wheel
 from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import Requirements, check_hashes
+from ansible_collections.graceful.deploy.plugins.module_utils.release_sdist import HERE, Sources, Workshop
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
 
 try:
@@ -57,6 +58,7 @@ class Collector:
     index: Index
     target: Target
     say: release_tools.Say
+    workshop: Workshop = HERE
 
 
 def collect(collector: Collector, requirements: Requirements, pins: list[str], name: str) -> list[Wheel]:
@@ -84,12 +86,19 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
 def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
     count = len(requirements.lines) + len(pins)
     collector.say(f"Resolving {count} requirements for {collector.target}…")
-    lock = [only_listed(item, requirements.hashes) for item in _resolve(collector, requirements, pins, new, name)]
+    _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
+    _write(os.path.join(new, "constraints.in"), requirements.constraints)
+    sources = Sources(os.path.join(new, "built"), **vars(collector))
+    while (lock := _resolve(collector, sources, requirements, new, name)) is None:
+        collector.say("Resolving again…")
     collector.say(f"Collecting {len(lock)} wheels…")
-    _download(collector, lock, new)
+    # What was built has a hash of its own; pip has checked that of its source.
+    listed = {**requirements.hashes, **{key: {digest} for key, digest in sources.built.items()}}
+    _download(collector, sources.with_built, [only_listed(item, listed) for item in lock], new)
+    shutil.rmtree(sources.directory, ignore_errors=True)
     wheels = read_set(new)
     digests = {(wheel.name, canonicalize_version(wheel.version)): wheel.sha256 for wheel in wheels}
-    if wrong := check_hashes(digests, requirements.hashes):
+    if wrong := check_hashes(digests, listed):
         raise ReleaseError(
             f"fastapi_requirements is {name}, and the wheel that the index gave for {', '.join(wrong)} has none of the "
             "hashes listed there: it is another file than the one that was locked. Find out why, or compile the "
@@ -99,20 +108,28 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)
 
 
-def _resolve(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> list[str]:
-    """The locked requirements, each with its hashes, with the host's markers decided."""
-    _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
-    _write(os.path.join(new, "constraints.in"), requirements.constraints)
-    lock = os.path.join(new, "resolved.txt")
+def _resolve(
+    collector: Collector, sources: Sources, requirements: Requirements, new: str, name: str
+) -> list[str] | None:
+    """The locked requirements, each with its hashes, with the host's markers decided.
+
+    None where one of them has no wheel, and it was built: the next try may find it, and what it needs.
+    """
+    index, lock = sources.with_built, os.path.join(new, "resolved.txt")
     command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
     command += ["-c", os.path.join(new, "constraints.in"), "-o", lock]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
     command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
-    command += ["--python", sys.executable, *(["--no-index"] if collector.index.no_index else [])]
+    command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
     try:
-        release_tools.run("Resolving", command, uv_environment(collector.index, os.environ), secrets(collector.index))
+        release_tools.run("Resolving", command, uv_environment(index, os.environ), secrets(index))
     except ReleaseError as error:
-        raise ReleaseError(refusal(str(error).replace(new + os.sep, ""), name, collector.target)) from None
+        said = str(error).replace(new + os.sep, "")
+        missing = without_wheel(said)
+        problem = sources.add(missing, requirements) if missing else ""
+        if missing and not problem:
+            return None
+        raise ReleaseError(refusal(said, name, collector.target, problem)) from None
     with open(lock, encoding="utf-8") as file:
         return [item for item in re.split(r"\n(?=\S)", file.read().strip()) if item and not item.startswith("#")]
 
@@ -127,7 +144,7 @@ def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
     return " ".join([pin, *(entry for entry in rest if not entry.startswith("--hash=")), *known]) if known else item
 
 
-def _download(collector: Collector, lock: list[str], new: str) -> None:
+def _download(collector: Collector, index: Index, lock: list[str], new: str) -> None:
     """By several pips at once: most of one's time goes into waiting for an index and starting up."""
     parts = max(1, min(4, os.cpu_count() or 1, len(lock) // 6))
     target = collector.target
@@ -135,7 +152,7 @@ def _download(collector: Collector, lock: list[str], new: str) -> None:
     command += [argument for tag in target.platforms for argument in ("--platform", tag)]
     command += ["--python-version", target.minor, "--implementation", "cp", "--abi", target.abi, "--abi", "abi3"]
     command += ["--abi", "none", "-d", os.path.join(new, "wheels")]
-    environment, hidden = pip_environment(collector.index, os.environ), secrets(collector.index)
+    environment, hidden = pip_environment(index, os.environ), secrets(index)
     os.mkdir(os.path.join(new, "wheels"))
 
     def part(number: int) -> None:

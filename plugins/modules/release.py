@@ -23,6 +23,8 @@ description:
     go when another one is collected.
   - Unpinned requirements are resolved when a set is collected, and then stay as they are until a requirements file, the
     index settings, or the host's Python or platform change. To have newer versions on purpose, pin them.
+  - Where a requirement has no wheel that fits, one is built from its source, once, and kept in the cache. That runs the
+    package's code, on the control node as the user who runs Ansible, on a O(build_host) as C(nobody) rather than root.
   - gunicorn, uvicorn and uvicorn-worker are added in the versions that this collection is tested with where the
     requirements don't name them. A constraint that names one of them decides its version.
 options:
@@ -153,13 +155,25 @@ options:
       - With V(present) the release is made unless the host has it.
       - With V(collected) the host is only asked, and the wheels of a release that it lacks are collected, so that what
         can't be had is known before anything changes. What it returns as RV(collected) saves the next task the asking.
+      - V(built) is the same for a task that is delegated to the O(build_host), and builds there what has no wheel. It
+        needs O(collected).
     type: str
-    choices: [collected, present]
+    choices: [collected, built, present]
     default: present
   collected:
     description: What this module returned as RV(collected) for the same host and options.
     type: dict
     default: {}
+  build_host:
+    description:
+      - Name in the inventory of the host that builds wheels from source where an index has none. It needs the same
+        Python and platform as the hosts that the wheels are for, no newer C library, and the compilers and headers that
+        the packages ask for. It may be one of these hosts.
+      - With O(state=collected) a source that has to be built ends the task with RV(needs_build), for a task with
+        O(state=built) that is delegated to this host.
+      - Empty builds pure Python sources on the control node, and refuses others.
+    type: str
+    default: ""
 attributes:
   action:
     description: Has an action plugin of the same name, which does the control node's half.
@@ -249,6 +263,11 @@ complete:
   returned: success
   type: bool
   sample: false
+needs_build:
+  description: Whether wheels have to be built on the O(build_host) first.
+  returned: when O(state=collected)
+  type: bool
+  sample: false
 collected:
   description: What the host said, for the next task.
   returned: when O(state=collected)
@@ -277,7 +296,7 @@ msg:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils import release_facts, release_install
+from ansible_collections.graceful.deploy.plugins.module_utils import release_build, release_facts, release_install
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
 
 
@@ -287,6 +306,9 @@ def main() -> None:
     try:
         if params["_state"] == "query":
             module.exit_json(changed=False, **release_facts.query(params["root"], params["python"], params["group"]))
+        if params["_state"] == "build":
+            built = release_build.build(params["_archive"], params["_sha256"], params["python"])
+            module.exit_json(changed=False, **built)
         order = release_install.Order(
             **{name: params[name] for name in ("name", "root", "user", "group", "python", "keep")},
             **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},

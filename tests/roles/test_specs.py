@@ -70,5 +70,5 @@ def test_what_scenarios_and_examples_set_exists():
 def test_the_consumer_scenario_changes_nearly_every_variable():
     text = (ROOT / "molecule" / "consumer" / "converge.yml").read_text()
     missing = {name for name in spec_of(ROOT / "roles" / "fastapi") if f"{name}:" not in text}
-    # An index of one's own needs a server, and a version a repository: both are tested where releases are.
-    assert missing == {"fastapi_index_url", "fastapi_version"}
+    # An index of one's own needs a server, a version a repository, a build host a compiler: tested where releases are.
+    assert missing == {"fastapi_index_url", "fastapi_version", "fastapi_build_host"}

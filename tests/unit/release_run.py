@@ -5,12 +5,18 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils import release_control, release_facts, release_install
+from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_build,
+    release_control,
+    release_facts,
+    release_install,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE
 from release_wheelhouse import fill, repack_tools
 
@@ -71,6 +77,7 @@ class Run:
             "version": "",
             "state": "present",
             "collected": {},
+            "build_host": "",
             "requirements": "",
             "method": "wheels",
             "python": sys.executable,
@@ -97,7 +104,14 @@ class Run:
             self.queries += 1
             return release_facts.query(params["root"], params["python"], params["group"])
 
-        return release_control.run(params, check, str(workdir), release_control.Host(query, install, self.said.append))
+        def build(archive: str, sha256: str, into: str) -> str:
+            shutil.copy(archive, workdir)
+            sent = workdir / os.path.basename(archive)
+            return shutil.copy(release_build.build(str(sent), sha256, params["python"])["wheel"], into)
+
+        return release_control.run(
+            params, check, str(workdir), release_control.Host(query, install, self.said.append, build)
+        )
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -45,6 +47,60 @@ def make_wheel(
         for path, data in content.items():
             archive.writestr(zipfile.ZipInfo(path, (2026, 1, 2, 3, 4, 6)), data)
     return wheel
+
+
+BACKEND = """
+import base64, hashlib, sys, zipfile
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    if {fails!r}:
+        sys.exit({fails!r})
+    stem = "{stem}"
+    wheel = f"{{stem}}-{tag}.whl"
+    files = {{
+        "{module}.py": "VERSION = {version!r}\\n",
+        f"{{stem}}.dist-info/METADATA": "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n{requires}",
+        f"{{stem}}.dist-info/WHEEL": "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: {tag}\\n",
+    }}
+    def digest(text):
+        return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    record = "".join(f"{{path}},sha256={{digest(text)}},{{len(text)}}\\n" for path, text in files.items())
+    files[f"{{stem}}.dist-info/RECORD"] = record + f"{{stem}}.dist-info/RECORD,,\\n"
+    with zipfile.ZipFile(f"{{directory}}/{{wheel}}", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return wheel
+"""
+
+
+def make_sdist(
+    directory: Path,
+    name: str,
+    version: str,
+    requires: tuple[str, ...] = (),
+    tag: str = "py3-none-any",
+    fails: str = "",
+    needs: tuple[str, ...] = (),
+) -> Path:
+    """A source with a build backend of its own, which needs `needs`; it exits with the sentence `fails`."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    lines = "".join(f"Requires-Dist: {line}\\n" for line in requires)
+    backend = BACKEND.format(
+        stem=stem, tag=tag, module=name.replace("-", "_"), version=version, name=name, requires=lines, fails=fails
+    )
+    project = f'[build-system]\nrequires = {list(needs)}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    content = {
+        "pyproject.toml": project,
+        "backend.py": "".join(f"import {need.replace('-', '_')}\n" for need in needs) + backend,
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{stem}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in content.items():
+            info = tarfile.TarInfo(f"{stem}/{member}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
 
 
 def _record_hash(data: bytes) -> str:

@@ -257,3 +257,10 @@ def test_two_apps_on_one_host_are_each_checked_with_their_own_variables(tmp_path
     assert "fastapi_name is 'oneBad'" in first and "twoBad" not in first
     assert "fastapi_name is 'twoBad'" in second and "oneBad" not in second
     assert "fastapi_root is '/srv/twoBad/'" in second and "play.yml:" in second
+
+
+def test_a_build_host_has_to_be_in_the_inventory(source: Path) -> None:
+    groups = {"all": ["web1", "builder"]}
+    assert not run(good(source, groups=groups, fastapi_build_host="builder")).get("failed")
+    message = run(good(source, groups=groups, fastapi_build_host="buildr"))["msg"]
+    assert "fastapi_build_host is 'buildr'" in message and "Write fastapi_build_host: builder." in message
