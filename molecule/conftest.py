@@ -71,7 +71,8 @@ class Control:
         """
         path = ROOT / playbook if "/" in playbook else ROOT / "playbooks" / f"{playbook}.yml"
         command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", self.host]
-        command += ["-e", json.dumps(variables), *options, str(path)]
+        # Of two -e the later one wins.
+        command += [*options, "-e", json.dumps(variables), str(path)]
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),

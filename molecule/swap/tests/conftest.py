@@ -183,7 +183,11 @@ def load(ask, say):
 
 @pytest.fixture
 def site(ask, control, tmp_path) -> Site:
-    return Site(ask, control, tmp_path)
+    site = Site(ask, control, tmp_path)
+    if ask.host.file(f"{ROOT}/slots/{site.live}/release/fault.txt").exists:
+        # A test that failed has left its bad release live, which is nothing to test others on.
+        site.good()
+    return site
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
