@@ -31,6 +31,15 @@ def parse_show(text: str) -> list[dict[str, str]]:
     return [block for block in blocks if block]
 
 
+def good_request(line: str) -> bool:
+    """Whether a log line says no more than that a request was answered, or taken up: under load most of them do."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and record.get("event") == "request" and int(record.get("status") or 0) < 500
+
+
 def readable_log(line: str) -> str:
     """Make one JSON log line a person's: the message, then the traceback on lines of its own. Other lines pass."""
     try:
@@ -113,6 +122,8 @@ class Systemd:
     def last_lines(self, namespace: str, unit: str, since: float, count: int = 30) -> str:
         """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text."""
         self.run(["journalctl", f"--namespace={namespace}", "--sync"])
-        command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager"]
-        out = self.run([*command, f"--lines={count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
-        return "\n".join(readable_log(line) for line in out.splitlines()).strip()
+        # With --since alone --lines counts from the beginning.
+        command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
+        out = self.run([*command, f"--lines={20 * count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
+        telling = [line for line in out.splitlines() if not good_request(line)][:count]
+        return "\n".join(readable_log(line) for line in reversed(telling)).strip()

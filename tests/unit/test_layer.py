@@ -10,7 +10,12 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils import layer_files, layer_packages, layer_vet, layer_write
 from ansible_collections.graceful.deploy.plugins.module_utils.layer import unit_actions
 from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import Difference, Wanted
-from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, parse_show, readable_log
+from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import (
+    CommandFailed,
+    Systemd,
+    parse_show,
+    readable_log,
+)
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -181,3 +186,17 @@ def test_a_traceback_in_json_is_readable():
 
 def test_a_directory_where_a_file_is_wanted_isnt_hidden(tmp_path):
     assert Difference(wanted(tmp_path), layer_files.look(str(tmp_path))).any
+
+
+def test_the_last_lines_are_the_last_and_leave_out_good_requests():
+    """Under load the line that tells why stands among hundreds of requests that were answered."""
+    newest_first = ["end", *['{"event": "request", "status": 200}', '{"event": "request", "n": 7}'] * 50]
+    newest_first += ['{"event": "request", "status": 500, "method": "GET", "path": "/x"}', '{"event": "boom"}', "begin"]
+    asked = []
+
+    def run(command):
+        asked.append(command)
+        return 0, "\n".join(newest_first) + "\n", ""
+
+    assert Systemd(run).last_lines("hello", "hello@blue.service", 7.9, 3) == "boom\nGET /x 500\nend"
+    assert {"--reverse", "--since=@7", "--unit=hello@blue.service"} <= set(asked[-1])
