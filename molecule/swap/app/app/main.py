@@ -43,7 +43,7 @@ class Numbered:
             await self.app(scope, receive, send)
             return
         health_of_this.requests += 1
-        log(n=int(number))
+        log(n=int(number), event="request")
 
         async def numbered(message) -> None:
             if message["type"] == "http.response.start":
