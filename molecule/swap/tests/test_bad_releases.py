@@ -63,7 +63,7 @@ def test_a_release_that_loses_the_traffic_again(site, load, say, fault):
         assert counted.lost == []
     else:
         assert "canary: dying" in text, said
-        began = dying(site)
+        began = dying(site, running.since)
     late = [each for each in counted.timeline if each[4] == bad["release"] and each[2] > began + BACK]
     late += [each for each in counted.lost if each["at"] > began + BACK]
     back = min(each[2] for each in counted.timeline if each[4] == before and each[2] > began)
@@ -77,11 +77,11 @@ def test_a_release_that_loses_the_traffic_again(site, load, say, fault):
     site.alone()
 
 
-def dying(site) -> float:
+def dying(site, since: str) -> float:
     """When a worker of the release first died, in seconds since the epoch."""
     site.ask.run("journalctl --namespace=swap --sync")
-    out = site.ask.run("journalctl --namespace=swap --output=short-unix --no-pager --since=-60s --grep='canary: dying'")
-    return float(out.splitlines()[0].split()[0])
+    journal = f"journalctl --namespace=swap --output=short-unix --no-pager --since=@{since} --grep='canary: dying'"
+    return float(site.ask.run(journal).splitlines()[0].split()[0])
 
 
 @pytest.mark.parametrize(
