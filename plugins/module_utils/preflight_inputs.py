@@ -68,7 +68,7 @@ RULES: dict[str, rules.Rule] = {
     "ready_path": rules.url_path,
     "health_interval": rules.number(1, 3600, 10, "seconds"),
     "ready_timeout": rules.number(1, 3600, 60, "seconds"),
-    "bake": rules.number(0, 600, 3, "seconds"),
+    "bake": rules.number(0, 600, 2, "seconds"),
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),

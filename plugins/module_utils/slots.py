@@ -168,6 +168,17 @@ class App:
     def aside(self, slot: str) -> str:
         return os.path.join(self.root, "slots", f".{slot}.before")
 
+    def publish(self, environment: str) -> None:
+        """Let the app's own environment file, where there is one, say what the live slot has."""
+        path = os.path.join(self.root, ".env")
+        if not os.path.isfile(path) or _read(path) == environment:
+            return
+        new = f"{path}.new"
+        if os.path.lexists(new):
+            os.unlink(new)
+        _write(new, environment, 0o600, 0)
+        os.rename(new, path)
+
     def clear(self) -> None:
         """Remove what runs that were cut off have left beside the slots."""
         slots = os.path.join(self.root, "slots")

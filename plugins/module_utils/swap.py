@@ -134,6 +134,7 @@ class Swap:
                 else:
                     getattr(self, f"_{step}")()
             self.phase("done")
+            self.app.publish(self.wanted.environment)
         except OSError as error:
             # A full disk, say. Before the move nothing of the live slot was touched, and after it nothing has to be.
             why = f"The host's files stood in the way: {error}."

@@ -116,7 +116,7 @@ options:
       - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. A
         rollback is watched for 1 at most, and a first release not at all, since there is nothing to go back to.
     type: int
-    default: 3
+    default: 2
   patience:
     description: Seconds to wait for the old slot's queue. At least the unit's stop timeout.
     type: int
@@ -229,7 +229,7 @@ ARGUMENTS = {
     "ready_path": {"type": "str", "default": "/ready"},
     "health_path": {"type": "str", "default": "/health"},
     "ready_timeout": {"type": "int", "default": 60},
-    "bake": {"type": "int", "default": 3},
+    "bake": {"type": "int", "default": 2},
     "patience": {"type": "int", "default": 55},
     "host": {"type": "str", "default": "localhost"},
     "by": {"type": "str", "default": ""},

@@ -237,6 +237,18 @@ def test_what_runs_in_a_reloaded_slot_is_known(app):
     assert app.booted("green") == ""
 
 
+def test_the_environment_file_says_what_is_live_where_there_is_one(app):
+    app.publish("A=1\n")
+    path = os.path.join(app.root, ".env")
+    assert not os.path.exists(path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("A=0\n")
+    app.publish("A=1\n")
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == "A=1\n"
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
 def test_a_slots_configuration_is_what_it_was_filled_with(app, monkeypatch, tmp_path):
     unit = tmp_path / "unit"
     unit.write_text(ONE.unit)
