@@ -98,12 +98,16 @@ class Sources:
         self.tried.add(missing)
         os.makedirs(self.directory, exist_ok=True)
         try:
-            wheel = self._wheel(self._fetch(wanted(missing, requirements)), missing)
+            source = self._fetch(wanted(missing, requirements))
+            wheel = self._wheel(source, missing)
         except ReleaseError as error:
             return str(error)
-        path = shutil.copy(wheel, self.directory)
-        name, version, _build_number, _tags = parse_wheel_filename(os.path.basename(path))
-        self.built[(str(name), canonicalize_version(str(version)))] = sha256_of(path)
+        name, version, _build_number, _tags = parse_wheel_filename(os.path.basename(wheel))
+        key = (str(name), canonicalize_version(str(version)))
+        # pip has checked it before; this holds for whatever version the wheel turned out to be.
+        if sha256_of(source) not in requirements.hashes.get(key, {sha256_of(source)}):
+            return f"The hash of {os.path.basename(source)} is none of those that are listed."
+        self.built[key] = sha256_of(shutil.copy(wheel, self.directory))
         return ""
 
     def _fetch(self, line: str) -> str:
@@ -143,7 +147,8 @@ def wanted(missing: str, requirements: Requirements) -> str:
     if not version:
         parsed = [Requirement(line) for line in [*requirements.lines, *requirements.constraints]]
         ranges = [str(item.specifier) for item in parsed if canonicalize_name(item.name) == canonical]
-        return name + ",".join(dict.fromkeys(filter(None, ranges)))
+        missing = name + ",".join(dict.fromkeys(filter(None, ranges)))
+        version = missing.removeprefix(f"{name}==")
     hashes = requirements.hashes.get((canonical, canonicalize_version(version)), set())
     return " ".join([missing, *(f"--hash=sha256:{digest}" for digest in sorted(hashes))])
 

@@ -92,7 +92,7 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
     while (lock := _resolve(collector, sources, requirements, new, name)) is None:
         collector.say("Resolving again…")
     collector.say(f"Collecting {len(lock)} wheels…")
-    # What was built has a hash of its own; pip has checked that of its source.
+    # What was built has a hash of its own; that of its source was checked.
     listed = {**requirements.hashes, **{key: {digest} for key, digest in sources.built.items()}}
     _download(collector, sources.with_built, [only_listed(item, listed) for item in lock], new)
     shutil.rmtree(sources.directory, ignore_errors=True)
@@ -101,8 +101,7 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
     if wrong := check_hashes(digests, listed):
         raise ReleaseError(
             f"fastapi_requirements is {name}, and the wheel that the index gave for {', '.join(wrong)} has none of the "
-            "hashes listed there: it is another file than the one that was locked. Find out why, or compile the "
-            "requirements again."
+            "hashes listed there: it is another file than was locked. Find out why, or compile the requirements again."
         )
     with open(os.path.join(new, "set.json"), "w", encoding="utf-8") as file:
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)

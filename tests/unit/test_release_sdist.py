@@ -200,6 +200,7 @@ def test_a_build_host_has_to_be_like_the_target(like: Target, good: bool) -> Non
         ("plain", "plain>1,<3"),
         ("other", "other"),
         ("Locked==1.0", f"Locked==1.0 --hash=sha256:{'a' * 64}"),
+        ("locked", f"locked==1.0 --hash=sha256:{'a' * 64}"),
         ("plain==2.0", "plain==2.0"),
     ],
 )
