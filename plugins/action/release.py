@@ -21,7 +21,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url im
 from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
 
 MODULE = "graceful.deploy.release"
-# What the host is told. The index and a git URL stay here, with the passwords that may be in them.
+# What the host is told in any case. A git URL stays here, and the index unless the host is to ask it: both may hold
+# passwords.
 HOST_OPTIONS = ("name", "root", "user", "group", "python", "keep")
 
 
@@ -87,7 +88,9 @@ class ActionModule(ActionBase):
                 f"Sending the archive failed; the host's disk may be full where {remote} goes (remote_tmp): {error}"
             ) from error
         self._fixup_perms2((self._connection._shell.tmpdir, remote), execute=False)
-        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python)
+        # With its password, which the option's no_log keeps out of the log, and pip and uv have in their environment.
+        index = {"index_url": self._params["index_url"]} if self._params["method"] == "index" else {}
+        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python, **index)
 
 
 def wrong_option(params: dict[str, t.Any]) -> str:

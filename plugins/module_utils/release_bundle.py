@@ -21,7 +21,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_common imp
 from ansible_collections.graceful.deploy.plugins.module_utils.release_source import Entry
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
 from ansible_collections.graceful.deploy.plugins.module_utils.release_unpack import MANIFEST
-from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel, lock_text
+from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Contents:
     :param source: directory of the source, which `entries` are relative to.
     :param installers: paths of the wheels that install on the host.
     :param record: what the host's release.json will say.
+    :param lock: requirements with hashes that name exactly what is installed.
     :param environment: digest of all that decides the virtual environment.
     """
 
@@ -40,6 +41,7 @@ class Contents:
     wheels: list[Wheel]
     installers: list[str]
     record: dict[str, object]
+    lock: str
     environment: str = ""
 
     @property
@@ -75,7 +77,7 @@ def write_archive(contents: Contents, manifest: dict, path: str) -> str:
         with tarfile.open(fileobj=archive, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest, sort_keys=True).encode()))
             if "lock.txt" in manifest["files"]:
-                _add(tar, "lock.txt", io.BytesIO(lock_text(contents.wheels).encode()))
+                _add(tar, "lock.txt", io.BytesIO(contents.lock.encode()))
             for name in sorted(set(manifest["files"]) - {"lock.txt"}):
                 try:
                     with open(members[name], "rb") as member:
@@ -111,19 +113,20 @@ class _Reading:
         return block
 
 
-def record_of(source: str, digest: str, requirements: str, target: Target, wheels: list[Wheel]) -> dict[str, object]:
+def record_of(
+    source: str, digest: str, requirements: str, target: Target, packages: dict[str, str]
+) -> dict[str, object]:
     """What release.json says besides what the host adds. None of it changes the id.
 
     :param source: as the task names it, for the revision and for people.
     """
     return {
         "digest": digest,
-        "method": "wheels",
         "source": {"name": os.path.basename(os.path.abspath(source)), "revision": revision(source)},
         "requirements": requirements,
         "python": target.version,
         "platform": target.family,
-        "packages": {wheel.name: wheel.version for wheel in wheels},
+        "packages": packages,
         "built_by": {"user": _user(), "host": socket.gethostname()},
     }
 

@@ -53,7 +53,7 @@ def argument_spec() -> dict[str, dict[str, object]]:
         "source": {"type": "str", "required": True},
         "version": {"type": "str", "default": ""},
         "requirements": {"type": "str", "default": ""},
-        "method": {"type": "str", "choices": ["wheels"], "default": "wheels"},
+        "method": {"type": "str", "choices": ["wheels", "index"], "default": "wheels"},
         "python": {"type": "str", "default": "/usr/bin/python3"},
         "keep": {"type": "int", "default": 5},
         "exclude": {"type": "list", "elements": "str", "default": DEFAULT_EXCLUDE},

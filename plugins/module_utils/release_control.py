@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_bundle,
     release_deliver,
+    release_methods,
     release_read,
     release_requirements,
     release_source,
@@ -74,13 +75,14 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
         raise ReleaseError(
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
-    wheels, installers = collect(params, source, target, pins, host.say)
+    made = collect(params, source, target, pins, host.say)
     if check or params["state"] == "collected":
-        ready = f"The {len(wheels)} wheels for {target} are on the control node"
+        ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
-    record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
+    record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"source": source.origin} if source.origin else {}
-    contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)
+    parts = (made.wheels, made.installers, record, made.lock)
+    contents = release_bundle.Contents(release, source.directory, source.entries, *parts)
     return {**result, **release_deliver.deliver(params, contents, facts, host, target)}
 
 
@@ -127,8 +129,8 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
 
 def collect(
     params: dict, source: release_read.Source, target: Target, pins: list[str], say: Callable[[str], None]
-) -> tuple[list[release_wheels.Wheel], list[str]]:
-    """The wheels, and meanwhile what installs them on the host."""
+) -> release_methods.Made:
+    """The wheels or their lock, and meanwhile what installs them on the host."""
     cache = release_tools.cache_directory()
     options = source.requirements.options
     tools = release_tools.tools(cache, options, params["index_url"], say)
@@ -136,5 +138,7 @@ def collect(
     collector = release_wheels.Collector(cache, tools, index, target, say)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
-        wheels = release_wheels.collect(collector, source.requirements, pins, source.requirements_name)
-        return wheels, installers.result()
+        wanted = (collector, source.requirements, pins, source.requirements_name)
+        if params["method"] == "index":
+            return release_methods.from_index(release_methods.locked(*wanted), installers.result())
+        return release_methods.from_wheels(release_wheels.collect(*wanted), installers.result())

@@ -12,11 +12,12 @@ import json
 import os
 import pwd
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_clone,
     release_facts,
+    release_host_index,
     release_place,
     release_shared,
     release_store,
@@ -45,6 +46,7 @@ class Order:
     archive: str
     sha256: str
     release: str
+    index_url: str = field(default="", repr=False)
 
     @property
     def releases(self) -> str:
@@ -111,7 +113,9 @@ def make_environment(order: Order, manifest: dict, build: str, tree: str, gid: i
         missing = release_store.complete(order.root, build, manifest["parts"], manifest["files"])
     if missing:
         raise Missing(f"{os.path.basename(missing[0])} isn't among the host's wheels any more, or is damaged.")
-    return release_venv.make(build, tree, final, order.python, order.name)
+    method = manifest["record"]["method"]
+    index = release_host_index.of_host(build, order.python, order.index_url) if method == "index" else None
+    return release_venv.make(build, tree, final, order.python, order.name, index)
 
 
 def clone(order: Order, manifest: dict, venv: str, gid: int) -> str:

@@ -15,7 +15,6 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_bundle imp
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, sha256_of
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
 from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import digest_of
-from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import lock_text
 
 
 def identified(contents: Contents, target: Target, python: str, method: str) -> Contents:
@@ -25,8 +24,8 @@ def identified(contents: Contents, target: Target, python: str, method: str) -> 
     """
     digests = {wheel.path: wheel.sha256 for wheel in contents.wheels}
     wheels = {name: digests.get(path) or sha256_of(path) for name, path in contents.parts.items()}
-    environment = digest_of([FORMAT, method, target.minor, python, target.family, lock_text(contents.wheels)])
-    record = {**contents.record, "environment": environment, "wheels": wheels}
+    environment = digest_of([FORMAT, method, target.minor, python, target.family, contents.lock])
+    record = {**contents.record, "method": method, "environment": environment, "wheels": wheels}
     return replace(contents, environment=environment, record=record)
 
 
@@ -38,7 +37,7 @@ def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object
     :param built: seconds since the epoch, the time of the release's files.
     """
     clone = known["environments"].get(contents.environment, "")
-    wheels, lock = ([], b"") if clone else (contents.wheels, lock_text(contents.wheels).encode())
+    wheels, lock = ([], b"") if clone else (contents.wheels, contents.lock.encode())
     parts = {} if clone else contents.record["wheels"]
     sent = {name: sha256 for name, sha256 in parts.items() if sha256 not in known["wheels"]}
     files = {name: _file(sha256) for name, sha256 in sent.items()}

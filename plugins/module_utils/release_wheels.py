@@ -64,12 +64,7 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
 
     :param name: of the requirements file, for sentences.
     """
-    target = collector.target
-    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
-    identity = release_tools.digest_of(
-        [*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)]
-    )
-    path = os.path.join(collector.cache, "wheels", identity)
+    path = os.path.join(collector.cache, "wheels", identity_of(collector, requirements, pins))
     if os.path.isdir(path) and not _is_whole(path):
         shutil.rmtree(path)
     if not os.path.isdir(path):
@@ -81,10 +76,19 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
     return read_set(path)
 
 
+def identity_of(collector: Collector, requirements: Requirements, pins: list[str]) -> str:
+    """Equal where the same is asked of the same indexes for the same target."""
+    target = collector.target
+    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
+    return release_tools.digest_of(
+        [*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)]
+    )
+
+
 def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
     count = len(requirements.lines) + len(pins)
     collector.say(f"Resolving {count} requirements for {collector.target}…")
-    lock = [only_listed(item, requirements.hashes) for item in _resolve(collector, requirements, pins, new, name)]
+    lock = [only_listed(item, requirements.hashes) for item in resolve(collector, requirements, pins, new, name)]
     collector.say(f"Collecting {len(lock)} wheels…")
     _download(collector, lock, new)
     wheels = read_set(new)
@@ -99,7 +103,7 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)
 
 
-def _resolve(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> list[str]:
+def resolve(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> list[str]:
     """The locked requirements, each with its hashes, with the host's markers decided."""
     _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
     _write(os.path.join(new, "constraints.in"), requirements.constraints)

@@ -289,6 +289,7 @@ def main() -> None:
             module.exit_json(changed=False, **release_facts.query(params["root"], params["python"], params["group"]))
         order = release_install.Order(
             **{name: params[name] for name in ("name", "root", "user", "group", "python", "keep")},
+            index_url=params["index_url"],
             **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},
         )
         module.exit_json(**release_install.install(order))
