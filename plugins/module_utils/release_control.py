@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_bundle,
     release_deliver,
+    release_environment,
     release_methods,
     release_read,
     release_requirements,
@@ -81,7 +82,7 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"source": source.origin} if source.origin else {}
-    parts = (made.wheels, made.installers, record, made.lock)
+    parts = (made.wheels, made.installers, record, made.lock, made.environment)
     contents = release_bundle.Contents(release, source.directory, source.entries, *parts)
     return {**result, **release_deliver.deliver(params, contents, facts, host, target)}
 
@@ -141,4 +142,7 @@ def collect(
         wanted = (collector, source.requirements, pins, source.requirements_name)
         if params["method"] == "index":
             return release_methods.from_index(release_methods.locked(*wanted), installers.result())
-        return release_methods.from_wheels(release_wheels.collect(*wanted), installers.result())
+        wheels = release_wheels.collect(*wanted)
+        if params["method"] == "venv":
+            return release_methods.from_environment(release_environment.make(collector, wheels), wheels)
+        return release_methods.from_wheels(wheels, installers.result())

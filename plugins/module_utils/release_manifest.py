@@ -43,23 +43,25 @@ def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object
     files = {name: _file(sha256) for name, sha256 in sent.items()}
     if not clone:
         files["lock.txt"] = _file(hashlib.sha256(lock).hexdigest())
-    for entry in contents.entries:
+    members = replace(contents, ready=None if clone else contents.ready).members
+    entries = {name: entry for name, (_place, entry) in members.items()}
+    for name, entry in entries.items():
         if not entry.target:
-            files[f"source/{entry.path}"] = _file(entry.sha256, entry.executable)
-    source_size = sum(entry.size for entry in contents.entries)
+            files[name] = _file(entry.sha256, entry.executable)
+    source_size = sum(entry.size for entry in entries.values())
     packed = source_size + len(lock) + sum(os.path.getsize(contents.parts[name]) for name in sent)
     return {
         "format": FORMAT,
         "release": contents.release,
         "built": built,
         "files": files,
-        "links": {f"source/{entry.path}": entry.target for entry in contents.entries if entry.target},
+        "links": {name: entry.target for name, entry in entries.items() if entry.target},
         "clone": clone,
         "parts": parts,
         # The installers are unpacked beside their wheels, and go when the release is made.
         "archive_bytes": packed + (0 if clone else sum(_unpacked(path) for path in contents.installers)),
         "unpacked_bytes": source_size + sum(wheel.unpacked for wheel in wheels),
-        "unpacked_files": len(contents.entries) + sum(wheel.files for wheel in wheels),
+        "unpacked_files": len(entries) + sum(wheel.files for wheel in wheels),
         "record": contents.record,
     }
 

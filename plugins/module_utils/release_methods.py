@@ -8,7 +8,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ansible_collections.graceful.deploy.plugins.module_utils import release_tools, release_wheels
+from ansible_collections.graceful.deploy.plugins.module_utils import (
+    release_environment,
+    release_tools,
+    release_wheels,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import Requirements
 
 
@@ -18,15 +22,19 @@ class Made:
 
     :param lock: a requirements file with hashes that names exactly what is installed.
     :param packages: version by name.
+    :param environment: where it is shipped whole.
     """
 
     wheels: list[release_wheels.Wheel]
     installers: list[str]
     lock: str
     packages: dict[str, str]
+    environment: release_environment.Environment | None = None
 
     def __str__(self) -> str:
         """For a sentence: what the control node has ready."""
+        if self.environment:
+            return f"environment of {len(self.packages)} packages"
         return f"set of {len(self.wheels)} wheels" if self.wheels else f"lock of {len(self.packages)} packages"
 
 
@@ -56,6 +64,12 @@ def locked(collector: release_wheels.Collector, requirements: Requirements, pins
     os.utime(path)
     with open(os.path.join(path, "lock.txt"), encoding="utf-8") as file:
         return file.read()
+
+
+def from_environment(environment: release_environment.Environment, wheels: list[release_wheels.Wheel]) -> Made:
+    """The wheels are in it, and nothing installs anything on the host."""
+    made = from_wheels(wheels, [])
+    return Made([], [], made.lock, made.packages, environment)
 
 
 def from_index(lock: str, installers: list[str]) -> Made:

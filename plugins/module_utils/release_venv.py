@@ -128,6 +128,17 @@ def relocate(venv: str, final: str) -> None:
                 file.write(mended)
 
 
+def settle(venv: str, python: str, build: str) -> None:
+    """Give an environment that was made elsewhere the interpreter of this host, which is like its own."""
+    os.symlink(python, os.path.join(venv, "bin", "python"))
+    config = os.path.join(venv, "pyvenv.cfg")
+    with open(config, encoding="utf-8") as file:
+        kept = [line for line in file if line.partition("=")[0].strip() not in ("home", "version_info")]
+    with open(config, "w", encoding="utf-8") as file:
+        file.writelines([f"home = {os.path.dirname(os.path.realpath(python))}\n", *kept])
+    run("Starting the environment's Python", [os.path.join(venv, "bin", "python"), "-I", "-c", ""], build)
+
+
 def compile_source(python: str, build: str, tree: str) -> list[str]:
     """Compile the app's own source, which the service may not do itself; returns the files that don't compile.
 

@@ -85,12 +85,15 @@ options:
     description:
       - How dependencies reach the host. With V(wheels) the control node collects wheels for the host and sends those
         that the host lacks.
+      - With V(venv) the control node makes the whole environment and sends that. It needs a Python of the host's minor
+        version, machine and kind of C library, and is refused where it has none, or where a compiled file needs a newer
+        glibc than the host's. The environment starts the host's own O(python) then.
       - With V(index) the control node resolves the requirements to one version each, with hashes, and the host takes
         exactly those from an index that it reaches, the one of O(index_url) or of its own pip configuration
         (C(/etc/pip.conf), or root's). Both have to see the same files. Wheels alone are taken, because building one
         would run its code as root. How much room they need isn't known beforehand.
     type: str
-    choices: [wheels, index]
+    choices: [wheels, venv, index]
     default: wheels
   python:
     description: The host's CPython for the virtual environment, an absolute path or a name on its PATH.
