@@ -25,7 +25,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url im
 from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
 
 MODULE = "graceful.deploy.release"
-# What the host is told. The index and a git URL stay here, with the passwords that may be in them.
+# What the host is told in any case. A git URL stays here, and the index unless the host is to ask it: both may hold
+# passwords.
 HOST_OPTIONS = ("name", "root", "user", "group", "python", "keep")
 
 
@@ -80,7 +81,9 @@ class ActionModule(ActionBase):
 
     def _install(self, archive: str, sha256: str, release: str, python: str) -> dict[str, t.Any]:
         remote = self._send(archive)
-        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python)
+        # With its password, which the option's no_log keeps out of the log, and pip and uv have in their environment.
+        index = {"index_url": self._params["index_url"]} if self._params["method"] == "index" else {}
+        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python, **index)
 
     def _build(self, archive: str, sha256: str, into: str) -> str:
         built = self._module(_state="build", _archive=self._send(archive), _sha256=sha256)

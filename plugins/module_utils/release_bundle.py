@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import gzip
 import hashlib
 import io
 import json
@@ -18,10 +20,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils.release_environment import Environment
 from ansible_collections.graceful.deploy.plugins.module_utils.release_source import Entry
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
 from ansible_collections.graceful.deploy.plugins.module_utils.release_unpack import MANIFEST
-from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel, lock_text
+from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import Wheel
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Contents:
     :param source: directory of the source, which `entries` are relative to.
     :param installers: paths of the wheels that install on the host.
     :param record: what the host's release.json will say.
+    :param lock: requirements with hashes that name exactly what is installed.
+    :param ready: the environment, where it is shipped whole.
     :param environment: digest of all that decides the virtual environment.
     """
 
@@ -40,7 +45,17 @@ class Contents:
     wheels: list[Wheel]
     installers: list[str]
     record: dict[str, object]
+    lock: str
+    ready: Environment | None = None
     environment: str = ""
+
+    @property
+    def members(self) -> dict[str, tuple[str, Entry]]:
+        """Path in the archive of every file and link of the release -> its directory here, and what it is."""
+        top = {f"source/{entry.path}": (self.source, entry) for entry in self.entries}
+        ready = self.ready
+        venv = {f"source/.venv/{entry.path}": (ready.directory, entry) for entry in ready.entries} if ready else {}
+        return top | venv
 
     @property
     def parts(self) -> dict[str, str]:
@@ -64,18 +79,22 @@ class _Hashing:
 def write_archive(contents: Contents, manifest: dict, path: str) -> str:
     """Write the archive, the same bytes for the same input; returns its SHA-256.
 
-    It isn't compressed: nearly all of it is wheels, which are. Times and owners are left to the host.
+    It is compressed where it isn't wheels, which are already. Times and owners are left to the host.
     """
     members = {
-        **{f"source/{entry.path}": os.path.join(contents.source, entry.path) for entry in contents.entries},
+        **{name: os.path.join(place, entry.path) for name, (place, entry) in contents.members.items()},
         **contents.parts,
     }
     with open(path, "xb") as file:
         archive = _Hashing(file)
-        with tarfile.open(fileobj=archive, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        packed: BinaryIO | _Hashing = archive
+        with contextlib.ExitStack() as stack:
+            if not set(contents.parts) & set(manifest["files"]):
+                packed = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=3, fileobj=archive, mtime=0))
+            tar = stack.enter_context(tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT))
             _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest, sort_keys=True).encode()))
             if "lock.txt" in manifest["files"]:
-                _add(tar, "lock.txt", io.BytesIO(lock_text(contents.wheels).encode()))
+                _add(tar, "lock.txt", io.BytesIO(contents.lock.encode()))
             for name in sorted(set(manifest["files"]) - {"lock.txt"}):
                 try:
                     with open(members[name], "rb") as member:
@@ -111,19 +130,20 @@ class _Reading:
         return block
 
 
-def record_of(source: str, digest: str, requirements: str, target: Target, wheels: list[Wheel]) -> dict[str, object]:
+def record_of(
+    source: str, digest: str, requirements: str, target: Target, packages: dict[str, str]
+) -> dict[str, object]:
     """What release.json says besides what the host adds. None of it changes the id.
 
     :param source: as the task names it, for the revision and for people.
     """
     return {
         "digest": digest,
-        "method": "wheels",
         "source": {"name": os.path.basename(os.path.abspath(source)), "revision": revision(source)},
         "requirements": requirements,
         "python": target.version,
         "platform": target.family,
-        "packages": {wheel.name: wheel.version for wheel in wheels},
+        "packages": packages,
         "built_by": {"user": _user(), "host": socket.gethostname()},
     }
 

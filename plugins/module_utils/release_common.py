@@ -21,6 +21,10 @@ BUILDING = ".building-"
 RECORD = "release.json"
 """Name of the file that is written last and makes a release complete."""
 
+VENV_TIME = 1577836800
+"""Seconds since the epoch, 2020: the time of all files in an environment that was shipped. Bytecode is valid only with
+the time that its source had when it was compiled."""
+
 DEFAULT_EXCLUDE = [
     ".git",
     ".hg",
@@ -53,7 +57,7 @@ def argument_spec() -> dict[str, dict[str, object]]:
         "source": {"type": "str", "required": True},
         "version": {"type": "str", "default": ""},
         "requirements": {"type": "str", "default": ""},
-        "method": {"type": "str", "choices": ["wheels"], "default": "wheels"},
+        "method": {"type": "str", "choices": ["wheels", "venv", "index"], "default": "wheels"},
         "python": {"type": "str", "default": "/usr/bin/python3"},
         "keep": {"type": "int", "default": 5},
         "exclude": {"type": "list", "elements": "str", "default": DEFAULT_EXCLUDE},

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_bundle,
     release_deliver,
+    release_environment,
+    release_methods,
     release_read,
     release_requirements,
     release_source,
@@ -80,18 +82,19 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
     try:
-        wheels, installers = collect(params, source, target, pins, host)
+        made = collect(params, source, target, pins, host)
     except NeedsBuildHost as needs:
         what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
         if not collecting:
             raise ReleaseError(f"{what}: by a task with state=built that is delegated to it.") from None
         return {**result, "needs_build": True, "msg": f"{what}."}
     if check or collecting:
-        ready = f"The {len(wheels)} wheels for {target} are on the control node"
+        ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
-    record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, wheels)
+    record = release_bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"source": source.origin} if source.origin else {}
-    contents = release_bundle.Contents(release, source.directory, source.entries, wheels, installers, record)
+    parts = (made.wheels, made.installers, record, made.lock, made.environment)
+    contents = release_bundle.Contents(release, source.directory, source.entries, *parts)
     return {**result, **release_deliver.deliver(params, contents, facts, host, target)}
 
 
@@ -138,8 +141,8 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
 
 def collect(
     params: dict, source: release_read.Source, target: Target, pins: list[str], host: Host
-) -> tuple[list[release_wheels.Wheel], list[str]]:
-    """The wheels, and meanwhile what installs them on the host."""
+) -> release_methods.Made:
+    """The wheels or their lock, and meanwhile what installs them on the host."""
     cache = release_tools.cache_directory()
     options = source.requirements.options
     tools = release_tools.tools(cache, options, params["index_url"], host.say)
@@ -148,5 +151,10 @@ def collect(
     collector = release_wheels.Collector(cache, tools, index, target, host.say, workshop)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
-        wheels = release_wheels.collect(collector, source.requirements, pins, source.requirements_name)
-        return wheels, installers.result()
+        wanted = (collector, source.requirements, pins, source.requirements_name)
+        if params["method"] == "index":
+            return release_methods.from_index(release_methods.locked(*wanted), installers.result())
+        wheels = release_wheels.collect(*wanted)
+        if params["method"] == "venv":
+            return release_methods.from_environment(release_environment.make(collector, wheels), wheels)
+        return release_methods.from_wheels(wheels, installers.result())

@@ -12,19 +12,20 @@ import json
 import os
 import pwd
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_clone,
     release_facts,
     release_place,
+    release_provide,
     release_shared,
-    release_store,
     release_unpack,
     release_venv,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
     RECORD,
+    VENV_TIME,
     Missing,
     ReleaseError,
     megabytes,
@@ -45,6 +46,7 @@ class Order:
     archive: str
     sha256: str
     release: str
+    index_url: str = field(default="", repr=False)
 
     @property
     def releases(self) -> str:
@@ -66,8 +68,9 @@ def install(order: Order) -> dict[str, object]:
         os.mkdir(tree, 0o750)
         release_unpack.unpack(order.archive, manifest, build)
         set_times(tree, int(manifest["built"]))
+        set_times(os.path.join(tree, ".venv"), VENV_TIME)
         try:
-            installer = make_environment(order, manifest, build, tree, gid)
+            installer = release_provide.provide(order, manifest, build, tree, gid)
         except Missing as missing:
             return {"changed": False, "missing": str(missing)}
         shared = manifest["record"]["shared_paths"]
@@ -99,31 +102,6 @@ def owner(order: Order) -> tuple[int, int]:
                 f"There is no {kind} {name} on the host. Role deploy_user makes it: run that first."
             ) from None
     return pwd.getpwnam(order.user).pw_uid, grp.getgrnam(order.group).gr_gid
-
-
-def make_environment(order: Order, manifest: dict, build: str, tree: str, gid: int) -> str:
-    """Make ``.venv`` in `tree`, from wheels or from another release's; returns what installed it, then or now."""
-    venv, final = os.path.join(tree, ".venv"), os.path.join(order.releases, order.release)
-    # Nobody prunes meanwhile.
-    with release_place.locked(order.releases):
-        if manifest["clone"]:
-            return clone(order, manifest, venv, gid)
-        missing = release_store.complete(order.root, build, manifest["parts"], manifest["files"])
-    if missing:
-        raise Missing(f"{os.path.basename(missing[0])} isn't among the host's wheels any more, or is damaged.")
-    return release_venv.make(build, tree, final, order.python, order.name)
-
-
-def clone(order: Order, manifest: dict, venv: str, gid: int) -> str:
-    origin, wanted = manifest["clone"], manifest["record"]["environment"]
-    record = release_facts.releases(order.root)[0].get(origin, {})
-    if record.get("environment") != wanted:
-        raise Missing(f"Release {origin} isn't on the host any more.")
-    place = os.path.join(order.releases, origin, ".venv")
-    if release_clone.fingerprint(place)["digest"] != record["venv"]["digest"]:
-        raise Missing(f"The environment of release {origin} was changed by hand, so it isn't taken again.")
-    release_clone.clone(place, venv, os.path.join(order.releases, order.release, ".venv"), gid)
-    return str(record["installer"])
 
 
 def make_releases_directory(order: Order, gid: int) -> None:

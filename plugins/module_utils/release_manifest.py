@@ -15,7 +15,6 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_bundle imp
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, sha256_of
 from ansible_collections.graceful.deploy.plugins.module_utils.release_target import Target
 from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import digest_of
-from ansible_collections.graceful.deploy.plugins.module_utils.release_wheels import lock_text
 
 
 def identified(contents: Contents, target: Target, python: str, method: str) -> Contents:
@@ -25,8 +24,8 @@ def identified(contents: Contents, target: Target, python: str, method: str) -> 
     """
     digests = {wheel.path: wheel.sha256 for wheel in contents.wheels}
     wheels = {name: digests.get(path) or sha256_of(path) for name, path in contents.parts.items()}
-    environment = digest_of([FORMAT, method, target.minor, python, target.family, lock_text(contents.wheels)])
-    record = {**contents.record, "environment": environment, "wheels": wheels}
+    environment = digest_of([FORMAT, method, target.minor, python, target.family, contents.lock])
+    record = {**contents.record, "method": method, "environment": environment, "wheels": wheels}
     return replace(contents, environment=environment, record=record)
 
 
@@ -38,29 +37,31 @@ def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object
     :param built: seconds since the epoch, the time of the release's files.
     """
     clone = known["environments"].get(contents.environment, "")
-    wheels, lock = ([], b"") if clone else (contents.wheels, lock_text(contents.wheels).encode())
+    wheels, lock = ([], b"") if clone else (contents.wheels, contents.lock.encode())
     parts = {} if clone else contents.record["wheels"]
     sent = {name: sha256 for name, sha256 in parts.items() if sha256 not in known["wheels"]}
     files = {name: _file(sha256) for name, sha256 in sent.items()}
     if not clone:
         files["lock.txt"] = _file(hashlib.sha256(lock).hexdigest())
-    for entry in contents.entries:
+    members = replace(contents, ready=None if clone else contents.ready).members
+    entries = {name: entry for name, (_place, entry) in members.items()}
+    for name, entry in entries.items():
         if not entry.target:
-            files[f"source/{entry.path}"] = _file(entry.sha256, entry.executable)
-    source_size = sum(entry.size for entry in contents.entries)
+            files[name] = _file(entry.sha256, entry.executable)
+    source_size = sum(entry.size for entry in entries.values())
     packed = source_size + len(lock) + sum(os.path.getsize(contents.parts[name]) for name in sent)
     return {
         "format": FORMAT,
         "release": contents.release,
         "built": built,
         "files": files,
-        "links": {f"source/{entry.path}": entry.target for entry in contents.entries if entry.target},
+        "links": {name: entry.target for name, entry in entries.items() if entry.target},
         "clone": clone,
         "parts": parts,
         # The installers are unpacked beside their wheels, and go when the release is made.
         "archive_bytes": packed + (0 if clone else sum(_unpacked(path) for path in contents.installers)),
         "unpacked_bytes": source_size + sum(wheel.unpacked for wheel in wheels),
-        "unpacked_files": len(contents.entries) + sum(wheel.files for wheel in wheels),
+        "unpacked_files": len(entries) + sum(wheel.files for wheel in wheels),
         "record": contents.record,
     }
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tarfile
+import zlib
 from typing import BinaryIO
 
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import FORMAT, ReleaseError
@@ -35,13 +36,13 @@ def is_safe_link(path: str, target: str) -> bool:
 def read_manifest(archive: str) -> dict[str, object]:
     """The manifest, which is the archive's first member."""
     try:
-        with tarfile.open(archive, "r:") as tar:
+        with tarfile.open(archive, "r:*") as tar:
             first = tar.next()
             content = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
             if content is None:
                 raise ReleaseError("The archive doesn't begin with a manifest.")
             manifest = json.loads(content.read())
-    except (tarfile.TarError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
         raise ReleaseError(f"The archive can't be read: {error}") from error
     if manifest.get("format") != FORMAT:
         raise ReleaseError("The archive was made by another version of graceful.deploy.")
@@ -61,7 +62,7 @@ def unpack(archive: str, manifest: dict, into: str) -> None:
         raise ReleaseError(f"The archive's manifest has a path that leads out of it: {odd[0]!r}")
     try:
         _unpack_files(archive, files, into)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ReleaseError(f"The archive can't be read: {error}") from error
     if files:
         raise ReleaseError(f"The archive lacks {min(files)!r}, which its manifest names.")
@@ -72,7 +73,7 @@ def unpack(archive: str, manifest: dict, into: str) -> None:
 
 def _unpack_files(archive: str, files: dict[str, dict], into: str) -> None:
     """Takes what it writes out of `files`."""
-    with tarfile.open(archive, "r:") as tar:
+    with tarfile.open(archive, "r:*") as tar:
         tar.next()
         for member in iter(tar.next, None):
             wanted = files.pop(member.name, None)

@@ -11,72 +11,80 @@ import os
 import shutil
 import subprocess
 import zipfile
+from typing import TYPE_CHECKING
 
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, last_lines
+
+if TYPE_CHECKING:
+    from ansible_collections.graceful.deploy.plugins.module_utils.release_host_index import HostIndex
 
 _LIMIT = 900
 
 
-def make(build: str, tree: str, final: str, python: str, name: str) -> str:
+def make(build: str, tree: str, final: str, python: str, name: str, index: HostIndex | None = None) -> str:
     """Make ``.venv`` in `tree`; returns what made it, 'uv' or 'pip'.
 
     :param build: directory with ``lock.txt``, ``wheels/`` and ``tools/``.
     :param final: where `tree` will be when it is complete.
     :param python: absolute path of the host's interpreter.
+    :param index: where the wheels come from in place of ``wheels/``.
     """
     venv = os.path.join(tree, ".venv")
     uv = uv_program(build)
+    sources = _locked(build) if index else _sources(build)
     if uv:
-        for step, command in uv_commands(uv, build, venv, python, name):
-            run(step, command, build)
+        made, installed = uv_commands(uv, build, venv, python, name, sources, index is None)
+    else:
+        made, installed = pip_commands(unpack_pip(build), venv, python, sources, index is None)
+    run("Making the virtual environment", made, build)
+    if index:
+        index.install("uv" if uv else "pip", installed, build)
+    else:
+        run("Installing the wheels", installed, build)
+    if uv:
         return "uv"
-    for step, command in pip_commands(unpack_pip(build), build, venv, python):
-        run(step, command, build)
     relocate(venv, os.path.join(final, ".venv"))
     return "pip"
 
 
-def uv_commands(uv: str, build: str, venv: str, python: str, name: str) -> list[tuple[str, list[str]]]:
-    """The steps by uv. Links from a cache that is thrown away are as good as copies, and half the writing."""
-    common = ["--offline", "--no-config", "--no-progress", "--cache-dir", os.path.join(build, "cache")]
+def uv_commands(
+    uv: str, build: str, venv: str, python: str, name: str, sources: list[str], offline: bool
+) -> tuple[list[str], list[str]]:
+    """What makes and what fills an environment by uv.
+
+    Links from a cache that is thrown away are as good as copies, and half the writing.
+    """
+    common = ["--no-config", "--no-progress", "--cache-dir", os.path.join(build, "cache")]
+    common += ["--offline"] if offline else []
     host_python = ["--no-managed-python", "--no-python-downloads"]
-    return [
-        (
-            "Making the virtual environment",
-            [uv, "venv", "--quiet", "--relocatable", "--python", python, *host_python, "--no-project", "--prompt", name]
-            + [*common, venv],
-        ),
-        (
-            "Installing the wheels",
-            [
-                uv,
-                "pip",
-                "install",
-                "--python",
-                os.path.join(venv, "bin/python"),
-                *host_python,
-                *common,
-                *_sources(build),
-            ]
-            + ["--compile-bytecode", "--link-mode", "hardlink"],
-        ),
-    ]
+    inside = ["--python", os.path.join(venv, "bin/python")]
+    return (
+        [uv, "venv", "--quiet", "--relocatable", "--python", python, *host_python, "--no-project", "--prompt", name]
+        + [*common, venv],
+        [uv, "pip", "install", *inside, *host_python, *common, *sources]
+        + ["--compile-bytecode", "--link-mode", "hardlink"],
+    )
 
 
-def pip_commands(pip: str, build: str, venv: str, python: str) -> list[tuple[str, list[str]]]:
-    """The steps by pip: slower, but with nothing of the host's but its interpreter."""
-    inside = os.path.join(venv, "bin/python")
-    quiet = ["--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-warn-script-location"]
-    return [
+def pip_commands(pip: str, venv: str, python: str, sources: list[str], offline: bool) -> tuple[list[str], list[str]]:
+    """The same by pip: slower, but with nothing of the host's but its interpreter."""
+    quiet = ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-warn-script-location"]
+    # The host's configuration is what names its index, and is of no use to wheels that were shipped.
+    quiet += ["--isolated"] if offline else []
+    return (
         # Debian's python3 has venv without ensurepip; the pip that was shipped does its work.
-        ("Making the virtual environment", [python, "-m", "venv", "--without-pip", venv]),
-        ("Installing the wheels", [inside, "-I", pip, "install", *quiet, *_sources(build)]),
-    ]
+        [python, "-m", "venv", "--without-pip", venv],
+        [os.path.join(venv, "bin/python"), "-I", pip, "install", *quiet, *sources],
+    )
 
 
 def _sources(build: str) -> list[str]:
-    lock, wheels = os.path.join(build, "lock.txt"), os.path.join(build, "wheels")
-    return ["--no-index", "--find-links", wheels, "--require-hashes", "--no-deps", "-r", lock]
+    return ["--no-index", "--find-links", os.path.join(build, "wheels"), *_locked(build)]
+
+
+def _locked(build: str) -> list[str]:
+    """Nothing but wheels: building one would run its code as root."""
+    return ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", os.path.join(build, "lock.txt")]
 
 
 def uv_program(build: str) -> str:
@@ -120,6 +128,17 @@ def relocate(venv: str, final: str) -> None:
                 file.write(mended)
 
 
+def settle(venv: str, python: str, build: str) -> None:
+    """Give an environment that was made elsewhere the interpreter of this host, which is like its own."""
+    os.symlink(python, os.path.join(venv, "bin", "python"))
+    config = os.path.join(venv, "pyvenv.cfg")
+    with open(config, encoding="utf-8") as file:
+        kept = [line for line in file if line.partition("=")[0].strip() not in ("home", "version_info")]
+    with open(config, "w", encoding="utf-8") as file:
+        file.writelines([f"home = {os.path.dirname(os.path.realpath(python))}\n", *kept])
+    run("Starting the environment's Python", [os.path.join(venv, "bin", "python"), "-I", "-c", ""], build)
+
+
 def compile_source(python: str, build: str, tree: str) -> list[str]:
     """Compile the app's own source, which the service may not do itself; returns the files that don't compile.
 
@@ -135,8 +154,8 @@ def compile_source(python: str, build: str, tree: str) -> list[str]:
     return [line[len(marker) :].rstrip(".").rstrip("'") for line in lines if line.startswith(marker)]
 
 
-def run(step: str, command: list[str], build: str) -> None:
-    """Run one step, or raise with its name and the last that it said."""
+def run(step: str, command: list[str], build: str, env: dict[str, str] | None = None) -> str:
+    """Run one step; returns what it printed, or raises with its name and the last that it said."""
     try:
         done = subprocess.run(
             command,
@@ -145,13 +164,14 @@ def run(step: str, command: list[str], build: str) -> None:
             errors="replace",
             timeout=_LIMIT,
             check=False,
-            env=environment(build),
+            env=env or environment(build),
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ReleaseError(f"{step} failed on the host: {error}") from error
     if done.returncode:
         said = last_lines(done.stderr or done.stdout) or "It said nothing."
         raise ReleaseError(f"{step} failed on the host with exit code {done.returncode}:\n{said}")
+    return done.stdout
 
 
 def environment(build: str) -> dict[str, str]:

@@ -66,12 +66,7 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
 
     :param name: of the requirements file, for sentences.
     """
-    target = collector.target
-    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
-    identity = release_tools.digest_of(
-        [*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)]
-    )
-    path = os.path.join(collector.cache, "wheels", identity)
+    path = os.path.join(collector.cache, "wheels", identity_of(collector, requirements, pins))
     if os.path.isdir(path) and not _is_whole(path):
         shutil.rmtree(path)
     if not os.path.isdir(path):
@@ -83,13 +78,20 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
     return read_set(path)
 
 
+def identity_of(collector: Collector, requirements: Requirements, pins: list[str]) -> str:
+    """Equal where the same is asked of the same indexes for the same target."""
+    target = collector.target
+    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
+    return release_tools.digest_of(
+        [*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)]
+    )
+
+
 def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
     count = len(requirements.lines) + len(pins)
     collector.say(f"Resolving {count} requirements for {collector.target}…")
-    _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
-    _write(os.path.join(new, "constraints.in"), requirements.constraints)
     sources = Sources(os.path.join(new, "built"), **vars(collector))
-    while (lock := _resolve(collector, sources, requirements, new, name)) is None:
+    while (lock := resolve(collector, requirements, pins, new, name, sources)) is None:
         collector.say("Resolving again…")
     collector.say(f"Collecting {len(lock)} wheels…")
     # What was built has a hash of its own; that of its source was checked.
@@ -107,14 +109,23 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)
 
 
-def _resolve(
-    collector: Collector, sources: Sources, requirements: Requirements, new: str, name: str
+def resolve(
+    collector: Collector,
+    requirements: Requirements,
+    pins: list[str],
+    new: str,
+    name: str,
+    sources: Sources | None = None,
 ) -> list[str] | None:
     """The locked requirements, each with its hashes, with the host's markers decided.
 
     None where one of them has no wheel, and it was built: the next try may find it, and what it needs.
+
+    :param sources: where wheels may be built; None where they may not.
     """
-    index, lock = sources.with_built, os.path.join(new, "resolved.txt")
+    _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
+    _write(os.path.join(new, "constraints.in"), requirements.constraints)
+    index, lock = sources.with_built if sources else collector.index, os.path.join(new, "resolved.txt")
     command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
     command += ["-c", os.path.join(new, "constraints.in"), "-o", lock]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
@@ -125,8 +136,8 @@ def _resolve(
     except ReleaseError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
-        problem = sources.add(missing, requirements) if missing else ""
-        if missing and not problem:
+        problem = sources.add(missing, requirements) if missing and sources else ""
+        if missing and sources and not problem:
             return None
         raise ReleaseError(refusal(said, name, collector.target, problem)) from None
     with open(lock, encoding="utf-8") as file:

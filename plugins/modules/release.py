@@ -84,9 +84,18 @@ options:
     type: str
     default: ""
   method:
-    description: How dependencies reach the host. With V(wheels) the control node collects wheels for the host.
+    description:
+      - How dependencies reach the host. With V(wheels) the control node collects wheels for the host and sends those
+        that the host lacks.
+      - With V(venv) the control node makes the whole environment and sends that. It needs a Python of the host's minor
+        version, machine and kind of C library, and is refused where it has none, or where a compiled file needs a newer
+        glibc than the host's. The environment starts the host's own O(python) then.
+      - With V(index) the control node resolves the requirements to one version each, with hashes, and the host takes
+        exactly those from an index that it reaches, the one of O(index_url) or of its own pip configuration
+        (C(/etc/pip.conf), or root's). Both have to see the same files. Wheels alone are taken, because building one
+        would run its code as root. How much room they need isn't known beforehand.
     type: str
-    choices: [wheels]
+    choices: [wheels, venv, index]
     default: wheels
   python:
     description: The host's CPython for the virtual environment, an absolute path or a name on its PATH.
@@ -138,7 +147,8 @@ options:
   index_url:
     description:
       - Package index that the control node takes wheels from, in place of the one that pip is configured with. It may
-        hold credentials. It isn't sent to the host, and is in no output and no argument list.
+        hold credentials, which are in no output, no argument list and no file that stays. With O(method=index) it is
+        the host's index too; with others it isn't sent to the host.
       - The rest of pip's configuration (extra indexes, find-links, certificates, proxies) holds for uv as well, and as
         with pip the best version of all indexes is taken. Where an extra index holds private packages, set
         E(UV_INDEX_STRATEGY) to V(first-index) on the control node, so that nobody can publish a newer one elsewhere.
@@ -311,6 +321,7 @@ def main() -> None:
             module.exit_json(changed=False, **built)
         order = release_install.Order(
             **{name: params[name] for name in ("name", "root", "user", "group", "python", "keep")},
+            index_url=params["index_url"],
             **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},
         )
         module.exit_json(**release_install.install(order))

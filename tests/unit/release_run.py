@@ -96,6 +96,8 @@ class Run:
         def install(archive: str, sha256: str, release: str, python: str) -> dict:
             self.installs += 1
             options = {name: params[name] for name in ("name", "root", "user", "group", "keep")}
+            if params["method"] == "index":
+                options["index_url"] = params["index_url"]
             return release_install.install(
                 release_install.Order(**options, python=python, archive=archive, sha256=sha256, release=release)
             )
