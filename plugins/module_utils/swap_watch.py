@@ -68,7 +68,9 @@ class Watch:
         if oom_kills(state.get("ControlGroup", "")) > start.oom_kills or state.get("Result") == "oom-kill":
             most = human_size(int(state["MemoryMax"])) if state.get("MemoryMax", "").isdigit() else "infinity"
             memory = f" The kernel killed it for memory: MemoryMax is {most} (fastapi_memory_max)."
-        ended = state.get("ActiveState") in ("failed", "inactive") or state.get("SubState") == "auto-restart"
+        # "deactivating": the arbiter is dead and its workers drain, which may take as long as a drain may.
+        dead = ("failed", "inactive", "deactivating")
+        ended = state.get("ActiveState") in dead or state.get("SubState") == "auto-restart"
         if ended or state.get("InvocationID") != start.invocation:
             return f"{self.unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')}).{memory}"
         died = crashes(state.get("StatusText", "")) - start.crashes
