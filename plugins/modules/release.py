@@ -112,8 +112,8 @@ options:
       - How many releases stay on the host in all, 1 or more. Others are removed after a new one is complete.
       - First to go are those that never served or are known to be bad, the oldest first; then those that served, by
         C(history.jsonl), whose last time is longest ago.
-      - Never removed are those that a slot under C(slots) holds and the one that a rollback would go to, so there may be
-        more.
+      - Never removed are those that a slot under C(slots) holds and the one that a rollback would go to, so there may
+        be more.
     type: int
     default: 5
   exclude:
