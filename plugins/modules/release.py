@@ -16,6 +16,14 @@ description:
     a directory of them under C(releases) on the host, which asks no index.
   - The release's id is a digest of what goes in, so the same input is the same release. Where the host has it, one trip
     finds that out and nothing is built or sent.
+  - Only what the host lacks is sent. A release whose environment would equal that of one that is there (the same lock,
+    Python, platform and method) gets links to the files of that one, so that a deploy of changed code sends code alone
+    and takes no room for packages. It is made anew where that one was changed by hand.
+  - The wheels that a host's releases are made of stay on it in C(wheels) in the O(root), with the uv and pip that
+    install them, so that a changed requirement sends its own wheel alone. That is about 20 MB for each app, and once
+    what its wheels take packed; a wheel goes with the last release that is made of it.
+  - All hosts that lack the same get the same archive. It stays for a day in the control node's cache, where nobody but
+    its owner may read it.
   - A release is complete or absent. It is built beside, written to disk with C(release.json) as its last file, and
     renamed. What a run that died has left is cleared by the next one.
   - Wheels are collected once for all hosts with the same Python and platform and kept in a cache on the control node,
@@ -103,9 +111,11 @@ options:
     default: /usr/bin/python3
   keep:
     description:
-      - How many releases stay on the host, the newest by their own record, 1 or more. Older ones are removed after a
-        new one is complete.
-      - One that a slot under C(slots) holds is never removed.
+      - How many releases stay on the host in all, 1 or more. Others are removed after a new one is complete.
+      - First to go are those that never served or are known to be bad, the oldest first; then those that served, by
+        C(history.jsonl), whose last time is longest ago.
+      - Never removed are those that a slot under C(slots) holds and the one that a rollback would go to, so there may
+        be more.
     type: int
     default: 5
   exclude:

@@ -68,7 +68,16 @@ class Served:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def __enter__(self) -> Served:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
     def url(self, password: str = PASSWORD) -> str:
         return f"{self.scheme}://someone:{password}@127.0.0.1:{self.server.server_port}/simple"
@@ -80,9 +89,8 @@ def index(environment: None, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    served = Served(wheelhouse)
-    yield served
-    served.server.shutdown()
+    with Served(wheelhouse) as served:
+        yield served
 
 
 @pytest.fixture
@@ -161,8 +169,8 @@ def test_a_password_that_the_index_does_not_take(run: Run, index: Served, alone:
 
 def test_an_index_that_has_less(run: Run, index: Served, alone: None, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    less = Served(tmp_path / "empty")
-    assert "the host finds less in http://***@" in refusal(run, index.url(), index_url=less.url())
+    with Served(tmp_path / "empty") as less:
+        assert "the host finds less in http://***@" in refusal(run, index.url(), index_url=less.url())
 
 
 def test_an_authority_that_the_host_does_not_know(
@@ -185,7 +193,8 @@ def test_an_authority_that_the_host_does_not_know(
     subprocess.run([*command, "-keyout", certificate, "-out", tmp_path / "cert"], check=True, capture_output=True)
     with certificate.open("ab") as file:
         file.write((tmp_path / "cert").read_bytes())
-    said = refusal(run, index.url(), index_url=Served(wheelhouse, certificate).url())
+    with Served(wheelhouse, certificate) as served:
+        said = refusal(run, index.url(), index_url=served.url())
     assert "the host doesn't know the authority" in said and "update-ca-certificates" in said
 
 

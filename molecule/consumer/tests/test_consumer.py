@@ -51,9 +51,9 @@ def test_the_mailer_may_write_where_it_shares_and_nowhere_else(ask):
     unit = service(ask, "mail_api")
     release = f"/opt/mail_api/slots/{unit.removeprefix('mail_api@').removesuffix('.service')}/release"
     inside = f"nsenter -m -t {ask.show(unit, 'MainPID')['MainPID']} runuser -u mailer --"
-    ask.run(f"{inside} touch {release}/var/spool/letter")
-    assert ask.run("stat -c '%U %G %a' /opt/mail_api/shared/var/spool").strip() == "mailer mailers 750"
-    assert ask.run("ls /opt/mail_api/shared/var/spool").strip() == "letter"
+    ask.run(f"{inside} touch {release}/media/uploads/letter")
+    assert ask.run("stat -c '%U %G %a' /opt/mail_api/shared/media/uploads").strip() == "mailer mailers 750"
+    assert ask.run("ls /opt/mail_api/shared/media/uploads").strip() == "letter"
     for place in (release, f"{release}/service", "/opt/mail_api/shared", "/opt/mail_api"):
         assert ask.run(f"{inside} touch {place}/letter 2>&1 || true").strip().endswith(("denied", "system")), place
 
