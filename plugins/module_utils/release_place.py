@@ -23,10 +23,15 @@ def paths(root: str, release: str) -> tuple[str, str]:
     return releases, os.path.join(releases, release)
 
 
+def lock_of(releases: str) -> str:
+    """The lock of the directory of releases: root's alone. What the app's group may open, the app could hold."""
+    return os.path.join(os.path.dirname(releases), "build.lock")
+
+
 @contextlib.contextmanager
 def locked(path: str, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a directory, which ends with the process that holds it, however that ends."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    """Hold the lock of a file or directory, which ends with the process that holds it, however that ends."""
+    descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,7 +48,7 @@ def building(releases: str, release: str) -> Iterator[str]:
     """A locked directory to build in, gone afterwards. Those of other live runs are left alone, the rest cleared."""
     with contextlib.ExitStack() as stack:
         # Made and locked under the lock of its parent: no other run can see it unlocked and take it for a leftover.
-        with locked(releases):
+        with locked(lock_of(releases)):
             clear_leftovers(releases)
             build = tempfile.mkdtemp(prefix=f"{BUILDING}{release}-", dir=releases)
             stack.callback(shutil.rmtree, build, ignore_errors=True)
@@ -62,7 +67,7 @@ def clear_leftovers(releases: str) -> None:
 def put_in_place(root: str, release: str, tree: str) -> bool:
     """Rename the release to its name. False where a run beside this one was first with the same release."""
     releases, final = paths(root, release)
-    with locked(releases):
+    with locked(lock_of(releases)):
         if os.path.lexists(final):
             if release in release_facts.releases(root)[0]:
                 return False
@@ -82,7 +87,7 @@ def prune(root: str, release: str, keep: int) -> list[str]:
     Renamed first: a release is complete or has no release's name, also while it goes.
     """
     releases, _path = paths(root, release)
-    with locked(releases):
+    with locked(lock_of(releases)):
         records, _incomplete = release_facts.releases(root)
         standing = release_facts.standing(root, records)
         protected = {*standing["protected"], release}

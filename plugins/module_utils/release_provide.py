@@ -27,7 +27,7 @@ def provide(order: Order, manifest: dict, build: str, tree: str, gid: int) -> st
     """Make ``.venv`` in `tree`, from wheels or from another release's; returns what installed it, then or now."""
     venv, final = os.path.join(tree, ".venv"), os.path.join(order.releases, order.release)
     # Nobody prunes meanwhile.
-    with release_place.locked(order.releases):
+    with release_place.locked(release_place.lock_of(order.releases)):
         if manifest["clone"]:
             return clone(order, manifest, venv, gid)
         missing = release_store.complete(order.root, build, manifest["parts"], manifest["files"])
