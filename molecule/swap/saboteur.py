@@ -1,6 +1,7 @@
-"""Runs a shell command inside module `swap` when it begins a phase; /usr/lib/python3/dist-packages/sitecustomize.py.
+"""Runs a shell command inside module `swap` when it begins a phase.
 
-/run/saboteur.json says when and what: {"phase": "move", "command": "kill -9 $PPID"}. Without that file it does nothing.
+Python imports this at each start by a .pth file in its site directory. /run/saboteur.json says when and what:
+{"phase": "move", "command": "kill -9 $PPID"}. Without that file it does nothing.
 """
 
 import json

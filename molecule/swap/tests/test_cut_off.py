@@ -8,20 +8,20 @@ import signal
 
 import pytest
 
-SABOTEUR = "/usr/lib/python3/dist-packages/sitecustomize.py"
+SITE = "/usr/lib/python3/dist-packages"
 
 
 @pytest.fixture
 def sabotage(ask):
     """Have a shell command run inside the module when a phase begins; gone when the test ends."""
-    ask.run(f"install -m 644 /opt/load/saboteur.py {SABOTEUR}")
+    ask.run(f"cp /opt/load/saboteur.py {SITE}; echo import saboteur >{SITE}/saboteur.pth")
 
     def plan(phase: str, command: str) -> None:
         text = json.dumps({"phase": phase, "command": command})
         ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
 
     yield plan
-    ask.run(f"rm -f /run/saboteur.json {SABOTEUR}")
+    ask.run(f"rm -f /run/saboteur.json {SITE}/saboteur.*")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def sabotage(ask):
 def test_the_module_is_killed(site, load, sabotage, phase):
     """SIGKILL when the phase begins; the next run of the same release takes the steps that are missing."""
     before = site.release
-    variables = {"fastapi_source": site.source(), "fastapi_before_swap": ["true"]}
+    variables = {"fastapi_source": site.source(), "fastapi_before_swap": ["true"] if phase == "before" else []}
     with load() as running:
         sabotage(phase, "echo $PPID >/run/killed; kill -9 $PPID")
         status, said = site.run(**variables)
@@ -43,6 +43,19 @@ def test_the_module_is_killed(site, load, sabotage, phase):
     outcomes = [(entry["outcome"], entry["release"]) for entry in site.history()[-2:]]
     assert ("interrupted", now) in outcomes
     site.alone()
+
+
+def test_a_release_whose_deploy_was_cut_off_can_be_gone_back_to(site, sabotage):
+    """Cut off when nothing was left to do but to say so: it serves, and the history has to know."""
+    source = site.source()
+    sabotage("done", "kill -9 $PPID")
+    assert site.run(fastapi_source=source)[0] != 0
+    site.ask.run("rm /run/saboteur.json")
+    site.good(fastapi_source=source)
+    good = site.release
+    site.good()
+    site.good("rollback")
+    assert site.release == good
 
 
 def test_the_control_node_is_gone_mid_run(site, load, sabotage):
