@@ -80,8 +80,7 @@ class Watch:
 
     def ready(self, start: Start, path: str, limit: float) -> str | None:
         """Wait until the readiness path answers several times in a row; returns what was seen instead, or None."""
-        lost = lambda: self.lost(start, CRASHES_AT_START)  # noqa: E731
-        answer = wait_until_good(self.door, path, limit, READY_IN_A_ROW, lost)
+        answer = wait_until_good(self.door, path, limit, READY_IN_A_ROW, lambda: self.lost(start, CRASHES_AT_START))
         return None if isinstance(answer, Answer) else answer
 
     def stays_well(self, start: Start, path: str, seconds: float) -> str | None:
