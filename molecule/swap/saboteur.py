@@ -17,7 +17,8 @@ except (OSError, ValueError):
 
 def _watch(frame, event, _argument):
     code = frame.f_code
-    if event != "call" or code.co_name != "phase" or not code.co_filename.endswith("/module_utils/swap.py"):
+    # Its end: the phase has been told to the lock, and what it does comes next.
+    if event != "return" or code.co_name != "phase" or not code.co_filename.endswith("/module_utils/swap.py"):
         return
     if frame.f_locals["name"] == _plan["phase"]:
         sys.setprofile(None)

@@ -129,6 +129,9 @@ class Deploy:
             if failure or not swap.commands:
                 self._write_history(swap, at, seconds, failure)
             lock.clear()
+        elif lock and not swap.commands:
+            # What a run that was cut off at its very end has left.
+            self.app.clear()
         if failure:
             raise CommandFailed(str(failure)) from failure
         return self._told(swap, seconds)
@@ -146,7 +149,10 @@ class Deploy:
             ) from held
         if lock.left:
             entry = {"kind": "deploy", "previous": None, "phases": {}, "reason": "", **lock.left}
-            entry |= {"started": lock.left.get("since"), "outcome": history.INTERRUPTED}
+            # Cut off when its watch was over: it has served since, and may be gone back to.
+            live = self.app.held(self.app.live() or "").get("release") == lock.left.get("release")
+            served = live and lock.left.get("phase") in ("disable", "drain", "done")
+            entry |= {"started": lock.left.get("since"), "outcome": history.LIVE if served else history.INTERRUPTED}
             entry["reason"] = f"cut off in phase {lock.left.get('phase')}"
             self._append({key: value for key, value in entry.items() if key not in ("since", "pid", "phase")})
             lock.clear()
