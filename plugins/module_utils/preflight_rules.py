@@ -106,8 +106,10 @@ def index_url(variable: str, value: t.Any) -> Problem | None:
 
 
 def shared_paths(variable: str, value: t.Any) -> Problem | None:
-    if problem := words(r"(?s).*", "media")(variable, value):
-        return problem
+    # A bad word is not proposed as the entry of a list.
+    listed = value if not isinstance(value, str) or not wrong_path([value]) else None
+    if problem := words(r"(?s).*", "media")(variable, listed):
+        return Problem(variable, value, problem.wrong, problem.advice)
     wrong = wrong_path(value)
     return Problem(variable, value, wrong, "Mend that entry or take it out.") if wrong else None
 

@@ -101,7 +101,7 @@ def test_vetting_sees_old_and_new_files_together_and_nothing_lands(tmp_path):
     command = ["sh", "-c", "test $(cat {tree}/main {tree}/sites/new | wc -l) = 2"]
     layer_vet.vet(run, str(tree), command, None, differences)
     refuse = ["sh", "-c", "echo no good in {tree}; exit 1"]
-    with pytest.raises(CommandFailed, match="sh refuses the new configuration, so nothing was changed: no good in"):
+    with pytest.raises(CommandFailed, match="sh refuses the new configuration, so no file was changed: no good in"):
         layer_vet.vet(run, str(tree), refuse, None, differences)
     assert os.listdir(tree) == ["main"]
 

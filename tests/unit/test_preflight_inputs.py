@@ -78,7 +78,7 @@ def test_good_sets_pass(changes: dict[str, object]) -> None:
         ({"db_pool_size": -1}, ["fastapi_db_pool_size is -1"]),
         ({"workload": "web"}, ["fastapi_workload is 'web'", "one of io, cpu, mixed", "fastapi_workload: io."]),
         ({"strategy": "swop"}, ["fastapi_strategy: swap."]),
-        ({"release_method": "pip"}, ["it has to be wheels.", "fastapi_release_method: wheels."]),
+        ({"release_method": "pip"}, ["one of wheels, venv, index.", "fastapi_release_method: wheels."]),
         ({"proxy": "Caddy"}, ["fastapi_proxy: caddy."]),
         ({"proxy": "nginxx"}, ["one of"]),
         ({"tls": True}, ["fastapi_tls is true"]),

@@ -52,6 +52,7 @@ def graceful(monkeypatch: pytest.MonkeyPatch) -> Server:
             log=logging.getLogger("test"),
             notify=lambda: None,
             came_up=lambda: None,
+            ended=bytearray(1),
         )
     )
 
