@@ -1,7 +1,8 @@
-"""Runs a shell command inside module `swap` when it begins a phase.
+"""Runs a shell command inside a module when it has begun a phase, or come back from a function.
 
-Python imports this at each start by a .pth file in its site directory. /run/saboteur.json says when and what:
-{"phase": "move", "command": "kill -9 $PPID"}. Without that file it does nothing.
+Python imports this at each start by a .pth file in its site directory. /run/saboteur.json says where and what:
+{"file": "swap.py", "function": "phase", "phase": "move", "command": "kill -9 $PPID"}, where only `phase` of `swap.py`
+has a phase. Without that file it does nothing.
 """
 
 import json
@@ -17,10 +18,12 @@ except (OSError, ValueError):
 
 def _watch(frame, event, _argument):
     code = frame.f_code
-    # Its end: the phase has been told to the lock, and what it does comes next.
-    if event != "return" or code.co_name != "phase" or not code.co_filename.endswith("/module_utils/swap.py"):
+    # At its end: the phase has been told to the lock, and what it does comes next.
+    if event != "return" or code.co_name != _plan["function"]:
         return
-    if frame.f_locals["name"] == _plan["phase"]:
+    if not code.co_filename.endswith(f"/module_utils/{_plan['file']}"):
+        return
+    if _plan["phase"] in ("", frame.f_locals.get("name")):
         sys.setprofile(None)
         subprocess.run(["sh", "-c", _plan["command"]], check=False)
 

@@ -9,15 +9,17 @@ import signal
 import pytest
 
 SITE = "/usr/lib/python3/dist-packages"
+KILL = "touch /run/killed; kill -9 $PPID"
+FILL = "head -c 2G /dev/zero >/srv/filler 2>/dev/null"
 
 
 @pytest.fixture
 def sabotage(ask):
-    """Have a shell command run inside the module when a phase begins; gone when the test ends."""
+    """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
     ask.run(f"cp /opt/load/saboteur.py {SITE}; echo import saboteur >{SITE}/saboteur.pth")
 
-    def plan(phase: str, command: str) -> None:
-        text = json.dumps({"phase": phase, "command": command})
+    def plan(command: str, phase: str = "", file: str = "swap.py", function: str = "phase") -> None:
+        text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
         ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
 
     yield plan
@@ -32,7 +34,7 @@ def test_the_module_is_killed(site, load, sabotage, phase):
     before = site.release
     variables = {"fastapi_source": site.source(), "fastapi_before_swap": ["true"] if phase == "before" else []}
     with load() as running:
-        sabotage(phase, "echo $PPID >/run/killed; kill -9 $PPID")
+        sabotage(KILL, phase)
         status, said = site.run(**variables)
         assert status != 0 and site.ask.host.file("/run/killed").exists, said
         site.ask.run("rm /run/killed /run/saboteur.json")
@@ -48,7 +50,7 @@ def test_the_module_is_killed(site, load, sabotage, phase):
 def test_a_release_whose_deploy_was_cut_off_can_be_gone_back_to(site, sabotage):
     """Cut off when nothing was left to do but to say so: it serves, and the history has to know."""
     source = site.source()
-    sabotage("done", "kill -9 $PPID")
+    sabotage(KILL, "done")
     assert site.run(fastapi_source=source)[0] != 0
     site.ask.run("rm /run/saboteur.json")
     site.good(fastapi_source=source)
@@ -63,7 +65,7 @@ def test_the_control_node_is_gone_mid_run(site, load, sabotage):
     before = site.release
     source = site.source()
     with load() as running:
-        sabotage("ready", "touch /run/there; sleep 2")
+        sabotage("touch /run/there; sleep 2", "ready")
         process = site.start(fastapi_source=source)
         site.ask.until("the phase", lambda: site.ask.host.file("/run/there").exists)
         os.killpg(process.pid, signal.SIGKILL)
@@ -81,7 +83,7 @@ def test_the_control_node_is_gone_mid_run(site, load, sabotage):
 def test_two_deploys_at_once(site, load, sabotage):
     """The second is told who holds the lock and since when; the first isn't disturbed."""
     with load() as running:
-        sabotage("ready", "touch /run/there; until [ -e /run/go-on ]; do sleep 0.1; done")
+        sabotage("touch /run/there; until [ -e /run/go-on ]; do sleep 0.1; done", "ready")
         source = site.source()
         first = site.start(fastapi_source=source)
         site.ask.until("the first is under way", lambda: site.ask.host.file("/run/there").exists)
@@ -102,16 +104,13 @@ def test_two_deploys_at_once(site, load, sabotage):
     site.alone()
 
 
-FILL = "head -c 2G /dev/zero >/srv/filler 2>/dev/null; true"
-
-
 @pytest.mark.parametrize("phase", ["fill", "start", "enable", "move", "watch", "drain"])
 def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
     """Not a byte is free from the phase on: the deploy fails with the reason or ends well, and what serves goes on."""
     before = site.release
     source = site.source()
     with load() as running:
-        sabotage(phase, FILL)
+        sabotage(FILL, phase)
         status, said = site.run(fastapi_source=source)
         site.ask.run("rm -f /srv/filler /run/saboteur.json")
         assert status == 0 or "No space left" in said, said
@@ -121,21 +120,38 @@ def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
     site.alone()
 
 
-def test_the_disk_is_full_while_the_release_is_built(site, load):
+@pytest.mark.parametrize("function", ["release_unpack.py:read_manifest", "release_install.py:set_times"])
+def test_the_disk_is_full_while_the_release_is_built(site, load, sabotage, function):
     """No half-made release stays, and the reason is told."""
     before = site.release
-    watcher = "cd /srv/swap/releases; until ls -d .[!.]* >/dev/null 2>&1; do sleep 0.01; done; "
     with load() as running:
-        site.ask.run(f"systemd-run --quiet --collect --unit=filler sh -c '{watcher} {FILL}'")
+        file, name = function.split(":")
+        sabotage(FILL, file=file, function=name)
         status, said = site.run()
-        site.ask.run("systemctl stop filler || true; rm -f /srv/filler")
+        site.ask.run("rm /srv/filler /run/saboteur.json")
         assert status == 2, said
-        assert "No space left" in said, said
+        assert "No space left" in said or "0 kB free" in said, said
         assert site.ask.run("ls -A /srv/swap/releases | grep '^\\.' || true") == ""
         site.good()
     running.counted.nothing_lost()
-    assert len(running.counted.releases) == 2
-    assert next(iter(running.counted.releases)) == before
+    assert list(running.counted.releases) == [before, site.release]
+    site.alone()
+
+
+@pytest.mark.parametrize("function", ["release_unpack.py:unpack", "release_install.py:write_record"])
+def test_the_builder_of_a_release_is_killed(site, load, sabotage, function):
+    """SIGKILL while a release is half made: the next run removes what is there of it, and makes a whole one."""
+    before = site.release
+    source = site.source()
+    with load() as running:
+        file, name = function.split(":")
+        sabotage(KILL, file=file, function=name)
+        status, said = site.run(fastapi_source=source)
+        assert status != 0 and site.ask.host.file("/run/killed").exists, said
+        site.ask.run("rm /run/killed /run/saboteur.json; ls -d /srv/swap/releases/.building-*")
+        site.good(fastapi_source=source)
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, site.release]
     site.alone()
 
 
@@ -172,7 +188,7 @@ def test_a_host_that_was_half_deployed_by_hand(site, load):
         site.ask.run(
             f"cd /srv/swap; rm -rf slots/{standby}; cp -a slots/{site.live} slots/{standby}; "
             f"systemctl enable --now swap@{standby}.socket swap@{standby}.service; "
-            "mkdir -p releases/by-hand/app releases/.half; echo 1 >releases/.half/x; echo '{' >deploy.lock"
+            "mkdir -p releases/by-hand/app releases/.building-x-1/app; echo '{' >deploy.lock"
         )
         site.good()
     running.counted.nothing_lost()
