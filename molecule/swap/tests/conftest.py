@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.util
 import itertools
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -154,19 +156,10 @@ class Site:
 
     def alone(self) -> None:
         """The live slot runs and is enabled, and nothing is left of any other."""
-        for suffix in ("service", "socket"):
-            live, standby = f"{NAME}@{self.live}.{suffix}", f"{NAME}@{self.standby}.{suffix}"
-            assert self.ask.show(live, "ActiveState", "UnitFileState") == {
-                "ActiveState": "active",
-                "UnitFileState": "enabled",
-            }
-            assert self.ask.show(standby, "ActiveState", "UnitFileState") == {
-                "ActiveState": "inactive",
-                "UnitFileState": "disabled",
-            }
-        left = self.ask.run(f"ls -A {ROOT}/slots {ROOT}/releases | grep '^\\.' || true")
-        assert left == ""
-        assert self.ask.run(f"cat {ROOT}/deploy.lock") == ""
+        units = [f"{NAME}@{slot}.{kind}" for slot in (self.live, self.standby) for kind in ("service", "socket")]
+        show = f"systemctl show --value --property=ActiveState,UnitFileState {' '.join(units)}"
+        left = f"ls -A {ROOT}/slots {ROOT}/releases | grep '^\\.' || true; cat {ROOT}/deploy.lock"
+        assert self.ask.run(f"{show}; {left}").split() == ["active", "enabled"] * 2 + ["inactive", "disabled"] * 2
 
 
 @pytest.fixture
@@ -188,6 +181,24 @@ def site(ask, control, tmp_path) -> Site:
         # A test that failed has left its bad release live, which is nothing to test others on.
         site.good()
     return site
+
+
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "shared: its cases are shared out, every other one to each Debian")
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Give each Debian every other case of the tests that are marked so, unless SWAP_ALL is set: half the time."""
+    seen: collections.Counter = collections.Counter()
+    left = []
+    for item in items:
+        trixie = "trixie" in item.name
+        if item.get_closest_marker("shared"):
+            seen[item.function, trixie] += 1
+            if seen[item.function, trixie] % 2 == trixie and not os.environ.get("SWAP_ALL"):
+                left.append(item)
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -26,6 +26,7 @@ def sabotage(ask):
     ask.run(f"rm -f /run/saboteur.json {SITE}/saboteur.*")
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize(
     "phase", ["fill", "before", "start", "ready", "enable", "move", "watch", "disable", "drain", "done"]
 )
@@ -104,6 +105,7 @@ def test_two_deploys_at_once(site, load, sabotage):
     site.alone()
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("phase", ["fill", "start", "enable", "move", "watch", "drain"])
 def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
     """Not a byte is free from the phase on: the deploy fails with the reason or ends well, and what serves goes on."""
@@ -120,6 +122,7 @@ def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
     site.alone()
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("function", ["release_unpack.py:read_manifest", "release_install.py:set_times"])
 def test_the_disk_is_full_while_the_release_is_built(site, load, sabotage, function):
     """No half-made release stays, and the reason is told."""
@@ -138,6 +141,7 @@ def test_the_disk_is_full_while_the_release_is_built(site, load, sabotage, funct
     site.alone()
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("function", ["release_unpack.py:unpack", "release_install.py:write_record"])
 def test_the_builder_of_a_release_is_killed(site, load, sabotage, function):
     """SIGKILL while a release is half made: the next run removes what is there of it, and makes a whole one."""
