@@ -73,15 +73,18 @@ class Swap:
         units = {slot: [app.service(slot), app.socket_unit(slot)] for slot in SLOTS}
         states = systemd.show([unit for pair in units.values() for unit in pair])
         self.reread = any(state.get("NeedDaemonReload") == "yes" for state in states.values())
-        held = app.held(self.live) if self.live else {}
+        self.cut = bool(self.live) and app.cut_off(self.live)
+        held = app.held(self.live, aside=self.cut) if self.live else {}
         self.before = held.get("release")
-        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint
+        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
         self.now = swap_steps.now(self.live, current, {s: [states[u] for u in pair] for s, pair in units.items()})
-        self.slot = swap_steps.target(self.now, terms.strategy)
+        # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
+        strategy = "restart" if self.cut and terms.strategy == "reload" else terms.strategy
+        self.slot = swap_steps.target(self.now, strategy)
         self.other = swap_steps.other(self.slot)
         self.commands = commands
         if not commands:
-            self.steps = swap_steps.steps(self.now, terms.strategy)
+            self.steps = swap_steps.steps(self.now, strategy)
         else:
             # The release that is live has been prepared for already.
             self.steps = ["fill", "before"] if wanted.release != self.before else []
@@ -122,6 +125,9 @@ class Swap:
         if self.reread:
             self.systemd.do("daemon-reload")
         try:
+            if self.cut and self.live:
+                # What was proved is what this run goes back to.
+                self.app.put(self.live, self.app.aside(self.live))
             for step in self.steps:
                 self.phase(step)
                 if step == "fill":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils import as_service, history, status, swap_flow
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils.swap_watch import crashes
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
+from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
 HELD = {"release": "zero", "parts": ONE.parts}
@@ -84,6 +86,23 @@ def test_a_command_is_handed_over_without_its_environment_and_unexpanded():
     assert "--property=User=deploy" in words
     assert "--unit=graceful-hello-before-swap" in words
     assert "--property=ReadWritePaths=/srv/hello/shared" in words
+
+
+def test_the_module_leaves_variables_in_commands_to_their_shell(monkeypatch):
+    """Ansible expands them by default, with root's environment."""
+    seen = {}
+
+    class Stub:
+        def __init__(self, _params, _check, run, _warn):
+            seen["out"] = run(["printf", "%s", "$$HOME ~"])[1]
+
+        def result(self):
+            return {}
+
+    monkeypatch.setattr(swap_module, "Deploy", Stub)
+    with patch_module_args({"name": "hello", "root": "/srv/hello", "group": "deploy"}), pytest.raises(SystemExit):
+        swap_module.main()
+    assert seen["out"] == "$$HOME ~"
 
 
 def slot(state, release, workers=0):
