@@ -83,9 +83,10 @@ class Swap:
         self.slot = swap_steps.target(self.now, strategy)
         self.other = swap_steps.other(self.slot)
         self.commands = commands
-        if not commands:
-            self.steps = swap_steps.steps(self.now, strategy)
-        else:
+        self.steps = swap_steps.steps(self.now, strategy)
+        self.reloads = "reload" in self.steps
+        """Whether the release comes to the traffic by a reload, after the commands where there are any."""
+        if commands:
             # The release that is live has been prepared for already.
             self.steps = ["fill", "before"] if wanted.release != self.before else []
         self.watch = Watch(systemd, app, self.slot, terms.host)
