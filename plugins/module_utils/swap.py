@@ -251,11 +251,12 @@ class Swap:
             trouble = self.watch.ready(self.start, terms.ready_path, terms.ready_timeout)
         if not trouble:
             return
-        log = self.watch.log(self.start.since)
-        back = self.other
+        since, back = self.start.since, self.other
         if "move" not in self.steps and not self._can_go_back():
+            log = self.watch.log(since)
             raise Failed(f"Release {self.wanted.release} didn't stay well: {trouble}", self._step_back(), log)
         self.app.point_to(back)
+        log = self.watch.log(since)
         release = self.app.held(back).get("release")
         self.systemd.do("--quiet", "enable", "--", *self._units(back))
         self._retire(self.slot)
