@@ -90,10 +90,14 @@ class App:
             return None
         return slot if slot in SLOTS else None
 
-    def held(self, slot: str) -> dict[str, Any]:
-        """What ``slot.json`` says: ``release``, ``parts``, ``fingerprint``, ``terms``; empty where nothing is."""
+    def held(self, slot: str, aside: bool = False) -> dict[str, Any]:
+        """What ``slot.json`` says: ``release``, ``parts``, ``fingerprint``, ``terms``; empty where nothing is.
+
+        :param aside: ask what the slot held before, while that is kept.
+        """
+        directory = self.aside(slot) if aside else self.directory(slot)
         try:
-            with open(os.path.join(self.directory(slot), "slot.json"), encoding="utf-8") as file:
+            with open(os.path.join(directory, "slot.json"), encoding="utf-8") as file:
                 return dict(json.load(file))
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return {}
@@ -167,6 +171,11 @@ class App:
 
     def aside(self, slot: str) -> str:
         return os.path.join(self.root, "slots", f".{slot}.before")
+
+    def cut_off(self, slot: str) -> bool:
+        """Whether a run that changed the slot in place ended before it had proved it: what runs may be the old one."""
+        terms = self.held(slot).get("terms") or {}
+        return terms.get("strategy") in ("restart", "reload") and os.path.isdir(self.aside(slot))
 
     def publish(self, environment: str) -> None:
         """Let the app's own environment file, where there is one, say what the live slot has."""

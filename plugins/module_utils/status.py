@@ -27,6 +27,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
     entries = history.read(app.root)
     live = app.live()
     slots = {slot: _slot(systemd, app, slot, live) for slot in SLOTS}
+    note, held = deploy_lock.note_in(app.root), deploy_lock.is_held(app.root)
     return {
         "name": app.name,
         "live": live,
@@ -34,7 +35,9 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "slots": slots,
         "releases": _releases(app, entries, slots),
         "history": entries,
-        "deploying": deploy_lock.note_in(app.root) if deploy_lock.is_held(app.root) else {},
+        "deploying": note if held else {},
+        # One that ended just now has cleared it.
+        "cut_off": note if not held and note == deploy_lock.note_in(app.root) else {},
     }
 
 
@@ -50,7 +53,11 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
         answer = ask(Door(terms["host"], unix=app.socket(slot)), terms["ready_path"], READY_LIMIT)
         ready = f"{terms['ready_path']} answers {answer}"
     return {
-        "state": "live" if slot == live else "stopped" if state.get("ActiveState") == "inactive" else "standby",
+        "state": "live"
+        if slot == live
+        else "stopped"
+        if state.get("ActiveState") in ("inactive", "failed")
+        else "standby",
         "service": f"{state.get('ActiveState')} ({state.get('SubState')})",
         "release": held.get("release"),
         "since": int(systemd.entered_at(state)),
@@ -126,6 +133,12 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines.append(
             f"  A deploy of release {note.get('release')} is under way: {note.get('by')}, since {note.get('since')}, "
             f"in phase {note.get('phase')}."
+        )
+    if facts["cut_off"]:
+        note = facts["cut_off"]
+        lines.append(
+            f"  A deploy of release {note.get('release')} was cut off in phase {note.get('phase')}: {note.get('by')}, "
+            f"begun at {note.get('since')}. What runs may not be what a slot names: deploy again."
         )
     lines += [
         "",

@@ -73,16 +73,20 @@ class Swap:
         units = {slot: [app.service(slot), app.socket_unit(slot)] for slot in SLOTS}
         states = systemd.show([unit for pair in units.values() for unit in pair])
         self.reread = any(state.get("NeedDaemonReload") == "yes" for state in states.values())
-        held = app.held(self.live) if self.live else {}
+        self.cut = bool(self.live) and app.cut_off(self.live)
+        held = app.held(self.live, aside=self.cut) if self.live else {}
         self.before = held.get("release")
-        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint
+        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
         self.now = swap_steps.now(self.live, current, {s: [states[u] for u in pair] for s, pair in units.items()})
-        self.slot = swap_steps.target(self.now, terms.strategy)
+        # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
+        strategy = "restart" if self.cut and terms.strategy == "reload" else terms.strategy
+        self.slot = swap_steps.target(self.now, strategy)
         self.other = swap_steps.other(self.slot)
         self.commands = commands
-        if not commands:
-            self.steps = swap_steps.steps(self.now, terms.strategy)
-        else:
+        self.steps = swap_steps.steps(self.now, strategy)
+        self.reloads = "reload" in self.steps
+        """Whether the release comes to the traffic by a reload, after the commands where there are any."""
+        if commands:
             # The release that is live has been prepared for already.
             self.steps = ["fill", "before"] if wanted.release != self.before else []
         self.watch = Watch(systemd, app, self.slot, terms.host)
@@ -122,6 +126,9 @@ class Swap:
         if self.reread:
             self.systemd.do("daemon-reload")
         try:
+            if self.cut and self.live:
+                # What was proved is what this run goes back to.
+                self.app.put(self.live, self.app.aside(self.live))
             for step in self.steps:
                 self.phase(step)
                 if step == "fill":
@@ -244,11 +251,12 @@ class Swap:
             trouble = self.watch.ready(self.start, terms.ready_path, terms.ready_timeout)
         if not trouble:
             return
-        log = self.watch.log(self.start.since)
-        back = self.other
+        since, back = self.start.since, self.other
         if "move" not in self.steps and not self._can_go_back():
+            log = self.watch.log(since)
             raise Failed(f"Release {self.wanted.release} didn't stay well: {trouble}", self._step_back(), log)
         self.app.point_to(back)
+        log = self.watch.log(since)
         release = self.app.held(back).get("release")
         self.systemd.do("--quiet", "enable", "--", *self._units(back))
         self._retire(self.slot)

@@ -139,6 +139,11 @@ class Deploy:
     def _lock(self) -> DeployLock:
         try:
             lock = DeployLock(self.app.root)
+        except FileNotFoundError:
+            raise CommandFailed(
+                f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
+                "Mend fastapi_name or fastapi_root, or run site.yml first."
+            ) from None
         except Held as held:
             note = held.note
             who, since, phase = (note.get(key, "unknown") for key in ("by", "since", "phase"))
@@ -184,12 +189,12 @@ class Deploy:
         return Swap(self.systemd, app, app.configuration(slot, release), terms, [])
 
     def _may(self, swap: Swap) -> None:
-        if "reload" not in swap.steps or self.params["rollback"]:
-            return
-        new = record_of(self.app, swap.wanted.release)
-        if self.check and not new:
+        """Refuse a reload that can't be, before the commands that come before it."""
+        if not (swap.steps and swap.reloads) or self.params["rollback"]:
             return
         old = record_of(self.app, str(swap.before))
+        # In check mode it may not be built, and what it depends on is not known.
+        new = record_of(self.app, swap.wanted.release) or (old if self.check else {})
         if said := reload_refusal(swap.wanted, self.app.held(swap.slot), old, new):
             raise CommandFailed(f"{said} Release {swap.before} serves as before.")
 

@@ -37,19 +37,30 @@ def good_request(line: str) -> bool:
         record = json.loads(line)
     except ValueError:
         return False
-    return isinstance(record, dict) and record.get("event") == "request" and int(record.get("status") or 0) < 500
+    if not isinstance(record, dict) or record.get("event") != "request":
+        return False
+    # The app's own lines may call anything a status.
+    status = record.get("status") or 0
+    return isinstance(status, int) and status < 500
 
 
 def readable_log(line: str) -> str:
-    """Make one JSON log line a person's: the message, then the traceback on lines of its own. Other lines pass."""
+    """Make one JSON log line a person's: the message, then the traceback on lines of its own. Other lines pass.
+
+    Bytes that aren't UTF-8 are spelled out: Ansible refuses a result that has any, with all that it says.
+    """
+    return _told(line).encode(errors="backslashreplace").decode()
+
+
+def _told(line: str) -> str:
     try:
         record = json.loads(line)
     except ValueError:
         return line
     if not isinstance(record, dict):
         return line
-    if record.get("event") == "request" and "status" in record:
-        return f"{record.get('method')} {record.get('path')} {record['status']}"
+    if record.get("event") == "request" and {"method", "path", "status"} <= record.keys():
+        return f"{record['method']} {record['path']} {record['status']}"
     text = str(record.get("message") or record.get("msg") or record.get("event") or line)
     trace = record.get("exception") or record.get("exc_info")
     return f"{text}\n{trace}".rstrip() if isinstance(trace, str) else text

@@ -112,6 +112,11 @@ deploying:
   returned: success
   type: dict
   sample: {}
+cut_off:
+  description: The same of a deploy that was cut off, until the next one begins; empty where none was.
+  returned: success
+  type: dict
+  sample: {}
 """
 
 from ansible.module_utils.basic import AnsibleModule

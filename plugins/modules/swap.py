@@ -207,6 +207,8 @@ msg:
   sample: "Release 3f2a9c81d04e is live in slot blue, by swap in 4.4 s (start 0.2 s, ready 1.1 s, watch 3.1 s)."
 """
 
+from functools import partial
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.graceful.deploy.plugins.module_utils.swap_flow import Deploy
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
@@ -238,8 +240,10 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # A variable in a command is for its own shell: it would get root's value, or a sign too many.
+    run = partial(module.run_command, expand_user_and_vars=False)
     try:
-        result = Deploy(module.params, module.check_mode, module.run_command, module.warn).result()
+        result = Deploy(module.params, module.check_mode, run, module.warn).result()
     except CommandFailed as failure:
         module.fail_json(msg=str(failure))
     module.exit_json(**result)

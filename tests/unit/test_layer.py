@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import subprocess
@@ -13,6 +14,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import (
     CommandFailed,
     Systemd,
+    good_request,
     parse_show,
     readable_log,
 )
@@ -182,6 +184,19 @@ def test_a_traceback_in_json_is_readable():
     assert readable_log(line) == "Exception in worker process\nTraceback\n  File x\nKeyError"
     assert readable_log("plain [1]") == "plain [1]"
     assert readable_log("[1, 2]") == "[1, 2]"
+
+
+def test_a_log_line_that_is_not_utf8_can_be_shown():
+    assert readable_log(b"caf\xe9".decode(errors="surrogateescape")) == "caf\\udce9"
+    assert readable_log('{"message": "caf\\ud800"}') == "caf\\ud800"
+
+
+@pytest.mark.parametrize("status", ["started", [1], 500])
+def test_only_a_number_under_500_makes_a_request_good(status):
+    assert not good_request(json.dumps({"event": "request", "status": status}))
+    assert good_request('{"event": "request", "status": 204}')
+    assert good_request('{"event": "request"}')
+    assert readable_log('{"event": "request", "status": "started", "message": "hi"}') == "hi"
 
 
 def test_a_directory_where_a_file_is_wanted_isnt_hidden(tmp_path):

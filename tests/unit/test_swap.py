@@ -50,8 +50,8 @@ def steps(app, wanted, units, strategy="swap", commands=()):
     return swap.slot, swap.steps
 
 
-def fill(app, slot, snapshot=ONE, booted=""):
-    app.put(slot, app.make(slot, snapshot, {}, GROUP, booted))
+def fill(app, slot, snapshot=ONE, booted="", strategy="swap"):
+    app.put(slot, app.make(slot, snapshot, {"strategy": strategy}, GROUP, booted))
 
 
 def live(app, slot, snapshot=ONE):
@@ -112,6 +112,21 @@ def test_a_run_that_was_cut_off_is_finished(app):
     live(app, "green", Snapshot("two", "", {}, ""))
     both = Units(None, blue=UP, green=UP)
     assert steps(app, Snapshot("two", "", {}, ""), both) == ("green", ["watch", "disable", "drain"])
+
+
+@pytest.mark.parametrize("strategy", ["restart", "reload"])
+def test_a_slot_that_was_filled_in_place_and_not_proved_is_done_again(app, strategy):
+    """The run was killed between filling the live slot and restarting it: the old release may still be running."""
+    two = Snapshot("two", ONE.environment, ONE.files, ONE.unit)
+    live(app, "blue")
+    app.clear()
+    fill(app, "blue", two, strategy=strategy)
+    for wanted in (two, ONE):
+        assert steps(app, wanted, Units("blue"), strategy) == ("blue", ["fill", "check", "restart", "watch"])
+    assert Swap(Units("blue"), app, two, terms(strategy), []).before == "one"
+    assert steps(app, two, Units("blue"), commands=["migrate"])[1] == ["fill", "before"]
+    app.clear()
+    assert steps(app, two, Units("blue"), strategy) == ("blue", [])
 
 
 def test_a_live_slot_that_is_down_is_started_where_it_is(app):

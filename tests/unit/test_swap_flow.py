@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import grp
 import json
+import os
+from pathlib import Path
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils import as_service, history, status, swap_flow
+from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils.swap_watch import crashes
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
+from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
 HELD = {"release": "zero", "parts": ONE.parts}
 SAME = {"environment": "e1"}
+GROUP = grp.getgrgid(os.getgid()).gr_name
 
 
 def test_a_reload_takes_a_change_of_code_alone():
@@ -86,6 +93,23 @@ def test_a_command_is_handed_over_without_its_environment_and_unexpanded():
     assert "--property=ReadWritePaths=/srv/hello/shared" in words
 
 
+def test_the_module_leaves_variables_in_commands_to_their_shell(monkeypatch):
+    """Ansible expands them by default, with root's environment."""
+    seen = {}
+
+    class Stub:
+        def __init__(self, _params, _check, run, _warn):
+            seen["out"] = run(["printf", "%s", "$$HOME ~"])[1]
+
+        def result(self):
+            return {}
+
+    monkeypatch.setattr(swap_module, "Deploy", Stub)
+    with patch_module_args({"name": "hello", "root": "/srv/hello", "group": "deploy"}), pytest.raises(SystemExit):
+        swap_module.main()
+    assert seen["out"] == "$$HOME ~"
+
+
 def slot(state, release, workers=0):
     return {
         "state": state,
@@ -116,6 +140,7 @@ def test_status_is_a_table_for_people():
             | {"outcome": "live", "by": "ann@laptop", "reason": ""}
         ],
         "deploying": {"by": "bob@desk", "since": "noon", "release": "d4", "phase": "ready"},
+        "cut_off": {},
     }
     text = status.render(facts, 1000 + 7300, 10)
     assert text.splitlines()[0] == "hello: release c3 is live in slot green, /ready answers 200 ready"
@@ -127,5 +152,42 @@ def test_status_is_a_table_for_people():
 
 
 def test_status_of_nothing():
-    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": [], "deploying": {}}
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": []}
+    facts |= {"deploying": {}, "cut_off": {}}
     assert status.render(facts, 0, 10).startswith("hello: nothing is live.")
+
+
+def test_status_tells_a_deploy_under_way_from_one_that_was_cut_off(app, monkeypatch):
+    monkeypatch.setattr(status, "_slot", lambda *_: slot("stopped", None))
+    lock = DeployLock(app.root)
+    note = {"by": "bob@desk", "since": "noon", "release": "d4", "phase": "restart"}
+    lock.write(note)
+    facts = status.look(None, app)
+    assert (facts["deploying"], facts["cut_off"]) == (note, {})
+    os.close(lock.descriptor)
+    facts = status.look(None, app)
+    assert (facts["deploying"], facts["cut_off"]) == ({}, note)
+    assert "release d4 was cut off in phase restart: bob@desk, begun at noon." in status.render(facts, 0, 10)
+
+
+def deploy(app, **params):
+    given = {"name": app.name, "root": app.root, "group": GROUP, "by": "ann@laptop", **params}
+    arguments = {name: given.get(name, option.get("default")) for name, option in swap_module.ARGUMENTS.items()}
+    run = lambda _command: (0, "\n\n".join(["ActiveState=active\nUnitFileState=enabled"] * 4), "")  # noqa: E731
+    return swap_flow.Deploy(arguments, params.get("check", False), run, print)
+
+
+def test_an_app_that_was_never_deployed_is_named_with_what_to_mend(tmp_path):
+    with pytest.raises(CommandFailed, match=r"There is no .*/none on this host.*fastapi_name or fastapi_root"):
+        deploy(App("hello", f"{tmp_path}/none"), rollback=True).result()
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_reload_that_cannot_be_is_refused_before_any_command_and_in_check_mode(app, check):
+    (Path(app.root) / "slots").mkdir()
+    app.put("blue", app.make("blue", Snapshot("a1", 'A="1"\n', {}, ""), {}, GROUP))
+    app.point_to("blue")
+    # In check mode the release isn't built yet.
+    wanted = {"release": "e5" if check else "c3", "environment": 'A="2"\n', "strategy": "reload"}
+    with pytest.raises(CommandFailed, match=r"fastapi_strategy is reload.*also changes the environment"):
+        deploy(app, before=["touch /nowhere/at/all"], check=check, **wanted).result()
