@@ -63,6 +63,7 @@ def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
     assert settings["graceful_timeout"] == 30
     assert settings["control_socket_disable"] is True
     assert "drain=24" in text
+    assert settings["wsgi_app"] == "app.main:app"
 
 
 def test_the_unit_stops_later_than_gunicorn(render):
@@ -71,6 +72,8 @@ def test_the_unit_stops_later_than_gunicorn(render):
     assert lines["TimeoutStopSec"] == "50"
     assert lines["User"] == lines["Group"] == "deploy"
     assert lines["EnvironmentFile"] == "/srv/hello/slots/%i/env"
+    # Of the app itself the unit says nothing: both slots have it, and one may hold another release.
+    assert "app.main" not in text
 
 
 @pytest.mark.parametrize(
