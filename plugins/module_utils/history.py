@@ -16,7 +16,8 @@ from typing import Any
 
 Entry = dict[str, Any]
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
-``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``."""
+``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
+release's own)."""
 
 NAME = "history.jsonl"
 KEPT = 500
@@ -98,7 +99,7 @@ def marked(entries: Sequence[Entry]) -> dict[str, str]:
             bad.pop(release, None)
             if entry.get("kind") == "rollback" and previous and previous != release:
                 bad[previous] = f"rolled back from at {entry.get('started')}"
-        elif outcome in (FAILED, BACK) and release != previous:
+        elif outcome in (FAILED, BACK) and release != previous and entry.get("blames", True):
             # A failed try with a new configuration doesn't mark the release that was live and stayed so.
             bad[release] = str(entry.get("reason") or outcome)
     return bad

@@ -19,6 +19,8 @@ from typing import Any
 SLOTS = ("blue", "green")
 RELEASE_LINE = "FASTAPI_RELEASE="
 """Begins the last line of a slot's environment file, which is ours."""
+UNIT_COPY = "unit"
+"""Name of a slot's file with the text of the unit that it was started with: the slots share one, and it moves on."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
 
 
@@ -57,10 +59,12 @@ class App:
 
     :param name: the app's name, which its units carry.
     :param root: its directory.
+    :param units: where its units are.
     """
 
     name: str
     root: str
+    units: str = "/etc/systemd/system"
 
     @property
     def link(self) -> str:
@@ -112,11 +116,11 @@ class App:
         texts = {name: _read(os.path.join(directory, name)) for name in names}
         environment = texts.pop("env").rpartition(RELEASE_LINE)[0]
         del texts["slot.json"]
-        return Snapshot(release, environment, texts, _read(self.unit_file))
+        return Snapshot(release, environment, texts, texts.pop(UNIT_COPY, ""))
 
     @property
     def unit_file(self) -> str:
-        return f"/etc/systemd/system/{self.name}@.service"
+        return os.path.join(self.units, f"{self.name}@.service")
 
     def make(self, slot: str, snapshot: Snapshot, terms: dict[str, Any], group: str, booted: str = "") -> str:
         """A directory beside the slot's, filled with a snapshot; put() makes it the slot's.
@@ -139,7 +143,7 @@ class App:
             record = json.dumps({**held, "terms": terms})
             _write(os.path.join(new, "env"), environment, 0o600, 0)
             _write(os.path.join(new, "slot.json"), record + "\n", 0o600, 0)
-            for name, text in snapshot.files.items():
+            for name, text in {**snapshot.files, UNIT_COPY: snapshot.unit}.items():
                 _write(os.path.join(new, name), text, 0o640, gid)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)

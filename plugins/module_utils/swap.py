@@ -17,6 +17,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.probe import ask
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import SLOTS, App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils.swap_watch import SETTLE, Start, Watch, workers
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
+from ansible_collections.graceful.deploy.plugins.module_utils.unit_file import UnitFile
 
 CHECK_LIMIT = 120
 """Seconds in which the app has to load, where it is loaded once before it takes the live one's place."""
@@ -49,12 +50,16 @@ class Terms:
 
 
 class Failed(Exception):
-    """The release didn't come to the traffic, or didn't stay there: why, what was done about it, its last lines."""
+    """The release didn't come to the traffic, or didn't stay there: why, what was done about it, its last lines.
 
-    def __init__(self, why: str, now: str, log: str, moved_back: bool = False) -> None:
+    :param blames: whether the release itself is to blame, and is known to be bad from now on.
+    """
+
+    def __init__(self, why: str, now: str, log: str, moved_back: bool = False, blames: bool = True) -> None:
         super().__init__(f"{why}\n{now}" + (f"\n\nIts last lines:\n{log}" if log else ""))
         self.why = why
         self.moved_back = moved_back
+        self.blames = blames
 
 
 class Swap:
@@ -83,7 +88,9 @@ class Swap:
         self.slot = swap_steps.target(self.now, strategy)
         self.other = swap_steps.other(self.slot)
         self.commands = commands
-        self.steps = swap_steps.steps(self.now, strategy)
+        self.unit = UnitFile(systemd, app.unit_file, wanted.unit)
+        self.steps = swap_steps.steps(self.now, strategy, self.unit.differs)
+        self.strategy = strategy
         self.reloads = "reload" in self.steps
         """Whether the release comes to the traffic by a reload, after the commands where there are any."""
         if commands:
@@ -146,7 +153,7 @@ class Swap:
             # A full disk, say. Before the move nothing of the live slot was touched, and after it nothing has to be.
             why = f"The host's files stood in the way: {error}."
             if "start" in self.phases and "move" not in self.phases:
-                raise Failed(why, self._step_back(), "") from error
+                raise Failed(why, self._step_back(), "", blames=False) from error
             raise CommandFailed(f"{why}\n{self._serves()}") from error
         finally:
             self._end_phase(time.monotonic())
@@ -169,7 +176,7 @@ class Swap:
                 said = as_service.run(self.systemd.run, place, "before-swap", as_service.shell(place, line), 3600)
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
-                raise Failed(why, f"Nothing has moved. {self._serves()}", "") from failure
+                raise Failed(why, f"Nothing has moved. {self._serves()}", "", blames=False) from failure
             last = said.splitlines()[-1:] or [""]
             self.notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {last[0]}".rstrip())
 
@@ -195,9 +202,10 @@ class Swap:
                 self._empty(slot)
             self.systemd.run(["systemctl", "stop", "--", *units])
             self.systemd.run(["systemctl", "reset-failed", "--", *units])
+        self.unit.write()
+        self.systemd.do("start", "--", app.socket_unit(slot))
         if new:
             app.put(slot, new)
-        self.systemd.do("start", "--", app.socket_unit(slot))
         old = workers(self.watch.state().get("MainPID", ""))
         base = self.watch.begin(since)
         status, out, err = self.systemd.run(["systemctl", verb, "--", unit])
@@ -228,6 +236,9 @@ class Swap:
         time.sleep(SETTLE)
         return None
 
+    def _unit(self) -> None:
+        self.unit.write()
+
     def _enable(self) -> None:
         self.systemd.do("--quiet", "enable", "--", *self._units(self.slot))
 
@@ -249,8 +260,11 @@ class Swap:
             # An earlier run was cut off before it had watched.
             self.start = self.watch.begin(time.time() - terms.bake)
             trouble = self.watch.ready(self.start, terms.ready_path, terms.ready_timeout)
-        if not trouble:
-            return
+        if trouble:
+            self._go_back(trouble)
+
+    def _go_back(self, trouble: str) -> None:
+        """The release has the traffic and isn't well: what was live before gets it back, or is started again."""
         since, back = self.start.since, self.other
         if "move" not in self.steps and not self._can_go_back():
             log = self.watch.log(since)
@@ -258,6 +272,7 @@ class Swap:
         self.app.point_to(back)
         log = self.watch.log(since)
         release = self.app.held(back).get("release")
+        self.unit.put_back()
         self.systemd.do("--quiet", "enable", "--", *self._units(back))
         self._retire(self.slot)
         why = f"Release {self.wanted.release} had the traffic and didn't stay well: {trouble}"
@@ -287,6 +302,7 @@ class Swap:
         """Leave the host as it was before the try."""
         app, slot = self.app, self.slot
         aside = app.aside(slot)
+        self.unit.put_back()
         if slot != self.live:
             self.start = None
             self._retire(slot)
@@ -319,6 +335,9 @@ class Swap:
                 time.sleep(0.1)
         if self.other in self.now.quiet:
             return
+        if "watch" in self.steps and self.start and (trouble := self.watch.lost(self.start)):
+            # The last moment in which there is something to go back to.
+            self._go_back(trouble)
         if self.other in self.now.up:
             self._empty(self.other, self.terms.patience)
         units = self._units(self.other)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.graceful.deploy.plugins.module_utils import history
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_names as shapes
 from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock, Held
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils.swap import Failed, Swap, Terms
@@ -112,6 +113,8 @@ class Deploy:
 
         :raises CommandFailed: where it may not be, or failed.
         """
+        if problem := shapes.name("name", self.params["name"]):
+            raise CommandFailed(problem.sentence)
         lock = None if self.check else self._lock()
         swap = self._swap()
         self._may(swap)
@@ -181,7 +184,13 @@ class Deploy:
         if not slot or not held.get("terms"):
             raise CommandFailed(f"Nothing of {app.name} is live on this host: there is nothing to roll back from.")
         release = rollback_release(app, self.params["release"], held.get("release"))
-        kept = held["terms"]
+        entries = history.read(app.root)
+        if entries and entries[-1].get("outcome") in (history.FAILED, history.BACK):
+            self.warn(
+                f"The last deploy, of release {entries[-1]['release']}, failed and left {held['release']} live. "
+                f"This rollback goes behind that one, to {release}, and marks it as bad."
+            )
+        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
         bake = min(kept["bake"], ROLLBACK_BAKE)
         # A reload of the release before would be no faster, and trusts more.
         strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
@@ -209,13 +218,14 @@ class Deploy:
                 "release": swap.wanted.release,
                 "previous": swap.before,
                 "slot": swap.slot,
-                "strategy": swap.terms.strategy,
+                "strategy": swap.strategy,
                 "kind": "rollback" if self.params["rollback"] else "deploy",
                 "by": self.params["by"],
                 "revision": record_of(self.app, swap.wanted.release).get("source", {}).get("revision", ""),
                 "phases": swap.phases,
                 "seconds": seconds,
                 "outcome": outcome,
+                "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
                 "reason": why.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
             }
@@ -236,10 +246,10 @@ class Deploy:
             msg = f"{count} {'would run' if self.check else 'ran'} for release {release}."
             release = before
         elif said and self.check:
-            msg = f"Release {release} would be live in slot {swap.slot}, by {swap.terms.strategy}."
+            msg = f"Release {release} would be live in slot {swap.slot}, by {swap.strategy}."
         elif said:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
-            way = f"by {swap.terms.strategy} in {seconds:.1f} s ({times}). {self.params['reason']}"
+            way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {self.params['reason']}"
             msg = f"Release {release} is live in slot {swap.slot}, {way}".rstrip()
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {
@@ -247,13 +257,14 @@ class Deploy:
             "slot": swap.slot,
             "release": release,
             "previous": swap.before,
-            "strategy": swap.terms.strategy,
+            "strategy": swap.strategy,
             "steps": said,
             "phases": swap.phases,
             "seconds": seconds,
             "commands": swap.notes,
             "msg": msg,
-            "diff": diff if said else {},
+            "diff": ([diff] if said else [])
+            + ([swap.unit.diff()] if said and swap.unit.differs and not swap.commands else []),
         }
 
 

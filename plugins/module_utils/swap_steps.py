@@ -58,8 +58,11 @@ def target(now: Now, strategy: str) -> str:
     return other(now.live) if now.live else SLOTS[0]
 
 
-def steps(now: Now, strategy: str) -> list[str]:
-    """The steps that are due, in order; none when what is wanted is live, up and alone."""
+def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
+    """The steps that are due, in order; none when what is wanted is live, up and alone.
+
+    :param unit: whether the unit on disk is another than the wanted one.
+    """
     slot = target(now, strategy)
     rest = other(slot)
     due = []
@@ -71,8 +74,10 @@ def steps(now: Now, strategy: str) -> list[str]:
             due += ["check", "reload"]
         else:
             due += ["check", "restart"]
-    elif slot not in now.up:
-        due.append("start")
+    else:
+        # Of a new start it is a part.
+        due += ["unit"] if unit else []
+        due += ["start"] if slot not in now.up else []
     # Before the move, so that a reboot at any moment starts the slot that the link names.
     if slot not in now.enabled:
         due.append("enable")
@@ -93,6 +98,7 @@ def sentences(due: list[str], slot: str, release: str) -> list[str]:
     rest = other(slot)
     told = {
         "fill": f"prepare slot {slot} with release {release}",
+        "unit": "write the unit, whose memory limits systemd gives to what runs",
         "before": f"run the commands that come before release {release}",
         "check": "load the app once, beside the live one",
         "restart": f"restart slot {slot} in place; its socket queues meanwhile",

@@ -120,6 +120,7 @@ cut_off:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_names as shapes
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App
 from ansible_collections.graceful.deploy.plugins.module_utils.status import report
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
@@ -135,6 +136,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     name = module.params["name"]
+    if problem := shapes.name("name", name):
+        module.fail_json(msg=problem.sentence)
     app = App(name, module.params["root"] or f"/srv/{name}")
     try:
         module.exit_json(changed=False, **report(Systemd(module.run_command), app, max(1, module.params["deploys"])))

@@ -63,6 +63,10 @@ def test_a_run_that_was_cut_off_says_nothing_of_its_release():
     assert history.marked([*GOOD, entry("b", "interrupted", "c")]) == {}
 
 
+def test_a_full_disk_or_a_failed_migration_does_not_mark_a_release():
+    assert history.marked([*GOOD, entry("d", "failed", "c", blames=False)]) == {}
+
+
 def test_a_bad_configuration_does_not_mark_the_release_that_is_live():
     assert history.marked([*GOOD, entry("c", "failed", "c")]) == {}
 

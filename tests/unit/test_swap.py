@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap, Terms
+from ansible_collections.graceful.deploy.plugins.module_utils.unit_file import UnitFile
 
 GROUP = grp.getgrgid(os.getgid()).gr_name
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
@@ -37,7 +38,9 @@ class Units:
 @pytest.fixture
 def app(tmp_path):
     (tmp_path / "slots").mkdir()
-    return App("hello", str(tmp_path))
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units" / "hello@.service").write_text(ONE.unit)
+    return App("hello", str(tmp_path), str(tmp_path / "units"))
 
 
 def terms(strategy="swap"):
@@ -88,7 +91,34 @@ def test_every_change_goes_to_the_standby_slot(app, wanted):
 
 def test_memory_limits_need_no_new_start(app):
     live(app, "blue")
-    assert steps(app, Snapshot("one", ONE.environment, ONE.files, "[Service]\nMemoryMax=1G\n"), Units("blue"))[1] == []
+    more = Snapshot("one", ONE.environment, ONE.files, "[Service]\nMemoryMax=1G\n")
+    assert steps(app, more, Units("blue"))[1] == ["unit"]
+
+
+class Reloads:
+    """Takes daemon-reloads."""
+
+    def __init__(self):
+        self.done = []
+
+    def do(self, *arguments):
+        self.done.append(arguments)
+
+
+def test_a_unit_is_written_whole_and_put_back(tmp_path):
+    path, systemd = tmp_path / "x@.service", Reloads()
+    path.write_text("old")
+    unit = UnitFile(systemd, str(path), "new")
+    unit.put_back()
+    assert (path.read_text(), systemd.done) == ("old", [])
+    unit.write()
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o644)
+    unit.put_back()
+    assert (path.read_text(), systemd.done) == ("old", [("daemon-reload",)] * 2)
+    assert os.listdir(tmp_path) == ["x@.service"]
+    same = UnitFile(systemd, str(path), "old")
+    same.write()
+    assert (same.differs, len(systemd.done)) == (False, 2)
 
 
 def test_commands_run_before_a_new_release_alone(app):
@@ -264,10 +294,9 @@ def test_the_environment_file_says_what_is_live_where_there_is_one(app):
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
-def test_a_slots_configuration_is_what_it_was_filled_with(app, monkeypatch, tmp_path):
-    unit = tmp_path / "unit"
-    unit.write_text(ONE.unit)
-    monkeypatch.setattr(App, "unit_file", str(unit))
+def test_a_slots_configuration_is_what_it_was_filled_with(app):
     fill(app, "blue")
+    with open(app.unit_file, "w", encoding="utf-8") as file:
+        file.write("[Service]\n# of a later deploy\n")
     assert app.configuration("blue", "one") == ONE
     assert app.configuration("blue", "zero").release == "zero"
