@@ -14,7 +14,6 @@ BEFORE_THE_TRAFFIC = {
     "exit hard": "ended unexpectedly",
     "hog": "fastapi_memory_max",
 }
-LIMITS = {"fastapi_ready_timeout": 5, "fastapi_bake": 3}
 # Seconds from the moment that a release dies or fails /health until the traffic is back on the one before.
 BACK = 2.0
 
@@ -23,8 +22,8 @@ BACK = 2.0
 def test_a_release_that_never_gets_the_traffic(site, load, fault):
     live, before, main = site.live, site.release, site.main_pid(site.live)
     with load() as running:
-        limits = LIMITS if fault in ("unready", "late") else {}
-        status, said = site.run(fastapi_source=site.source(fault), **limits)
+        limit = 4 if fault in ("unready", "late") else 20
+        status, said = site.run(fastapi_source=site.source(fault), fastapi_ready_timeout=limit)
     text = " ".join(said.split())
     assert status == 2, said
     running.counted.nothing_lost()
