@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -64,11 +65,13 @@ def built(packs: str, release: str) -> int:
 
 def forget_unused(packs: str) -> None:
     for entry in os.scandir(packs):
-        if entry.stat().st_mtime < time.time() - _UNUSED:
-            if entry.is_dir():
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                os.unlink(entry.path)
+        # Another run of Ansible may be done with its own meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if entry.stat().st_mtime < time.time() - _UNUSED:
+                if entry.is_dir():
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
 
 
 def _is_whole(place: str) -> bool:

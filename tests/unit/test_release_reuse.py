@@ -251,3 +251,13 @@ def test_archives_of_yesterday_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("size", "text"), [(31_400_000, "31.4 MB"), (100_000, "0.1 MB"), (11_700, "12 kB")])
 def test_sizes_for_people(size: int, text: str) -> None:
     assert megabytes(size) == text
+
+
+def test_what_another_run_clears_away_meanwhile_stops_nobody(tmp_path):
+    """Two runs of Ansible share the cache: a directory that one was filling was gone before the other had looked."""
+    (tmp_path / ".x-1").symlink_to("gone")
+    old = tmp_path / "old.built"
+    old.touch()
+    os.utime(old, (0, 0))
+    release_pack.forget_unused(str(tmp_path))
+    assert not old.exists()
