@@ -22,9 +22,6 @@ from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, 
 from ansible_collections.graceful.deploy.plugins.module_utils.swap import Failed, Swap, Terms
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run, Systemd
 
-ROLLBACK_BAKE = 1
-"""Seconds for which a release that has served well before is watched."""
-
 Warn = Callable[[str], None]
 
 
@@ -191,10 +188,10 @@ class Deploy:
                 f"This rollback goes behind that one, to {release}, and marks it as bad."
             )
         kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
-        bake = min(kept["bake"], ROLLBACK_BAKE)
-        # A reload of the release before would be no faster, and trusts more.
+        # A release that has served well isn't watched: at night each second counts, and what it would go back to is worse.
+        # A reload of it would be no faster, and trusts more.
         strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
-        terms = replace(Terms(**{**kept, "writable": tuple(kept["writable"])}), bake=bake, strategy=strategy)
+        terms = replace(Terms(**{**kept, "writable": tuple(kept["writable"])}), bake=0, strategy=strategy)
         return Swap(self.systemd, app, app.configuration(slot, release), terms, [])
 
     def _may(self, swap: Swap) -> None:
