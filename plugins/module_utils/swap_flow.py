@@ -188,8 +188,8 @@ class Deploy:
                 f"This rollback goes behind that one, to {release}, and marks it as bad."
             )
         kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
-        # A release that has served well isn't watched: at night each second counts, and what it would go back to is worse.
-        # A reload of it would be no faster, and trusts more.
+        # A release that has served well isn't watched: at night each second counts, and what it would go back to is
+        # worse. A reload of it would be no faster, and trusts more.
         strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
         terms = replace(Terms(**{**kept, "writable": tuple(kept["writable"])}), bake=0, strategy=strategy)
         return Swap(self.systemd, app, app.configuration(slot, release), terms, [])

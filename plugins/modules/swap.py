@@ -113,8 +113,8 @@ options:
     default: 60
   bake:
     description:
-      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. Neither a
-        first release is, since there is nothing to go back to, nor a rollback, whose release has served well before.
+      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. Neither
+        a first release is, since there is nothing to go back to, nor a rollback, whose release has served well before.
     type: int
     default: 2
   patience:
