@@ -15,7 +15,7 @@ demo: ## See it work: one disposable Debian host in a container, with the exampl
 demo-clean: ## Remove the demo's host
 	@scripts/demo clean
 
-test: ## Everything below, stage by stage, with times (about half an hour on 2 cores)
+test: ## Everything below, stage by stage, with times (about 40 minutes on 2 cores)
 	@scripts/test
 
 setup: ## Make the environments .venv (ansible-core 2.21) and .venv-2.19

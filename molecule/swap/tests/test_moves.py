@@ -64,7 +64,10 @@ def test_a_killed_worker_loses_only_what_it_was_answering(site, load):
     counted = running.counted
     counted.nothing_wrong()
     assert counted.lost, "it was answering nothing, so this shows nothing"
-    assert {counted.worker_of.get(each["n"]) for each in counted.lost} == {int(victim)}
+    workers = [counted.worker_of.get(each["n"]) for each in counted.lost]
+    assert set(workers) - {None} == {int(victim)}
+    # Accepted in its last moment, and killed before it could write the line that says so.
+    assert workers.count(None) <= 2
     assert counted.sent == counted.answered + len(counted.lost)
 
 
