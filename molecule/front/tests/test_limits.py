@@ -1,0 +1,220 @@
+"""What the proxy lets through and what it cuts: bodies, heads, idle connections, rates, times; and compression."""
+
+from __future__ import annotations
+
+import collections
+import gzip
+import json
+import re
+
+import pytest
+from conftest import UPGRADE
+
+MIB = 1 << 20
+
+
+def test_a_body_that_is_too_large_is_refused_by_the_proxy(door):
+    """By the size that is announced: most of it isn't even sent."""
+    out = door.ask.host.run(
+        f"head -c {21 * MIB + 1} /dev/zero | curl -s -m 20 -o /dev/null -w '%{{http_code}} %{{size_upload}}' "
+        "-H Expect: --data-binary @- http://127.0.0.1:8080/upload"
+    ).stdout
+    status, sent = out.split()
+    assert status == "413"
+    assert int(sent) < 10 * MIB
+
+
+def test_a_body_that_is_too_large_over_http2(door):
+    out = door.ask.host.run(
+        f"head -c {11 * MIB} /dev/zero | curl -sk -m 20 --http2 -o /dev/null -w '%{{http_code}} %{{http_version}}' "
+        "-H Expect: --data-binary @- https://shop.test/upload"
+    ).stdout
+    assert out == "413 2"
+
+
+def test_a_chunked_body_that_is_too_large_is_refused(door):
+    """Its size isn't known before it has come. A client that only sends may be cut off before it reads the answer."""
+    upload = "curl -s -m 20 -X POST -T - -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/upload"
+    answers: list[str] = []
+
+    def refused() -> bool:
+        answers.append(door.ask.host.run(f"head -c 23000000 /dev/zero | {upload}").stdout)
+        return answers[-1] == "413"
+
+    door.ask.until("it is refused", refused, 20)
+    assert set(answers) <= {"413", "100", "000"}
+
+
+def test_the_largest_body_goes_through(door):
+    out = door.ask.run(f"head -c {21 * MIB} /dev/zero | curl -s -m 20 --data-binary @- http://127.0.0.1:8080/upload")
+    assert json.loads(out)["bytes"] == 21 * MIB
+
+
+def test_a_body_is_streamed(door):
+    """What has come of it is with the app before the rest has."""
+    head = "POST /upload HTTP/1.1\r\nHost: front\r\nConnection: close\r\nContent-Length: 20000\r\n\r\n"
+    pieces = [[0, head + "x" * 10000], [1, "y" * 10000]]
+    (said,) = door.talk(door.at("open", pieces))
+    body = json.loads(said["raw"].partition("\r\n\r\n")[2].partition("{")[2].partition("}")[0].join("{}"))
+    assert body["bytes"] == 20000
+    assert body["spread"] > 0.8, body
+
+
+def test_200_uploads_of_20_mb_at_once(door, say):
+    """All are taken, and the workers stay far from their cap."""
+    door.ask.run(
+        "rm -f /run/uploads.json; systemd-run --quiet --collect --unit=uploads sh -c 'cd /run; "
+        f"python3 /opt/front/uploads.py 8080 200 {20 * MIB} >uploads.part; mv uploads.part uploads.json'"
+    )
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        pids = door.ask.run("pgrep -f '[g]unicorn.*open' || true").split()
+        total = 0
+        for pid in pids:
+            found = re.search(r"^Pss:\s+(\d+)", door.ask.host.run(f"cat /proc/{pid}/smaps_rollup").stdout, re.M)
+            total += int(found[1]) if found else 0
+        most = max(most, total)
+        return door.ask.host.file("/run/uploads.json").exists
+
+    door.ask.until("the uploads end", done, 120)
+    counted = json.loads(door.ask.run("cat /run/uploads.json"))
+    say(f"200 uploads of 20 MB at once: {counted}, workers' memory at most {most // 1024} MB of 300 MB")
+    assert counted == {"200": 200}
+    assert 0 < most < 250 * 1024
+
+
+def test_a_slow_head_is_cut_and_others_do_not_notice(door, load):
+    """Twenty clients that send a byte of their head a second; the limit is 3 s."""
+    pieces = [[0, "GET /seen?case=slow HTTP/1.1\r\nHost: front\r\n"], *[[1, "X"]] * 15]
+    door.cases()
+    with load("--rate 30 --slow 0.2") as running:
+        said = door.talk(*[door.at("open", pieces, limit=14)] * 20)
+    for each in said:
+        assert each["closed"] and 2 < each["seconds"] < 9, each
+        assert not each["raw"] or each["raw"].split()[1] in ("400", "408"), each
+    assert running.lost == [], str(running)
+    assert door.cases() == []
+
+
+def test_a_connection_that_says_nothing_is_cut(door):
+    (said,) = door.talk(door.at("open", [], limit=12))
+    assert said["closed"] and said["seconds"] < 9, said
+
+
+def test_an_idle_connection_is_closed(door):
+    """Kept open between two requests, closed when nothing comes for 4 s."""
+    request = "GET /seen HTTP/1.1\r\nHost: front\r\n\r\n"
+    (said,) = door.talk(door.at("open", [[0, request], [2, request]], limit=14))
+    assert said["raw"].count("HTTP/1.1 200") == 2
+    assert said["closed"] and 5 < said["seconds"] < 10, said
+
+
+def test_rate_limit(door, front, differs):
+    if door.proxy == "caddy":
+        differs("rate_limit")
+        said = front.refused("vault", fastapi_rate_limit="5/s")
+        assert "fastapi_rate_limit" in said and "http.handlers.rate_limit" in said
+        assert "nginx" in said
+        return
+    answers = door.get_all(["/seen"] * 30, "vault", source="127.0.0.20")
+    counted = collections.Counter(answer.status for answer in answers)
+    assert set(counted) == {200, 429}
+    # Five at once, and what comes due while they are sent.
+    assert 5 <= counted[200] <= 15, counted
+    for answer in answers:
+        if answer.status == 429:
+            assert int(answer.headers["retry-after"]) >= 1
+            assert not answer.by_app
+    # Neither somebody else nor the health check is meant.
+    assert door.get("/seen", "vault", source="127.0.0.21").status == 200
+    assert {answer.status for answer in door.get_all(["/health"] * 30, "vault", source="127.0.0.20")} == {200}
+
+
+def test_a_long_request_and_one_beyond(door):
+    """Up to the proxy's 12 s; then 504, and not from the app."""
+    long, beyond = door.get_all(["/slow?seconds=11", "/slow?seconds=20"], limit=16)
+    assert (long.status, long.by_app) == (200, True)
+    assert (beyond.status, beyond.by_app) == (504, False)
+    assert 11.5 < beyond.seconds < 14
+    assert len(beyond.body) < 1000
+    assert_tells_nothing(beyond)
+
+
+def test_a_stream_may_last_longer_than_the_limit(door):
+    """The limit is for the answer to begin. Nor is it held back to be compressed."""
+    request = door.request("/events", Accept_Encoding="gzip, br, zstd")
+    (said,) = door.talk(door.at("open", [[0, request]], limit=9))
+    assert not said["closed"]
+    assert said["first"] < 1
+    assert said["raw"].count("data: ") > 35
+    assert "content-encoding" not in said["raw"].lower()
+
+
+def test_a_websocket_goes_through(door):
+    (said,) = door.talk(door.at("open", [[0, UPGRADE]], limit=9))
+    assert said["raw"].startswith("HTTP/1.1 101"), said
+    assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in said["raw"]
+    assert said["raw"].count('"release"') > 35
+    assert not said["closed"]
+
+
+def test_a_large_answer_is_whole(door):
+    answer = door.get(f"/big?size={MIB}")
+    assert (answer.status, len(answer.body)) == (200, MIB)
+
+
+TEXTS = ["text/html; charset=utf-8", "text/css", "text/plain", "text/xml", "text/javascript", "application/javascript"]
+TEXTS += ["application/json", "application/wasm", "image/svg+xml"]
+
+
+@pytest.mark.parametrize("type", TEXTS)
+def test_text_is_compressed(door, type):  # noqa: A002
+    target = f"/text?type={type.replace('+', '%2b').replace(';', '%3b').replace(' ', '%20')}"
+    answer = door.get(target, Accept_Encoding="gzip")
+    assert answer.headers.get("content-encoding") == "gzip", answer.headers
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert len(answer.body) < 2000
+
+
+def test_what_the_client_does_not_know_is_not_sent(door):
+    plain, refused, other = (
+        door.get("/text"),
+        door.get("/text", Accept_Encoding="gzip;q=0, identity"),
+        door.get("/text", Accept_Encoding="x-own"),
+    )
+    for answer in (plain, refused, other):
+        assert "content-encoding" not in answer.headers
+        assert len(answer.body) == 20_000
+
+
+def test_a_better_compression_where_there_is_one(door, say):
+    used = door.get("/text", Accept_Encoding="gzip, br, zstd").headers["content-encoding"]
+    say(f"gzip, br, zstd: {used}")
+    assert used in ("zstd", "br", "gzip")
+
+
+@pytest.mark.parametrize(
+    "target", ["/text?type=image/png", "/text?type=application/octet-stream", "/text?type=text/plain&size=60"]
+)
+def test_what_is_no_text_or_too_short_is_left_alone(door, target):
+    assert "content-encoding" not in door.get(target, Accept_Encoding="gzip, br, zstd").headers
+
+
+def test_what_is_compressed_is_not_compressed_again(door):
+    answer = door.get("/encoded", Accept_Encoding="gzip, br, zstd")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(answer.body).startswith(b"the same line again")
+
+
+def assert_tells_nothing(answer) -> None:
+    """No version, no name of a program's inside."""
+    assert not re.search(r"\d+\.\d+\.\d+", str(answer.headers.get("server", ""))), answer.headers
+    assert not re.search(rb"\d+\.\d+\.\d+|goroutine|/srv/|\.sock", answer.body), answer.body
+
+
+@pytest.mark.parametrize("code", [400, 404, 500, 502, 503, 504])
+def test_the_apps_own_errors_go_through(door, code):
+    answer = door.get(f"/status/{code}")
+    assert (answer.status, answer.json) == (code, {"from": "the app"})

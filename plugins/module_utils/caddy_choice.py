@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which Caddy will serve, and what that one can't do. Pure: the same words for preflight and for the role alone."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.graceful.deploy.plugins.module_utils.caddy_host import BROUGHT, PACKAGED_VERSION
+from ansible_collections.graceful.deploy.plugins.module_utils.caddy_program import RATE_LIMIT, Program
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem
+
+OLDEST = (2, 6, 2)
+# health_fails, trusted_proxies_strict; and client_ip and stream_close_delay, which are older.
+CURRENT = (2, 8, 0)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
+    """What the role's templates go by.
+
+    :param host: what caddy_host.read_caddy() returned.
+    :param program: the one that the user named, if any.
+    :return: ``program`` (its path on the host), ``version``, ``modules``, ``current`` (whether it is 2.8 or newer),
+        ``brought`` (whether it is one that the user named), ``present`` (whether it is on the host already),
+        ``packages`` that give it its unit and user, ``stale`` (paths of programs brought before), and what the other
+        sites want: ``others``, ``open_ports`` and ``own_main``.
+    """
+    if program:
+        path, version, modules = BROUGHT + program.digest, program.version, program.modules
+        present = path in host["brought"]
+    else:
+        path, version, modules = host["program"], host["version"], host["modules"]
+        present = bool(version)
+    version = version or PACKAGED_VERSION
+    hand_made = bool(host["version"]) and not host["packaged"]
+    return {
+        "program": path,
+        "version": version,
+        "modules": modules,
+        "current": numbers(version) >= CURRENT,
+        "brought": program is not None,
+        "present": present,
+        # A Caddy that no package brought isn't overwritten by one.
+        "packages": [] if hand_made else ["caddy"],
+        "stale": [old for old in host["brought"] if old != path],
+        "others": host["others"],
+        "open_ports": host["open_ports"],
+        "own_main": host["own_main"],
+    }
+
+
+def problems(params: dict[str, t.Any], host: dict[str, t.Any], program: Program | None) -> t.Iterator[Problem]:
+    """What can't be had.
+
+    :param params: ``caddy``, ``rate_limit``, ``trusted_proxies`` and ``protect``, as in the role fastapi.
+    """
+    chosen = choose(host, program)
+    version = chosen["version"]
+    if program and program.machine != host["machine"]:
+        wrong = f"that program is for {program.machine}, and the host is {host['machine']}."
+        yield Problem("caddy", params["caddy"], wrong, "Name the one for the host.")
+    if not program and host["version"] and not host["packaged"] and not (host["unit"] and host["account"]):
+        lacks = "no caddy.service" if not host["unit"] else "no user and group caddy"
+        wrong = f"the host has a Caddy that no package brought ({host['program']}), and {lacks} to run it."
+        advice = "Remove that program, and Debian's is installed; or install Caddy as its documentation says for units."
+        yield Problem("caddy", params["caddy"], wrong, advice)
+    if numbers(version) < OLDEST:
+        wrong = f"Caddy {version} is too old; the site needs 2.6.2 or newer."
+        yield Problem("caddy", params["caddy"], wrong, "Update it on the host, or name a newer program.")
+    if params["rate_limit"] and RATE_LIMIT not in chosen["modules"]:
+        whose = "the Caddy that you name" if program else f"the host's Caddy {version}"
+        wrong = f"{whose} lacks the module {RATE_LIMIT}, and would refuse the site."
+        advice = "Name a Caddy that was built with it in fastapi_caddy, or write fastapi_proxy: nginx, which can."
+        yield Problem("rate_limit", params["rate_limit"], wrong, advice)
+    if params["trusted_proxies"] and not chosen["current"]:
+        entries = [entry["path"] for entry in params["protect"] if entry.get("addresses")]
+        if entries:
+            wrong = (
+                f"Caddy {version} knows a client behind a trusted proxy by no address that {entries[0]} could go by."
+            )
+            advice = "Name Caddy 2.8 or newer in fastapi_caddy, write fastapi_proxy: nginx, or protect it by users."
+            yield Problem("protect", HIDDEN, wrong, advice)
+
+
+def warnings(chosen: dict[str, t.Any]) -> list[str]:
+    if not chosen["own_main"]:
+        return []
+    return [
+        "/etc/caddy/Caddyfile is your own and left alone, so the times for a request's head, for idle connections and "
+        "for a reload are the ones in it, and a request for a name that no site has is answered as it says."
+    ]

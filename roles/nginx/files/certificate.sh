@@ -1,0 +1,74 @@
+#!/bin/sh
+# Written by Ansible (graceful.deploy.nginx); changes made here are undone by the next run.
+#
+#   certificate.sh APP internal|acme NAME...
+#
+# Keeps /etc/nginx/graceful/APP/tls leading to a certificate for these names by an authority of the host's own, whose
+# certificate is /etc/nginx/graceful/authority.pem. It is made anew when the names change, and a month before its end.
+# With acme it is there until the first real one is, because nginx doesn't start without any.
+set -eu
+all=/etc/nginx/graceful
+app=$1 kind=$2
+shift 2
+tls=$all/$app/tls own=$all/$app/own
+
+alternatives() {
+    for name; do
+        case $name in
+        *[!0-9.]*) echo "DNS:$name" ;;
+        *) echo "IP:$name" ;;
+        esac
+    done | sort
+}
+
+names_in() {
+    openssl x509 -in "$1" -noout -ext subjectAltName | tail -n +2 | sed 's/IP Address:/IP:/g; s/, /\n/g; s/ //g' | sort
+}
+
+authority() {
+    [ ! -e $all/authority.pem ] || return 0
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 3650 -subj "/CN=$(hostname) authority" \
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout $all/authority.key -out $all/authority.new
+    chmod 644 $all/authority.new
+    mv $all/authority.new $all/authority.pem
+}
+
+fits() {
+    [ "$(names_in "$own/fullchain.pem")" = "$(alternatives "$@")" ] &&
+        openssl x509 -in "$own/fullchain.pem" -noout -checkend 2592000 >/dev/null &&
+        openssl verify -CAfile $all/authority.pem "$own/fullchain.pem" >/dev/null 2>&1
+}
+
+make() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 90 -subj "/CN=$app" \
+        -CA $all/authority.pem -CAkey $all/authority.key -addext basicConstraints=critical,CA:FALSE \
+        -addext extendedKeyUsage=serverAuth -addext "subjectAltName=$(alternatives "$@" | paste -sd,)" \
+        -keyout "$own/privkey.new" -out "$own/fullchain.new"
+    mv "$own/privkey.new" "$own/privkey.pem"
+    mv "$own/fullchain.new" "$own/fullchain.pem"
+}
+
+keep() {
+    if [ "$kind" = acme ] && [ -e "$tls/fullchain.pem" ] && [ "$(readlink "$tls")" != own ]; then
+        return
+    fi
+    mkdir -p "$own"
+    if ! [ "$(readlink "$tls")" = own ] || ! [ -e "$own/fullchain.pem" ] || ! fits "$@"; then
+        { [ -e "$own/fullchain.pem" ] && fits "$@"; } || make "$@"
+        ln -sfn own "$tls"
+        echo "a new certificate for $*"
+        if systemctl --quiet is-active nginx.service; then systemctl --no-block reload nginx.service; fi
+    fi
+}
+
+# An app that gets its certificates elsewhere now has no such unit.
+while [ -e "/etc/systemd/system/$app-nginx-certificate.service" ]; do
+    # Two apps may begin at the same time, and share the authority.
+    exec 9>$all/.lock
+    flock 9
+    authority
+    keep "$@"
+    exec 9>&-
+    systemd-notify --ready
+    sleep 43200
+done

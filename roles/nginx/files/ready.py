@@ -1,0 +1,100 @@
+# Written by Ansible (graceful.deploy.nginx); changes made here are undone by the next run.
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks an app whether it is ready, and keeps a file for as long as it isn't: nginx has no active health checks.
+
+    ready.py SOCKET PATH HOST SCHEME INTERVAL TIMEOUT FLAG
+
+One bad answer is no outage: a second one a moment later has to agree. Where this program isn't, neither is the file.
+Runs on the host's own Python, by itself, for years: it imports little.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+
+CONFIRM_SECONDS = 1.0
+
+
+def ask(path: str, request: bytes, timeout: float) -> str:
+    """Why the app isn't ready, or an empty string where its answer is 2xx.
+
+    :param path: of its socket, which may be a link: each question goes to where it leads now.
+    :param timeout: seconds for each step; as patient as the proxy is with a request, because the socket queues while
+        the app restarts.
+    """
+    head = b""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(path)
+            connection.sendall(request)
+            while b"\n" not in head and len(head) < 256:
+                received = connection.recv(256)
+                if not received:
+                    break
+                head += received
+    except TimeoutError:
+        return f"no answer within {timeout:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    line = head.partition(b"\n")[0].decode("latin-1").strip()
+    words = line.split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1."):
+        return "an answer that isn't HTTP" if line else "no answer"
+    return "" if words[1].startswith("2") and len(words[1]) == 3 else " ".join(words[1:])
+
+
+class Readiness:
+    """Two bad answers in a row make an app unready, a good one makes it ready.
+
+    :param flag: path of the file that is there while it is unready.
+    """
+
+    def __init__(self, flag: str) -> None:
+        self.flag = flag
+        self.doubt = False
+        self.unready = os.path.exists(flag)
+
+    def heard(self, why: str, interval: float) -> float:
+        """Take an answer, as `ask` gives it; the seconds until the next question."""
+        if not why:
+            if self.unready:
+                os.unlink(self.flag)
+                print("ready again", flush=True)
+            self.doubt = self.unready = False
+            return interval
+        if not self.doubt and not self.unready:
+            self.doubt = True
+            return min(CONFIRM_SECONDS, interval)
+        if not self.unready:
+            with open(self.flag, "w"):
+                pass
+            self.unready = True
+            print(f"not ready ({why}): nginx answers 503 for it", flush=True)
+        return interval
+
+
+def main() -> None:
+    path, target, host, scheme, interval, timeout, flag = sys.argv[1:]
+    lines = [
+        f"GET {target} HTTP/1.1",
+        f"Host: {host}",
+        "User-Agent: graceful.deploy",
+        "X-Forwarded-For: 127.0.0.1",
+        f"X-Forwarded-Proto: {scheme}",
+        "Connection: close",
+    ]
+    request = "\r\n".join([*lines, "", ""]).encode()
+    readiness = Readiness(flag)
+    while True:
+        time.sleep(readiness.heard(ask(path, request, float(timeout)), float(interval)))
+
+
+if __name__ == "__main__":
+    main()

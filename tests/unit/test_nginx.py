@@ -1,0 +1,110 @@
+"""nginx' readiness, asked over real sockets, and who gets into which path."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.filter.nginx_users import nginx_users
+
+FILES = Path(__file__).resolve().parents[2] / "roles" / "nginx" / "files"
+
+
+@pytest.fixture(scope="module")
+def ready():
+    spec = importlib.util.spec_from_file_location("ready", FILES / "ready.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def app(tmp_path):
+    """An app that answers one question with what it was given."""
+    path = str(tmp_path / "app.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    heard = []
+
+    def answer(pieces: list[bytes]) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            heard.append(connection.recv(4096))
+            for piece in pieces:
+                connection.sendall(piece)
+
+    def serve(*pieces: bytes) -> tuple[str, list[bytes], threading.Thread]:
+        thread = threading.Thread(target=answer, args=(list(pieces),))
+        thread.start()
+        return path, heard, thread
+
+    yield serve
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "why"),
+    [
+        ([b"HTTP/1.1 200 OK\r\n\r\n"], ""),
+        ([b"HTTP/1.1 2", b"04 No Content\r\n\r\n"], ""),
+        ([b"HTTP/1.1 200\r\n\r\n"], ""),
+        ([b"HTTP/1.1 503 Service Unavailable\r\n\r\nnot ready"], "503 Service Unavailable"),
+        ([b"HTTP/1.1 307 Temporary Redirect\r\n\r\n"], "307 Temporary Redirect"),
+        ([b"SSH-2.0-OpenSSH\r\n"], "an answer that isn't HTTP"),
+        ([b"HTTP/1.1 2000 What\r\n"], "2000 What"),
+        ([], "no answer"),
+    ],
+)
+def test_an_answer(ready, app, pieces, why):
+    path, heard, thread = app(*pieces)
+    assert ready.ask(path, b"GET /ready HTTP/1.1\r\n\r\n", 5) == why
+    thread.join(5)
+    assert heard == [b"GET /ready HTTP/1.1\r\n\r\n"]
+
+
+def test_an_app_that_is_not_there_or_does_not_answer(ready, tmp_path):
+    path = str(tmp_path / "app.sock")
+    assert ready.ask(path, b"x", 5) == "No such file or directory"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        assert ready.ask(path, b"x", 0.05) == "no answer within 0.05 s"
+    assert ready.ask(path, b"x", 5) == "Connection refused"
+
+
+def test_two_bad_answers_in_a_row_make_an_app_unready_and_a_good_one_ready(ready, tmp_path, capsys):
+    flag = tmp_path / "unready"
+    readiness = ready.Readiness(str(flag))
+    told = []
+    for why, wait in [("503", 1), ("", 10), ("503", 1), ("503", 10), ("503", 10), ("", 10), ("", 10), ("503", 1)]:
+        assert readiness.heard(why, 10) == wait
+        told.append(flag.exists())
+    assert told == [False, False, False, True, True, False, False, False]
+    assert capsys.readouterr().out.splitlines() == ["not ready (503): nginx answers 503 for it", "ready again"]
+
+
+def test_a_prober_that_begins_anew_knows_what_it_said(ready, tmp_path):
+    flag = tmp_path / "unready"
+    flag.touch()
+    ready.Readiness(str(flag)).heard("", 2)
+    assert not flag.exists()
+
+
+def test_users_of_a_path_have_to_be_let_in_by_the_paths_above_too():
+    protect = [
+        {"path": "/admin/", "users": {"ann": "A", "bob": "B"}},
+        {"path": "/admin/vault", "users": {"bob": "B2", "eve": "E"}},
+        {"path": "/administrator", "users": {"eve": "E"}},
+        {"path": "/office", "addresses": ["10.0.0.0/8"]},
+    ]
+    assert nginx_users(protect) == [
+        {"path": "/administrator", "text": "eve:E\n"},
+        {"path": "/admin/vault", "text": "bob:B2\n"},
+        {"path": "/admin", "text": "ann:A\nbob:B\n"},
+    ]
+    assert nginx_users([{"path": "/", "users": {"ann": "A"}}])[0]["path"] == "/"
+    assert nginx_users([]) == []
