@@ -28,6 +28,8 @@ def event(text: str) -> None:
 
 if on("import-fault"):
     raise RuntimeError("the import is broken")
+if on("import-crash"):
+    os.kill(os.getpid(), signal.SIGSEGV)
 if on("import-exit"):
     raise SystemExit("no settings")
 if on("import-handler"):
@@ -84,10 +86,10 @@ async def body(receive: Any) -> bytes:
     return whole
 
 
-async def answer(send: Any, text: str) -> None:
+async def answer(send: Any, text: str, status: int = 200) -> None:
     content = text.encode()
     length = (b"content-length", str(len(content)).encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.start", "status": status, "headers": [length]})
     await send({"type": "http.response.body", "body": content})
 
 
@@ -106,6 +108,25 @@ async def websocket(receive: Any, send: Any) -> None:
     event(f"websocket-{message['code']}")
 
 
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def health() -> int:
+    """The status of /health."""
+    event("health")
+    if on("clock-back"):
+        now = time.time()
+        time.time = lambda: now - 3600
+    if on("health-hang"):
+        await wait_for_ever()
+    if on("health-slow"):
+        await asyncio.sleep(0.8)
+    if on("health-raises"):
+        raise RuntimeError("a pool of nothing")
+    return 500 if on("health-500") else 404 if on("health-404") else 200
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         return await lifespan(receive, send)
@@ -113,6 +134,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return await websocket(receive, send)
     path, value = scope["path"], scope["query_string"].decode()
     content = await body(receive)
+    if path == "/health":
+        return await answer(send, "", await health())
     if path == "/slow":
         event("request")
         try:
@@ -162,6 +185,10 @@ def fastapi_app() -> Any:
     @api.middleware("http")
     async def pass_on(request, call_next):
         return await call_next(request)
+
+    @api.get("/health")
+    async def alive() -> int:
+        return await health()
 
     @api.get("/slow")
     async def slow(seconds: float) -> str:

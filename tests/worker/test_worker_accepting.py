@@ -53,6 +53,7 @@ def graceful(monkeypatch: pytest.MonkeyPatch) -> Server:
             notify=lambda: None,
             came_up=lambda: None,
             ended=bytearray(1),
+            question=None,
         )
     )
 

@@ -12,6 +12,7 @@ uvicorn-worker 0.4 names the file that it leans on.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import functools
 import mmap
 import os
@@ -21,6 +22,8 @@ import threading
 import time
 from typing import Any
 
+import graceful_logging
+from graceful_watch import WATCHDOG_SIGNAL, Question, Watch
 from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
@@ -33,13 +36,16 @@ BACKOFF = (1.0, 30.0)  # seconds between failed startups: the first wait, the lo
 HUNG_STARTUP_MAX = 600.0  # seconds; how far the limit for a hanging startup grows by itself
 CLOSE_HEADER = (b"connection", b"close")
 
-_limits: dict[str, float | None] = {"drain": None, "lifespan": None}
+_limits: dict[str, float | None] = {"drain": None, "lifespan": None, "startup": None}
+_live = {"link": "", "socket": ""}
+_question: Question | None = None
 
 # Anonymous shared memory, made when the arbiter loads its configuration and inherited by every worker. It outlives
 # HUP, because the module is imported once for each arbiter.
-_shared = memoryview(mmap.mmap(-1, 16)).cast("d")
+_shared = memoryview(mmap.mmap(-1, 24)).cast("d")
 SLOWEST_STARTUP = 0  # seconds the slowest startup so far took; 0 until a worker of this arbiter has been up
 FAILING_SINCE = 1  # monotonic time of the first attempt since a worker last came up; 0 when one just did
+DIED_STARTING = 2  # 1 when the last worker was killed in its startup, and has not waited as those do that only fail
 _unexpected = 0  # workers of this arbiter that ended without having been told to
 # One byte, for the one worker that tells the arbiter to give up.
 _give_up, _give_up_source = os.pipe()
@@ -69,13 +75,27 @@ def _keep_sigterm_over_fork() -> None:
 _keep_sigterm_over_fork()
 
 
-def configure(drain: float | None = None, lifespan: float | None = None) -> None:
+def configure(
+    drain: float | None = None,
+    lifespan: float | None = None,
+    startup: float | None = None,
+    question: Question | None = None,
+    live: str = "",
+    socket: str = "",
+) -> None:
     """Set the limits, in seconds, of workers forked from now on; called by gunicorn.conf.py, so also at HUP.
 
     drain: what requests in flight get after the order to stop. Default: graceful_timeout - lifespan - 1, at least 1.
     lifespan: what the app's lifespan shutdown gets after that. Default: 5.
+    startup: after which the arbiter's first workers, if they hang in their startup, are killed. Default: never.
+    question: what a worker asks its app, to know that it is alive. Default: nothing.
+    live: path of the link to the socket that has the traffic; socket: file name of this slot's own. While the link
+    names it, a first startup that fails is tried again, as a respawned worker's is. Default: the arbiter ends.
     """
-    _limits.update(drain=drain, lifespan=lifespan)
+    global _question
+    _limits.update(drain=drain, lifespan=lifespan, startup=startup)
+    _live.update(link=live, socket=socket)
+    _question = question
 
 
 def limits(graceful_timeout: float) -> tuple[float, float]:
@@ -101,6 +121,14 @@ def _owes_request(connection: Any) -> bool:
     return connection.scope is not connection.cycle.scope
 
 
+def _has_traffic() -> bool:
+    """Whether the link is known to name this slot: it is started by a reboot or after a crash, not by a deploy."""
+    try:
+        return os.path.basename(os.readlink(_live["link"])) == _live["socket"]
+    except OSError:
+        return False
+
+
 def _exit_within(seconds: float, code: int) -> None:
     """End the process even where a thread of the app's, or a task that ignores its cancellation, would hold it."""
     timer = threading.Timer(seconds, os._exit, (code,))
@@ -116,6 +144,8 @@ def child_exit(arbiter: Any, worker: Any) -> None:
     global _unexpected
     if not isinstance(worker, GracefulWorker) or worker.ended[0]:
         return
+    if not worker.ended[1]:
+        _shared[DIED_STARTING] = 1
     _unexpected += 1
     last = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     systemd.sd_notify(
@@ -132,6 +162,8 @@ class GracefulServer(Server):
         self.told_at = 0.0  # monotonic time of the first order to stop; the drain counts from here
         self.hurried = False  # SIGQUIT: end at once, but end
         self.draining = False
+        self.unwell = False  # it ends because the app isn't alive
+        self.background: list[asyncio.Task[None]] = []  # heartbeat and liveness
         self.running: dict[Any, tuple[float, Any]] = {}  # request's task: (monotonic start, ASGI scope)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -147,7 +179,7 @@ class GracefulServer(Server):
         if self.hurried:
             return
         self.told_at = self.told_at or time.monotonic()
-        self.worker.ended[0] = 1
+        self.worker.ended[0] = not self.unwell
         self.hurried = self.should_exit = True
         if self.draining:
             self._log_cut()
@@ -170,6 +202,9 @@ class GracefulServer(Server):
                 await asyncio.wait(rest, timeout=UNWIND_WAIT)
         else:
             self.worker.came_up()
+            self.background.append(asyncio.create_task(self._beat()))
+            if self.worker.question:
+                self.background.append(asyncio.create_task(self._stay_alive(self.worker.question)))
         finally:
             watch.cancel()
 
@@ -194,7 +229,6 @@ class GracefulServer(Server):
             len(self.server_state.connections),
             len(self.running),
         )
-        beating = asyncio.create_task(self._beat())
         await self._stop_accepting()
         while not self.hurried and time.monotonic() < min(begun + UNREAD_WAIT, deadline):
             if not any(map(_owes_request, self.server_state.connections)):
@@ -205,8 +239,9 @@ class GracefulServer(Server):
         # Uvicorn's shutdown() calls this right after it has cancelled what was over the limit.
         self.lifespan.shutdown = functools.partial(self._shut_lifespan, self.lifespan.shutdown)
         await super().shutdown(sockets)
-        beating.cancel()
-        self.worker.ended[0] = 1
+        for task in self.background:
+            task.cancel()
+        self.worker.ended[0] = not self.unwell
         _exit_within(UNWIND_WAIT, 0)
 
     async def _stop_accepting(self) -> None:
@@ -226,10 +261,29 @@ class GracefulServer(Server):
             server.close()
 
     async def _beat(self) -> None:
-        # Uvicorn's heartbeat ends with its main loop, so the arbiter's `timeout` would cut a recycle's drain.
+        # Uvicorn's heartbeat ends with its main loop, so the arbiter's `timeout` would cut a recycle's drain. And it
+        # goes by the time of day: set back by an hour, it is silent for an hour (server.py, on_tick).
         while True:
             self.worker.notify()
             await asyncio.sleep(0.5)
+
+    async def _stay_alive(self, question: Question) -> None:
+        """End the worker when its app isn't alive. A drain takes its time, so nobody is asked while it lasts.
+
+        An app that hangs would hold its drain to the end, so its requests are answered with 503 at once; one that
+        gives bad answers may finish what it has.
+        """
+        watch = Watch(self.app, question, self.lifespan.state)
+        seen = await watch.fails()
+        if self.should_exit:
+            return
+        self.worker.log.error("Not alive: %s. This worker ends, and another one takes its place", seen)
+        self.unwell = True
+        if watch.hangs:
+            faulthandler.dump_traceback()
+            self.hurry()
+        self.should_exit = True
+        watch.stop()
 
     def _log_cut(self) -> None:
         now = time.monotonic()
@@ -259,13 +313,15 @@ class GracefulServer(Server):
             return await self.app(scope, receive, send)
         task = asyncio.current_task()
         self.running[task] = (time.monotonic(), scope)
+        current = graceful_logging.Request(scope)
+        graceful_logging.request.set(current)
         head: Any = None
         complete = False
 
         async def sending(message: Any) -> None:
             nonlocal head, complete
             if message["type"] == "http.response.start":
-                head = message
+                head = current.answer = message
                 if self.draining:
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
             elif message["type"] == "http.response.body":
@@ -306,16 +362,25 @@ class GracefulWorker(UvicornWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Made before the fork and shared with the arbiter: 1 when it was told to end, or did so as it should.
-        self.ended = mmap.mmap(-1, 1)
+        # Made before the fork and shared with the arbiter. First: 1 when it was told to end, or did so as it should.
+        # Second: 1 when it came up, or failed and has waited before it ended.
+        self.ended = mmap.mmap(-1, 2)
         self.drain, self.lifespan = limits(self.cfg.graceful_timeout)
+        self.question = _question
+        self.config.callback_notify = None  # GracefulServer has a heartbeat of its own
         self.began = 0.0
         self.up = False
 
     def init_process(self) -> None:
+        if _shared[DIED_STARTING]:
+            # A segmentation fault at import, say: Gunicorn would fork the next worker at once, again and again.
+            wait = self._backoff()
+            self.log.error("The last worker was killed in its startup; the next try is in %.1f s", wait)
+            time.sleep(wait)  # SIGTERM ends it: _keep_sigterm_over_fork
+            _shared[DIED_STARTING] = 0
         self.began = time.monotonic()
         _shared[FAILING_SINCE] = _shared[FAILING_SINCE] or self.began
-        if _shared[SLOWEST_STARTUP]:
+        if _shared[SLOWEST_STARTUP] or _limits["startup"]:
             self._limit_startup()
         try:
             super().init_process()
@@ -329,12 +394,19 @@ class GracefulWorker(UvicornWorker):
         # not monotonic (workertmp.py; arbiter.py, murder_workers). So beat once, as far ahead as a startup may need,
         # and further each time that it proves too little.
         trying = self.began - _shared[FAILING_SINCE]
-        allowed = max(self.cfg.timeout, 3 * _shared[SLOWEST_STARTUP], min(2 * trying, HUNG_STARTUP_MAX))
+        slowest = 3 * _shared[SLOWEST_STARTUP] or _limits["startup"] or 0
+        allowed = max(self.cfg.timeout, slowest, min(2 * trying, HUNG_STARTUP_MAX))
         beat = self.began + allowed - self.cfg.timeout
         os.utime(self.tmp.fileno(), (beat, beat))
 
+    def _backoff(self) -> float:
+        """Seconds until the next try: as long as it has been failing, so it doubles."""
+        now = time.monotonic()
+        return min(max(now - (_shared[FAILING_SINCE] or now), BACKOFF[0]), BACKOFF[1])
+
     def came_up(self) -> None:
         self.up = True
+        self.ended[1] = 1
         _shared[SLOWEST_STARTUP] = max(_shared[SLOWEST_STARTUP], time.monotonic() - self.began)
         _shared[FAILING_SINCE] = 0
 
@@ -342,7 +414,7 @@ class GracefulWorker(UvicornWorker):
         if not (self.booted and isinstance(error, SystemExit)):  # Uvicorn has logged a lifespan's failure
             self.log.error("Worker startup failed", exc_info=error)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the waits below end at once, whatever the app installed
-        if not _shared[SLOWEST_STARTUP]:
+        if not _shared[SLOWEST_STARTUP] and not _has_traffic():
             try:
                 os.read(_give_up, 1)
             except BlockingIOError:
@@ -355,9 +427,9 @@ class GracefulWorker(UvicornWorker):
                 sys.exit(1)
             _exit_within(UNWIND_WAIT, Arbiter.WORKER_BOOT_ERROR)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        # Any exit code but the arbiter's two for "give up". The wait is as long as it has been failing, so it doubles.
-        now = time.monotonic()
-        wait = min(max(now - (_shared[FAILING_SINCE] or now), BACKOFF[0]), BACKOFF[1])
+        # Any exit code but the arbiter's two for "give up".
+        now, wait = time.monotonic(), self._backoff()
+        self.ended[1] = 1
         self.log.error("Respawned worker did not start; the next try is in %.1f s, the other workers go on", wait)
         while time.monotonic() < now + wait:
             self.notify()
@@ -365,8 +437,15 @@ class GracefulWorker(UvicornWorker):
         _exit_within(UNWIND_WAIT, 1)
         sys.exit(1)
 
+    def init_signals(self) -> None:
+        super().init_signals()
+        # What hung, by the arbiter's SIGABRT, or crashed: every thread's traceback on stderr.
+        faulthandler.enable()
+
     def _install_sigquit_handler(self) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self.server.hurry)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGQUIT, self.server.hurry)
+        loop.add_signal_handler(WATCHDOG_SIGNAL, self.server.handle_exit, signal.SIGTERM, None)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

@@ -1,0 +1,111 @@
+"""Whatever hangs is ended and replaced within interval times failures and a start, and one line says what was seen."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import INTERVAL, LIMIT, ROOT, START
+
+
+def replaced(night, *gone: int):
+    """A condition: these processes are no more, and all is served."""
+    return lambda: not set(gone) & {night.arbiter, *night.workers} and night.up()
+
+
+def one_line(night, pattern: str, since: float, count: int = 1) -> None:
+    lines = night.said(pattern, since)
+    assert len(lines) == count, lines
+
+
+def test_the_arbiter_is_stopped(night):
+    arbiter, workers = night.arbiter, night.workers
+    seen = night.under(
+        "the arbiter hangs (SIGSTOP)",
+        lambda: night.ask.run(f"kill -STOP {arbiter}"),
+        replaced(night, arbiter, *workers),
+    )
+    # The workers served on, and then drained.
+    assert seen.lost == [], str(seen)
+    assert seen.again < LIMIT + night.slow + START
+    assert len(night.supervisor_said("Watchdog timeout", seen.struck)) == 1
+    assert night.show("NRestarts")["NRestarts"] != "0"
+
+
+def test_all_workers_are_stopped(night):
+    arbiter, workers = night.arbiter, night.workers
+    seen = night.under(
+        "all workers hang (SIGSTOP)",
+        lambda: night.ask.run(f"kill -STOP {' '.join(map(str, workers))}"),
+        replaced(night, *workers),
+    )
+    assert seen.again < LIMIT + START
+    assert night.arbiter == arbiter
+    one_line(night, "WORKER TIMEOUT", seen.struck, 2)
+
+
+def test_one_worker_is_stopped(night):
+    arbiter, (one, other) = night.arbiter, night.workers
+    seen = night.under(
+        "one worker of two hangs (SIGSTOP)", lambda: night.ask.run(f"kill -STOP {one}"), replaced(night, one)
+    )
+    assert seen.again < LIMIT + START
+    assert night.arbiter == arbiter
+    assert other in night.workers
+    one_line(night, rf"WORKER TIMEOUT \(pid:{one}\)", seen.struck)
+
+
+def test_one_event_loop_is_blocked(night):
+    """By sync code in an async function; the journal says in which line."""
+    before = night.workers
+    seen = night.under(
+        "one event loop is blocked by sync code",
+        lambda: night.ask.run("curl -s -m 1 -X POST http://127.0.0.1/fault/block || true"),
+        lambda: len({*night.workers} - {*before}) == 1 and night.up(),
+    )
+    assert seen.again < LIMIT + START
+    one_line(night, "WORKER TIMEOUT", seen.struck)
+    one_line(night, r"app/main.py\", line \d+ in fault", seen.struck)
+
+
+def test_all_event_loops_are_blocked(night):
+    before = night.workers
+    # Each worker is asked within an interval, and blocks then.
+    seen = night.under(
+        "all event loops are blocked by sync code",
+        lambda: night.ask.run(f"cd {ROOT}/shared/switches; touch block; sleep 5; rm block"),
+        replaced(night, *before),
+    )
+    assert seen.again < LIMIT + INTERVAL + START
+    one_line(night, "WORKER TIMEOUT", seen.struck, 2)
+    one_line(night, r"app/main.py\", line \d+ in health", seen.struck, 2)
+
+
+@pytest.mark.parametrize(
+    ("switch", "line", "fault"),
+    [
+        ("deadlock", r"Not alive: /health has not answered for 9 s; it waits at .*main.py:\d+", "the app deadlocks"),
+        ("unwell", "Not alive: /health was bad 3 times in a row, at last with status 500", "/health answers 500"),
+    ],
+)
+def test_the_app_is_not_well(night, switch, line, fault):
+    arbiter, before = night.arbiter, night.workers
+
+    def over() -> bool:
+        if len(night.said("Not alive", struck)) == len(before):
+            night.switch(switch, on=False)
+        return replaced(night, *before)()
+
+    def strike() -> None:
+        night.switch(switch)
+        if switch == "deadlock":
+            # Both have deadlocked by then, and their successors shall not.
+            night.ask.run("sleep 2")
+            night.switch(switch, on=False)
+
+    struck = night.now()
+    seen = night.under(fault, strike, over)
+    assert seen.again < LIMIT + night.slow + START
+    if switch == "unwell":
+        # It drained.
+        assert seen.lost == [], str(seen)
+    assert night.arbiter == arbiter
+    one_line(night, line, seen.struck, 2)
