@@ -14,10 +14,12 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
+from ansible_collections.graceful.deploy.plugins.module_utils import caddy_choice
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_inputs as inputs
+from ansible_collections.graceful.deploy.plugins.module_utils.caddy_program import NotCaddy, Program, inspect
 from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import ARGUMENT_SPEC as PLAN_SPEC
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import PREFIX, report
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import PREFIX, Problem, report
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_rules import inventory_host
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_source import (
     NEEDED,
@@ -36,7 +38,11 @@ except ImportError:
 
 ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "fastapi")
 # What the host is told of the variables. The environment and the index with its password stay on the control node.
-HOST_VARIABLES = ("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", *PLAN_SPEC)
+HOST_VARIABLES = (
+    *("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", "redirect_domains"),
+    *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
+    *("writable_paths", *PLAN_SPEC),
+)
 
 
 Found = tuple[str, str]
@@ -112,27 +118,44 @@ class ActionModule(ActionBase):
         host = task_vars.get("inventory_hostname", "the host")
         spec = load_spec()
         raw = self._raw(task_vars, spec)
+        known, removal = spec, self._is_removal(raw, task_vars)
+        if removal:
+            spec, raw = ({name: every[name] for name in every if name in inputs.FOR_REMOVAL} for every in (spec, raw))
         values, found = self._template(raw, task_vars)
         values = inputs.typed(values, spec)
         names = [*map(str, task_vars), *(PREFIX + name for name in raw)]
-        found = inputs.check_names(names, spec) + found + inputs.check(values, spec, {name for name, _text in found})
+        found = inputs.check_names(names, known) + found + inputs.check(values, spec, {name for name, _text in found})
         hosts = ["localhost", *task_vars.get("groups", {}).get("all", [])]
         if problem := inventory_host("build_host", values.get("build_host"), hosts):
             found.append((problem.variable, problem.sentence))
         source = Checked([])
-        if not NEEDED & {name for name, _text in found}:
+        if not removal and not NEEDED & {name for name, _text in found}:
             path = values["source"]
             if not is_git(path):
                 path = self._loader.path_dwim(os.path.expanduser(path))
             source = check_source(values, path, constants.DEFAULT_LOCAL_TMP)
             found += source.problems
+        program, problem = self._named_caddy(values)
+        if problem:
+            found.append((problem.variable, problem.sentence))
+        if not found and removal:
+            # The module that removes it looks at the host for itself.
+            said = f"{values['name']} is to be taken off the host."
+            return {**result, "msg": said, "plan": {}, "variables": values, "host": {}}
         if not found:
             answer = self._ask_host(values, task_vars, host)
+            # Which Python it has, where Ansible had to look for it: else each task of ours would look again.
+            result["ansible_facts"] = answer.get("ansible_facts", {})
             if answer.get("failed") or answer.get("unreachable"):
                 return {**result, **answer}
             found = answer["problems"]
             if version := answer["host"]["python"].get("version"):
                 found += check_python(source.python, version)
+            if caddy := answer["host"].get("caddy"):
+                refused = caddy_choice.problems(values, caddy, program)
+                found += [(problem.variable, problem.sentence) for problem in refused]
+                answer["host"]["caddy"] = caddy_choice.choose(caddy, program)
+                answer.setdefault("warnings", []).extend(caddy_choice.warnings(answer["host"]["caddy"]))
         if found:
             found = self._first_causes(found, task_vars, spec)
             places = find_places(raw, task_vars)
@@ -145,8 +168,9 @@ class ActionModule(ActionBase):
         return {
             **result,
             "warnings": warnings,
-            "msg": plan["explanation"],
+            "msg": f"{plan['explanation']} {answer['logs']['text']}",
             "plan": plan,
+            "logs": answer["logs"],
             "variables": shown,
             "host": answer["host"],
         }
@@ -157,6 +181,10 @@ class ActionModule(ActionBase):
         raw.update({name: task_vars[PREFIX + name] for name in spec if PREFIX + name in task_vars})
         raw.update(self._task.args.get("variables") or {})
         return raw
+
+    def _is_removal(self, raw: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bool:
+        values, _found = self._template({"state": raw.get("state", "")}, task_vars)
+        return values.get("state") == "absent"
 
     def _template(self, raw: dict[str, t.Any], task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[Found]]:
         """The variables' values, and a problem for each that can't be had."""
@@ -186,6 +214,19 @@ class ActionModule(ActionBase):
             elif done:
                 values[name] = done[None]
         return values, found
+
+    def _named_caddy(self, values: dict[str, t.Any]) -> tuple[Program | None, Problem | None]:
+        """The Caddy that fastapi_caddy names, or what is wrong with it."""
+        path = values.get("caddy")
+        if values.get("proxy") != "caddy" or not isinstance(path, str) or not path:
+            return None, None
+        try:
+            return inspect(path), None
+        except (NotCaddy, OSError) as error:
+            wrong, _dot, advice = str(error).partition(". ")
+            if isinstance(error, OSError):
+                wrong, advice = f"it can't be read on the control node: {error.strerror}", "Name a file that is there."
+            return None, Problem("caddy", path, wrong + ".", advice)
 
     def _first_causes(self, found: list[Found], task_vars: dict[str, t.Any], spec: inputs.Spec) -> list[Found]:
         """Without what follows from another problem: a default made from a bad name, such as the root."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url im
 from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
 
 MODULE = "graceful.deploy.release"
+# Bytes of an archive that still go with the module itself, a command in place of six: the source of most apps does.
+SMALL = 1 << 20
 # What the host is told in any case. A git URL stays here, and the index unless the host is to ask it: both may hold
 # passwords.
 HOST_OPTIONS = ("name", "root", "user", "group", "python", "keep")
@@ -48,6 +51,7 @@ class ActionModule(ActionBase):
             params["source"] = self._loader.path_dwim(os.path.expanduser(params["source"]))
         params["root"] = (params["root"] or f"/srv/{params['name']}").rstrip("/")
         self._params = params
+        self._facts: dict[str, t.Any] = {}
         workdir = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
         try:
             if problem := wrong_option(params):
@@ -61,6 +65,8 @@ class ActionModule(ActionBase):
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
             self._remove_tmp_path(self._connection._shell.tmpdir)
+        if self._facts:
+            result["ansible_facts"] = self._facts
         return result
 
     def _say(self, text: str) -> None:
@@ -74,16 +80,22 @@ class ActionModule(ActionBase):
         answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._task_vars)
         if answer.get("failed") or answer.get("unreachable"):
             raise _Failed({name: value for name, value in answer.items() if name not in ("invocation", "changed")})
+        # Which Python the host has, where Ansible had to look for it: else each task of ours would look again.
+        self._facts |= answer.get("ansible_facts", {})
         return answer
 
     def _query(self) -> dict[str, t.Any]:
         return self._module(_state="query")
 
     def _install(self, archive: str, sha256: str, release: str, python: str) -> dict[str, t.Any]:
-        remote = self._send(archive)
         # With its password, which the option's no_log keeps out of the log, and pip and uv have in their environment.
         index = {"index_url": self._params["index_url"]} if self._params["method"] == "index" else {}
-        return self._module(_state="install", _archive=remote, _sha256=sha256, _release=release, python=python, **index)
+        sent = {"_sha256": sha256, "_release": release, "python": python, **index}
+        if os.path.getsize(archive) > SMALL:
+            return self._module(_state="install", _archive=self._send(archive), **sent)
+        with open(archive, "rb") as file:
+            content = base64.b64encode(file.read()).decode()
+        return self._module(_state="install", _content=content, **sent)
 
     def _build(self, archive: str, sha256: str, into: str) -> str:
         built = self._module(_state="build", _archive=self._send(archive), _sha256=sha256)

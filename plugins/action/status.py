@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The control node's half of the module ``status``: prints its table, which a result of Ansible's would garble."""
+"""The control node's half of ``status`` and ``logs``: prints their text, which a result of Ansible's would garble."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ansible.utils.display import Display
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _supports_async = False
+    module = "graceful.deploy.status"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
-        answer = self._execute_module("graceful.deploy.status", dict(self._task.args), task_vars=task_vars)
+        answer = self._execute_module(self.module, dict(self._task.args), task_vars=task_vars)
         result.update(answer)
         if "text" in answer:
             Display().display(f"\n{(task_vars or {}).get('inventory_hostname', 'host')}\n{answer['text']}\n")

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs a command as the service would: its user, its environment file, its release; a transient unit of systemd's."""
+"""Runs a command as the service would: user, environment, sandbox, release; a transient unit of systemd's."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
+from ansible_collections.graceful.deploy.plugins.module_utils.sandbox import settings
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run, readable_log
 
 
@@ -18,14 +19,14 @@ class Place:
 
     :param name: of the app.
     :param directory: of a filled slot, with ``env`` and ``release`` in it.
-    :param writable: directories that the service may write to.
+    :param unit: text of the service's unit: a command gets the sandbox and the credentials that it has.
     """
 
     name: str
     user: str
     group: str
     directory: str
-    writable: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def release(self) -> str:
@@ -46,17 +47,12 @@ def command_line(place: Place, unit: str, command: list[str], limit: int) -> lis
         "EnvironmentFile": os.path.join(place.directory, "env"),
         "Environment": f"FASTAPI_NAME={place.name} PYTHONUNBUFFERED=1",
         "RuntimeMaxSec": str(limit),
-        "UMask": "0077",
-        "NoNewPrivileges": "yes",
-        "PrivateTmp": "yes",
-        "ProtectHome": "yes",
-        "ProtectSystem": "strict",
-        "ReadWritePaths": " ".join(place.writable),
     }
+    lines = [f"{key}={value}" for key, value in properties.items()] + settings(place.unit, place.directory)
     # Not a name that a unit of somebody's may have.
     unit = f"graceful-{place.name}-{unit}"
     words = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={unit}", "--service-type=exec"]
-    words += [f"--property={key}={value}" for key, value in properties.items() if value]
+    words += [f"--property={line}" for line in lines]
     # systemd expands variables in the words of a command; twice the sign is the sign.
     return [*words, "--", *(word.replace("$", "$$") for word in command)]
 

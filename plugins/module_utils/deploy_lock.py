@@ -47,6 +47,11 @@ def is_held(root: str) -> bool:
     return False
 
 
+def left_in(root: str) -> dict[str, Any]:
+    """The note of a deploy that was cut off; empty where none was, and while one is under way."""
+    return {} if is_held(root) else note_in(root)
+
+
 class DeployLock:
     """The app's deploy lock, held until this process ends, however it ends.
 

@@ -17,7 +17,7 @@ from typing import Any
 Entry = dict[str, Any]
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
-release's own)."""
+release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing)."""
 
 NAME = "history.jsonl"
 KEPT = 500
@@ -88,7 +88,8 @@ def last_served(entries: Sequence[Entry]) -> dict[str, int]:
 
 
 def marked(entries: Sequence[Entry]) -> dict[str, str]:
-    """Releases that are known to be bad, with the reason: the last try failed, or a rollback left it.
+    """Releases that are known to be bad, with the reason: the last try failed, a rollback left it, or it was ill when
+    another took its place. That it had gone live is no longer said for it then: it died after it was watched.
 
     A run that was cut off says nothing about its release. A release that goes live again is good again.
     """
@@ -97,8 +98,12 @@ def marked(entries: Sequence[Entry]) -> dict[str, str]:
         outcome, release, previous = entry.get("outcome"), entry["release"], entry.get("previous")
         if outcome == LIVE:
             bad.pop(release, None)
-            if entry.get("kind") == "rollback" and previous and previous != release:
+            if not previous or previous == release:
+                continue
+            if entry.get("kind") == "rollback":
                 bad[previous] = f"rolled back from at {entry.get('started')}"
+            elif entry.get("ill"):
+                bad[previous] = f"{entry['ill']} when {release} took its place"
         elif outcome in (FAILED, BACK) and release != previous and entry.get("blames", True):
             # A failed try with a new configuration doesn't mark the release that was live and stayed so.
             bad[release] = str(entry.get("reason") or outcome)

@@ -15,7 +15,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import C
 
 
 def unit_actions(unit: dict[str, Any], state: dict[str, str], changed_at: float, newest: dict[str, float]) -> list[str]:
-    """Which systemctl verbs a unit needs: ``enable``, ``start``, ``restart``, ``reload``; pure.
+    """Which systemctl verbs a unit needs: ``enable``, ``start``, ``stop``, ``restart``, ``reload``; pure.
 
     A file that changed after the unit last started or reloaded asks for the reload that an interrupted run still owes.
 
@@ -32,6 +32,8 @@ def unit_actions(unit: dict[str, Any], state: dict[str, str], changed_at: float,
     reload = any(newest.get(path, 0.0) > changed_at for path in unit["reload_for"])
     if unit["state"] == "started" and not active:
         actions.append("start")
+    elif unit["state"] == "stopped":
+        actions += ["stop"] * active
     elif active and restart:
         actions.append("restart")
     elif active and reload:
@@ -59,9 +61,12 @@ class Layer:
             return []
         # A file that is about to change counts as changed in the future.
         newest = {
-            d.wanted.path: float("inf") if future and d.any else layer_files.look(d.wanted.path).changed_at
+            d.wanted.path: float("inf") if future and d.any else layer_files.changed_at(d.wanted.path)
             for d in self.differences
         }
+        # Files of the user's own, such as certificates, which are often links to what is renewed.
+        watched = {path for unit in units for path in [*unit["restart_for"], *unit["reload_for"]]} - newest.keys()
+        newest |= {path: layer_files.changed_at(os.path.realpath(path)) for path in watched}
         states = self.systemd.show(unit["name"] for unit in units)
         return [
             (verb, unit["name"])
@@ -95,7 +100,8 @@ class Layer:
             return
         inside = [d for d in self.changed_files if not os.path.relpath(d.wanted.path, options["tree"]).startswith("..")]
         if inside:
-            layer_vet.vet(self.run, options["tree"], options["command"], options["user"], self.differences)
+            how = (options["command"], options["user"], self.differences, options["program"])
+            layer_vet.vet(self.run, options["tree"], *how)
 
     def apply(self) -> None:
         if self.packages:

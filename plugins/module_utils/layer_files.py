@@ -51,14 +51,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """One path as it is: all None where nothing is there. ``kind`` is ``file``, ``directory`` or ``other``."""
+    """One path as it is: all None where nothing is there. ``kind`` is ``file``, ``directory``, ``link`` or ``other``.
+
+    ``content`` is a file's, or of a link the path that it holds.
+    """
 
     kind: str | None = None
     owner: str | None = None
     group: str | None = None
     mode: int | None = None
     content: bytes | None = None
-    changed_at: float = 0.0
 
 
 def _name(number: int, table: Any) -> str:
@@ -74,13 +76,29 @@ def look(path: str) -> Found:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return Found()
-    kind = "file" if stat.S_ISREG(status.st_mode) else "directory" if stat.S_ISDIR(status.st_mode) else "other"
+    kind = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}.get(
+        stat.S_IFMT(status.st_mode), "other"
+    )
     content = None
     if kind == "file":
         with open(path, "rb") as file:
             content = file.read()
+    elif kind == "link":
+        content = os.fsencode(os.readlink(path))
     owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
-    return Found(kind, owner, group, stat.S_IMODE(status.st_mode), content, status.st_ctime)
+    return Found(kind, owner, group, stat.S_IMODE(status.st_mode), content)
+
+
+def changed_at(path: str) -> float:
+    """When a path last changed, seconds since the epoch; of one that is gone, when its directory did."""
+    try:
+        return os.lstat(path).st_ctime
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    try:
+        return os.stat(os.path.dirname(path)).st_mtime
+    except OSError:
+        return 0.0
 
 
 @dataclass
@@ -96,7 +114,7 @@ class Difference:
             return self.found.kind is not None
         if self.wanted.content is None:
             return self.found.kind != "directory"
-        return self.found.content != self.wanted.content
+        return self.found.kind != "file" or self.found.content != self.wanted.content
 
     @property
     def any(self) -> bool:
@@ -128,7 +146,9 @@ class Difference:
         head = f"# {kind} {owner}:{group} {mode or 0:04o}\n"
         if content is None or not self.content:
             return head
-        return head + (SECRET if self.wanted.secret else content.decode(errors="replace"))
+        # What not everybody on the host may read isn't for all who read the run: a list of users that goes, say.
+        secret = self.wanted.secret or not (mode or 0) & 0o004
+        return head + (SECRET if secret else content.decode(errors="replace"))
 
 
 def packaged_digests(conffiles: str) -> dict[str, str]:
@@ -142,11 +162,17 @@ def somebody_elses(run: Run, wanted: Wanted, found: Found) -> bool:
 
     :raises CommandFailed: when it is, and lacks the line that makes it work with ours.
     """
+    path = wanted.path
+    if found.kind == "link" and wanted.absent:
+        path = os.path.realpath(path)
+        found = look(path)
     if wanted.package is None or found.content is None or found.content.startswith(MARK):
         return False
     packaged = packaged_digests(run(["dpkg-query", "-W", "-f", "${Conffiles}\\n", "--", wanted.package])[1])
-    if hashlib.md5(found.content, usedforsecurity=False).hexdigest() == packaged.get(wanted.path):
+    if hashlib.md5(found.content, usedforsecurity=False).hexdigest() == packaged.get(path):
         return False
+    if wanted.absent:
+        return True
     lines = {line.strip() for line in found.content.decode(errors="replace").splitlines()}
     if wanted.needs_line not in lines:
         raise CommandFailed(

@@ -14,11 +14,14 @@ from ansible_collections.graceful.deploy.plugins.module_utils.layer_files import
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run
 
 
-def vet(run: Run, tree: str, command: list[str], user: str | None, differences: list[Difference]) -> None:
+def vet(
+    run: Run, tree: str, command: list[str], user: str | None, differences: list[Difference], program: str | None = None
+) -> None:
     """Have the real program read a copy of ``tree`` with the new files in it, before any of them lands.
 
     :param command: its ``{tree}`` is replaced by the copy's path.
     :param user: who runs it, so that what the program writes while it looks belongs to the service's user.
+    :param program: its name for messages, where the command begins with another.
     :raises CommandFailed: with what the program said.
     """
     with tempfile.TemporaryDirectory(prefix="graceful-vet-") as parent:
@@ -47,4 +50,6 @@ def vet(run: Run, tree: str, command: list[str], user: str | None, differences: 
         status, out, err = run([*prefix, *(word.replace("{tree}", copy) for word in command)])
         if status:
             said = (err or out).strip().replace(copy, tree)
-            raise CommandFailed(f"{command[0]} refuses the new configuration, so no file was changed: {said}")
+            raise CommandFailed(
+                f"{program or command[0]} refuses the new configuration, so no file was changed: {said}"
+            )

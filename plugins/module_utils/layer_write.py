@@ -28,6 +28,10 @@ class Undo:
             elif found.kind is None:
                 if os.path.lexists(path):
                     os.unlink(path)
+            elif found.kind == "link":
+                if os.path.lexists(path):
+                    os.unlink(path)
+                os.symlink(found.content or b"", path)
             elif found.kind == "file":
                 _write(Wanted(path, str(found.owner), str(found.group), found.mode or 0, found.content))
 
@@ -54,13 +58,13 @@ def _write(wanted: Wanted, path: str | None = None) -> None:
 
 
 def apply(differences: list[Difference]) -> Undo:
-    """Make every path as wanted, in the order given.
+    """Make every path as wanted, in the order given; what goes, goes last, because what stays may name it until then.
 
     :raises OSError: after having put back what was changed so far.
     """
     undo = Undo()
     try:
-        for difference in differences:
+        for difference in sorted(differences, key=lambda each: each.wanted.absent):
             if not difference.any:
                 continue
             wanted = difference.wanted

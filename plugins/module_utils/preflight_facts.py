@@ -12,11 +12,16 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import sys
 import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_parse as parse
 from ansible_collections.graceful.deploy.plugins.module_utils import release_facts
+from ansible_collections.graceful.deploy.plugins.module_utils.caddy_host import read_caddy
+from ansible_collections.graceful.deploy.plugins.module_utils.host_text import read_text
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_certificate import read_certificates
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_logs import read_logs
 
 UNIT_DIRECTORIES = (
     "/etc/systemd/system",
@@ -25,15 +30,6 @@ UNIT_DIRECTORIES = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-
-
-def read_text(path: str, limit: int = -1) -> str:
-    """A file's text; empty where it can't be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(limit)
-    except OSError:
-        return ""
 
 
 def read_python(path: str) -> dict[str, t.Any]:
@@ -112,11 +108,51 @@ def foreign_units(name: str) -> list[str]:
     return sorted(found.values())
 
 
-def read_sites(name: str, directory: str = "/etc/caddy/sites") -> dict[str, list[str]]:
-    """The addresses of the other apps' sites, by file."""
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    paths = [f"{directory}/{entry}" for entry in names if entry.endswith(".caddy") and entry != f"{name}.caddy"]
-    return {path: parse.site_addresses(read_text(path)) for path in paths}
+def missing_unit(name: str) -> str:
+    """The file of a unit that is nowhere on the host; empty where it is there, or none is named."""
+    stem, instance, _rest = name.partition("@")
+    file = f"{stem}@.{name.rpartition('.')[2]}" if instance else name
+    found = any(os.path.lexists(f"{directory}/{entry}") for directory in UNIT_DIRECTORIES for entry in (file, name))
+    return "" if found or not name else file
+
+
+def site_files(proxy: str, top: str = "") -> list[str]:
+    """The files in which a proxy's sites are."""
+    places = {
+        "caddy": [(f"{top}/etc/caddy/sites", ".caddy")],
+        "nginx": [(f"{top}/etc/nginx/conf.d", ".conf"), (f"{top}/etc/nginx/sites-enabled", "")],
+    }
+    return [
+        f"{directory}/{entry}"
+        for directory, suffix in places.get(proxy, [])
+        for entry in (sorted(os.listdir(directory)) if os.path.isdir(directory) else [])
+        # The one that begins with _ is for names that no site has.
+        if entry.endswith(suffix) and not entry.startswith((".", "_"))
+    ]
+
+
+def is_site_of(path: str, name: str) -> bool:
+    return os.path.basename(path) in (f"{name}.caddy", f"zz-graceful-{name}.conf") and parse.is_ours(read_text(path))
+
+
+def read_nginx(top: str = "") -> dict[str, t.Any]:
+    """Seconds that a reload waits at most, as an earlier run wrote it (0 where none did), and whether there is IPv6."""
+    found = re.search(
+        r"^worker_shutdown_timeout ([0-9]+)s;", read_text(f"{top}/etc/nginx/modules-enabled/zz-graceful.conf"), re.M
+    )
+    return {"grace": int(found[1]) if found else 0, "ipv6": os.path.exists(f"{top}/proc/net/if_inet6")}
+
+
+def read_sites(name: str, proxy: str, top: str = "") -> dict[str, list[str]]:
+    """The addresses of the other sites of the proxy, by file."""
+    read = {"caddy": parse.site_addresses, "nginx": parse.nginx_addresses}
+    return {path: read[proxy](read_text(path)) for path in site_files(proxy, top) if not is_site_of(path, name)}
+
+
+def left_sites(name: str, proxy: str, top: str = "") -> dict[str, str]:
+    """The app's site in a proxy that isn't the one it is to have now, by that proxy."""
+    others = [other for other in ("caddy", "nginx") if other != proxy]
+    return {other: path for other in others for path in site_files(other, top) if is_site_of(path, name)}
 
 
 def first_file_in(path: str) -> str:
@@ -158,13 +194,20 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "modules_python": (sys.executable, list(sys.version_info[:3])),
         "python": read_python(params["python"]),
         "disks": [read_disk(params["root"]), read_disk("/var")],
+        "logs": read_logs(params),
         "ports": read_holders(parse.wanted_ports(params)),
-        "sites": read_sites(name) if params["proxy"] == "caddy" else {},
+        "sites": read_sites(name, params["proxy"]),
+        "left_sites": left_sites(name, params["proxy"]),
+        "certificates": read_certificates(params),
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
         "in_the_way": first_file_in(params["root"]),
         "foreign_units": foreign_units(name),
         "foreign_runtime": foreign_runtime(name),
-        "proxy_installed": os.path.exists(f"/usr/bin/{params['proxy']}"),
+        "caddy": read_caddy(run, name, bool(params.get("rate_limit"))) if params["proxy"] == "caddy" else {},
+        "nginx": read_nginx(),
+        "proxy_installed": any(os.path.exists(f"/usr/{place}/{params['proxy']}") for place in ("bin", "sbin")),
+        "missing_paths": [path for path in params.get("writable_paths") or [] if not os.path.isdir(path)],
+        "missing_unit": missing_unit(params.get("on_failure") or ""),
         "plain_unit": os.path.lexists(f"/etc/systemd/system/{name}.service"),
     }

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_certificate_rules import judge_certificates
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_logs import judge_logs
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_ports import judge_ports, judge_switch
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem, write
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_site import check_taken
 
@@ -108,33 +111,6 @@ def judge_disks(disks: list[dict[str, t.Any]]) -> t.Iterator[Problem]:
             yield Problem("", HIDDEN, wrong, "Delete files there (many small ones use inodes up before bytes).")
 
 
-def judge_ports(params: dict[str, t.Any], holders: list[dict[str, t.Any]]) -> t.Iterator[Problem]:
-    proxy = params["proxy"]
-    for holder in holders:
-        program, unit, port = holder["program"], holder["unit"], holder["port"]
-        if program == proxy and unit in (f"{proxy}.service", ""):
-            continue
-        if not holder["pid"]:
-            who, stop = "a program that can't be seen from here", "find it with ss -ltnp on the host and stop it"
-        elif holder["pid"] == 1:
-            who, stop = "systemd for a socket unit (pid 1)", "find it with systemctl list-sockets and disable it"
-        else:
-            who = f"{program} (pid {holder['pid']}{', ' + unit if unit else ''})"
-            command = f"systemctl disable --now {unit}" if unit.endswith(".service") else f"kill {holder['pid']}"
-            stop = f"stop it on the host ({command})"
-        if port == params["http_port"]:
-            other = 8080 if port != 8080 else 8081
-            yield Problem(
-                "http_port",
-                port,
-                f"that port is held by {who}, and {proxy} couldn't listen.",
-                f"{write('http_port', other)[:-1]}, or {stop}.",
-            )
-        else:
-            wrong = f"it needs port {port}, and that is held by {who}."
-            yield Problem("tls", params["tls"], wrong, f"Write fastapi_tls: 'off', or {stop}.")
-
-
 def judge_conflicts(params: dict[str, t.Any], facts: dict[str, t.Any]) -> t.Iterator[Problem]:
     for key in ("user", "group"):
         if facts[f"{key}_id"] == 0:
@@ -162,10 +138,17 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *judge_python(facts["python"]),
         *judge_disks(facts["disks"]),
         *(judge_ports(params, facts["ports"]) if facts["uid"] == 0 else ()),
+        *judge_switch(params, facts["left_sites"], facts["ports"]),
         *check_taken(params, facts["sites"]),
         *judge_conflicts(params, facts),
     ]
-    warnings = []
+    for path in facts["missing_paths"]:
+        wrong = f"{path} in it is no directory on the host, and the service wouldn't start."
+        advice = f"Make it there: install -d -o {params['user']} -g {params['group']} {path}."
+        problems.append(Problem("writable_paths", params["writable_paths"], wrong, advice))
+    found, warnings = judge_certificates(params, facts["certificates"])
+    problems += found
+    warnings += judge_logs(params, facts["logs"])
     release, python = facts["os"], facts["python"]
     if not problems and (release.get("id") != "debian" or release.get("version_id") not in TESTED_DEBIAN):
         warnings.append(f"{release.get('pretty_name', 'This system')} is untested; tested are Debian 12 and 13.")
@@ -176,6 +159,11 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         warnings.append(
             f"{name}.service exists beside the {name}@.service of this collection. If it is an older way to run the "
             f"same app, end it once the new one serves: systemctl disable --now {name}.service."
+        )
+    if facts["missing_unit"]:
+        warnings.append(
+            f"fastapi_on_failure is '{params['on_failure']}', and there is no {facts['missing_unit']} on the host yet. "
+            "Put it there, or nobody is told when the service has failed for good."
         )
     return problems, warnings
 
@@ -188,4 +176,6 @@ def summary(facts: dict[str, t.Any]) -> dict[str, t.Any]:
         "systemd": facts["systemd"],
         "python": {key: value for key, value in facts["python"].items() if key != "problem"},
         "proxy_installed": facts["proxy_installed"],
+        "caddy": facts["caddy"],
+        "nginx": facts["nginx"],
     }

@@ -10,8 +10,10 @@ import difflib
 import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils import env_file
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_front as front
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_names as shapes
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_rules as rules
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_sandbox as sandbox
 from ansible_collections.graceful.deploy.plugins.module_utils.cgroup import Capacity
 from ansible_collections.graceful.deploy.plugins.module_utils.ladder import Refusal
 from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import ARGUMENT_SPEC as PLAN_SPEC
@@ -23,6 +25,8 @@ Spec = dict[str, dict[str, t.Any]]
 
 # What the collection's playbooks read beside the role's own variables.
 PLAYBOOK_VARIABLES = frozenset({"hosts", "serial"})
+# What counts when an app is taken off a host: the rest may be gone, or bad, by then.
+FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user"})
 # What others call things, where the nearest name by letters would be another one.
 SYNONYMS = {
     "port": "http_port",
@@ -45,13 +49,17 @@ SYNONYMS = {
     "migrate": "before_swap",
     "migrations": "before_swap",
     "pre_deploy": "before_swap",
+    "secrets": "credentials",
+    "read_write_paths": "writable_paths",
 }
 # What to write for the variables that have no default.
 EXAMPLES = {"name": "hello", "source": "/home/me/hello"}
-SECRET = frozenset({"env", "index_url"})
+SECRET = frozenset({"env", "credentials", "index_url", "protect"})
 
 RULES: dict[str, rules.Rule] = {
     "name": shapes.name,
+    "remove_data": front.boolean,
+    "remove_user": front.boolean,
     "app": rules.app,
     "root": shapes.root,
     "user": shapes.account,
@@ -61,21 +69,45 @@ RULES: dict[str, rules.Rule] = {
     "keep_releases": rules.number(2, 1000, 5),
     "exclude": rules.words(r"[^\x00-\x1f\x7f]+", "*.log"),
     "shared_paths": rules.shared_paths,
+    "writable_paths": sandbox.writable_paths,
+    "allow_jit": front.boolean,
+    "allow_listen": front.boolean,
+    "sandbox": sandbox.sandbox,
+    "credentials": sandbox.credentials,
     "index_url": rules.index_url,
     "worker_class": rules.worker_class,
     "keepalive": rules.number(1, 3600, 5, "seconds"),
     "health_path": rules.url_path,
     "ready_path": rules.url_path,
     "health_interval": rules.number(1, 3600, 10, "seconds"),
+    "health_failures": rules.number(2, 100, 3),
+    "on_failure": rules.unit,
     "ready_timeout": rules.number(1, 3600, 60, "seconds"),
     "bake": rules.number(0, 600, 2, "seconds"),
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),
     "http_port": rules.number(1, 65535, 80),
+    "tls_certificate": front.host_path,
+    "tls_key": front.host_path,
+    "acme_directory": front.acme_directory,
+    "acme_email": front.email,
+    "acme_ca": front.host_path,
+    "hsts": rules.number(0, 63_072_000, 31_536_000, "seconds"),
     "max_body": rules.size,
+    "header_timeout": rules.number(1, 600, 10, "seconds"),
+    "idle_timeout": rules.number(1, 3600, 120, "seconds"),
+    "rate_limit": front.rate,
+    "compress": front.boolean,
+    "trusted_proxies": front.networks,
+    "static": front.static,
+    "protect": front.protect,
+    "headers": front.headers,
+    "maintenance": front.boolean,
+    "proxy_snippet": front.snippet,
     "log_max_size": rules.size,
     "log_retention": rules.retention,
+    "log_files": front.boolean,
 }
 # The plan's own rules are asked here as well, on a host without bounds: what is refused there fits no host.
 BOUNDLESS = Capacity(cpus=1.0, cpu_source="", memory=1 << 60, memory_source="")
@@ -88,6 +120,9 @@ def typed(values: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
         option = spec.get(name, {})
         if option.get("type") == "int" and whole_number(value) is not None:
             found[name] = whole_number(value)
+        # From -e every word is text.
+        if option.get("type") == "bool" and str(value).lower() in ("true", "false"):
+            found[name] = str(value).lower() == "true"
         if value is False and "off" in choices(option):
             found[name] = "off"
     return found

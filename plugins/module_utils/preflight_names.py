@@ -16,9 +16,10 @@ from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem 
 # own, postgresql@.service, that a unit of ours would hide. What else the host has is checked there.
 WELL_KNOWN = frozenset(
     """
-    apache2 autovt avahi bind9 caddy containerd cron dbus docker dovecot getty gunicorn ifup lock log mariadb memcached
-    mount mysql network nginx ntp openvpn podman postfix postgresql rabbitmq-server redis redis-server rsync rsyslog
-    run serial-getty smartd ssh sshd sudo syslog systemd udev user user-runtime-dir uwsgi wg-quick
+    apache2 apt autovt avahi bind9 caddy containerd cron dbus docker dovecot getty gunicorn ifup journal lock log
+    mariadb memcached mount mysql network nginx ntp openvpn podman postfix postgresql private rabbitmq-server redis
+    redis-server rsync rsyslog run serial-getty smartd ssh sshd sudo syslog systemd udev user user-runtime-dir uwsgi
+    wg-quick
     """.split()
 )
 # Root's own, and accounts that other programs share: an app running as one of these could read their files.

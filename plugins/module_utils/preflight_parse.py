@@ -66,17 +66,35 @@ def wanted_ports(params: dict[str, t.Any]) -> list[int]:
 
 
 def wanted_addresses(params: dict[str, t.Any]) -> list[str]:
-    """The addresses of the app's site as its template spells them; none where Caddy isn't in front."""
-    if params["proxy"] != "caddy":
+    """The addresses of the app's site: host names where they are by TLS, else URLs; none without a proxy."""
+    if params["proxy"] == "none":
         return []
     if params["tls"] != "off":
-        return list(params["domains"])
+        return [*params["domains"], *params.get("redirect_domains", [])]
     return [f"http://{domain}:{params['http_port']}" for domain in params["domains"] or [""]]
 
 
 def site_addresses(text: str) -> list[str]:
     """The addresses in a site file of this collection; none in one that somebody else wrote."""
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    if not is_ours(text) or not lines or not lines[0].endswith(" {"):
+    if not is_ours(text):
         return []
-    return lines[0][:-2].split(", ")
+    heads = [line[:-2] for line in text.splitlines() if line.endswith(" {") and not line[:1].isspace()]
+    return [address for head in heads for address in head.split(", ")]
+
+
+def nginx_addresses(text: str) -> list[str]:
+    """The addresses in a site file of nginx's, as wanted_addresses() spells them.
+
+    A server without a name counts only in a file of this collection: in others it is the package's default site, say.
+    """
+    found = []
+    for block in re.split(r"\bserver\s*\{", re.sub(r"#.*", "", text))[1:]:
+        names = [name for line in re.findall(r"\bserver_name\s+([^;]*);", block) for name in line.split()]
+        names = [name for name in names if name != "_"] or ([""] if is_ours(text) else [])
+        for listen in re.findall(r"\blisten\s+([^;]*);", block) or ["80"]:
+            port = re.search(r"(?:^|:)(\d+)(?:\s|$)", listen)
+            if listen.startswith("unix:"):
+                continue
+            secure = re.search(r"\s(ssl|quic)\b", listen)
+            found += [name if secure else f"http://{name}:{port[1] if port else 80}" for name in names]
+    return sorted({address for address in found if address})

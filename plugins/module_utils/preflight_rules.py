@@ -90,6 +90,14 @@ def number(least: int, most: int, fallback: int, unit: str = "") -> Rule:
     return rule
 
 
+def unit(variable: str, value: t.Any) -> Problem | None:
+    if isinstance(value, str) and re.fullmatch(r"([\w.:@-]|%[nNipu])+\.(service|target)", value, re.ASCII):
+        return None
+    bare = re.sub(r"[^\w.:@-]", "", str(value), flags=re.ASCII).removesuffix(".service").strip(".:@-")
+    wrong = "it has to be the name of one unit of systemd's, a .service or a .target."
+    return Problem(variable, value, wrong, write(variable, f"{bare or 'mail-me@%n'}.service"))
+
+
 def worker_class(variable: str, value: t.Any) -> Problem | None:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value, re.ASCII):
         return None

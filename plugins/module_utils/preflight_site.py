@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_parse import wanted_addresses
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import Problem, write
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, Problem, write
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
 # RFC 6761, RFC 6762 and ICANN's reservation of .internal: no public authority may certify these.
@@ -82,20 +82,20 @@ def check_domain(entry: object, tls: object) -> str:
     return ""
 
 
-def check_domains(value: t.Any, tls: object) -> list[Problem]:
+def check_domains(value: t.Any, tls: object, variable: str = "domains") -> list[Problem]:
     if isinstance(value, str):
         names = ", ".join(bare(name) for name in re.split(r"[\s,]+", value) if name)
-        return [Problem("domains", value, "it has to be a list.", write("domains", f"[{names}]"))]
+        return [Problem(variable, value, "it has to be a list.", write(variable, f"[{names}]"))]
     if not isinstance(value, list):
-        return [Problem("domains", value, "it has to be a list of host names.", write("domains", "[www.example.com]"))]
+        return [Problem(variable, value, "it has to be a list of host names.", write(variable, "[www.example.com]"))]
     problems = []
     for entry in value:
         found = check_domain(entry, tls)
         if found:
-            problems.append(Problem("domains", value, *_split(found)))
+            problems.append(Problem(variable, value, *_split(found)))
     names = [entry.lower() for entry in value if isinstance(entry, str)]
     for twice in sorted({name for name in names if names.count(name) > 1}):
-        problems.append(Problem("domains", value, f"{twice} is in it twice, which the proxy refuses.", "Take one out."))
+        problems.append(Problem(variable, value, f"{twice} is in it twice, which the proxy refuses.", "Take one out."))
     return problems
 
 
@@ -107,19 +107,52 @@ def _split(text: str) -> tuple[str, str]:
 def check_site(values: dict[str, t.Any]) -> list[Problem]:
     """All rules that join proxy, domains, tls and port; one that is missing here is refused already."""
     tls, domains, port, proxy = (values.get(key) for key in ("tls", "domains", "http_port", "proxy"))
-    problems = check_domains(domains, tls) if "domains" in values else []
+    # An authority of one's own may certify names that aren't public.
+    public = "" if str(values.get("acme_directory", "")).startswith("https://") else tls
+    problems = check_domains(domains, public) if "domains" in values else []
     if proxy == "none":
         return problems
-    if tls in ("acme", "internal") and domains == []:
+    problems += _check_redirects(values.get("redirect_domains"), domains, public)
+    for name in ("tls_certificate", "tls_key") if tls == "files" else ():
+        if values.get(name) == "":
+            wrong = "it is empty, and with fastapi_tls: files the proxy reads it."
+            problems.append(Problem(name, HIDDEN, wrong, write(name, f"/etc/ssl/private/{name[4:]}.pem")))
+    if tls in ("acme", "internal", "files") and domains == []:
         wrong = "fastapi_domains is empty, and a certificate is for a name."
         problems.append(Problem("tls", tls, wrong, "Write fastapi_domains: [www.example.com], or fastapi_tls: 'off'."))
-    if tls in ("acme", "internal") and port not in (80, None):
+    if tls in ("acme", "internal", "files") and port not in (80, None):
         wrong = f"with fastapi_tls: {tls} the proxy serves HTTPS on 443, and redirects plain HTTP on 80 to it."
         advice = f"{write('http_port', 80)[:-1]}, or fastapi_tls: 'off' for plain HTTP on {port}."
         problems.append(Problem("http_port", port, wrong, advice))
+    count, _slash, unit = str(values.get("rate_limit", "")).partition("/")
+    if proxy == "nginx" and unit == "h" and int(count) % 60:
+        wrong = "nginx counts by the minute, so of an hour it has to be 60 or a multiple of it."
+        nearest = f"{max(1, round(int(count) / 60)) * 60}/h"
+        problems.append(Problem("rate_limit", values["rate_limit"], wrong, write("rate_limit", nearest)))
     if proxy == "caddy" and port == _CADDY_ADMIN:
         wrong = "Caddy's administration listens there."
         problems.append(Problem("http_port", port, wrong, write("http_port", 8080)))
+    return problems
+
+
+def _check_redirects(redirects: t.Any, domains: t.Any, tls: object) -> list[Problem]:
+    if redirects is None or redirects == []:
+        return []
+    problems = check_domains(redirects, tls, "redirect_domains")
+    if problems or not isinstance(domains, list):
+        return problems
+    if not domains:
+        wrong = "fastapi_domains is empty, so there is no name to send anybody to."
+        return [Problem("redirect_domains", redirects, wrong, "Write fastapi_domains: [example.com].")]
+    if str(domains[0]).startswith("*."):
+        wrong = (
+            f"they are sent to the first of fastapi_domains, and {domains[0]} is no name that anybody can be sent to."
+        )
+        return [Problem("redirect_domains", redirects, wrong, "Put a name without * first in fastapi_domains.")]
+    both = {name.lower() for name in redirects} & {str(name).lower() for name in domains}
+    for name in sorted(both):
+        wrong = f"{name} is in fastapi_domains too, and would be sent on to itself or to another."
+        problems.append(Problem("redirect_domains", redirects, wrong, "Take it out of one of them."))
     return problems
 
 
@@ -128,7 +161,7 @@ def check_taken(params: dict[str, t.Any], sites: dict[str, list[str]]) -> t.Iter
     wanted = {address.lower() for address in wanted_addresses(params)}
     for path, taken in sites.items():
         for address in sorted(wanted & {address.lower() for address in taken}):
-            wrong = f"{path} on the host already serves {address} for another app, and Caddy takes an address once."
+            wrong = f"{path} on the host already serves {address}, and {params['proxy']} takes an address once."
             advice = "Give this app other names, or remove that file, if what it serves is no more."
             if not params["domains"]:
                 wrong = f"{wrong[:-1]}; without a name every request on the port is this app's."

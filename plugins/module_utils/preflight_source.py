@@ -67,7 +67,8 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         warning = ""
         if entries is not None:
             attempt(release_source.check_app, entries, values["app"])
-            searched = str((values.get("env") or {}).get("PYTHONPATH", "")).split(":")
+            env = values.get("env")
+            searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
             warning = app_hint({entry.path for entry in entries}, values["app"], searched)
         wanted = attempt(release_source.requires_python, top) or ""
     # An archive is unpacked to a place that nobody knows.

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+NOT_THERE = 3.0
+"""Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
+
 
 @dataclass(frozen=True)
 class Door:
@@ -104,16 +107,18 @@ def wait_until_good(
     in_a_row: int = 1,
     lost: Callable[[], str | None] = lambda: None,
     pause: float = 0.1,
+    not_there: str = "",
 ) -> Answer | str:
     """Ask until ``in_a_row`` answers in a row are good.
 
     :param limit: seconds to try for.
     :param lost: says why there is no point in waiting longer, or None.
     :param pause: seconds between two questions.
+    :param not_there: advice for a path that answers 404 and nothing else. With it, three seconds of that are enough.
     :returns: the last good answer, or the sentence that says what was seen instead.
     """
     end = time.monotonic() + limit
-    good, last = 0, Answer(0, "nothing was asked yet")
+    good, last, missing_since = 0, Answer(0, "nothing was asked yet"), 0.0
     while (remaining := end - time.monotonic()) > 0:
         answer = ask_watching(door, path, min(5.0, max(remaining, 0.1)), lost)
         if isinstance(answer, str):
@@ -124,6 +129,9 @@ def wait_until_good(
             return last
         if not last.good and (reason := lost()):
             return reason
+        missing_since = (missing_since or time.monotonic()) if last.status == 404 else 0.0
+        if not_there and missing_since and time.monotonic() - missing_since > NOT_THERE:
+            return f"{path} on {door.name} answers {last}. {not_there}"
         time.sleep(pause)
     times = "" if in_a_row == 1 else f" {in_a_row} times in a row"
     return f"{path} on {door.name} did not answer 2xx{times} within {limit:g} s; the last answer: {last}"

@@ -37,12 +37,23 @@ class Member:
     open: Callable[[], BinaryIO | None]
 
 
+def _meant(source: str) -> str:
+    """What to write where somebody counted a path from where they are, and Ansible from the playbook."""
+    here, parts = os.getcwd(), source.strip("/").split("/")
+    for begin in range(len(parts)):
+        path = os.path.join(here, *parts[begin:])
+        if os.path.exists(path):
+            return f"A relative path counts from the playbook's directory. Write fastapi_source: {path}."
+    return ""
+
+
 def open_source(source: str, workdir: str) -> str:
     """The directory to ship: `source` itself, or what it unpacks to below `workdir`."""
     if os.path.isdir(source):
         return source
     if not os.path.exists(source):
-        raise ReleaseError(f"fastapi_source is {source}, and there is nothing of that name on the control node.")
+        wrong = f"fastapi_source is {source}, and there is nothing of that name on the control node."
+        raise ReleaseError(f"{wrong} {_meant(source)}".rstrip())
     into = os.path.join(workdir, "source")
     os.mkdir(into, 0o700)
     try:

@@ -62,6 +62,7 @@ def argument_spec() -> dict[str, dict[str, object]]:
         "keep": {"type": "int", "default": 5},
         "exclude": {"type": "list", "elements": "str", "default": DEFAULT_EXCLUDE},
         "shared_paths": {"type": "list", "elements": "str", "default": []},
+        "public_paths": {"type": "list", "elements": "str", "default": []},
         "index_url": {"type": "str", "default": "", "no_log": True},
         "app": {"type": "str", "default": "app.main:app"},
         "state": {"type": "str", "choices": ["collected", "built", "present"], "default": "present"},
@@ -69,6 +70,8 @@ def argument_spec() -> dict[str, dict[str, object]]:
         "build_host": {"type": "str", "default": ""},
         "_state": {"type": "str", "choices": ["query", "install", "build"], "default": "query"},
         "_archive": {"type": "str", "default": ""},
+        # Not that it were secret: Ansible would write it to the host's log.
+        "_content": {"type": "str", "default": "", "no_log": True},
         "_sha256": {"type": "str", "default": ""},
         "_release": {"type": "str", "default": ""},
     }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,12 +83,15 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
     try:
-        made = collect(params, source, target, pins, host)
+        made = collect(params, source, target, pins, host, facts.get("set", {}).get(release, ""))
     except NeedsBuildHost as needs:
         what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
         if not collecting:
             raise ReleaseError(f"{what}: by a task with state=built that is delegated to it.") from None
         return {**result, "needs_build": True, "msg": f"{what}."}
+    if collecting:
+        # Of this very release alone: the source is read again, and may be another one by then.
+        result["collected"] = {**facts, "set": {release: release_wheels.name_of(made.wheels)}}
     if check or collecting:
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
@@ -108,6 +112,8 @@ def header_of(params: dict, source: release_read.Source, target: Target, pins: l
         "requirements": [requirements.lines, requirements.constraints],
         "pins": pins,
         "shared_paths": sorted(params["shared_paths"]),
+        # Releases without any keep the ids that they had.
+        **({"public_paths": sorted(params["public_paths"])} if params["public_paths"] else {}),
     }
 
 
@@ -140,21 +146,27 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
 
 
 def collect(
-    params: dict, source: release_read.Source, target: Target, pins: list[str], host: Host
+    params: dict, source: release_read.Source, target: Target, pins: list[str], host: Host, ready: str
 ) -> release_methods.Made:
-    """The wheels or their lock, and meanwhile what installs them on the host."""
+    """The wheels or their lock, and meanwhile what installs them on the host.
+
+    :param ready: name of the set of wheels, where an earlier task of this run has collected them.
+    """
     cache = release_tools.cache_directory()
     options = source.requirements.options
     tools = release_tools.tools(cache, options, params["index_url"], host.say)
-    index = release_tools.read_index(tools.pip, options, params["index_url"])
+    # Asked for where it is needed: pip takes a while to say.
+    index = functools.cache(lambda: release_tools.read_index(tools.pip, options, params["index_url"]))
+    if wheels := release_wheels.named(cache, ready):
+        return release_methods.from_wheels(wheels, release_tools.host_installers(cache, tools, target, index))
     workshop = release_workshop.workshop_of(params, target, host.query, host.build, host.say)
-    collector = release_wheels.Collector(cache, tools, index, target, host.say, workshop)
+    collector = release_wheels.Collector(cache, tools, index(), target, host.say, workshop)
+    wanted = (collector, source.requirements, pins, source.requirements_name)
+    if params["method"] == "venv":
+        wheels = release_wheels.collect(*wanted)
+        return release_methods.from_environment(release_environment.make(collector, wheels), wheels)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
-        wanted = (collector, source.requirements, pins, source.requirements_name)
         if params["method"] == "index":
             return release_methods.from_index(release_methods.locked(*wanted), installers.result())
-        wheels = release_wheels.collect(*wanted)
-        if params["method"] == "venv":
-            return release_methods.from_environment(release_environment.make(collector, wheels), wheels)
-        return release_methods.from_wheels(wheels, installers.result())
+        return release_methods.from_wheels(release_wheels.collect(*wanted), installers.result())

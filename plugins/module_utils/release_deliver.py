@@ -25,6 +25,7 @@ def deliver(
     python = facts["interpreter"]["path"]
     contents = release_manifest.identified(contents, target, python, params["method"])
     contents.record["shared_paths"] = params["shared_paths"]
+    contents.record["public_paths"] = params["public_paths"]
     for known in (facts, {"environments": {}, "wheels": []}):
         pack = release_pack.pack(contents, known)
         if facts["free"] < pack.needed:

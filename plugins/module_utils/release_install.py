@@ -19,6 +19,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_facts,
     release_place,
     release_provide,
+    release_public,
     release_shared,
     release_unpack,
     release_venv,
@@ -79,6 +80,7 @@ def install(order: Order) -> dict[str, object]:
         broken = release_venv.compile_source(order.python, build, tree)
         record = write_record(tree, manifest, installer)
         hand_over(tree, gid, bool(manifest["clone"]))
+        release_public.open_up(tree, record["public_paths"])
         # On the disk before it has its name, so that a power cut leaves no complete-looking release with holes.
         release_venv.run("Writing the release to disk", ["sync", "--file-system", tree], build)
         changed = release_place.put_in_place(order.root, order.release, tree)
@@ -110,7 +112,8 @@ def make_releases_directory(order: Order, gid: int) -> None:
     os.makedirs(order.root, mode=0o755, exist_ok=True)
     os.mkdir(order.releases, 0o700)
     os.chown(order.releases, -1, gid)
-    os.chmod(order.releases, 0o750)
+    # To be passed by the proxy on its way to static files, and not to be listed.
+    os.chmod(order.releases, 0o751)
 
 
 def check_space(order: Order, manifest: dict) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
     release_git,
     release_git_url,
     release_lock,
+    release_public,
     release_requirements,
     release_shared,
     release_source,
@@ -48,6 +49,7 @@ def read_source(params: dict, workdir: str, say: Say) -> Source:
         requires_python = release_source.requires_python(directory)
         entries = release_source.scan(directory, params["exclude"])
         entries = release_shared.without_shared(entries, params["shared_paths"])
+        release_public.check(entries, params["public_paths"], params["shared_paths"])
         release_source.check_app(entries, params["app"])
     except ReleaseError as error:
         # An archive or a commit is unpacked to a place that nobody knows.

@@ -180,13 +180,14 @@ def _unpack(wheels: str, into: str) -> None:
     os.chmod(os.path.join(into, "uv"), 0o700)
 
 
-def host_installers(cache: str, own: Tools, target: Target, index: Index) -> list[str]:
+def host_installers(cache: str, own: Tools, target: Target, index_of_run: Callable[[], Index]) -> list[str]:
     """Paths of the wheels that install on the host: uv's for its platform where there is one, and pip's."""
     if wheel_fits(os.path.basename(own.wheel("uv")), target.platforms):
         return [own.wheel("uv"), own.wheel("pip")]
     path = os.path.join(cache, f"uv-{digest_of([UV, target.platforms])}")
     with making(path) as new:
         if new is not None:
+            index = index_of_run()
             command = [*own.pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", new, f"uv=={UV}"]
             command += [argument for tag in target.platforms for argument in ("--platform", tag)]
             run(f"Fetching uv for {target}", command, pip_environment(index, os.environ), secrets(index))

@@ -187,6 +187,17 @@ def read_set(path: str) -> list[Wheel]:
     return sorted(found, key=lambda wheel: wheel.name)
 
 
+def name_of(wheels: list[Wheel]) -> str:
+    """The name of a set in the cache; '' where there is none."""
+    return os.path.basename(os.path.dirname(os.path.dirname(wheels[0].path))) if wheels else ""
+
+
+def named(cache: str, name: str) -> list[Wheel]:
+    """A set that an earlier task of this run has collected; empty where there is none or it isn't whole any more."""
+    path = os.path.join(cache, "wheels", os.path.basename(name))
+    return read_set(path) if name and _is_whole(path) else []
+
+
 def lock_text(wheels: list[Wheel]) -> str:
     """A lock that names exactly the files that are shipped."""
     return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)

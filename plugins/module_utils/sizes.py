@@ -67,7 +67,7 @@ def human_size(size: int) -> str:
         return f"{size} bytes"
     if size < 10 * GIB:
         return f"{size / MIB:.0f}M"
-    return f"{size / GIB:.1f}".removesuffix(".0") + "G"
+    return f"{round(size / GIB, 1):g}G"
 
 
 def round_down(size: int, at_least: int = 0) -> int:

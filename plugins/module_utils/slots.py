@@ -13,14 +13,18 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from ansible_collections.graceful.deploy.plugins.module_utils.release_public import is_open
 
 SLOTS = ("blue", "green")
 RELEASE_LINE = "FASTAPI_RELEASE="
 """Begins the last line of a slot's environment file, which is ours."""
-UNIT_COPY = "unit"
-"""Name of a slot's file with the text of the unit that it was started with: the slots share one, and it moves on."""
+UNIT_COPY, SOCKET_COPY = "unit", "socket"
+"""Names of a slot's files with the text of the units that it was started with: the slots share those, which move on."""
+CREDENTIALS = "credentials"
+"""Name of a slot's directory of secrets, a file each, which root alone may read."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
 
 
@@ -31,20 +35,26 @@ class Snapshot:
     :param release: id of the release.
     :param environment: text of the environment file; secret.
     :param files: the slot's other files, text by name.
-    :param unit: text of the unit, which is shared by the slots and only counted here.
+    :param unit: text of the service's unit, which the slots share and which is only counted here.
+    :param socket: likewise of the socket's.
+    :param credentials: text by name of what the unit loads; secret.
     """
 
     release: str
     environment: str
     files: dict[str, str]
     unit: str
+    socket: str = ""
+    credentials: dict[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, str]:
         """A digest of each part but the release, by what a person calls it. Root alone may read where they are kept,
         because the environment is one of them. Not the unit's memory limits: systemd gives them to what runs."""
         unit = "".join(line for line in self.unit.splitlines(True) if not line.startswith(MEMORY_LINES))
-        texts = {"the environment": self.environment, "the unit": unit, **self.files}
+        credentials = json.dumps(self.credentials, sort_keys=True)
+        texts = {"the environment": self.environment, "the unit": unit, "the socket": self.socket, **self.files}
+        texts["the credentials"] = credentials
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
 
     @property
@@ -114,13 +124,21 @@ class App:
         directory = self.directory(slot)
         names = [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
         texts = {name: _read(os.path.join(directory, name)) for name in names}
+        secrets = os.path.join(directory, CREDENTIALS)
+        # A slot of an earlier version of this collection has no such directory.
+        credentials = {name: _read(os.path.join(secrets, name)) for name in _listed(secrets)}
         environment = texts.pop("env").rpartition(RELEASE_LINE)[0]
         del texts["slot.json"]
-        return Snapshot(release, environment, texts, texts.pop(UNIT_COPY, ""))
+        unit, socket = texts.pop(UNIT_COPY, ""), texts.pop(SOCKET_COPY, "")
+        return Snapshot(release, environment, texts, unit, socket, credentials)
 
     @property
     def unit_file(self) -> str:
         return os.path.join(self.units, f"{self.name}@.service")
+
+    @property
+    def socket_file(self) -> str:
+        return os.path.join(self.units, f"{self.name}@.socket")
 
     def make(self, slot: str, snapshot: Snapshot, terms: dict[str, Any], group: str, booted: str = "") -> str:
         """A directory beside the slot's, filled with a snapshot; put() makes it the slot's.
@@ -131,10 +149,14 @@ class App:
         """
         parent = os.path.dirname(self.directory(slot))
         gid = grp.getgrnam(group).gr_gid
+        os.makedirs(parent, exist_ok=True)
+        os.chown(parent, 0, gid)
+        os.chmod(parent, 0o751)
         new = tempfile.mkdtemp(dir=parent, prefix=f".{slot}-")
         try:
             os.chown(new, 0, gid)
-            os.chmod(new, 0o750)
+            # A release that is open has static files, which the proxy comes for on this way.
+            os.chmod(new, 0o751 if is_open(self.release_directory(snapshot.release)) else 0o750)
             os.symlink(os.path.join("..", "..", "releases", snapshot.release), os.path.join(new, "release"))
             if booted and booted != snapshot.release:
                 os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
@@ -143,7 +165,10 @@ class App:
             record = json.dumps({**held, "terms": terms})
             _write(os.path.join(new, "env"), environment, 0o600, 0)
             _write(os.path.join(new, "slot.json"), record + "\n", 0o600, 0)
-            for name, text in {**snapshot.files, UNIT_COPY: snapshot.unit}.items():
+            os.mkdir(os.path.join(new, CREDENTIALS), 0o700)
+            for name, text in snapshot.credentials.items():
+                _write(os.path.join(new, CREDENTIALS, name), text, 0o600, 0)
+            for name, text in {**snapshot.files, UNIT_COPY: snapshot.unit, SOCKET_COPY: snapshot.socket}.items():
                 _write(os.path.join(new, name), text, 0o640, gid)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
@@ -195,22 +220,34 @@ class App:
     def clear(self) -> None:
         """Remove what runs that were cut off have left beside the slots."""
         slots = os.path.join(self.root, "slots")
-        for name in os.listdir(slots):
+        for name in os.listdir(slots) if os.path.isdir(slots) else []:
             if name.startswith("."):
                 shutil.rmtree(os.path.join(slots, name), ignore_errors=True)
 
+    def follow(self, slot: str | None) -> None:
+        """Let ``live``, where the proxy finds the release's static files, lead to the slot that has the traffic."""
+        path = os.path.join(self.root, "live")
+        if slot and not (os.path.islink(path) and os.readlink(path) == f"slots/{slot}"):
+            _link(f"slots/{slot}", path)
+
     def point_to(self, slot: str) -> None:
         """Move the traffic: one rename, so that a dial finds the old socket or the new one, never none."""
-        temporary = f"{self.link}.new"
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        os.symlink(self.socket(slot), temporary)
-        os.rename(temporary, self.link)
+        self.follow(slot)
+        _link(self.socket(slot), self.link)
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _link(target: str, path: str) -> None:
+    """Put a symbolic link at ``path``, in the place of whatever link or file is there."""
+    temporary = f"{path}.new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
 
 
 def _exchange(one: str, two: str) -> None:
@@ -222,14 +259,22 @@ def _exchange(one: str, two: str) -> None:
         raise OSError(number, os.strerror(number), one)
 
 
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
 def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
+    # As it is, with every kind of line end: it is written again, and has to be the same.
+    with open(path, encoding="utf-8", newline="") as file:
         return file.read()
 
 
 def _write(path: str, text: str, mode: int, gid: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import grp
-import json
 import os
 import time
 from collections.abc import Callable
@@ -17,77 +16,23 @@ from typing import Any
 
 from ansible_collections.graceful.deploy.plugins.module_utils import history
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_names as shapes
-from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock, Held
+from ansible_collections.graceful.deploy.plugins.module_utils.deploy_lock import DeployLock, Held, left_in
+from ansible_collections.graceful.deploy.plugins.module_utils.probe import Door, wait_until_good
+from ansible_collections.graceful.deploy.plugins.module_utils.sandbox import hints
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
-from ansible_collections.graceful.deploy.plugins.module_utils.swap import Failed, Swap, Terms
+from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap
+from ansible_collections.graceful.deploy.plugins.module_utils.swap_rules import (
+    complete,
+    record_of,
+    reload_refusal,
+    rollback_release,
+)
+from ansible_collections.graceful.deploy.plugins.module_utils.swap_terms import Failed, Terms
 from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Run, Systemd
 
 Warn = Callable[[str], None]
-
-
-def record_of(app: App, release: str) -> dict[str, Any]:
-    """A release's own record; empty where the release isn't complete."""
-    try:
-        with open(os.path.join(app.release_directory(release), "release.json"), encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def complete(app: App) -> list[str]:
-    """Ids of the releases that are there."""
-    try:
-        names = os.listdir(os.path.join(app.root, "releases"))
-    except FileNotFoundError:
-        return []
-    return sorted(name for name in names if record_of(app, name).get("id") == name)
-
-
-def reload_refusal(wanted: Snapshot, held: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Why a reload can't bring the wanted snapshot, '' where it can: SIGHUP keeps all but the app's own modules.
-
-    :param held: what slot.json says of the live slot.
-    :param old: release.json of the live release; `new` of the wanted one.
-    """
-    was = held.get("parts") or {}
-    changed = [name for name in sorted({*was, *wanted.parts}) if was.get(name) != wanted.parts.get(name)]
-    if not new.get("environment") or old.get("environment") != new.get("environment"):
-        changed.append("the dependencies")
-    if not changed:
-        return ""
-    return (
-        "fastapi_strategy is reload, which takes changes of code alone, and this deploy also changes "
-        f"{', '.join(changed)}: processes keep those from their start. Write fastapi_strategy: auto for this deploy."
-    )
-
-
-def rollback_release(app: App, asked: str, live: str | None) -> str:
-    """The release that a rollback goes to.
-
-    :param asked: the id that was asked for; '' is the last that served well.
-    :raises CommandFailed: with what there is to choose from.
-    """
-    entries, there = history.read(app.root), complete(app)
-    bad = history.marked(entries)
-    good = ", ".join(r for r in there if r not in bad and r != live) or "none"
-    if not asked:
-        found = history.rollback_target(entries, there, live)
-        if found is None:
-            raise CommandFailed(
-                f"There is no release of {app.name} to roll back to: none but the live one ({live}) served well and "
-                f"is still there. On the host: {', '.join(there) or 'none'}. Deploy a good one instead."
-            )
-        return found
-    if asked not in there:
-        raise CommandFailed(
-            f"fastapi_release is {asked}, and the host has no such release. Write one of those that it has: {good}."
-        )
-    if asked in bad:
-        raise CommandFailed(
-            f"fastapi_release is {asked}, which is known to be bad ({bad[asked]}). Write one of the others: {good}. "
-            "If it was not the release's fault, deploy it again."
-        )
-    return asked
+FRONT_LIMIT = 30.0
+"""Seconds in which the front door has to answer after a move: a proxy may just have seen an app that wasn't ready."""
 
 
 class Deploy:
@@ -104,6 +49,8 @@ class Deploy:
         self.warn = warn
         self.app = App(params["name"], params["root"])
         self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
+        self.left: dict[str, Any] = {}
+        """The note of a run that was cut off before this one."""
 
     def result(self) -> dict[str, Any]:
         """Do it; returns the module's result.
@@ -113,13 +60,17 @@ class Deploy:
         if problem := shapes.name("name", self.params["name"]):
             raise CommandFailed(problem.sentence)
         lock = None if self.check else self._lock()
+        self.left = lock.left if lock else left_in(self.app.root)
         swap = self._swap()
+        previous = self._previous(swap)
         self._may(swap)
         failure = None
         seconds = 0.0
         if swap.steps and lock:
             begun, at = time.monotonic(), _now()
             note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
+            note |= {"previous": previous, "kind": self.kind, "slot": swap.slot, "strategy": swap.strategy}
+            note |= {"ill": swap.ill}
             swap.told = lambda phase: lock.write({**note, "phase": phase})
             try:
                 swap.apply()
@@ -127,14 +78,29 @@ class Deploy:
                 failure = error
             seconds = round(time.monotonic() - begun, 2)
             if failure or not swap.commands:
-                self._write_history(swap, at, seconds, failure)
+                self._write_history(swap, previous, at, seconds, failure)
             lock.clear()
         elif lock and not swap.commands:
             # What a run that was cut off at its very end has left.
             self.app.clear()
+            self.app.follow(self.app.live())
         if failure:
-            raise CommandFailed(str(failure)) from failure
+            said = (str(failure), hints(str(failure), self.app.root))
+            raise CommandFailed("\n\n".join(filter(None, said))) from failure
+        if self.params["front_port"] and swap.steps and lock and not swap.commands:
+            self._ask_front(swap)
         return self._told(swap, seconds)
+
+    def _ask_front(self, swap: Swap) -> None:
+        """Ask once as clients do. The release has proved itself on its socket, so what fails here is the proxy's."""
+        params = self.params
+        door = Door(params["host"], port=params["front_port"], tls=params["front_tls"])
+        answer = wait_until_good(door, params["health_path"], FRONT_LIMIT)
+        if isinstance(answer, str):
+            raise CommandFailed(
+                f"Release {swap.wanted.release} is live in slot {swap.slot}, and answers on its own socket, but not "
+                f"through the proxy: {answer} Run site.yml, which sees to the proxy."
+            )
 
     def _lock(self) -> DeployLock:
         try:
@@ -156,7 +122,7 @@ class Deploy:
             entry = {"kind": "deploy", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.
             live = self.app.held(self.app.live() or "").get("release") == lock.left.get("release")
-            served = live and lock.left.get("phase") in ("disable", "drain", "done")
+            served = live and lock.left.get("phase") in ("drain", "done")
             entry |= {"started": lock.left.get("since"), "outcome": history.LIVE if served else history.INTERRUPTED}
             entry["reason"] = f"cut off in phase {lock.left.get('phase')}"
             self._append({key: value for key, value in entry.items() if key not in ("since", "pid", "phase")})
@@ -169,9 +135,15 @@ class Deploy:
             return self._rollback()
         if not self.check and not record_of(app, params["release"]):
             raise CommandFailed(f"Release {params['release']} is not complete under {app.root}/releases.")
-        wanted = Snapshot(params["release"], params["environment"], params["files"], params["unit"])
-        fields = {name: params[name] for name in Terms.__dataclass_fields__}
-        terms = Terms(**{**fields, "writable": tuple(params["writable"])})
+        parts = ("release", "environment", "files", "unit", "socket", "credentials")
+        wanted = Snapshot(*(params[name] for name in parts))
+        terms = Terms(**{name: params[name] for name in Terms.__dataclass_fields__})
+        live = app.held(app.live() or "").get("release")
+        if wanted.release != live and (why := history.marked(history.read(app.root)).get(wanted.release)):
+            self.warn(
+                f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
+                "traffic once more. If that isn't meant, mend the source, or go back: rollback.yml."
+            )
         return Swap(self.systemd, app, wanted, terms, params["before"])
 
     def _rollback(self) -> Swap:
@@ -180,18 +152,30 @@ class Deploy:
         held = app.held(slot) if slot else {}
         if not slot or not held.get("terms"):
             raise CommandFailed(f"Nothing of {app.name} is live on this host: there is nothing to roll back from.")
-        release = rollback_release(app, self.params["release"], held.get("release"))
         entries = history.read(app.root)
-        if entries and entries[-1].get("outcome") in (history.FAILED, history.BACK):
+        asked = self.params["release"]
+        if not asked and self.left.get("kind") == "rollback" and self.left.get("release") in complete(app):
+            # The last one was cut off, and may have moved the traffic: one more would go too far.
+            asked = str(self.left["release"])
+        last = entries[-1] if entries else {}
+        if not asked and last.get("outcome") in (history.FAILED, history.BACK):
+            raise CommandFailed(
+                f"There is nothing to roll back from: the last deploy, of release {last['release']}, did not get "
+                f"through ({last.get('outcome')}), and release {held['release']} serves as before it. To leave that "
+                "one all the same, say where to: -e fastapi_release=ID, by the table of status.yml."
+            )
+        release = rollback_release(app, asked, held.get("release"))
+        if last and last.get("outcome") != history.LIVE and last["release"] not in (release, held["release"]):
             self.warn(
-                f"The last deploy, of release {entries[-1]['release']}, failed and left {held['release']} live. "
-                f"This rollback goes behind that one, to {release}, and marks it as bad."
+                f"The last deploy, of release {last['release']}, did not get through ({last.get('outcome')}), and "
+                f"{held['release']} is live as before it. This rollback goes behind that one, to {release}, and marks "
+                "it as bad."
             )
         kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
         # A release that has served well isn't watched: at night each second counts, and what it would go back to is
         # worse. A reload of it would be no faster, and trusts more.
         strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
-        terms = replace(Terms(**{**kept, "writable": tuple(kept["writable"])}), bake=0, strategy=strategy)
+        terms = replace(Terms(**kept), bake=0, strategy=strategy)
         return Swap(self.systemd, app, app.configuration(slot, release), terms, [])
 
     def _may(self, swap: Swap) -> None:
@@ -204,7 +188,24 @@ class Deploy:
         if said := reload_refusal(swap.wanted, self.app.held(swap.slot), old, new):
             raise CommandFailed(f"{said} Release {swap.before} serves as before.")
 
-    def _write_history(self, swap: Swap, at: str, seconds: float, failure: Exception | None) -> None:
+    @property
+    def kind(self) -> str:
+        return "rollback" if self.params["rollback"] else "deploy"
+
+    def _previous(self, swap: Swap) -> str | None:
+        """The release whose place is taken, for the history: a rollback marks it as bad.
+
+        A run that was cut off may have brought the wanted one to the traffic already, or have filled the live slot.
+        """
+        live = self.app.live()
+        previous = self.app.held(live).get("release") if live and self.params["rollback"] else swap.before
+        if previous == swap.wanted.release == self.left.get("release"):
+            return self.left.get("previous")
+        return previous
+
+    def _write_history(
+        self, swap: Swap, previous: str | None, at: str, seconds: float, failure: Exception | None
+    ) -> None:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
@@ -213,15 +214,16 @@ class Deploy:
             {
                 "started": at,
                 "release": swap.wanted.release,
-                "previous": swap.before,
+                "previous": previous,
                 "slot": swap.slot,
                 "strategy": swap.strategy,
-                "kind": "rollback" if self.params["rollback"] else "deploy",
+                "kind": self.kind,
                 "by": self.params["by"],
                 "revision": record_of(self.app, swap.wanted.release).get("source", {}).get("revision", ""),
                 "phases": swap.phases,
                 "seconds": seconds,
                 "outcome": outcome,
+                "ill": swap.ill,
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
                 "reason": why.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
@@ -260,8 +262,7 @@ class Deploy:
             "seconds": seconds,
             "commands": swap.notes,
             "msg": msg,
-            "diff": ([diff] if said else [])
-            + ([swap.unit.diff()] if said and swap.unit.differs and not swap.commands else []),
+            "diff": ([diff] if said else []) + (swap.units.diffs() if said and not swap.commands else []),
         }
 
 

@@ -18,7 +18,7 @@ class Now:
     :param live: the slot that has the traffic; None before the first release.
     :param current: whether the live slot holds exactly what is wanted.
     :param up: slots whose service and socket are active.
-    :param quiet: slots of which nothing runs.
+    :param quiet: slots of which nothing runs, or whose end is under way.
     :param enabled: slots whose units both start at boot.
     :param loose: slots of which any unit starts at boot.
     """
@@ -32,7 +32,7 @@ class Now:
 
 
 def now(live: str | None, current: bool, states: dict[str, list[dict[str, str]]]) -> Now:
-    """:param states: the properties of each slot's units, by slot."""
+    """:param states: the properties of each slot's units, by slot: the service, then the socket."""
 
     def slots(test) -> frozenset[str]:
         return frozenset(slot for slot in SLOTS if test(states[slot]))
@@ -41,10 +41,21 @@ def now(live: str | None, current: bool, states: dict[str, list[dict[str, str]]]
         live,
         current,
         up=slots(lambda units: all(u.get("ActiveState") == "active" for u in units)),
-        quiet=slots(lambda units: all(u.get("ActiveState") in ("inactive", "failed") for u in units)),
+        quiet=slots(lambda units: all(map(_down, units)) or _leaving(*units)),
         enabled=slots(lambda units: all(u.get("UnitFileState") == "enabled" for u in units)),
         loose=slots(lambda units: any(u.get("UnitFileState") == "enabled" for u in units)),
     )
+
+
+def _down(unit: dict[str, str]) -> bool:
+    return unit.get("ActiveState") in ("inactive", "failed")
+
+
+def _leaving(service: dict[str, str], socket: dict[str, str]) -> bool:
+    """Whether a slot was told to stop and finishes its requests. The socket waits for that with a stop job of its own;
+    where the job is lost, the socket stays, and there is something left to stop."""
+    told = service.get("ActiveState") == "deactivating" and bool(service.get("Job"))
+    return told and (_down(socket) or bool(socket.get("Job")))
 
 
 def other(slot: str) -> str:
@@ -61,7 +72,7 @@ def target(now: Now, strategy: str) -> str:
 def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
     """The steps that are due, in order; none when what is wanted is live, up and alone.
 
-    :param unit: whether the unit on disk is another than the wanted one.
+    :param unit: whether a unit on disk is another than the wanted one.
     """
     slot = target(now, strategy)
     rest = other(slot)
@@ -83,11 +94,12 @@ def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
         due.append("enable")
     if now.live != slot:
         due.append("move")
+    # What is watched is measured from the move, so this costs no time.
+    if rest in now.loose or (rest == now.live and slot != now.live):
+        due.append("disable")
     # There has to be something to go back to. The second: a run that was cut off between its move and its end.
     if (now.live and not now.current) or (now.current and rest in now.up):
         due.append("watch")
-    if rest in now.loose or (rest == now.live and slot != now.live):
-        due.append("disable")
     if rest not in now.quiet or "reload" in due:
         due.append("drain")
     return due
@@ -98,7 +110,7 @@ def sentences(due: list[str], slot: str, release: str) -> list[str]:
     rest = other(slot)
     told = {
         "fill": f"prepare slot {slot} with release {release}",
-        "unit": "write the unit, whose memory limits systemd gives to what runs",
+        "unit": "write the units, whose memory limits systemd gives to what runs",
         "before": f"run the commands that come before release {release}",
         "check": "load the app once, beside the live one",
         "restart": f"restart slot {slot} in place; its socket queues meanwhile",
@@ -108,6 +120,8 @@ def sentences(due: list[str], slot: str, release: str) -> list[str]:
         "move": f"move the traffic to slot {slot}",
         "watch": f"watch slot {slot}, ready to move back",
         "disable": f"disable slot {rest} for boot",
-        "drain": "wait until the old workers have drained" if "reload" in due else f"drain and stop slot {rest}",
+        "drain": "wait until the old workers have drained"
+        if "reload" in due
+        else f"let slot {rest} finish its requests and end",
     }
     return [told[step] for step in due]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from dataclasses import dataclass
@@ -28,6 +29,19 @@ def crashes(status_text: str) -> int:
     """How many workers ended unexpectedly, as the arbiter tells systemd (graceful_worker.child_exit)."""
     match = re.match(r"(\d+) worker\(s\) ended unexpectedly", status_text)
     return int(match[1]) if match else 0
+
+
+def illness(state: dict[str, str], seconds: float) -> str:
+    """Why a service doesn't serve well, '' where nothing tells so: it is down, or dies again and again.
+
+    One that a person has stopped isn't ill, nor is one that died some day, or once in a reload that failed. Workers
+    that died tell nothing: they may have been those of such a reload.
+
+    :param seconds: how long it has been active.
+    """
+    if state.get("ActiveState") in ("failed", "activating", "deactivating"):
+        return "was down"
+    return "kept dying" if int(state.get("NRestarts") or 0) > 2 and seconds < 60 else ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,8 @@ class Watch:
         dead = ("failed", "inactive", "deactivating")
         ended = state.get("ActiveState") in dead or state.get("SubState") == "auto-restart"
         if ended or state.get("InvocationID") != start.invocation:
-            return f"{self.unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')}).{memory}"
+            hung = " Its arbiter had hung (watchdog)." if state.get("Result") == "watchdog" else ""
+            return f"{self.unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')}).{hung}{memory}"
         died = crashes(state.get("StatusText", "")) - start.crashes
         if died > tolerated:
             return f"{died} worker(s) of {self.unit} ended unexpectedly.{memory}"
@@ -80,7 +95,12 @@ class Watch:
 
     def ready(self, start: Start, path: str, limit: float) -> str | None:
         """Wait until the readiness path answers several times in a row; returns what was seen instead, or None."""
-        answer = wait_until_good(self.door, path, limit, READY_IN_A_ROW, lambda: self.lost(start, CRASHES_AT_START))
+        lost = functools.partial(self.lost, start, CRASHES_AT_START)
+        advice = (
+            "The app of this release has no such path: add it, or set fastapi_ready_path to one that it has. "
+            "A rollback asks by the path of what is live, and needs a release that has it."
+        )
+        answer = wait_until_good(self.door, path, limit, READY_IN_A_ROW, lost, pause=0.05, not_there=advice)
         return None if isinstance(answer, Answer) else answer
 
     def stays_well(self, start: Start, path: str, seconds: float) -> str | None:
@@ -100,7 +120,7 @@ class Watch:
             bad = 0 if answer.good else bad + 1
             if bad > 1 or (bad and not answer.status and "timed out" in answer.text):
                 return f"{path} on {self.door.name} failed after the move: {answer}"
-            time.sleep(0.1)
+            time.sleep(0.1 if bad else min(0.1, max(0.0, end - time.monotonic())))
         return None
 
     def log(self, since: float) -> str:

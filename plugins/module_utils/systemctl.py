@@ -47,9 +47,13 @@ def good_request(line: str) -> bool:
 def readable_log(line: str) -> str:
     """Make one JSON log line a person's: the message, then the traceback on lines of its own. Other lines pass.
 
-    Bytes that aren't UTF-8 are spelled out: Ansible refuses a result that has any, with all that it says.
+    Bytes that aren't UTF-8 are spelled out: Ansible refuses a result that has any, with all that it says. So are
+    control characters, which a client may have brought into the log.
     """
-    return _told(line).encode(errors="backslashreplace").decode()
+    # Only where something failed: every module has this file, and few need the reader.
+    from ansible_collections.graceful.deploy.plugins.module_utils.log_reader import CONTROL
+
+    return _told(line).encode(errors="backslashreplace").decode().translate(CONTROL)
 
 
 def _told(line: str) -> str:
@@ -86,12 +90,14 @@ class Systemd:
         "ActiveState",
         "SubState",
         "Result",
+        "Job",
         "UnitFileState",
         "NeedDaemonReload",
         "NRestarts",
         "InvocationID",
         "ExecMainStatus",
         "MainPID",
+        "MemoryHigh",
         "MemoryMax",
         "ControlGroup",
         "StatusText",
@@ -137,4 +143,8 @@ class Systemd:
         command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
         out = self.run([*command, f"--lines={20 * count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
         telling = [line for line in out.splitlines() if not good_request(line)][:count]
-        return "\n".join(readable_log(line) for line in reversed(telling)).strip()
+        said: list[str] = []
+        for text in map(readable_log, reversed(telling)):
+            # A release that can't be imported says so with a traceback for each worker.
+            said.append(f"{text.splitlines()[0]} (as above)" if "\n" in text and text in said else text)
+        return "\n".join(said).strip()

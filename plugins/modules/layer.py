@@ -95,7 +95,8 @@ options:
       package:
         description:
           - The package whose configuration file this is. It is written while it is as the package left it or as an
-            earlier run wrote it. Somebody else's is left alone, and has to contain O(files[].needs_line).
+            earlier run wrote it. Somebody else's is left alone, and has to contain O(files[].needs_line), unless the
+            file isn't wanted. For a symbolic link, the file that it leads to is meant.
         type: str
       needs_line:
         description: The line without which somebody else's file is refused.
@@ -128,6 +129,9 @@ options:
       user:
         description: User who runs it. Without it, the user of the play.
         type: str
+      program:
+        description: Name of the program for messages, where the command begins with another.
+        type: str
   units:
     description: systemd units of the layer, in the order in which they are handled.
     type: list
@@ -143,9 +147,10 @@ options:
         type: bool
         default: false
       state:
-        description: V(started) starts the unit where it isn't active; V(kept) leaves it as it is.
+        description:
+          - V(started) starts the unit where it isn't active, V(stopped) stops it, V(kept) leaves it as it is.
         type: str
-        choices: [started, kept]
+        choices: [started, stopped, kept]
         default: kept
       reload_for:
         description: Paths of files of this layer; the active unit is reloaded when one is newer than its state.
@@ -238,6 +243,7 @@ ARGUMENTS = {
             "tree": {"type": "path", "required": True},
             "command": {"type": "list", "elements": "str", "required": True},
             "user": {"type": "str"},
+            "program": {"type": "str"},
         },
     },
     "units": {
@@ -247,7 +253,7 @@ ARGUMENTS = {
         "options": {
             "name": {"type": "str", "required": True},
             "enabled": {"type": "bool", "default": False},
-            "state": {"type": "str", "choices": ["started", "kept"], "default": "kept"},
+            "state": {"type": "str", "choices": ["started", "stopped", "kept"], "default": "kept"},
             "reload_for": {"type": "list", "elements": "str", "default": []},
             "restart_for": {"type": "list", "elements": "str", "default": []},
         },

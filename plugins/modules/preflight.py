@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The plan in two sentences, or every problem, one a line.
+  description: The plan in two sentences, and one about the logs; or every problem, one a line.
   returned: always
   type: str
 plan:
@@ -94,6 +94,29 @@ host:
     proxy_installed:
       description: Whether the program of fastapi_proxy is there already.
       type: bool
+    caddy:
+      description: As RV(graceful.deploy.caddy#module:caddy), where Caddy is the proxy.
+      type: dict
+    nginx:
+      description: How many seconds a reload of nginx waits at most (C(grace), 0 before the first run), and C(ipv6).
+      type: dict
+logs:
+  description: The most that all logs of the app take on the host.
+  returned: success
+  type: dict
+  contains:
+    most:
+      description: The bound.
+      type: str
+      sample: 1000M
+    most_bytes:
+      description: The same in bytes.
+      type: int
+      sample: 1048576000
+    text:
+      description: The same in a sentence, with its parts.
+      type: str
+      sample: "Logs: at most 1000M (journal 500M, access log of caddy 500M)."
 """
 
 import sys
@@ -101,6 +124,7 @@ import sys
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_facts import read_facts
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_logs import explain
 
 
 def plan(variables):
@@ -129,7 +153,8 @@ def main():
     for warning in warnings:
         module.warn(warning)
     # The action plugin knows where each variable was set, and makes one message of all problems.
-    module.exit_json(changed=False, problems=problems + refused, plan=planned, host=summary(facts))
+    answer = {"plan": planned, "host": summary(facts), "logs": explain(variables)}
+    module.exit_json(changed=False, problems=problems + refused, **answer)
 
 
 if __name__ == "__main__":

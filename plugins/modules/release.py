@@ -154,6 +154,13 @@ options:
     type: list
     elements: str
     default: []
+  public_paths:
+    description:
+      - Directories of the O(source) that the proxy serves itself. Everybody on the host may read them, and nothing else
+        of the release.
+    type: list
+    elements: str
+    default: []
   index_url:
     description:
       - Package index that the control node takes wheels from, in place of the one that pip is configured with. It may
@@ -315,6 +322,9 @@ msg:
   sample: "Release 3f2a9c81d04e of hello is complete in /srv/hello/releases/3f2a9c81d04e: nothing to build or send."
 """
 
+import base64
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.graceful.deploy.plugins.module_utils import release_build, release_facts, release_install
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
@@ -329,6 +339,10 @@ def main() -> None:
         if params["_state"] == "build":
             built = release_build.build(params["_archive"], params["_sha256"], params["python"])
             module.exit_json(changed=False, **built)
+        if params["_content"]:
+            params["_archive"] = os.path.join(module.tmpdir, "archive.zip")
+            with open(params["_archive"], "wb") as file:
+                file.write(base64.b64decode(params["_content"]))
         order = release_install.Order(
             **{name: params[name] for name in ("name", "root", "user", "group", "python", "keep")},
             index_url=params["index_url"],

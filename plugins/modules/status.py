@@ -61,7 +61,11 @@ release:
   type: str
   sample: 3f2a9c81d04e
 slots:
-  description: What each slot holds and does, by its name. Memory is in bytes, since is seconds since the epoch.
+  description:
+    - What each slot holds and does, by its name. Its state is C(live), C(standby), C(stopped), or C(draining) where it
+      was told to stop and finishes its requests.
+    - Memory is in bytes. Since is when it started, or began to drain, in seconds since the epoch.
+    - What a person has to know or do is in note and advice, which are empty where all is well.
   returned: success
   type: dict
   sample:
@@ -74,8 +78,11 @@ slots:
       restarts: 0
       memory: 79691776
       memory_max: 482344960
+      worker_memory: [37224448, 37228544]
+      worker_memory_planned: 157286400
       enabled: true
       note: ""
+      advice: "a worker has taken up to 210.0 MiB, and 150.0 MiB are planned: write fastapi_worker_memory: 270M."
       ready: /ready answers 200 ready
 releases:
   description: The complete releases, the one that served last first.
@@ -103,8 +110,8 @@ history:
       kind: deploy
       by: ann@laptop
       revision: ""
-      phases: {start: 0.4, ready: 1.0, watch: 3.0, drain: 0.7}
-      seconds: 5.5
+      phases: {start: 0.4, ready: 1.0, watch: 2.0, drain: 0.2}
+      seconds: 4.0
       outcome: live
       reason: ""
 deploying:

@@ -14,7 +14,8 @@ author:
 description:
   - Fills the standby slot with a release and its configuration, starts it, asks its readiness path on its own socket
     until it answers several times in a row, moves the link that the proxy dials, watches the release for a while, then
-    drains and stops the old slot.
+    tells the old slot to stop. The run doesn't wait until that has finished its requests; the next one that needs the
+    slot does.
   - A changed environment, worker count or unit goes the same way as a changed release.
   - When the wanted release is live, up and alone, nothing happens. When an earlier run was cut off, the steps that are
     missing are taken.
@@ -61,6 +62,10 @@ options:
     description: Text of the environment file in systemd's syntax. Secret.
     type: str
     default: ""
+  credentials:
+    description: Secrets by name, each a file of the slot that root alone reads and O(unit) loads. Secret.
+    type: dict
+    default: {}
   files:
     description: The other files of the slot, text by name, such as C(gunicorn.conf.py).
     type: dict
@@ -69,20 +74,19 @@ options:
     description: Text of the service unit. A slot started with another text is replaced.
     type: str
     default: ""
+  socket:
+    description: Text of the socket unit, likewise.
+    type: str
+    default: ""
   before:
     description:
       - Lines for the shell, such as C(alembic upgrade head), run one after the other from a new release before it
-        starts, as O(user), with the app's environment and the release's programs first on the path. Each may take an
-        hour.
+        starts, as O(user), with the app's environment, in the sandbox of O(unit), and with the release's programs first
+        on the path. Each may take an hour.
       - The module does this and nothing else then, so that one host can do it before any host moves its traffic. It
         does nothing where the release is live already.
     type: list
     elements: str
-    default: []
-  writable:
-    description: Directories that commands of O(before) may write to, as the service may.
-    type: list
-    elements: path
     default: []
   strategy:
     description:
@@ -118,13 +122,24 @@ options:
     type: int
     default: 2
   patience:
-    description: Seconds to wait for the old slot's queue. At least the unit's stop timeout.
+    description: Seconds to wait for the old slot's queue, or for the old workers of a V(reload). At least the unit's
+      stop timeout.
     type: int
     default: 55
   host:
     description: Host header of the readiness questions.
     type: str
     default: localhost
+  front_port:
+    description:
+      - TCP port of the reverse proxy on this host, through which O(health_path) is asked once when the release is live;
+        0 asks nothing. The run fails where that gets no good answer within 30 seconds, and the release stays live.
+    type: int
+    default: 0
+  front_tls:
+    description: Whether O(front_port) speaks TLS. Its certificate isn't checked.
+    type: bool
+    default: false
   by:
     description: Who deploys, for the lock and the history. Empty is the user and host of the control node.
     type: str
@@ -188,7 +203,7 @@ phases:
   description: Seconds that each step took, by its name.
   returned: success
   type: dict
-  sample: {"fill": 0.01, "start": 0.2, "ready": 1.1, "move": 0.0, "watch": 3.1, "drain": 0.4}
+  sample: {"fill": 0.01, "start": 0.2, "ready": 1.1, "move": 0.0, "watch": 2.1, "drain": 0.2}
 seconds:
   description: Seconds that all of it took.
   returned: success
@@ -222,10 +237,12 @@ ARGUMENTS = {
     "release": {"type": "str", "default": ""},
     "rollback": {"type": "bool", "default": False},
     "environment": {"type": "str", "default": "", "no_log": True},
-    "files": {"type": "dict", "default": {}},
+    "credentials": {"type": "dict", "default": {}, "no_log": True},
+    # Not secret: Ansible would write their whole text to the host's log at each deploy.
+    "files": {"type": "dict", "default": {}, "no_log": True},
     "unit": {"type": "str", "default": ""},
+    "socket": {"type": "str", "default": ""},
     "before": {"type": "list", "elements": "str", "default": []},
-    "writable": {"type": "list", "elements": "path", "default": []},
     "strategy": {"type": "str", "choices": ["swap", "restart", "reload"], "default": "swap"},
     "reason": {"type": "str", "default": ""},
     "ready_path": {"type": "str", "default": "/ready"},
@@ -234,6 +251,8 @@ ARGUMENTS = {
     "bake": {"type": "int", "default": 2},
     "patience": {"type": "int", "default": 55},
     "host": {"type": "str", "default": "localhost"},
+    "front_port": {"type": "int", "default": 0},
+    "front_tls": {"type": "bool", "default": False},
     "by": {"type": "str", "default": ""},
 }
 

@@ -29,7 +29,8 @@ from dataclasses import dataclass, field
 
 KINDS = ("get", "post", "slow")
 OPTIONS = (
-    ("port", 80, "on 127.0.0.1"),
+    ("address", "127.0.0.1", "IP address to connect to"),
+    ("port", 80, "to connect to"),
     ("host", "localhost", "Host header"),
     ("rate", 60.0, "requests a second"),
     ("timeout", 30.0, "seconds after which a request is lost"),
@@ -57,6 +58,7 @@ class Load:
     timeout: float
     first: int
     slow: float
+    address: str = "127.0.0.1"
     sent: int = 0
     lost: list[dict] = field(default_factory=list)
     mixed: list[dict] = field(default_factory=list)
@@ -96,7 +98,7 @@ class Load:
             self.answers.append((number, kind, at, time.monotonic() - clock, release, worker))
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(self.address, self.port)
         try:
             writer.write(request(number, kind, self.host, self.slow))
             answer = await reader.read()
@@ -180,7 +182,7 @@ def percentiles(seconds: Iterable[float]) -> dict[str, float]:
 async def main(arguments: argparse.Namespace) -> dict:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    load = Load(*(getattr(arguments, name) for name in ("port", "host", "rate", "timeout", "first", "slow")))
+    load = Load(**{name: getattr(arguments, name) for name, *_ in OPTIONS if name != "seconds"})
     report = await load.run(arguments.seconds, stop)
     return {**report, "timeline": sorted(load.answers)} if arguments.timeline else report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,10 @@ PLAYBOOK = """
 def render(tmp_path):
     def rendered(role: str, template: str, **variables) -> str:
         folder = ROOT / "roles" / role
-        values = yaml.safe_load((folder / "defaults" / "main.yml").read_text()) | {f"{role}_name": "hello"} | variables
+        values = {f"{role}_name": "hello"}
+        for file in folder.glob("defaults/main.yml"), folder.glob("vars/main.yml"):
+            values |= yaml.safe_load("".join(path.read_text() for path in file)) or {}
+        values |= variables
         out = tmp_path / "rendered"
         playbook = tmp_path / "play.yml"
         playbook.write_text(PLAYBOOK.format(out=out, template=folder / "templates" / template))
@@ -50,7 +54,9 @@ def render(tmp_path):
 
 
 def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
-    text = render("gunicorn", "gunicorn.conf.py.j2", gunicorn_workers=3, gunicorn_release="x", gunicorn_timeout=70)
+    text = render(
+        "gunicorn", "gunicorn.conf.py.j2", gunicorn_workers=3, gunicorn_release="x", gunicorn_health_interval=7
+    )
     settings = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.parse(text).body
@@ -59,7 +65,7 @@ def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
         and isinstance(node.value, ast.Constant)
     }
     assert settings["workers"] == 3
-    assert settings["timeout"] == 70
+    assert settings["timeout"] == 21
     assert settings["graceful_timeout"] == 30
     assert settings["control_socket_disable"] is True
     assert "drain=24" in text
@@ -70,10 +76,49 @@ def test_the_unit_stops_later_than_gunicorn(render):
     text = render("gunicorn", "service.j2", gunicorn_release="x", gunicorn_stop_timeout=50)
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["TimeoutStopSec"] == "50"
+    assert lines["WatchdogSec"] == "30"
+    assert "OnFailure" not in lines
     assert lines["User"] == lines["Group"] == "deploy"
     assert lines["EnvironmentFile"] == "/srv/hello/slots/%i/env"
+    assert lines["MemoryDenyWriteExecute"] == "yes"
+    assert lines["TasksMax"] == "640"
+    assert lines["CapabilityBoundingSet"] == ""
+    assert "SystemCallFilter=~bind\nSystemCallFilter=~listen:0\n" in text
     # Of the app itself the unit says nothing: both slots have it, and one may hold another release.
     assert "app.main" not in text
+
+
+def test_each_line_of_the_sandbox_may_be_another(render):
+    text = render(
+        "gunicorn",
+        "service.j2",
+        gunicorn_release="x",
+        gunicorn_allow_jit=True,
+        gunicorn_allow_listen=True,
+        gunicorn_writable_paths=["/var/lib/a", "/var/lib/b"],
+        gunicorn_credentials={"key": "canary"},
+        gunicorn_sandbox={"PrivateDevices": False, "DeviceAllow": ["/dev/a rw", "/dev/b"], "TasksMax": 4000},
+    )
+    for line in (
+        "MemoryDenyWriteExecute=no",
+        "PrivateDevices=no",
+        "DeviceAllow=/dev/a rw",
+        "DeviceAllow=/dev/b",
+        "TasksMax=4000",
+        "ReadWritePaths=/var/lib/a /var/lib/b",
+        "LoadCredential=key:/srv/hello/slots/%i/credentials/key",
+    ):
+        assert line in text.splitlines(), line
+    assert "~bind" not in text and "~listen" not in text
+    assert text.count("TasksMax") == 1
+    assert "canary" not in text
+
+
+def test_the_watchdog_is_never_as_quick_as_the_arbiters_own_loop(render):
+    variables = {"gunicorn_health_interval": 1, "gunicorn_health_failures": 2, "gunicorn_on_failure": "mail@%n.service"}
+    text = render("gunicorn", "service.j2", gunicorn_release="x", **variables)
+    assert "WatchdogSec=10\n" in text
+    assert "OnFailure=mail@%n.service\n" in text
 
 
 @pytest.mark.parametrize(
@@ -88,8 +133,8 @@ def test_the_unit_stops_later_than_gunicorn(render):
         ({"caddy_domains": ["a.test"], "caddy_tls": "internal"}, "a.test {"),
     ],
 )
-def test_the_sites_address(render, variables, address):
-    text = render("caddy", "site.caddy.j2", **variables)
+def test_the_sites_address(caddy_site, variables, address):
+    text = caddy_site(**variables)
     assert address in text.splitlines()
     # Preflight compares it with the sites of other apps.
     assert site_addresses(text) == wanted_addresses(
@@ -104,7 +149,148 @@ def test_the_sites_address(render, variables, address):
     assert text.count("{") == text.count("}")
 
 
-def test_the_access_log_stays_within_its_limit(render):
-    text = render("caddy", "site.caddy.j2", caddy_log_max_size="50M")
+def test_the_access_log_stays_within_its_limit(caddy_site):
+    text = caddy_site(caddy_log_max_size="50M")
     assert "roll_size 10MiB" in text
     assert "roll_keep 4\n" in text
+
+
+EVERYTHING = {
+    "caddy_domains": ["a.test", "b.test"],
+    "caddy_redirect_domains": ["www.a.test"],
+    "caddy_tls": "acme",
+    "caddy_acme_directory": "https://acme.test/directory",
+    "caddy_acme_email": "ann@a.test",
+    "caddy_acme_ca": "/etc/ssl/ca.pem",
+    "caddy_hsts": 3600,
+    "caddy_trusted_proxies": ["10.0.0.0/8"],
+    "caddy_static": {"/static": "app/static"},
+    "caddy_protect": [
+        {"path": "/admin", "users": {"ann": "$2y$05$" + "x" * 53}},
+        {"path": "/", "addresses": ["10.0.0.0/8"]},
+    ],
+    "caddy_headers": {"X-Frame-Options": "'the' one; of #1"},
+    "caddy_maintenance": True,
+    "caddy_snippet": 'respond /mine "mine" 200\n',
+}
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, EVERYTHING, {**EVERYTHING, "caddy_tls": "internal"}], ids=["none", "all", "internal"]
+)
+def test_caddy_takes_the_site(caddy_site, tmp_path, variables):
+    site = tmp_path / "Caddyfile"
+    site.write_text(caddy_site(**variables))
+    (tmp_path / "hello.users").write_text(caddy_site("users.j2", **variables))
+    assert "$2y$05$" not in site.read_text()
+    command = [Path(sys.executable).parent / "caddy", "adapt", "--adapter", "caddyfile", "--config", site]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    # One handler for each: in one, all would be left out where the app has set any.
+    defaults = [handler["response"]["set"] for handler in handlers(told) if "require" in handler.get("response", {})]
+    assert all(len(each) == 1 for each in defaults)
+    assert len(defaults) >= (4 if not variables else 3)
+
+
+def handlers(told) -> list[dict]:
+    """All handlers in a configuration, however deep."""
+    if isinstance(told, list):
+        return [found for each in told for found in handlers(each)]
+    if not isinstance(told, dict):
+        return []
+    return ([told] if told.get("handler") == "headers" else []) + [f for each in told.values() for f in handlers(each)]
+
+
+NGINX = {
+    "nginx_protect": [
+        {"path": "/admin.d", "users": {"ann": "$2y$05$x"}},
+        {"path": "/", "addresses": ["10.0.0.0/8"]},
+    ],
+    "nginx_static": {"/static": "app/static"},
+    "nginx_rate_limit": "90/h",
+    "nginx_snippet": "location = /mine {\n    return 200 mine;\n}\n",
+    "nginx_headers": {"X-Frame-Options": "'the' one; of #1"},
+}
+
+
+@pytest.fixture
+def caddy_site(render):
+    """Caddy's site, of a version from 2.8 on."""
+    role_vars = yaml.safe_load((ROOT / "roles" / "caddy" / "vars" / "main.yml").read_text())
+    found = {"present": True, "current": True, "own_main": False, "others": [], "open_ports": [], "brought": False}
+
+    def rendered(template: str = "site.caddy.j2", **variables) -> str:
+        return render("caddy", template, **{**role_vars, "caddy_found": found, **variables})
+
+    return rendered
+
+
+@pytest.fixture
+def site(render):
+    """The lines of nginx' site, without indentation."""
+
+    def rendered(**variables) -> list[str]:
+        role_vars = yaml.safe_load((ROOT / "roles" / "nginx" / "vars" / "main.yml").read_text())
+        text = render("nginx", "site.conf.j2", **role_vars, **variables)
+        assert text.count("{") == text.count("}")
+        assert "{{" not in text
+        assert "{%" not in text
+        return [line.strip() for line in text.splitlines()]
+
+    return rendered
+
+
+@pytest.mark.parametrize(
+    ("variables", "there", "missing"),
+    [
+        ({}, ["listen 80 default_server;", "listen [::]:80 default_server;", "server_name _;"], ["return 421;"]),
+        ({"nginx_http_port": 8080}, ["listen 8080 default_server;"], ["listen 80 default_server;"]),
+        # A bare off is false to YAML.
+        (
+            {"nginx_domains": ["a.test", "b.test"], "nginx_tls": False},
+            ["listen 80;", "server_name a.test b.test;", "return 421;"],
+            ["listen 80 default_server;", "listen 443 ssl http2;"],
+        ),
+        (
+            {"nginx_domains": ["a.test"], "nginx_redirect_domains": ["www.a.test"], "nginx_hsts": 60},
+            ["listen 443 ssl http2;", "server_name a.test www.a.test;", "ssl_reject_handshake on;", '"" "max-age=60";'],
+            ["http2 on;"],
+        ),
+        (
+            {"nginx_domains": ["a.test"], "nginx_version": "1.26"},
+            ["listen 443 ssl;", "http2 on;"],
+            ["listen 443 ssl http2;"],
+        ),
+        (NGINX, ["location = /mine {", "location ^~ /static/ {", "rate=1r/m;"], []),
+    ],
+)
+def test_nginx_site(site, variables, there, missing):
+    lines = site(**variables)
+    text = "\n".join(lines)
+    assert [line for line in there if line not in text] == []
+    assert [line for line in missing if line in lines] == []
+
+
+def test_nginx_protects_by_whole_segments_and_leaves_liveness_out_of_the_whole_site(site):
+    lines = site(**NGINX)
+    assert '"~*^/admin\\.d(?:/|$)" 1;' in lines
+    assert '"~*^0 /(?!(?-i:health)$)" 1;' in lines
+    assert "auth_basic_user_file /etc/nginx/graceful/hello/users-$hello_users;" in lines
+    assert not [line for line in lines if "$2y" in line]
+
+
+def test_two_apps_whose_names_look_alike_share_no_name_in_nginx(site):
+    dash, line = (set(site(nginx_name=name, **NGINX)) for name in ("a-b", "a_b"))
+    shared = [text for text in dash & line if text.startswith(("map", "geo", "limit_req_zone", "log_format"))]
+    assert shared == []
+    assert any(text.endswith("$a_hb_id {") for text in dash)
+    assert any(text.endswith("$a_ub_id {") for text in line)
+
+
+def test_nginx_access_log_stays_within_its_limit(render):
+    role_vars = yaml.safe_load((ROOT / "roles" / "nginx" / "vars" / "main.yml").read_text())
+    text = render("nginx", "logrotate.conf.j2", **role_vars, nginx_log_max_size="50M")
+    assert "size 10485760\n" in text
+    assert "rotate 4\n" in text
+    assert "-mmin +2160 " in render("nginx", "logs.service.j2", **role_vars, nginx_log_retention="36h")

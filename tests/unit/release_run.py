@@ -84,6 +84,7 @@ class Run:
             "keep": 2,
             "exclude": DEFAULT_EXCLUDE,
             "shared_paths": [],
+            "public_paths": [],
             "index_url": "",
             "app": "app.main:app",
         }

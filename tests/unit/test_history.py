@@ -44,6 +44,18 @@ def test_a_release_that_was_rolled_back_from_is_bad_and_stays_so():
     assert history.rollback_target(entries, ["a", "b", "c"], "a") is None
 
 
+def test_a_release_that_died_after_its_watch_and_was_mended_by_the_next_is_no_target():
+    """It had gone live, and nobody rolled back from it: the next deploy found it down."""
+    entries = [*GOOD, entry("d", previous="c", ill="kept dying")]
+    assert history.marked(entries) == {"c": "kept dying when d took its place"}
+    assert history.rollback_target(entries, ["a", "b", "c", "d"], "d") == "b"
+    # Started again by a deploy of its own, it is as good as any.
+    entries += [entry("c", previous="d"), entry("e", previous="c", ill="")]
+    assert history.rollback_target(entries, ["a", "b", "c", "d", "e"], "e") == "c"
+    # One that took over from itself, with another configuration, marks nothing.
+    assert history.marked([*GOOD, entry("c", previous="c", ill="was down")]) == {}
+
+
 @pytest.mark.parametrize("outcome", ["failed", "moved back"])
 def test_a_release_that_failed_is_never_a_target_until_it_has_served(outcome):
     entries = [*GOOD, entry("d", outcome, "c", reason="it died")]

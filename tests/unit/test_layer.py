@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
@@ -215,3 +216,81 @@ def test_the_last_lines_are_the_last_and_leave_out_good_requests():
 
     assert Systemd(run).last_lines("hello", "hello@blue.service", 7.9, 3) == "boom\nGET /x 500\nend"
     assert {"--reverse", "--since=@7", "--unit=hello@blue.service"} <= set(asked[-1])
+
+
+def test_what_not_everybody_may_read_is_in_no_diff_even_where_it_goes(tmp_path):
+    secret, plain = tmp_path / "hello.users", tmp_path / "hello.caddy"
+    for path, mode in ((secret, 0o640), (plain, 0o644)):
+        path.write_text("ann $2y$05$hash\n")
+        path.chmod(mode)
+    items = [wanted(path, None, absent=True) for path in (secret, plain)]
+    shown = [difference.diff()["before"] for difference in layer_files.compare(lambda _: (0, "", ""), items)]
+    assert ["$2y$" in text for text in shown] == [False, True]
+
+
+def test_what_goes_goes_last(tmp_path, monkeypatch):
+    """Cut off in between, what stays names nothing that is gone."""
+    old, new = tmp_path / "hello.users", tmp_path / "hello.caddy"
+    old.write_text("old")
+    items = [wanted(old, None, absent=True), wanted(new, "no users")]
+    monkeypatch.setattr(
+        layer_write.os, "unlink", lambda path: pytest.fail("before the other") if not new.exists() else 0
+    )
+    layer_write.apply(layer_files.compare(lambda _: (0, "", ""), items))
+    assert new.read_text() == "no users"
+
+
+def test_control_characters_are_told_by_their_numbers():
+    assert readable_log('{"event": "\\u001b[2Jowned"}') == "\\x1b[2Jowned"
+
+
+def test_the_same_traceback_is_told_once():
+    trace = '{"event": "Exception in worker process", "exception": "Traceback:\\n  in app.main"}'
+
+    def run(_command):
+        return 0, "\n".join(["end", trace, "boot", trace, "boot"]), ""
+
+    assert Systemd(run).last_lines("hello", "hello@blue.service", 0) == (
+        "boot\nException in worker process\nTraceback:\n  in app.main\nboot\n"
+        "Exception in worker process (as above)\nend"
+    )
+
+
+def test_a_packages_page_is_taken_out_unless_somebody_changed_it(tmp_path):
+    """The package's file is linked; the link is what goes, and comes back when the reload fails."""
+    page, link = tmp_path / "page", tmp_path / "default"
+    page.write_text("packaged\n")
+    link.symlink_to("page")
+    digest = hashlib.md5(b"packaged\n", usedforsecurity=False).hexdigest()
+
+    def dpkg(command):
+        return 0, f" {page} {digest}\n", ""
+
+    item = wanted(link, None, package="nginx-common", absent=True)
+    differences = layer_files.compare(dpkg, [item])
+    assert [d.any for d in differences] == [True]
+    undo = layer_write.apply(differences)
+    assert not link.is_symlink()
+    assert page.exists()
+    undo.restore()
+    assert os.readlink(link) == "page"
+    page.write_text("mine\n")
+    assert layer_files.compare(dpkg, [item]) == []
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path):
+    (tmp_path / "other").write_text("new\n")
+    (tmp_path / "file").symlink_to("other")
+    layer_write.apply(layer_files.compare(nothing, [wanted(tmp_path / "file")]))
+    assert not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "file").read_text() == "new\n"
+
+
+def test_a_file_that_is_gone_changed_when_its_directory_did(tmp_path):
+    """So a run that was cut off between removing a site and reloading its proxy is made good."""
+    (tmp_path / "sites").mkdir()
+    os.utime(tmp_path / "sites", (1000, 1000))
+    assert layer_files.changed_at(str(tmp_path / "sites" / "gone")) == 1000
+    assert layer_files.changed_at(str(tmp_path / "nowhere" / "gone")) == 0
+    (tmp_path / "sites" / "there").touch()
+    assert layer_files.changed_at(str(tmp_path / "sites" / "there")) == os.stat(tmp_path / "sites" / "there").st_ctime

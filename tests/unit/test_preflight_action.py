@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 CANARY = "k4n4ry"
 HOST = {"python": {"version": "3.11.2"}, "systemd": 252}
 PLAN = {"explanation": "2 workers.", "workers": 2}
+LOGS = {"most": "1000M", "most_bytes": 1000 << 20, "text": "Logs: at most 1000M."}
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def good(source: Path, **changes: object) -> dict[str, object]:
 
 
 def run(task_vars: dict[str, object], answer: object = None, **args: object) -> dict[str, object]:
-    answer = answer or {"problems": [], "plan": PLAN, "host": HOST}
+    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS}
     return action(task_vars, answer, args).run(None, task_vars)
 
 
@@ -58,7 +59,7 @@ def test_a_good_run_returns_plan_host_and_values(source: Path) -> None:
     )
     result = run(variables)
     assert not result.get("failed") and result["changed"] is False
-    assert (result["msg"], result["plan"], result["host"]) == ("2 workers.", PLAN, HOST)
+    assert (result["msg"], result["plan"], result["host"]) == ("2 workers. Logs: at most 1000M.", PLAN, HOST)
     values = result["variables"]
     assert (values["http_port"], values["tls"], values["root"]) == (8080, "off", "/srv/hello")
     assert (values["timeout"], values["proxy_timeout"], values["group"]) == (30, 35, "deploy")
@@ -68,7 +69,7 @@ def test_a_good_run_returns_plan_host_and_values(source: Path) -> None:
 
 def test_the_host_is_told_what_it_needs_and_no_secret(source: Path) -> None:
     variables = good(source, fastapi_env={"A": CANARY}, fastapi_index_url=f"https://u:{CANARY}@x/simple")
-    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST})
+    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS})
     plugin.run(None, variables)
     (_name, arguments), keywords = plugin._execute_module.call_args
     assert set(arguments["variables"]) <= set(HOST_VARIABLES)
@@ -105,7 +106,7 @@ def test_a_variable_of_the_task_comes_before_that_of_the_host(source: Path) -> N
 
 
 def test_warnings_are_passed_on(source: Path) -> None:
-    answer = {"problems": [], "plan": PLAN, "host": HOST, "warnings": ["From the host."]}
+    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "warnings": ["From the host."]}
     first, second = run(good(source, fastapi_app="main:app"), answer)["warnings"]
     assert first == "From the host." and "app.main:app" in second
 
@@ -212,7 +213,7 @@ fastapi_env:
     said = play(tmp_path, inventory, (ROOT / "playbooks" / "site.yml").read_text(), "--check")
     assert "Nothing was changed on web1: there are 3 problems to mend first." in said
     assert "fastapi_timeout is 'abc': write a whole number of seconds, 1 or more, such as 60." in said
-    assert "fastapi_proxy is 'apache': it has to be one of caddy, none. Write fastapi_proxy: caddy." in said
+    assert "fastapi_proxy is 'apache': it has to be one of caddy, nginx, none. Write fastapi_proxy: caddy." in said
     assert "fastapi_env['DATABASE_URL']: 'nowhere' is undefined." in said
     assert CANARY not in said
 

@@ -41,6 +41,10 @@ PARAMS = {
     "python": "/usr/bin/python3",
     "proxy": "caddy",
     "http_port": 80,
+    "log_max_size": "500M",
+    "log_files": False,
+    "on_failure": "mail@%n.service",
+    "writable_paths": ["/var/lib/a"],
     "tls": "off",
     "domains": [],
 }
@@ -66,14 +70,21 @@ def host(**changes: object) -> dict[str, object]:
             "version": "3.11.2",
         },
         "disks": [disk(), disk("/var")],
+        "logs": {"used": 0, "free": 10 << 30},
         "ports": [],
         "sites": {},
+        "left_sites": {},
+        "certificates": {},
+        "caddy": {},
+        "nginx": {"grace": 0, "ipv6": True},
         "user_id": None,
         "group_id": None,
         "in_the_way": "",
         "foreign_units": [],
         "foreign_runtime": [],
         "proxy_installed": False,
+        "missing_paths": [],
+        "missing_unit": "",
         "plain_unit": False,
     }
     return facts | changes
@@ -106,8 +117,24 @@ def test_a_fresh_host_is_fit() -> None:
         ({"disks": [disk(megabytes=312), disk("/var")]}, ["/srv has 312 MB free", "500 MB", "at least 188 MB"]),
         ({"disks": [disk(), disk("/var", 10, 2)]}, ["/var has 10 MB free", "journal"]),
         ({"disks": [disk(read_only=True), disk("/var")]}, ["read-only"]),
+        ({"missing_paths": ["/var/lib/a"]}, ["fastapi_writable_paths", "install -d -o deploy -g deploy /var/lib/a"]),
         ({"disks": [disk(free_inodes=5), disk("/var")]}, ["5 inodes"]),
-        ({"ports": [holder()]}, ["http_port is 80", "nginx (pid 812, nginx.service)", "--now nginx.service", "8080"]),
+        ({"ports": [holder()]}, ["fastapi_proxy is 'caddy'", "holds port 80", "fastapi_proxy: nginx", "--now nginx"]),
+        ({"left_sites": {"nginx": "/x/hello.conf"}}, ["/x/hello.conf", "rm /x/hello.conf && systemctl reload nginx"]),
+        (
+            {"ports": [holder()], "left_sites": {"nginx": "/x/hello.conf"}},
+            [
+                "still has",
+                "rm /x/hello.conf && systemctl reload nginx; ",
+                "hello-nginx-ready.service",
+                ") and stop nginx",
+                "--now nginx",
+            ],
+        ),
+        (
+            {"ports": [holder(program="apache2", unit="apache2.service")]},
+            ["http_port is 80", "apache2 (pid 812", "8080"],
+        ),
         ({"ports": [holder(unit="session-3.scope")]}, ["kill 812"]),
         ({"ports": [holder(pid=0, program="", unit="")]}, ["can't be seen", "ss -ltnp"]),
         ({"ports": [holder(pid=1, program="systemd", unit="init.scope")]}, ["list-sockets"]),
@@ -162,15 +189,52 @@ def test_an_address_of_its_own_is_fine(changes: dict[str, object]) -> None:
     assert judge(PARAMS | changes, host(sites=SITES)) == ([], [])
 
 
+OURS = "# Written by Ansible (graceful.deploy.caddy); more.\n"
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 def test_the_sites_of_other_apps_are_read(tmp_path: Path) -> None:
-    ours = "# Written by Ansible (graceful.deploy.caddy); more.\n"
-    (tmp_path / "hello.caddy").write_text(f"{ours}http://:80 {{\n}}\n")
-    (tmp_path / "shop.caddy").write_text(f"{ours}a.org, b.org {{\n\tencode zstd\n}}\n")
-    (tmp_path / "mine.caddy").write_text("c.org {\n}\n")
-    (tmp_path / "shop.caddy.bak").write_text(f"{ours}d.org {{\n}}\n")
-    sites = preflight_facts.read_sites("hello", str(tmp_path))
-    assert sites == {f"{tmp_path}/mine.caddy": [], f"{tmp_path}/shop.caddy": ["a.org", "b.org"]}
-    assert preflight_facts.read_sites("hello", str(tmp_path / "nowhere")) == {}
+    sites = tmp_path / "etc/caddy/sites"
+    put(sites / "hello.caddy", f"{OURS}http://:80 {{\n}}\n")
+    put(sites / "shop.caddy", f"{OURS}# wants\na.org, b.org {{\n\troute {{\n\t}}\n}}\n\nwww.a.org {{\n}}\n")
+    put(sites / "mine.caddy", "c.org {\n}\n")
+    put(sites / "_unknown.caddy", f"{OURS}http://:80 {{\n}}\n")
+    put(sites / "shop.caddy.bak", f"{OURS}d.org {{\n}}\n")
+    read = preflight_facts.read_sites("hello", "caddy", str(tmp_path))
+    assert read == {f"{sites}/mine.caddy": [], f"{sites}/shop.caddy": ["a.org", "b.org", "www.a.org"]}
+    assert preflight_facts.read_sites("hello", "caddy", str(tmp_path / "nowhere")) == {}
+    assert preflight_facts.read_sites("hello", "none", str(tmp_path)) == {}
+    assert preflight_facts.left_sites("hello", "nginx", str(tmp_path)) == {"caddy": f"{sites}/hello.caddy"}
+    assert preflight_facts.left_sites("hello", "caddy", str(tmp_path)) == {}
+
+
+def test_the_sites_of_nginx_are_read_and_the_packages_default_is_nobodys(tmp_path: Path) -> None:
+    sites = tmp_path / "etc/nginx/sites-enabled"
+    secure = "server {\n    listen 443 ssl http2;\n    listen [::]:443 ssl;\n    server_name a.org www.a.org;\n}\n"
+    plain = "server { listen 8080; server_name b.org; # server_name c.org;\n listen unix:/run/x; }\n"
+    default = "server {\n    listen 80 default_server;\n    server_name _;\n}\n"
+    put(sites / "zz-graceful-hello.conf", OURS + default)
+    put(sites / "zz-graceful-shop.conf", OURS + default + secure)
+    put(sites / "default", default)
+    put(tmp_path / "etc/nginx/conf.d/mine.conf", plain)
+    read = preflight_facts.read_sites("hello", "nginx", str(tmp_path))
+    assert read == {
+        f"{tmp_path}/etc/nginx/conf.d/mine.conf": ["http://b.org:8080"],
+        f"{sites}/default": [],
+        f"{sites}/zz-graceful-shop.conf": ["a.org", "http://:80", "www.a.org"],
+    }
+    site = f"{sites}/zz-graceful-hello.conf"
+    assert preflight_facts.left_sites("hello", "none", str(tmp_path)) == {"nginx": site}
+
+
+def test_an_address_is_taken_in_nginx_too() -> None:
+    changes = {"proxy": "nginx", "domains": ["www.b.org"], "redirect_domains": ["b.org"], "tls": "internal"}
+    (problem,) = judge(PARAMS | changes, host(sites={"/etc/nginx/conf.d/mine.conf": ["b.org"]}))[0]
+    assert "/etc/nginx/conf.d/mine.conf on the host already serves b.org, and nginx takes" in problem.sentence
 
 
 def test_without_a_proxy_no_port_matters() -> None:
@@ -198,6 +262,7 @@ def test_all_problems_are_told_at_once() -> None:
         ({"os": {"id": "debian", "pretty_name": "Debian sid"}}, "Debian sid is untested"),
         ({"python": python(version="3.10.4")}, "Python 3.10.4 is untested"),
         ({"plain_unit": True}, "hello.service exists"),
+        ({"missing_unit": "mail@.service"}, "fastapi_on_failure is 'mail@%n.service', and there is no mail@.service"),
     ],
 )
 def test_some_things_are_only_worth_a_warning(facts: dict[str, object], part: str) -> None:
@@ -367,3 +432,12 @@ def test_what_a_process_closes_while_we_look_hides_nothing(tmp_path: Path) -> No
     (files / "4").symlink_to("socket:[55]")
     assert preflight_facts.open_files(7, str(tmp_path)) == ["socket:[55]"]
     assert preflight_facts.open_files(8, str(tmp_path)) == []
+
+
+def test_a_unit_that_is_nowhere_is_missed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(preflight_facts, "UNIT_DIRECTORIES", (str(tmp_path),))
+    assert preflight_facts.missing_unit("") == ""
+    assert preflight_facts.missing_unit("mail@%n.service") == "mail@.service"
+    (tmp_path / "mail@.service").touch()
+    assert preflight_facts.missing_unit("mail@%n.service") == ""
+    assert preflight_facts.missing_unit("tell.service") == "tell.service"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_inputs as inputs
+from ansible_collections.graceful.deploy.plugins.module_utils.preflight_front import is_network
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import report
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_site import bare, check_site, is_hostname
 from hypothesis import example, given
@@ -120,6 +121,8 @@ def is_of_type(value: object, name: str) -> bool:
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     if option["type"] == "dict":
         return isinstance(value, dict)
+    if option["type"] == "bool":
+        return isinstance(value, bool)
     sizes = ("worker_memory", "memory_max", "max_body", "log_max_size")
     return (
         isinstance(value, str)
@@ -269,6 +272,9 @@ SITE = {"tls": "off", "domains": [], "http_port": 80, "proxy": "caddy"}
         ({"domains": ["a.org"], "tls": "acme", "http_port": 443}, "HTTPS"),
         ({"domains": ["a.org"], "tls": "internal", "http_port": 8080}, "or fastapi_tls: 'off' for plain HTTP on 8080."),
         ({"http_port": 2019}, "administration"),
+        ({"proxy": "nginx", "rate_limit": "50/h"}, "fastapi_rate_limit: 60/h"),
+        ({"proxy": "nginx", "rate_limit": "119/h"}, "fastapi_rate_limit: 120/h"),
+        ({"domains": ["*.a.org"], "redirect_domains": ["b.org"]}, "a name without * first"),
     ],
 )
 def test_sites_that_could_not_be_served(changes: dict[str, object], part: str) -> None:
@@ -280,6 +286,20 @@ def test_sites_that_could_not_be_served(changes: dict[str, object], part: str) -
 @pytest.mark.parametrize("changes", [{"http_port": 443}, {"proxy": "none", "tls": "acme", "http_port": 2019}])
 def test_sites_that_can(changes: dict[str, object]) -> None:
     assert check_site(SITE | changes) == []
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.0/8", "10.0.0.1", "2001:db8::/32", "::1"])
+def test_networks(entry: str) -> None:
+    assert is_network(entry)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["fe80::1%x\n}\nrespond injected\n@zz {\nremote_ip ::2", "fe80::1%eth0", "10.0.0.0/255.0.0.0", "::1\n", "", 10],
+)
+def test_not_networks(entry: object) -> None:
+    """Python takes the first three for networks; they would end a line of the proxy's, or it knows none such."""
+    assert not is_network(entry)
 
 
 def test_a_report_counts() -> None:

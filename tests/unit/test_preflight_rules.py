@@ -29,6 +29,7 @@ GOOD = {
     "worker_class": ["graceful_worker.GracefulWorker", "uvicorn_worker.UvicornWorker"],
     "keepalive": [1, 5, "75"],
     "health_path": ["/", "/health", "/api/v1/health_z-1.2~"],
+    "on_failure": ["mail-me@%n.service", "page.service", "alarm.target"],
     "http_port": [1, 80, "8080", 65535],
     "max_body": ["10M", "1.5G", 1048576],
     "log_retention": ["14d", "48h", "365d"],
@@ -50,6 +51,12 @@ BAD = {
         ("postgresql", "postgresql@.service"),
         ("Caddy", "fastapi_name: hello."),
         ("systemd-x", "well-known"),
+    ],
+    "on_failure": [
+        ("mail-me", "fastapi_on_failure: mail-me.service."),
+        ("a.service b.service", "one unit"),
+        ("mail@%h.service", "fastapi_on_failure: mail@h.service."),
+        ("x.service\nExecStart=/bin/sh", "one unit"),
     ],
     "app": [
         ("app/main.py:app", "fastapi_app: app.main:app."),

@@ -114,6 +114,8 @@ def test_a_source_below_src_is_found_where_the_environment_says_so(source: Path)
     assert "PYTHONPATH: src" in check(source).warning
     assert check(source, env={"PYTHONPATH": "src"}).warning == ""
     assert check(source, env={"PYTHONPATH": "/opt/lib:./src/"}).warning == ""
+    # Another check says what is wrong with it.
+    assert "PYTHONPATH: src" in check(source, env="PYTHONPATH=src").warning
 
 
 def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:

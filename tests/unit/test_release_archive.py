@@ -91,6 +91,17 @@ def test_a_zip_keeps_bits_and_links_and_refuses_traversal(tmp_path: Path) -> Non
     assert not (tmp_path / "evil").exists()
 
 
+def test_a_path_that_was_counted_from_where_somebody_is_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "examples/hello").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReleaseError, match=rf"Write fastapi_source: {tmp_path}/examples/hello\."):
+        release_archive.open_source("/somewhere/playbooks/examples/hello/", str(tmp_path))
+    with pytest.raises(ReleaseError, match=r"on the control node\.$"):
+        release_archive.open_source("/somewhere/else/", str(tmp_path))
+
+
 def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="there is nothing of that name"):
         release_archive.open_source(str(tmp_path / "nothing"), str(tmp_path))

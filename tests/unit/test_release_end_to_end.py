@@ -90,6 +90,23 @@ def test_collecting_asks_once_changes_nothing_and_leaves_nothing_to_collect(run:
         run(collected=collected["collected"], group="no-such-group")
 
 
+def test_what_was_collected_is_taken_without_asking_pip_again(
+    run: Run, source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected = run(state="collected")["collected"]
+    (name,) = collected["set"].values()
+    asked = []
+    read_index = release_tools.read_index
+    monkeypatch.setattr(release_tools, "read_index", lambda *given: asked.append(given) or read_index(*given))
+    (source / "requirements.txt").write_text("fastapi\n# another release by now\n")
+    assert run(collected=collected)["changed"] and len(asked) == 1
+    (source / "requirements.txt").write_text("fastapi\n")
+    assert run(collected=collected)["changed"] and len(asked) == 1
+    shutil.rmtree(run.root)
+    (cache / "graceful.deploy" / "wheels" / name / "set.json").unlink()
+    assert run(collected=collected)["changed"] and len(asked) == 2
+
+
 @pytest.mark.parametrize("options", [{"state": "collected"}, {"check": True}], ids=str)
 def test_what_has_no_wheel_is_refused_before_anything_changes(run: Run, source: Path, options: dict) -> None:
     (source / "requirements.txt").write_text("fastapi\nelsewhere==1.0\n")

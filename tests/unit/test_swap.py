@@ -5,15 +5,19 @@ from __future__ import annotations
 import grp
 import json
 import os
+import shutil
 import socketserver
 import threading
 import time
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils import probe
 from ansible_collections.graceful.deploy.plugins.module_utils.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils.slots import App, Snapshot
-from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap, Terms
-from ansible_collections.graceful.deploy.plugins.module_utils.unit_file import UnitFile
+from ansible_collections.graceful.deploy.plugins.module_utils.swap import Swap
+from ansible_collections.graceful.deploy.plugins.module_utils.swap_terms import Terms
+from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import Systemd
+from ansible_collections.graceful.deploy.plugins.module_utils.unit_file import UnitFiles
 
 GROUP = grp.getgrgid(os.getgid()).gr_name
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
@@ -21,7 +25,7 @@ UP = {"ActiveState": "active", "UnitFileState": "enabled"}
 DOWN = {"ActiveState": "inactive", "UnitFileState": "disabled"}
 
 
-class Units:
+class Units(Systemd):
     """Stands in for systemd where only states are asked."""
 
     def __init__(self, live: str | None, **states):
@@ -30,7 +34,8 @@ class Units:
 
     def show(self, units):
         return {
-            u: self.states.get(u.split("@")[1].split(".")[0], UP if self.live and self.live in u else DOWN)
+            u: self.states.get(u)
+            or self.states.get(u.split("@")[1].split(".")[0], UP if self.live and self.live in u else DOWN)
             for u in units
         }
 
@@ -78,12 +83,14 @@ def test_what_is_live_up_and_alone_needs_nothing(app):
         Snapshot("one", 'A="2"\n', ONE.files, ONE.unit),
         Snapshot("one", ONE.environment, {"gunicorn.conf.py": "workers = 2\n"}, ONE.unit),
         Snapshot("one", ONE.environment, ONE.files, "[Service]\nLimitNOFILE=1024\n"),
+        Snapshot("one", ONE.environment, ONE.files, ONE.unit, "[Socket]\nSocketGroup=caddy\n"),
+        Snapshot("one", ONE.environment, ONE.files, ONE.unit, credentials={"key": "canary"}),
     ],
-    ids=["release", "environment", "configuration", "unit"],
+    ids=["release", "environment", "configuration", "unit", "socket", "credentials"],
 )
 def test_every_change_goes_to_the_standby_slot(app, wanted):
     live(app, "blue")
-    swap = ["fill", "start", "enable", "move", "watch", "disable", "drain"]
+    swap = ["fill", "start", "enable", "move", "disable", "watch", "drain"]
     assert steps(app, wanted, Units("blue")) == ("green", swap)
     assert steps(app, wanted, Units("blue"), "restart") == ("blue", ["fill", "check", "restart", "watch"])
     assert steps(app, wanted, Units("blue"), "reload") == ("blue", ["fill", "check", "reload", "watch", "drain"])
@@ -93,6 +100,18 @@ def test_memory_limits_need_no_new_start(app):
     live(app, "blue")
     more = Snapshot("one", ONE.environment, ONE.files, "[Service]\nMemoryMax=1G\n")
     assert steps(app, more, Units("blue"))[1] == ["unit"]
+
+
+def test_credentials_are_roots_files_that_a_rollback_finds_again(app):
+    secret = Snapshot("one", ONE.environment, ONE.files, ONE.unit, credentials={"key": "canary\r\nof two lines\n"})
+    fill(app, "blue", secret)
+    assert app.configuration("blue", "one") == secret
+    place = os.path.join(app.directory("blue"), "credentials")
+    assert [os.stat(path).st_mode & 0o777 for path in (place, os.path.join(place, "key"))] == [0o700, 0o600]
+    assert "canary" not in json.dumps(app.held("blue"))
+    # A slot that an earlier version of the collection has filled.
+    shutil.rmtree(place)
+    assert app.configuration("blue", "one").credentials == {}
 
 
 class Reloads:
@@ -108,7 +127,7 @@ class Reloads:
 def test_a_unit_is_written_whole_and_put_back(tmp_path):
     path, systemd = tmp_path / "x@.service", Reloads()
     path.write_text("old")
-    unit = UnitFile(systemd, str(path), "new")
+    unit = UnitFiles(systemd, {str(path): "new"})
     unit.put_back()
     assert (path.read_text(), systemd.done) == ("old", [])
     unit.write()
@@ -116,9 +135,9 @@ def test_a_unit_is_written_whole_and_put_back(tmp_path):
     unit.put_back()
     assert (path.read_text(), systemd.done) == ("old", [("daemon-reload",)] * 2)
     assert os.listdir(tmp_path) == ["x@.service"]
-    same = UnitFile(systemd, str(path), "old")
+    same = UnitFiles(systemd, {str(path): "old"})
     same.write()
-    assert (same.differs, len(systemd.done)) == (False, 2)
+    assert (same.changes, len(systemd.done)) == ({}, 2)
 
 
 def test_commands_run_before_a_new_release_alone(app):
@@ -141,7 +160,29 @@ def test_a_run_that_was_cut_off_is_finished(app):
     live(app, "blue")
     live(app, "green", Snapshot("two", "", {}, ""))
     both = Units(None, blue=UP, green=UP)
-    assert steps(app, Snapshot("two", "", {}, ""), both) == ("green", ["watch", "disable", "drain"])
+    assert steps(app, Snapshot("two", "", {}, ""), both) == ("green", ["disable", "watch", "drain"])
+
+
+DRAINING = {"ActiveState": "deactivating", "UnitFileState": "disabled", "Job": "7"}
+WAITING = {"ActiveState": "active", "UnitFileState": "disabled", "Job": "8"}
+
+
+@pytest.mark.parametrize(
+    ("service", "socket", "due"),
+    [
+        (DRAINING, WAITING, []),
+        (DRAINING, DOWN, []),
+        # The stop was lost, of one or of both; or what ended had done so by itself.
+        (DRAINING, {**WAITING, "Job": ""}, ["drain"]),
+        ({**DRAINING, "Job": ""}, {**WAITING, "Job": ""}, ["drain"]),
+        (DOWN, {**WAITING, "Job": ""}, ["drain"]),
+        ({**UP, "UnitFileState": "disabled"}, {**WAITING, "Job": ""}, ["watch", "drain"]),
+    ],
+)
+def test_a_slot_that_was_told_to_stop_needs_nothing_more(app, service, socket, due):
+    live(app, "green")
+    states = {"hello@blue.service": service, "hello@blue.socket": socket}
+    assert steps(app, ONE, Units("green", **states)) == ("green", due)
 
 
 @pytest.mark.parametrize("strategy", ["restart", "reload"])
@@ -163,6 +204,38 @@ def test_a_live_slot_that_is_down_is_started_where_it_is(app):
     live(app, "blue")
     down = Units(None, blue={"ActiveState": "failed", "UnitFileState": "enabled"})
     assert steps(app, ONE, down) == ("blue", ["start"])
+
+
+def test_the_first_fill_makes_the_directory_of_the_slots(tmp_path):
+    app = App("hello", str(tmp_path))
+    app.clear()
+    fill(app, "blue")
+    # The proxy passes it on its way to static files.
+    assert os.stat(tmp_path / "slots").st_mode & 0o777 == 0o751
+
+
+def test_the_way_to_static_files_is_open_where_the_release_has_some(app):
+    os.makedirs(app.release_directory("one"), 0o750)
+    fill(app, "blue")
+    assert os.stat(app.directory("blue")).st_mode & 0o777 == 0o750
+    os.chmod(app.release_directory("one"), 0o751)
+    fill(app, "blue")
+    assert os.stat(app.directory("blue")).st_mode & 0o777 == 0o751
+    assert os.stat(os.path.join(app.directory("blue"), "env")).st_mode & 0o777 == 0o600
+
+
+def test_the_link_to_the_live_slot_goes_with_the_traffic(app):
+    path = os.path.join(app.root, "live")
+    app.point_to("blue")
+    assert os.readlink(path) == "slots/blue"
+    app.point_to("green")
+    assert os.readlink(path) == "slots/green"
+    # An app from before there was such a link.
+    os.unlink(path)
+    app.follow(app.live())
+    assert os.readlink(path) == "slots/green"
+    app.follow(None)
+    assert os.readlink(path) == "slots/green"
 
 
 def test_a_slot_is_filled_whole_and_its_secrets_are_closed(app):
@@ -243,6 +316,19 @@ def test_a_service_that_is_never_ready_is_named_with_its_last_answer(door):
     answers.append("503 No")
     said = wait_until_good(where, "/ready", 0.3, in_a_row=3, pause=0.01)
     assert said == f"/ready on {where.unix} did not answer 2xx 3 times in a row within 0.3 s; the last answer: 503 hi"
+
+
+def test_a_path_that_the_app_doesnt_have_isnt_waited_for(door, monkeypatch):
+    where, answers = door
+    monkeypatch.setattr(probe, "NOT_THERE", 0.2)
+    answers.append("404 Not Found")
+    began = time.monotonic()
+    said = wait_until_good(where, "/ready", 30, pause=0.01, not_there="Add it.")
+    assert said == f"/ready on {where.unix} answers 404 hi. Add it."
+    assert time.monotonic() - began < 3
+    # A 404 among other answers is waited for: what comes before the app may say so while it starts.
+    answers[:] = ["404 No", "503 No"] * 50 + ["200 OK"]
+    assert wait_until_good(where, "/ready", 30, pause=0.01, not_there="Add it.") == Answer(200, "hi")
 
 
 def test_a_service_that_dies_isnt_waited_for(door):

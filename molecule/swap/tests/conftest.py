@@ -151,11 +151,18 @@ class Site:
     def main_pid(self, slot: str) -> str:
         return self.ask.show(f"{NAME}@{slot}.service", "MainPID")["MainPID"]
 
+    def gone(self, slot: str) -> None:
+        """Wait until a slot that was told to stop has ended; within the stop timeout, and no longer."""
+        service = f"{NAME}@{slot}.service"
+        draining = lambda: self.ask.show(service, "ActiveState")["ActiveState"] == "deactivating"  # noqa: E731
+        self.ask.until(f"slot {slot} has ended", lambda: not draining())
+
     def history(self) -> list[dict]:
         return [json.loads(line) for line in self.ask.run(f"cat {ROOT}/history.jsonl").splitlines()]
 
     def alone(self) -> None:
-        """The live slot runs and is enabled, and nothing is left of any other."""
+        """The live slot runs and is enabled, and nothing is left of any other once that has finished its requests."""
+        self.gone(self.standby)
         units = [f"{NAME}@{slot}.{kind}" for slot in (self.live, self.standby) for kind in ("service", "socket")]
         show = f"systemctl show --value --property=ActiveState,UnitFileState {' '.join(units)}"
         left = f"ls -A {ROOT}/slots {ROOT}/releases | grep '^\\.' || true; cat {ROOT}/deploy.lock"

@@ -18,6 +18,7 @@ BEFORE_THE_TRAFFIC = {
 BACK = 2.0
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("fault", BEFORE_THE_TRAFFIC)
 def test_a_release_that_never_gets_the_traffic(site, load, fault):
     live, before, main = site.live, site.release, site.main_pid(site.live)
@@ -59,7 +60,7 @@ def test_a_release_that_loses_the_traffic_again(site, load, say, fault):
     if fault == "unhealthy":
         assert "500 unwell" in text, said
         began = min(each[2] for each in counted.timeline if each[4] == bad["release"])
-        assert counted.lost == []
+        assert counted.lost == [], str(counted)
     else:
         assert "canary: dying" in text, said
         began = dying(site, running.since)
@@ -67,9 +68,9 @@ def test_a_release_that_loses_the_traffic_again(site, load, say, fault):
     late += [each for each in counted.lost if each["at"] > began + BACK]
     back = min(each[2] for each in counted.timeline if each[4] == before and each[2] > began)
     say(f"traffic back {back - began:.2f} s after it went wrong, {len(counted.lost)} lost")
-    assert late == []
+    assert late == [], f"late or lost: {late}"
     # What the dead workers were at is lost; nothing else.
-    assert all(each["at"] < began + BACK for each in counted.lost)
+    assert all(each["at"] < began + BACK for each in counted.lost), str(counted)
     assert site.live == live
     site.alone()
     site.good()
@@ -99,6 +100,21 @@ def test_a_bad_release_in_place(site, load, strategy, fault):
     site.alone()
 
 
+def test_a_rollback_never_goes_to_a_release_that_died_after_its_watch(site):
+    """It had gone live, and the next deploy mended it; so nobody rolled back from it."""
+    good = site.release
+    site.good(fastapi_source=site.source("dies whole"), fastapi_bake=0)
+    dead = site.release
+    service = f"swap@{site.live}.service"
+    restarts = lambda: int(site.ask.show(service, "NRestarts")["NRestarts"])  # noqa: E731
+    site.ask.until("systemd has started it again and again", lambda: restarts() > 2)
+    site.good()
+    site.good("rollback")
+    assert site.release == good
+    status, said = site.run("rollback", fastapi_release=dead)
+    assert (status, "when" in said and "took its place" in said) == (2, True), said
+
+
 def test_a_rollback_never_goes_to_a_bad_release(site):
     good = site.release
     site.good()
@@ -108,7 +124,10 @@ def test_a_rollback_never_goes_to_a_bad_release(site):
     assert status == 2
     status, said = site.run("rollback", fastapi_release=bad)
     assert (status, bad in said, "known to be bad" in said) == (2, True, True), said
-    site.good("rollback")
+    # What was live before it is live: a reflex must not take that away.
+    status, said = site.run("rollback")
+    assert (status, "nothing to roll back from" in said, site.release) == (2, True, left), said
+    site.good("rollback", fastapi_release=good)
     assert site.release == good
     status, said = site.run("rollback", fastapi_release=left)
     assert (status, "rolled back from" in said) == (2, True), said

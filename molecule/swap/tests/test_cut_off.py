@@ -18,7 +18,7 @@ def sabotage(ask):
     """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
     ask.run(f"cp /opt/load/saboteur.py {SITE}; echo import saboteur >{SITE}/saboteur.pth")
 
-    def plan(command: str, phase: str = "", file: str = "swap.py", function: str = "phase") -> None:
+    def plan(command: str, phase: str = "", file: str = "swap_start.py", function: str = "phase") -> None:
         text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
         ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
 
@@ -26,16 +26,23 @@ def sabotage(ask):
     ask.run(f"rm -f /run/saboteur.json {SITE}/saboteur.*")
 
 
+# Phases in their order, and `put`: the slot has its new directory, and nothing else has happened yet.
+CUTS = {
+    "swap": "fill before start put ready enable move disable watch drain done",
+    "restart": "fill check restart put ready watch done",
+    "reload": "fill check reload put ready watch drain done",
+}
+
+
 @pytest.mark.shared
-@pytest.mark.parametrize(
-    "phase", ["fill", "before", "start", "ready", "enable", "move", "watch", "disable", "drain", "done"]
-)
-def test_the_module_is_killed(site, load, sabotage, phase):
+@pytest.mark.parametrize(("strategy", "where"), [(way, each) for way, cuts in CUTS.items() for each in cuts.split()])
+def test_the_module_is_killed(site, load, sabotage, strategy, where):
     """SIGKILL when the phase begins; the next run of the same release takes the steps that are missing."""
-    before = site.release
-    variables = {"fastapi_source": site.source(), "fastapi_before_swap": ["true"] if phase == "before" else []}
+    before, slot = site.release, site.live
+    variables = {"fastapi_source": site.source(), "fastapi_strategy": strategy}
+    variables["fastapi_before_swap"] = ["true"] if where == "before" else []
     with load() as running:
-        sabotage(KILL, phase)
+        sabotage(KILL, *(("", "slots.py", "put") if where == "put" else (where,)))
         status, said = site.run(**variables)
         assert status != 0 and site.ask.host.file("/run/killed").exists, said
         site.ask.run("rm /run/killed /run/saboteur.json")
@@ -43,6 +50,8 @@ def test_the_module_is_killed(site, load, sabotage, phase):
     running.counted.nothing_lost()
     now = site.release
     assert list(running.counted.releases) == [before, now]
+    assert (site.live == slot) == (strategy != "swap")
+    phase = {"swap": "start"}.get(strategy, strategy) if where == "put" else where
     cut = [entry for entry in site.history()[-3:] if entry["reason"] == f"cut off in phase {phase}"]
     assert [entry["release"] for entry in cut] == [now]
     site.alone()
@@ -59,6 +68,27 @@ def test_a_release_whose_deploy_was_cut_off_can_be_gone_back_to(site, sabotage):
     site.good()
     site.good("rollback")
     assert site.release == good
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("phase", ["disable", "done"])
+def test_a_rollback_that_is_killed_is_finished_by_the_next(site, load, sabotage, phase):
+    """Not done once more, one release further back; what it left is known to be bad."""
+    good = site.release
+    site.good()
+    left = site.release
+    with load() as running:
+        sabotage(KILL, phase)
+        assert site.run("rollback")[0] != 0
+        site.ask.run("rm /run/killed /run/saboteur.json")
+        site.good("rollback")
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [left, good]
+    last = site.history()[-1]
+    assert (last["kind"], last["release"], last["previous"], last["outcome"]) == ("rollback", good, left, "live")
+    site.alone()
+    status, said = site.run("rollback", fastapi_release=left)
+    assert (status, "rolled back from" in said) == (2, True), said
 
 
 def test_the_control_node_is_gone_mid_run(site, load, sabotage):
@@ -207,5 +237,6 @@ def test_a_service_that_somebody_stopped(site):
     live = site.live
     site.ask.run(f"systemctl disable --now swap@{live}.service swap@{live}.socket; rm /srv/swap/live.sock")
     site.good()
-    assert site.ask.get("/ready")[0] == 200
+    # The proxy has seen that nothing was ready, and looks again after its interval.
+    site.ask.until("clients are served", lambda: site.ask.get("/ready")[0] == 200, 15)
     site.alone()
