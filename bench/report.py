@@ -140,3 +140,17 @@ def profile(runs: Sequence[Run]) -> str:
     for phase in runs[-1].phases:
         lines.append(f"{median(run.phases.get(phase, 0.0) for run in runs):6.2f}{'':19}  - {phase}")
     return "\n".join(lines)
+
+
+def columns(
+    head: str, titles: Mapping[str, tuple[str, str]], results: Mapping[str, Mapping[str, Sequence[float]]]
+) -> str:
+    """Medians, a column for each way and a row for each figure.
+
+    :param titles: title and format by figure.
+    """
+    lines = [f"{head:44}" + "".join(f"{name:>22}" for name in results)]
+    for key, (title, form) in titles.items():
+        cells = [format(median(seen[key]), form) if seen.get(key) else "-" for seen in results.values()]
+        lines.append(f"  {title:42}" + "".join(f"{cell:>22}" for cell in cells))
+    return "\n".join(lines)

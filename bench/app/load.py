@@ -11,6 +11,9 @@ from fastapi import FastAPI, Request, Response
 
 # bench/source.py writes another number here for each change of the code.
 EDITION = "0"
+# While this file is there, the app isn't ready.
+UNREADY = "/etc/bench-unready"
+MEGABYTE = os.urandom(1_000_000)
 HEADERS = (
     (b"x-release", f"{EDITION}+{importlib.metadata.version('structlog')}".encode()),
     (b"x-worker", str(os.getpid()).encode()),
@@ -30,6 +33,8 @@ class Numbered:
                 message["headers"] = [*message.get("headers", []), *HEADERS, (b"x-number", number.encode("latin-1"))]
             await send(message)
 
+        if scope.get("path") == "/ready" and os.path.exists(UNREADY):
+            scope = {**scope, "path": "/nothing", "raw_path": b"/nothing"}
         await self.app(scope, receive, numbered if scope["type"] == "http" else send)
 
 
@@ -40,6 +45,10 @@ def instrument(app: FastAPI) -> None:
     @app.post("/echo")
     async def echo(request: Request) -> Response:
         return Response(await request.body())
+
+    @app.get("/megabyte")
+    async def megabyte() -> Response:
+        return Response(MEGABYTE, media_type="application/octet-stream")
 
     @app.get("/slow")
     async def slow(seconds: float) -> Response:
