@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer molecule-swap bench lock clean
+.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer molecule-front molecule-swap molecule-supervise bench lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -15,7 +15,7 @@ demo: ## See it work: one disposable Debian host in a container, with the exampl
 demo-clean: ## Remove the demo's host
 	@scripts/demo clean
 
-test: ## Everything below, stage by stage, with times (about 40 minutes on 2 cores)
+test: ## Everything below, stage by stage, with times (about an hour on 2 cores)
 	@scripts/test
 
 setup: ## Make the environments .venv (ansible-core 2.21) and .venv-2.19
@@ -58,10 +58,16 @@ molecule-default: ## site.yml as it is, with the newest ansible-core
 molecule-consumer: ## Another playbook, two apps on one host, with the oldest ansible-core
 	@scripts/molecule consumer
 
-bench: environments ## Measure against plain playbooks that do the same (a quarter of an hour)
+molecule-front: ## The front door: two Caddys and nginx, asked the same questions; two hosts at once
+	@scripts/molecule front
+
 molecule-swap: ## Deploys under load: good ones, bad ones, cut-off ones; both hosts at once
 	@scripts/molecule swap
 
+molecule-supervise: ## A night in which everything breaks that can, under load; both hosts at once
+	@scripts/molecule supervise
+
+bench: environments ## Measure against plain playbooks that do the same (20 minutes)
 	scripts/image bookworm
 	python bench/run
 
