@@ -20,6 +20,8 @@ FLAGS = [
     *(f"--cap-add={name}" for name in ("SYS_ADMIN", "NET_ADMIN", "SYS_NICE", "SYS_PTRACE")),
     *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
     *("--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--env=container=docker"),
+    # What the role's sysctl.d does at boot, where /proc/sys may be written.
+    "--sysctl=net.ipv4.tcp_migrate_req=1",
     *(f"--tmpfs={path}" for path in ("/run", "/run/lock", "/tmp")),
 ]
 SSH_OPTIONS = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"

@@ -29,7 +29,7 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
     :return: ``program`` (its path on the host), ``version``, ``modules``, ``current`` (whether it is 2.8 or newer),
         ``brought`` (whether it is one that the user named), ``present`` (whether it is on the host already),
         ``packages`` that give it its unit and user, ``stale`` (paths of programs brought before), and what the other
-        sites want: ``others``, ``open_ports`` and ``own_main``.
+        sites want: ``others``, ``open_ports`` and ``own_main``; and ``drops_on_reload``.
     """
     if program:
         path, version, modules = BROUGHT + program.digest, program.version, program.modules
@@ -52,6 +52,7 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
         "others": host["others"],
         "open_ports": host["open_ports"],
         "own_main": host["own_main"],
+        "drops_on_reload": host["drops_on_reload"],
     }
 
 
@@ -89,9 +90,16 @@ def problems(params: dict[str, t.Any], host: dict[str, t.Any], program: Program 
 
 
 def warnings(chosen: dict[str, t.Any]) -> list[str]:
-    if not chosen["own_main"]:
-        return []
-    return [
-        "/etc/caddy/Caddyfile is your own and left alone, so the times for a request's head, for idle connections and "
-        "for a reload are the ones in it, and a request for a name that no site has is answered as it says."
-    ]
+    said = []
+    if chosen["own_main"]:
+        said.append(
+            "/etc/caddy/Caddyfile is your own and left alone, so the times for a request's head, for idle connections "
+            "and for a reload are the ones in it, and a request for a name that no site has is answered as it says."
+        )
+    if chosen["drops_on_reload"]:
+        said.append(
+            "The kernel's setting net.ipv4.tcp_migrate_req is 0, and can't be set from inside this host (a container?). "
+            "So a request that arrives while Caddy reads a changed site may be lost. Deploys reload nothing. Where the "
+            "host is started, set it to 1: with Docker, --sysctl net.ipv4.tcp_migrate_req=1."
+        )
+    return said

@@ -28,6 +28,7 @@ BROUGHT = "/usr/local/lib/graceful-caddy-"
 MAIN = "/etc/caddy/Caddyfile"
 HEADER = "# Written by Ansible (graceful.deploy."
 _WANTS = "# wants "
+_MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 
 # In quotes for Python 3.8.
 Run = "t.Callable[[list[str]], tuple[int, str, str]]"
@@ -81,6 +82,12 @@ def is_packaged(run: Run, main: str) -> bool:
     return f"{MAIN} {hashlib.md5(main.encode(), usedforsecurity=False).hexdigest()}" in listed
 
 
+def drops_on_reload(path: str = _MIGRATE) -> bool:
+    """Whether a reload drops what waits in the old queues, and the role can't do anything about it: in most containers
+    /proc/sys is read-only, for root too."""
+    return read_text(path).strip() == "0" and not os.access(path, os.W_OK)
+
+
 def _ask(run: Run, command: list[str]) -> str:
     return run(command)[1] if os.path.exists(command[0]) or "/" not in command[0] else ""
 
@@ -108,6 +115,7 @@ def read_caddy(run: Run, name: str, modules: bool) -> dict[str, t.Any]:
         "account": has_account(),
         "packaged": os.path.exists("/var/lib/dpkg/info/caddy.list"),
         "own_main": bool(main) and not main.startswith(HEADER) and not is_packaged(run, main),
+        "drops_on_reload": drops_on_reload(),
         "brought": sorted(glob.glob(BROUGHT + "*")),
         "others": [want for want in wants if want],
         "open_ports": sorted(

@@ -111,6 +111,9 @@ caddy:
     own_main:
       description: Whether the main file is somebody's own.
       type: bool
+    drops_on_reload:
+      description: Whether the kernel drops what waits for Caddy in a reload, and the host, a container, can't change that.
+      type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule

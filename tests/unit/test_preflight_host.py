@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils import preflight_facts, preflight_parse
+from ansible_collections.graceful.deploy.plugins.module_utils import (
+    caddy_choice,
+    caddy_host,
+    preflight_facts,
+    preflight_parse,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
 
@@ -441,3 +446,17 @@ def test_a_unit_that_is_nowhere_is_missed(tmp_path, monkeypatch) -> None:
     (tmp_path / "mail@.service").touch()
     assert preflight_facts.missing_unit("mail@%n.service") == ""
     assert preflight_facts.missing_unit("tell.service") == "tell.service"
+
+
+@pytest.mark.parametrize(
+    ("text", "writable", "drops"), [("0\n", False, True), ("0\n", True, False), ("1\n", False, False)]
+)
+def test_a_container_that_drops_requests_in_a_reload_is_told(
+    text: str, writable: bool, drops: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _path, _mode: writable)
+    (tmp_path / "tcp_migrate_req").write_text(text)
+    assert caddy_host.drops_on_reload(str(tmp_path / "tcp_migrate_req")) is drops
+    assert caddy_host.drops_on_reload(str(tmp_path / "none")) is False
+    said = caddy_choice.warnings({"own_main": False, "drops_on_reload": drops})
+    assert [("--sysctl net.ipv4.tcp_migrate_req=1" in text) for text in said] == [True] * drops
