@@ -98,8 +98,8 @@ def warnings(chosen: dict[str, t.Any]) -> list[str]:
         )
     if chosen["drops_on_reload"]:
         said.append(
-            "The kernel's setting net.ipv4.tcp_migrate_req is 0, and can't be set from inside this host (a container?). "
-            "So a request that arrives while Caddy reads a changed site may be lost. Deploys reload nothing. Where the "
+            "net.ipv4.tcp_migrate_req is 0, and can't be set from inside this host, as in a container. "
+            "A request that arrives while Caddy reads a changed site may be lost. Deploys reload nothing. Where the "
             "host is started, set it to 1: with Docker, --sysctl net.ipv4.tcp_migrate_req=1."
         )
     return said

@@ -112,7 +112,7 @@ caddy:
       description: Whether the main file is somebody's own.
       type: bool
     drops_on_reload:
-      description: Whether the kernel drops what waits for Caddy in a reload, and the host, a container, can't change that.
+      description: Whether a reload drops what waits for Caddy, and the host, a container, can't change that.
       type: bool
 """
 
