@@ -173,6 +173,7 @@ class ActionModule(ActionBase):
             "logs": answer["logs"],
             "variables": shown,
             "host": answer["host"],
+            "releases": answer["releases"],
         }
 
     def _raw(self, task_vars: dict[str, t.Any], spec: inputs.Spec) -> dict[str, t.Any]:

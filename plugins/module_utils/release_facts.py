@@ -41,13 +41,15 @@ print(json.dumps({
 """
 
 
-def query(root: str, python: str, group: str) -> dict[str, object]:
-    """Everything that the control node's half decides by. Changes nothing."""
+def query(root: str, group: str, interpreter: tuple[dict[str, object], str]) -> dict[str, object]:
+    """Everything that the control node's half decides by. Changes nothing.
+
+    :param interpreter: what `probe` says of the app's.
+    """
     records, incomplete = releases(root)
-    interpreter, problem = probe(python)
     return {
-        "interpreter": interpreter,
-        "interpreter_problem": problem,
+        "interpreter": interpreter[0],
+        "interpreter_problem": interpreter[1],
         "created": created(records),
         "incomplete": incomplete,
         **standing(root, records),

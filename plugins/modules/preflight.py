@@ -100,6 +100,10 @@ host:
     nginx:
       description: How many seconds a reload of nginx waits at most (C(grace), 0 before the first run), and C(ipv6).
       type: dict
+releases:
+  description: As RV(graceful.deploy.release#module:collected), so that role release needn't ask the host once more.
+  returned: success
+  type: dict
 logs:
   description: The most that all logs of the app take on the host.
   returned: success
@@ -122,9 +126,11 @@ logs:
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.graceful.deploy.plugins.module_utils import release_facts
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_facts import read_facts
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_logs import explain
+from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
 
 
 def plan(variables):
@@ -153,8 +159,15 @@ def main():
     for warning in warnings:
         module.warn(warning)
     # The action plugin knows where each variable was set, and makes one message of all problems.
-    answer = {"plan": planned, "host": summary(facts), "logs": explain(variables)}
-    module.exit_json(changed=False, problems=problems + refused, **answer)
+    problems += refused
+    releases: dict[str, object] = {}
+    if not problems:
+        try:
+            releases = release_facts.query(variables["root"], variables["group"], (facts["python"], ""))
+        except ReleaseError as error:
+            problems.append(("root", str(error)))
+    answer = {"plan": planned, "host": summary(facts), "logs": explain(variables), "releases": releases}
+    module.exit_json(changed=False, problems=problems, **answer)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,9 @@ options:
     choices: [collected, built, present]
     default: present
   collected:
-    description: What this module returned as RV(collected) for the same host and options.
+    description:
+      - What this module returned as RV(collected) for the same host and options, or module M(graceful.deploy.preflight)
+        as RV(graceful.deploy.preflight#module:releases).
     type: dict
     default: {}
   build_host:
@@ -335,7 +337,8 @@ def main() -> None:
     params = module.params
     try:
         if params["_state"] == "query":
-            module.exit_json(changed=False, **release_facts.query(params["root"], params["python"], params["group"]))
+            interpreter = release_facts.probe(params["python"])
+            module.exit_json(changed=False, **release_facts.query(params["root"], params["group"], interpreter))
         if params["_state"] == "build":
             built = release_build.build(params["_archive"], params["_sha256"], params["python"])
             module.exit_json(changed=False, **built)

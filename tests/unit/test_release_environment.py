@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_a_file_that_needs_a_newer_glibc_is_refused(tmp_path: Path) -> None:
 def test_a_python_that_does_not_start_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     query = release_facts.query
 
-    def other(*arguments: str) -> dict:
+    def other(*arguments: t.Any) -> dict:
         facts = query(*arguments)
         facts["interpreter"]["path"] = "/bin/false"
         return facts

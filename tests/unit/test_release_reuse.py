@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_release_that_was_pruned_since_the_host_was_asked(
     change(source, "next")
     query = release_facts.query
 
-    def then_gone(*arguments: str) -> dict:
+    def then_gone(*arguments: t.Any) -> dict:
         answer = query(*arguments)
         shutil.rmtree(first)
         return answer
