@@ -6,7 +6,9 @@ from pathlib import Path
 from hypothesis import settings
 
 # A busy machine makes one example slow; that says nothing about the code.
-settings.register_profile("graceful", deadline=None)
+# The same examples in each run. Others are tried by: pytest --hypothesis-profile=random
+settings.register_profile("graceful", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None, max_examples=1000)
 settings.load_profile("graceful")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -127,8 +127,9 @@ def words(shape: str, example: str) -> Rule:
 
     def rule(variable: str, value: t.Any) -> Problem | None:
         if not isinstance(value, list):
-            entry = value if isinstance(value, str) and re.fullmatch(shape, value) else example
-            return Problem(variable, value, "it has to be a list.", write(variable, f"[{entry!r}]"))
+            fits = isinstance(value, str) and value.isprintable() and re.fullmatch(shape, value)
+            entry = (value if fits else example).replace("'", "''")  # as YAML quotes it
+            return Problem(variable, value, "it has to be a list.", write(variable, f"['{entry}']"))
         for entry in value:
             if not isinstance(entry, str) or not re.fullmatch(shape, entry):
                 wrong = f"{show(entry)} in it doesn't fit; each entry has to be text such as {example}."

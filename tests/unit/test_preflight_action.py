@@ -49,7 +49,7 @@ def good(source: Path, **changes: object) -> dict[str, object]:
 
 
 def run(task_vars: dict[str, object], answer: object = None, **args: object) -> dict[str, object]:
-    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS}
+    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}}
     return action(task_vars, answer, args).run(None, task_vars)
 
 
@@ -69,7 +69,7 @@ def test_a_good_run_returns_plan_host_and_values(source: Path) -> None:
 
 def test_the_host_is_told_what_it_needs_and_no_secret(source: Path) -> None:
     variables = good(source, fastapi_env={"A": CANARY}, fastapi_index_url=f"https://u:{CANARY}@x/simple")
-    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS})
+    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}})
     plugin.run(None, variables)
     (_name, arguments), keywords = plugin._execute_module.call_args
     assert set(arguments["variables"]) <= set(HOST_VARIABLES)
@@ -106,7 +106,7 @@ def test_a_variable_of_the_task_comes_before_that_of_the_host(source: Path) -> N
 
 
 def test_warnings_are_passed_on(source: Path) -> None:
-    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "warnings": ["From the host."]}
+    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "warnings": ["From the host."]}
     first, second = run(good(source, fastapi_app="main:app"), answer)["warnings"]
     assert first == "From the host." and "app.main:app" in second
 

@@ -122,7 +122,7 @@ def is_of_type(value: object, name: str) -> bool:
     if option["type"] == "dict":
         return isinstance(value, dict)
     if option["type"] == "bool":
-        return isinstance(value, bool)
+        return isinstance(value, bool) or str(value).lower() in ("true", "false")
     sizes = ("worker_memory", "memory_max", "max_body", "log_max_size")
     return (
         isinstance(value, str)
@@ -138,6 +138,7 @@ def is_of_type(value: object, name: str) -> bool:
 @example(["x"])
 @example({"x": "y"})
 @example(True)
+@example("FALSE")
 def test_a_value_of_another_type_is_refused_by_name(name: str, value: object) -> None:
     """site.yml leaves the types to preflight: what it lets through would reach templates as it is."""
     found = inputs.check(variables(**{name: value}), SPEC)

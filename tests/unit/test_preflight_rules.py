@@ -11,7 +11,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import preflight_i
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_names as names
 from ansible_collections.graceful.deploy.plugins.module_utils import preflight_rules as rules
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import HIDDEN, show
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 ROLE = Path(__file__).parents[2] / "roles" / "fastapi"
@@ -175,6 +175,7 @@ anything = st.one_of(
 
 @pytest.mark.parametrize("variable", sorted(inputs.RULES))
 @given(value=anything)
+@example("'\"")
 def test_a_proposed_value_passes(variable: str, value: object) -> None:
     """The law for every rule: no value makes it stumble, and `Write fastapi_x: V` is a V that it takes."""
     rule = inputs.RULES[variable]
