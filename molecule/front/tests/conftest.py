@@ -36,7 +36,7 @@ UPGRADE = "\r\n".join(
 # What the proxies do differently, and why it stays so. A test asks by key; every one asked for is printed at the end.
 DIFFERENCES: dict[str, str] = {
     "http3": "nginx speaks no HTTP/3: Debian's is built without it, or it is experimental there",
-    "reload": "Caddy from 2.7 on loses some requests in a reload, at 100 requests a second about one in each",
+    "reload": "Caddy built with Go 1.23 or newer loses some requests in a reload, of 100 a second about one in each",
     "unread": "Caddy resets a connection that the client wants closed, where it refuses a request with its body unread",
     "websocket": "Caddy 2.6.2 closes WebSockets in a reload, with 1001; their clients come back at once",
     "chain": "Caddy 2.6.2 takes the last address of X-Forwarded-For for the client: one trusted proxy, no chain",
