@@ -12,9 +12,9 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-Entry = dict[str, Any]
+# No dict[str, Any]: preflight brings this file to hosts whose Python is too old for it, and that are told so.
+Entry = dict
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
 release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing)."""

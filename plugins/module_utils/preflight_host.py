@@ -90,7 +90,8 @@ def version_of(python: dict[str, t.Any]) -> tuple[int, ...]:
 
 def judge_disks(disks: list[dict[str, t.Any]]) -> t.Iterator[Problem]:
     seen = set()
-    for disk, (is_root, needed) in zip(disks, ((True, ROOT_MEGABYTES), (False, VAR_MEGABYTES)), strict=False):
+    # Without `strict`, which Python 3.9 doesn't have.
+    for disk, (is_root, needed) in zip(disks, ((True, ROOT_MEGABYTES), (False, VAR_MEGABYTES))):  # noqa: B905
         if disk["device"] in seen:
             continue
         seen.add(disk["device"])

@@ -102,11 +102,11 @@ host:
       type: dict
 releases:
   description: As RV(graceful.deploy.release#module:collected), so that role release needn't ask the host once more.
-  returned: success
+  returned: success, unless the app is to be removed
   type: dict
 logs:
   description: The most that all logs of the app take on the host.
-  returned: success
+  returned: success, unless the app is to be removed
   type: dict
   contains:
     most:
@@ -149,6 +149,17 @@ def plan(variables):
         return None, [("", str(error))]
 
 
+def ask_releases(variables, python):
+    """What role release would ask the host for, and what stands in its way."""
+    try:
+        return release_facts.query(variables["root"], variables["group"], (python, "")), []
+    except ReleaseError as error:
+        return {}, [("root", str(error))]
+    except OSError as error:
+        wrong = f"fastapi_root is {variables['root']}: what is there can't be read: {error}."
+        return {}, [("root", f"{wrong} Move that away; or run again, if another deploy is at work.")]
+
+
 def main():
     module = AnsibleModule(argument_spec={"variables": {"type": "dict", "default": {}}}, supports_check_mode=True)
     variables = module.params["variables"]
@@ -158,14 +169,10 @@ def main():
     planned, refused = plan(variables)
     for warning in warnings:
         module.warn(warning)
-    # The action plugin knows where each variable was set, and makes one message of all problems.
     problems += refused
-    releases: dict[str, object] = {}
-    if not problems:
-        try:
-            releases = release_facts.query(variables["root"], variables["group"], (facts["python"], ""))
-        except ReleaseError as error:
-            problems.append(("root", str(error)))
+    releases, unreadable = ask_releases(variables, facts["python"]) if not problems else ({}, [])
+    problems += unreadable
+    # The action plugin knows where each variable was set, and makes one message of all problems.
     answer = {"plan": planned, "host": summary(facts), "logs": explain(variables), "releases": releases}
     module.exit_json(changed=False, problems=problems, **answer)
 

@@ -180,8 +180,9 @@ options:
   state:
     description:
       - With V(present) the release is made unless the host has it.
-      - With V(collected) the host is only asked, and the wheels of a release that it lacks are collected, so that what
-        can't be had is known before anything changes. What it returns as RV(collected) saves the next task the asking.
+      - With V(collected) the host is only asked, where O(collected) doesn't say it already, and the wheels of a release
+        that it lacks are collected, so that what can't be had is known before anything changes. What it returns as
+        RV(collected) saves the next task the asking.
       - V(built) is the same for a task that is delegated to the O(build_host), and builds there what has no wheel. It
         needs O(collected).
     type: str

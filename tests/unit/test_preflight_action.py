@@ -49,7 +49,7 @@ def good(source: Path, **changes: object) -> dict[str, object]:
 
 
 def run(task_vars: dict[str, object], answer: object = None, **args: object) -> dict[str, object]:
-    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}}
+    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}}
     return action(task_vars, answer, args).run(None, task_vars)
 
 
@@ -60,6 +60,7 @@ def test_a_good_run_returns_plan_host_and_values(source: Path) -> None:
     result = run(variables)
     assert not result.get("failed") and result["changed"] is False
     assert (result["msg"], result["plan"], result["host"]) == ("2 workers. Logs: at most 1000M.", PLAN, HOST)
+    assert result["releases"] == {"created": {}}
     values = result["variables"]
     assert (values["http_port"], values["tls"], values["root"]) == (8080, "off", "/srv/hello")
     assert (values["timeout"], values["proxy_timeout"], values["group"]) == (30, 35, "deploy")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils import (
 )
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
 from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
+from ansible_collections.graceful.deploy.plugins.modules import preflight
 
 BOOKWORM = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
@@ -448,6 +451,34 @@ def test_a_unit_that_is_nowhere_is_missed(tmp_path, monkeypatch) -> None:
     assert preflight_facts.missing_unit("tell.service") == "tell.service"
 
 
+def old_python(version: str) -> str:
+    """One that this machine happens to have; empty where it has none."""
+    there = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    return str(next(there, None) or shutil.which(f"python{version}") or "")
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9"])
+def test_a_host_whose_python_is_too_old_is_told(version: str) -> None:
+    python = old_python(version)
+    if not python:
+        pytest.skip(f"no Python {version} on this machine")
+    code = f"""
+from ansible_collections.graceful.deploy.plugins.module_utils import preflight_facts, preflight_host, preflight_logs
+params = {PARAMS | {"python": python}!r}
+facts = preflight_facts.read_facts(params, lambda _command: (0, "", ""))
+found, _warnings = preflight_host.judge(params, facts)
+preflight_host.summary(facts), preflight_logs.explain(params)
+print([problem.sentence for problem in found])
+"""
+    # As Ansible runs a module there: nothing but the collection's files.
+    collections = Path(__file__).resolve().parents[2] / ".collections"
+    run = subprocess.run(
+        [python, "-c", code], env={"PYTHONPATH": str(collections)}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert f"Python {version}" in run.stdout and "those here need 3.11" in run.stdout, run.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "writable", "drops"), [("0\n", False, True), ("0\n", True, False), ("1\n", False, False)]
 )
@@ -460,3 +491,15 @@ def test_a_container_that_drops_requests_in_a_reload_is_told(
     assert caddy_host.drops_on_reload(str(tmp_path / "none")) is False
     said = caddy_choice.warnings({"own_main": False, "drops_on_reload": drops})
     assert [("--sysctl net.ipv4.tcp_migrate_req=1" in text) for text in said] == [True] * drops
+
+
+def test_releases_that_cannot_be_read_are_a_problem_of_the_root(tmp_path: Path) -> None:
+    variables = {"root": str(tmp_path), "group": "nobody-here"}
+    found, problems = preflight.ask_releases(variables, {"version": "3.11.2"})
+    assert (found["created"], found["interpreter"], problems) == ({}, {"version": "3.11.2"}, [])
+    (tmp_path / "history.jsonl").mkdir()
+    ((variable, sentence),) = preflight.ask_releases(variables, {})[1]
+    assert variable == "root" and "history.jsonl" in sentence and "Move that away" in sentence
+    (tmp_path / "releases").write_text("")
+    ((variable, sentence),) = preflight.ask_releases(variables, {})[1]
+    assert variable == "root" and "releases is not a directory on the host. Move it away" in sentence
