@@ -41,15 +41,15 @@ print(json.dumps({
 """
 
 
-def query(root: str, group: str, interpreter: tuple[dict[str, object], str]) -> dict[str, object]:
+def query(root: str, group: str, interpreter: dict[str, object], problem: str = "") -> dict[str, object]:
     """Everything that the control node's half decides by. Changes nothing.
 
-    :param interpreter: what `probe` says of the app's.
+    :param interpreter: what `probe` says of the app's, as is `problem`.
     """
     records, incomplete = releases(root)
     return {
-        "interpreter": interpreter[0],
-        "interpreter_problem": interpreter[1],
+        "interpreter": interpreter,
+        "interpreter_problem": problem,
         "created": created(records),
         "incomplete": incomplete,
         **standing(root, records),

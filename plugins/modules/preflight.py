@@ -152,7 +152,7 @@ def plan(variables):
 def ask_releases(variables, python):
     """What role release would ask the host for, and what stands in its way."""
     try:
-        return release_facts.query(variables["root"], variables["group"], (python, "")), []
+        return release_facts.query(variables["root"], variables["group"], python), []
     except ReleaseError as error:
         return {}, [("root", str(error))]
     except OSError as error:

@@ -338,8 +338,8 @@ def main() -> None:
     params = module.params
     try:
         if params["_state"] == "query":
-            interpreter = release_facts.probe(params["python"])
-            module.exit_json(changed=False, **release_facts.query(params["root"], params["group"], interpreter))
+            found = release_facts.query(params["root"], params["group"], *release_facts.probe(params["python"]))
+            module.exit_json(changed=False, **found)
         if params["_state"] == "build":
             built = release_build.build(params["_archive"], params["_sha256"], params["python"])
             module.exit_json(changed=False, **built)

@@ -105,7 +105,7 @@ class Run:
 
         def query() -> dict:
             self.queries += 1
-            return release_facts.query(params["root"], params["group"], release_facts.probe(params["python"]))
+            return release_facts.query(params["root"], params["group"], *release_facts.probe(params["python"]))
 
         def build(archive: str, sha256: str, into: str) -> str:
             shutil.copy(archive, workdir)

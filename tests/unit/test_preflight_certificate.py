@@ -13,6 +13,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils.preflight_certific
     covers,
     judge_certificates,
 )
+from self_signed import self_signed
 
 DAY = 86400
 
@@ -20,20 +21,7 @@ DAY = 86400
 def make(directory: Path, name: str, *names: str, days: int = 90) -> tuple[str, str]:
     """A certificate and its key, by the real openssl."""
     certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-subj",
-        "/CN=x",
-    ]
-    made += ["-days", str(days), "-addext", "subjectAltName=" + ",".join(f"DNS:{entry}" for entry in names)]
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    self_signed(certificate, key, ",".join(f"DNS:{entry}" for entry in names), days)
     key.chmod(0o600)
     return str(certificate), str(key)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils import (
-    caddy_choice,
-    caddy_host,
     preflight_facts,
     preflight_parse,
 )
@@ -477,20 +475,6 @@ print([problem.sentence for problem in found])
     )
     assert run.returncode == 0, run.stderr
     assert f"Python {version}" in run.stdout and "those here need 3.11" in run.stdout, run.stdout
-
-
-@pytest.mark.parametrize(
-    ("text", "writable", "drops"), [("0\n", False, True), ("0\n", True, False), ("1\n", False, False)]
-)
-def test_a_container_that_drops_requests_in_a_reload_is_told(
-    text: str, writable: bool, drops: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "access", lambda _path, _mode: writable)
-    (tmp_path / "tcp_migrate_req").write_text(text)
-    assert caddy_host.drops_on_reload(str(tmp_path / "tcp_migrate_req")) is drops
-    assert caddy_host.drops_on_reload(str(tmp_path / "none")) is False
-    said = caddy_choice.warnings({"own_main": False, "drops_on_reload": drops})
-    assert [("--sysctl net.ipv4.tcp_migrate_req=1" in text) for text in said] == [True] * drops
 
 
 def test_releases_that_cannot_be_read_are_a_problem_of_the_root(tmp_path: Path) -> None:

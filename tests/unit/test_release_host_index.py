@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils import release_host_index, release_methods, release_venv
 from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
 from release_run import Run, releases
+from self_signed import self_signed
 
 PASSWORD = "canary-pass-word"
 
@@ -177,20 +178,7 @@ def test_an_authority_that_the_host_does_not_know(
     run: Run, index: Served, alone: None, wheelhouse: Path, tmp_path: Path
 ) -> None:
     certificate = tmp_path / "index.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", certificate, "-out", tmp_path / "cert"], check=True, capture_output=True)
+    self_signed(tmp_path / "cert", certificate, "IP:127.0.0.1", 2)
     with certificate.open("ab") as file:
         file.write((tmp_path / "cert").read_bytes())
     with Served(wheelhouse, certificate) as served:
