@@ -115,3 +115,9 @@ def before_the_reboot(host) -> None:
 @pytest.fixture
 def control(host) -> Control:
     return Control(host.backend.host)
+
+
+def pytest_configure(config) -> None:
+    config.addinivalue_line(
+        "markers", "core: the heart of a promise, asked by `make test`; the rest is asked by `make test-all`"
+    )
