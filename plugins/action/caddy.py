@@ -13,8 +13,9 @@ import typing as t
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.graceful.deploy.plugins.module_utils import caddy_choice
-from ansible_collections.graceful.deploy.plugins.module_utils.caddy_program import NotCaddy, Program, inspect
+
+from ..plugin_utils._inputs import caddy
+from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
 
 
 class ActionModule(ActionBase):
@@ -28,12 +29,12 @@ class ActionModule(ActionBase):
         answer = self._execute_module("graceful.deploy.caddy", task_vars=task_vars)
         if answer.get("failed"):
             return {**result, **answer}
-        found = list(caddy_choice.problems(params, answer["host"], program))
+        found = list(caddy.problems(params, answer["host"], program))
         if found:
             sentences = [problem.sentence.replace("fastapi_", "caddy_") for problem in found]
             raise AnsibleActionFail("Nothing was changed. " + "\n".join(sentences))
-        chosen = caddy_choice.choose(answer["host"], program)
-        result |= {"caddy": chosen, "warnings": caddy_choice.warnings(chosen)}
+        chosen = caddy.choose(answer["host"], program)
+        result |= {"caddy": chosen, "warnings": caddy.warnings(chosen)}
         if program and not chosen["present"]:
             result["changed"] = True
             if not self._task.check_mode:

@@ -14,21 +14,17 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
-from ansible_collections.graceful.deploy.plugins.module_utils import caddy_choice
-from ansible_collections.graceful.deploy.plugins.module_utils import preflight_inputs as inputs
-from ansible_collections.graceful.deploy.plugins.module_utils.caddy_program import NotCaddy, Program, inspect
-from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import ARGUMENT_SPEC as PLAN_SPEC
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_become import explain
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_problem import PREFIX, Problem, report
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_rules import inventory_host
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_source import (
-    NEEDED,
-    Checked,
-    check_python,
-    check_source,
-)
-from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url import is_git
-from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
+
+from ..module_utils._app.problems import PREFIX, Problem, report
+from ..module_utils._host.text import mask
+from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
+from ..plugin_utils._inputs import caddy as caddy_choice
+from ..plugin_utils._inputs import check
+from ..plugin_utils._inputs.become import explain
+from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
+from ..plugin_utils._inputs.rules import inventory_host
+from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
+from ..plugin_utils._release.git_url import is_git
 
 try:
     # Where a value was set is no public interface of ansible-core; without it the messages only lack the place.
@@ -81,7 +77,7 @@ def place(value: object) -> str:
     return f"{origin.path if path.startswith('..') else path}:{origin.line_num or 1}"
 
 
-def load_spec() -> inputs.Spec:
+def load_spec() -> check.Spec:
     """The role's options by name without prefix: the one place that says which variables there are."""
     with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as file:
         options = yaml.safe_load(file)["argument_specs"]["main"]["options"]
@@ -120,11 +116,11 @@ class ActionModule(ActionBase):
         raw = self._raw(task_vars, spec)
         known, removal = spec, self._is_removal(raw, task_vars)
         if removal:
-            spec, raw = ({name: every[name] for name in every if name in inputs.FOR_REMOVAL} for every in (spec, raw))
+            spec, raw = ({name: every[name] for name in every if name in check.FOR_REMOVAL} for every in (spec, raw))
         values, found = self._template(raw, task_vars)
-        values = inputs.typed(values, spec)
+        values = check.typed(values, spec)
         names = [*map(str, task_vars), *(PREFIX + name for name in raw)]
-        found = inputs.check_names(names, known) + found + inputs.check(values, spec, {name for name, _text in found})
+        found = check.check_names(names, known) + found + check.check(values, spec, {name for name, _text in found})
         hosts = ["localhost", *task_vars.get("groups", {}).get("all", [])]
         if problem := inventory_host("build_host", values.get("build_host"), hosts):
             found.append((problem.variable, problem.sentence))
@@ -161,7 +157,7 @@ class ActionModule(ActionBase):
             places = find_places(raw, task_vars)
             sentences = [text + (f" ({places[name]})" if places.get(name) else "") for name, text in found]
             return {**result, "failed": True, "msg": report(sentences, host)}
-        shown = {name: value for name, value in values.items() if name not in inputs.SECRET}
+        shown = {name: value for name, value in values.items() if name not in check.SECRET}
         shown["source"] = mask(shown["source"])
         plan = answer["plan"]
         warnings = [*answer.get("warnings", []), *filter(None, [source.warning])]
@@ -176,7 +172,7 @@ class ActionModule(ActionBase):
             "releases": answer["releases"],
         }
 
-    def _raw(self, task_vars: dict[str, t.Any], spec: inputs.Spec) -> dict[str, t.Any]:
+    def _raw(self, task_vars: dict[str, t.Any], spec: check.Spec) -> dict[str, t.Any]:
         """Each variable as it was written: the task's own, the host's, or the role's default."""
         raw = {name: trusted(option["default"]) for name, option in spec.items() if "default" in option}
         raw.update({name: task_vars[PREFIX + name] for name in spec if PREFIX + name in task_vars})
@@ -203,7 +199,7 @@ class ActionModule(ActionBase):
                     done[key] = plain(templar.template(part))
                 except AnsibleError as error:
                     # What a filter or lookup says may quote a secret, so only undefined names are told of those.
-                    tell = name not in inputs.SECRET or isinstance(error, AnsibleUndefinedVariable)
+                    tell = name not in check.SECRET or isinstance(error, AnsibleUndefinedVariable)
                     why = (
                         str(error)
                         if tell
@@ -229,7 +225,7 @@ class ActionModule(ActionBase):
                 wrong, advice = f"it can't be read on the control node: {error.strerror}", "Name a file that is there."
             return None, Problem("caddy", path, wrong + ".", advice)
 
-    def _first_causes(self, found: list[Found], task_vars: dict[str, t.Any], spec: inputs.Spec) -> list[Found]:
+    def _first_causes(self, found: list[Found], task_vars: dict[str, t.Any], spec: check.Spec) -> list[Found]:
         """Without what follows from another problem: a default made from a bad name, such as the root."""
         given = self._task.args.get("variables") or {}
         derived = {name for name, option in spec.items() if "{{" in str(option.get("default")) and name not in given}

@@ -16,14 +16,14 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.graceful.deploy.plugins.module_utils import release_control
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import (
-    ReleaseError,
-    argument_spec,
-    sha256_of,
-)
-from ansible_collections.graceful.deploy.plugins.module_utils.release_git_url import is_git
-from ansible_collections.graceful.deploy.plugins.module_utils.release_requirements import mask
+
+from ..module_utils._app.releases import ReleaseError
+from ..module_utils._host.files import sha256_of
+from ..module_utils._host.text import mask
+from ..module_utils._release.common import argument_spec
+from ..plugin_utils._release import flow
+from ..plugin_utils._release.deliver import Host
+from ..plugin_utils._release.git_url import is_git
 
 MODULE = "graceful.deploy.release"
 # Bytes of an archive that still go with the module itself, a command in place of six: the source of most apps does.
@@ -56,8 +56,8 @@ class ActionModule(ActionBase):
         try:
             if problem := wrong_option(params):
                 raise ReleaseError(problem)
-            host = release_control.Host(self._query, self._install, self._say, self._build)
-            result.update(release_control.run(params, bool(self._task.check_mode), workdir, host))
+            host = Host(self._query, self._install, self._say, self._build)
+            result.update(flow.run(params, bool(self._task.check_mode), workdir, host))
         except _Failed as failure:
             result.update(failure.args[0])
         except ReleaseError as error:

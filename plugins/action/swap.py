@@ -10,7 +10,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.graceful.deploy.plugins.module_utils.history import deployer
+
+from ..module_utils._app.history import deployer
 
 
 class ActionModule(ActionBase):

@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.graceful.deploy.plugins.module_utils.env_file import render
+
+from ..plugin_utils._inputs.env_file import render
 
 
 def env_file(env: dict[str, object]) -> str:

@@ -95,8 +95,9 @@ msg:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.absent import Removal
-from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
+
+from ..module_utils._absent.flow import Removal
+from ..module_utils._host.systemd import CommandFailed
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},

@@ -117,7 +117,8 @@ caddy:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.caddy_host import read_caddy
+
+from ..module_utils._preflight.caddy import read_caddy
 
 
 def main() -> None:

@@ -197,8 +197,9 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.layer import Layer
-from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
+
+from ..module_utils._host.systemd import CommandFailed
+from ..module_utils._layer.flow import Layer
 
 OWNERSHIP = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 ARGUMENTS = {

@@ -84,8 +84,9 @@ text:
 import collections
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.absent_places import missing
-from ansible_collections.graceful.deploy.plugins.module_utils.log_reader import NotRead, asked, read
+
+from ..module_utils._app.names import missing
+from ..module_utils._host.journal import NotRead, asked, read
 
 MOST = 5000
 

@@ -126,55 +126,32 @@ logs:
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils import release_facts
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_facts import read_facts
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_host import judge, summary
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_logs import explain
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
+
+OLDEST = (3, 11)
+"""The oldest Python that the modules of this collection run with. This file alone has to speak to an older one."""
 
 
-def plan(variables):
-    """The plan and its problems. Imported late, for a Python that is too old for it is refused by judge()."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - hosts come with anything
-        return None, []
-    from ansible_collections.graceful.deploy.plugins.module_utils.cgroup import CapacityError
-    from ansible_collections.graceful.deploy.plugins.module_utils.ladder import Refusal
-    from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import plan_from_params
-
-    try:
-        return plan_from_params(variables), []
-    except Refusal as refusal:
-        return None, [(problem.variable, problem.sentence) for problem in refusal.problems]
-    except CapacityError as error:
-        return None, [("", str(error))]
-
-
-def ask_releases(variables, python):
-    """What role release would ask the host for, and what stands in its way."""
-    try:
-        return release_facts.query(variables["root"], variables["group"], python), []
-    except ReleaseError as error:
-        return {}, [("root", str(error))]
-    except OSError as error:
-        wrong = f"fastapi_root is {variables['root']}: what is there can't be read: {error}."
-        return {}, [("root", f"{wrong} Move that away; or run again, if another deploy is at work.")]
+def too_old():
+    has = ".".join(map(str, sys.version_info[:3]))
+    return (
+        f"Ansible runs its modules on the host with {sys.executable}, Python {has}, and those here need 3.11. Use a "
+        "host with Debian 12 or 13, or point ansible_python_interpreter at a newer Python."
+    )
 
 
 def main():
     module = AnsibleModule(argument_spec={"variables": {"type": "dict", "default": {}}}, supports_check_mode=True)
-    variables = module.params["variables"]
-    facts = read_facts(variables, module.run_command)
-    found, warnings = judge(variables, facts)
-    problems = [(problem.variable, problem.sentence) for problem in found]
-    planned, refused = plan(variables)
+    if sys.version_info < OLDEST:
+        nothing = {"plan": None, "host": {"python": {}}, "logs": {}, "releases": {}}
+        module.exit_json(changed=False, problems=[("", too_old())], **nothing)
+    # What follows is written for the Pythons that can run it.
+    from ..module_utils._preflight.flow import look
+
+    # The action plugin knows where each variable was set, and makes one message of all problems.
+    answer, warnings = look(module.params["variables"], module.run_command)
     for warning in warnings:
         module.warn(warning)
-    problems += refused
-    releases, unreadable = ask_releases(variables, facts["python"]) if not problems else ({}, [])
-    problems += unreadable
-    # The action plugin knows where each variable was set, and makes one message of all problems.
-    answer = {"plan": planned, "host": summary(facts), "logs": explain(variables), "releases": releases}
-    module.exit_json(changed=False, problems=problems, **answer)
+    module.exit_json(changed=False, **answer)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ body:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.probe import Door, wait_until_good
+
+from ..module_utils._host.probe import Door, wait_until_good
 
 
 def main() -> None:

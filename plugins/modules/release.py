@@ -329,8 +329,10 @@ import base64
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils import release_build, release_facts, release_install
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError, argument_spec
+
+from ..module_utils._app.releases import ReleaseError
+from ..module_utils._release import build, facts, install
+from ..module_utils._release.common import argument_spec
 
 
 def main() -> None:
@@ -338,21 +340,21 @@ def main() -> None:
     params = module.params
     try:
         if params["_state"] == "query":
-            found = release_facts.query(params["root"], params["group"], *release_facts.probe(params["python"]))
+            found = facts.query(params["root"], params["group"], *facts.probe(params["python"]))
             module.exit_json(changed=False, **found)
         if params["_state"] == "build":
-            built = release_build.build(params["_archive"], params["_sha256"], params["python"])
+            built = build.build(params["_archive"], params["_sha256"], params["python"])
             module.exit_json(changed=False, **built)
         if params["_content"]:
             params["_archive"] = os.path.join(module.tmpdir, "archive.zip")
             with open(params["_archive"], "wb") as file:
                 file.write(base64.b64decode(params["_content"]))
-        order = release_install.Order(
+        order = install.Order(
             **{name: params[name] for name in ("name", "root", "user", "group", "python", "keep")},
             index_url=params["index_url"],
             **{name: params[f"_{name}"] for name in ("archive", "sha256", "release")},
         )
-        module.exit_json(**release_install.install(order))
+        module.exit_json(**install.install(order))
     except ReleaseError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

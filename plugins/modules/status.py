@@ -127,10 +127,11 @@ cut_off:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils import preflight_names as shapes
-from ansible_collections.graceful.deploy.plugins.module_utils.slots import App
-from ansible_collections.graceful.deploy.plugins.module_utils.status import report
-from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed, Systemd
+
+from ..module_utils._app import names
+from ..module_utils._app.slots import App
+from ..module_utils._host.systemd import CommandFailed, Systemd
+from ..module_utils._observe.status import report
 
 
 def main() -> None:
@@ -143,7 +144,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     name = module.params["name"]
-    if problem := shapes.name("name", name):
+    if problem := names.name("name", name):
         module.fail_json(msg=problem.sentence)
     app = App(name, module.params["root"] or f"/srv/{name}")
     try:

@@ -225,8 +225,9 @@ msg:
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.swap_flow import Deploy
-from ansible_collections.graceful.deploy.plugins.module_utils.systemctl import CommandFailed
+
+from ..module_utils._host.systemd import CommandFailed
+from ..module_utils._swap.flow import Deploy
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},

@@ -303,9 +303,10 @@ problems:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.graceful.deploy.plugins.module_utils.cgroup import CapacityError
-from ansible_collections.graceful.deploy.plugins.module_utils.ladder import Refusal
-from ansible_collections.graceful.deploy.plugins.module_utils.plan_flow import ARGUMENT_SPEC, plan_from_params
+
+from ..module_utils._plan.capacity import CapacityError
+from ..module_utils._plan.flow import ARGUMENT_SPEC, plan_from_params
+from ..module_utils._plan.timeouts import Refusal
 
 
 def main() -> None:

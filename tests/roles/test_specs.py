@@ -41,7 +41,7 @@ def test_every_variable_is_used_by_its_role(role):
         path.read_text() for folder in ("tasks", "templates", "vars") for path in sorted((role / folder).glob("*"))
     )
     # preflight reads the public variables by the specification itself.
-    checked = (ROOT / "plugins" / "module_utils" / "plan_flow.py").read_text()
+    checked = (ROOT / "plugins" / "module_utils" / "_plan" / "flow.py").read_text()
     for name in spec_of(role):
         planned = role.name == "fastapi" and f'"{name.removeprefix("fastapi_")}"' in checked
         assert re.search(rf"\b{name}\b", text) or planned or name == "fastapi_supervisor", name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.graceful.deploy.plugins.module_utils.preflight_parse import site_addresses, wanted_addresses
+from ansible_collections.graceful.deploy.plugins.module_utils._preflight.parse import site_addresses, wanted_addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = """

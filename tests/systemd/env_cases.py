@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
 
-from ansible_collections.graceful.deploy.plugins.module_utils.env_file import MAX_ASSIGNMENT, problems, render
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.env_file import MAX_ASSIGNMENT, problems, render
 
 HARD = [
     "",

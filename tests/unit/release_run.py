@@ -11,13 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils import (
-    release_build,
-    release_control,
-    release_facts,
-    release_install,
-)
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import DEFAULT_EXCLUDE
+from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
+from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
+from ansible_collections.graceful.deploy.plugins.module_utils._release import install as release_install
+from ansible_collections.graceful.deploy.plugins.module_utils._release.common import DEFAULT_EXCLUDE
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_control
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.deliver import Host
 from release_wheelhouse import fill, repack_tools
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -112,9 +111,7 @@ class Run:
             sent = workdir / os.path.basename(archive)
             return shutil.copy(release_build.build(str(sent), sha256, params["python"])["wheel"], into)
 
-        return release_control.run(
-            params, check, str(workdir), release_control.Host(query, install, self.said.append, build)
-        )
+        return release_control.run(params, check, str(workdir), Host(query, install, self.said.append, build))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils.release_tools import PIP, UV
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.tools import PIP, UV
 
 
 def make_wheel(

@@ -18,7 +18,7 @@ def sabotage(ask):
     """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
     ask.run(f"cp /opt/load/saboteur.py {SITE}; echo import saboteur >{SITE}/saboteur.pth")
 
-    def plan(command: str, phase: str = "", file: str = "swap_start.py", function: str = "phase") -> None:
+    def plan(command: str, phase: str = "", file: str = "_swap/start.py", function: str = "phase") -> None:
         text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
         ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
 
@@ -42,7 +42,7 @@ def test_the_module_is_killed(site, load, sabotage, strategy, where):
     variables = {"fastapi_source": site.source(), "fastapi_strategy": strategy}
     variables["fastapi_before_swap"] = ["true"] if where == "before" else []
     with load() as running:
-        sabotage(KILL, *(("", "slots.py", "put") if where == "put" else (where,)))
+        sabotage(KILL, *(("", "_app/slots.py", "put") if where == "put" else (where,)))
         status, said = site.run(**variables)
         assert status != 0 and site.ask.host.file("/run/killed").exists, said
         site.ask.run("rm /run/killed /run/saboteur.json")
@@ -153,7 +153,7 @@ def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("function", ["release_unpack.py:read_manifest", "release_install.py:set_times"])
+@pytest.mark.parametrize("function", ["_release/archive.py:read_manifest", "_release/install.py:set_times"])
 def test_the_disk_is_full_while_the_release_is_built(site, load, sabotage, function):
     """No half-made release stays, and the reason is told."""
     before = site.release
@@ -172,7 +172,7 @@ def test_the_disk_is_full_while_the_release_is_built(site, load, sabotage, funct
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("function", ["release_unpack.py:unpack", "release_install.py:write_record"])
+@pytest.mark.parametrize("function", ["_release/archive.py:unpack", "_release/install.py:write_record"])
 def test_the_builder_of_a_release_is_killed(site, load, sabotage, function):
     """SIGKILL while a release is half made: the next run removes what is there of it, and makes a whole one."""
     before = site.release

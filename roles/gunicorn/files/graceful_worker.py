@@ -139,7 +139,7 @@ def _exit_within(seconds: float, code: int) -> None:
 def child_exit(arbiter: Any, worker: Any) -> None:
     """Gunicorn's hook after a worker's end: count those that nobody asked for, and tell systemd.
 
-    ``systemctl status`` shows the line, and a deploy reads the number off it (module_utils/swap_watch.py).
+    ``systemctl status`` shows the line, and a deploy reads the number off it (module_utils/_swap/watch.py).
     """
     global _unexpected
     if not isinstance(worker, GracefulWorker) or worker.ended[0]:

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Takes an app off a host: works out the steps from what is there, then takes them; check mode only tells them."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from .._app import names
+from .._app.lock import DeployLock, Held
+from .._app.slots import SLOTS, App
+from .._host.probe import Door, ask
+from .._host.systemd import CommandFailed, Run, Systemd
+from . import facts as absent_facts
+from . import steps
+from .front import site_layer
+from .places import Host, Target, remove, remove_empty
+from .steps import Step
+
+QUEUE_PATIENCE = 10
+"""Seconds to wait for what is in a socket's queue before it is closed."""
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Removal:
+    """One run of the module.
+
+    :param params: its options.
+    :param check: tell, and do nothing.
+    """
+
+    def __init__(self, params: dict[str, Any], check: bool, run: Run, host: Host = Host()) -> None:  # noqa: B008
+        self.params = params
+        self.check = check
+        self.run = run
+        self.host = host
+        self.systemd = Systemd(run)
+        self.app = App(params["name"], params["root"])
+        self.lock: DeployLock | None = None
+        """The deploy's lock, held until the process ends."""
+
+    def result(self) -> dict[str, Any]:
+        """Do it; returns the module's result.
+
+        :raises CommandFailed: where it may not be, or failed. What is left then, the next run removes.
+        """
+        rules = {"name": names.name, "root": names.root, "user": names.account, "group": names.account}
+        for option, rule in rules.items():
+            if problem := rule(option, self.params[option]):
+                raise CommandFailed(problem.sentence)
+        self._look()
+        if self.steps and not self.check:
+            self.lock = self._lock()
+            if self.lock:
+                self.lock.write(
+                    {"by": "a removal", "since": _now(), "pid": os.getpid(), "release": "", "phase": "removal"}
+                )
+                self._look()
+                self._write_note()
+            try:
+                for step in self.steps:
+                    self._take(step)
+            except OSError as error:
+                raise CommandFailed(
+                    f"{error.filename}: {error.strerror}. Some of {self.app.name} is removed; when that is mended, run "
+                    "again for the rest."
+                ) from error
+        name, said = self.params["name"], self._said
+        done = "would be taken" if self.check else "is"
+        msg = f"{name} {done} off the host." if said else f"There is nothing more of {name} to remove."
+        return {
+            "changed": bool(said),
+            "removed": said,
+            "kept": self.kept,
+            "msg": " ".join([msg, *self.kept]),
+            "diff": [{"prepared": "".join(f"{line}\n" for line in said)}] if said else [],
+        }
+
+    def _look(self) -> None:
+        facts = absent_facts.read_facts(self.systemd, self.host, self.params)
+        if why := steps.refusal(facts, self.params):
+            raise CommandFailed(f"Nothing was removed. {why}")
+        self.facts = facts
+        self.steps = steps.steps(facts, self.params)
+        self.kept = steps.kept(facts, self.params)
+        self.layers = {
+            step.proxy: site_layer(
+                self.run, self.host, self.app.name, step.proxy, step.proxy == "caddy" and facts.alone
+            )
+            for step in self.steps
+            if step.proxy
+        }
+        self._said = [line for step in self.steps for line in self._sentences(step)]
+
+    def _sentences(self, step: Step) -> list[str]:
+        if step.proxy:
+            return self.layers[step.proxy].changes
+        return [step.said] if step.said else []
+
+    def _lock(self) -> DeployLock | None:
+        """The deploy's lock, where there is a directory of the app's to have it in."""
+        if not any(entry != steps.SHARED for entry in self.facts.entries or []):
+            return None
+        if not steps.is_proven(self.facts, self.app.name, self.app.root):
+            return None
+        try:
+            return DeployLock(self.app.root)
+        except Held as held:
+            who, since, phase = (held.note.get(key, "unknown") for key in ("by", "since", "phase"))
+            raise CommandFailed(
+                f"Nothing was removed. A deploy of {self.app.name} is moving traffic on this host: {who} began at "
+                f"{since}, and is in phase {phase} (process {held.note.get('pid')}). Run again when it has ended."
+            ) from held
+
+    def _write_note(self) -> None:
+        """What can't be seen any more once the site is gone."""
+        trees = {(target.base, target.inside) for target in self.facts.trees} | {
+            tuple(row) for row in self.facts.note.get("trees", [])
+        }
+        text = json.dumps({"name": self.app.name, "trees": sorted(trees)}) + "\n"
+        path = os.path.join(self.app.root, absent_facts.NOTE)
+        descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(f"{path}.new", path)
+
+    def _take(self, step: Step) -> None:
+        if step.verb == "proxy":
+            if self.layers[step.proxy].changes:
+                self.layers[step.proxy].apply()
+        elif step.verb == "remove" and step.target:
+            remove(step.target)
+        elif step.verb == "clear" and step.target:
+            for entry in dict.fromkeys([*step.names, *steps.LAST]):
+                remove(Target(self.app.root, entry))
+        elif step.verb == "rmdir" and step.target:
+            remove_empty(step.target)
+        elif step.verb == "stop":
+            self._empty_queues()
+            self.systemd.do("stop", "--", *step.units)
+        elif step.verb == "reset":
+            # A unit that has no failures, or is gone, is a failure to systemctl, and as good.
+            self.run(["systemctl", "reset-failed", "--", *step.units])
+        elif step.verb == "daemon-reload":
+            self.systemd.do("daemon-reload")
+        elif step.verb in ("userdel", "groupdel"):
+            status, out, err = self.run([step.verb, "--", *step.names])
+            # Status 6: userdel has taken the user's own group along.
+            if status not in (0, 6):
+                raise CommandFailed(f"{step.verb} failed: {(err or out).strip()}")
+
+    def _empty_queues(self) -> None:
+        """Have what waits in a socket's queue taken up: closing a socket drops it. The queue is first in, first out, so
+        an answer to a question of our own says that all before it were accepted."""
+        for slot in SLOTS:
+            if self.facts.units[self.app.socket_unit(slot)].get("ActiveState") == "active":
+                terms = self.app.held(slot).get("terms") or {}
+                door = Door(terms.get("host", "localhost"), unix=self.app.socket(slot))
+                ask(door, terms.get("ready_path", "/ready"), QUEUE_PATIENCE)

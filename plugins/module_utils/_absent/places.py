@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the roles leave something of an app, outside its own directory. What a role writes and this doesn't know stays
+for ever: a test compares the two."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .._app.slots import SLOTS
+from .._host.files import names_in
+
+SITE_KINDS = ("caddy", "nginx")
+PROXY_UNITS = {"caddy": "caddy.service", "nginx": "nginx.service"}
+# What nginx has of an app beside its site: the timer before what it starts.
+_NGINX_UNITS = ("-nginx-logs.timer", "-nginx-logs.service", "-nginx-ready.service", "-nginx-certificate.service")
+_FILES = {
+    # The order is that of their removal.
+    "nginx": ["/etc/nginx/sites-enabled/zz-graceful-{name}.conf"],
+    "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users"],
+    "unit": [
+        "/etc/systemd/system/{name}@.service",
+        "/etc/systemd/system/{name}@.socket",
+        *(f"/etc/systemd/system/{{name}}{unit}" for unit in _NGINX_UNITS),
+        "/etc/systemd/system/{name}-log-files.service",
+        "/etc/systemd/system/systemd-journald@{name}.service.d/graceful.conf",
+    ],
+    "journal": [
+        "/etc/systemd/journald@{name}.conf",
+        "/usr/local/bin/{name}-logs",
+        "/usr/local/lib/{name}-log-files.py",
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where the host's own root directory is; another one than ``/`` in tests."""
+
+    top: str = ""
+
+    def at(self, path: str) -> str:
+        return self.top + path
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """Something to be removed.
+
+    :param base: a directory that root alone can exchange for a link.
+    :param inside: the path from there; no part of it is followed where it is a link.
+    """
+
+    base: str
+    inside: str
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.base, self.inside)
+
+
+def files(host: Host, name: str) -> dict[str, list[str]]:
+    return {kind: [host.at(path.format(name=name)) for path in paths] for kind, paths in _FILES.items()}
+
+
+def boot_links(host: Host, name: str) -> list[str]:
+    """What `systemctl enable` made for the slots, also where the unit's file is gone."""
+    directory = host.at("/etc/systemd/system")
+    wants = [entry for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
+    units = [*slot_units(name), *nginx_units(name)]
+    return [f"{directory}/{entry}/{unit}" for entry in wants for unit in units]
+
+
+def slot_units(name: str) -> list[str]:
+    return [f"{name}@{slot}.{kind}" for slot in SLOTS for kind in ("service", "socket")]
+
+
+def nginx_units(name: str) -> list[str]:
+    return [f"{name}{unit}" for unit in _NGINX_UNITS]
+
+
+def log_units(name: str) -> list[str]:
+    return [f"{name}-log-files.service"]
+
+
+def transient_units(name: str) -> list[str]:
+    """What as_service starts: a run that was cut off may have left one at work."""
+    return [f"graceful-{name}-before-swap.service", f"graceful-{name}-check.service"]
+
+
+def journal_units(name: str) -> list[str]:
+    journald = f"systemd-journald@{name}"
+    return [f"{journald}.service", f"{journald}.socket", f"systemd-journald-varlink@{name}.socket"]
+
+
+def slice_unit(name: str) -> str:
+    """systemd's own group of an app's slots, which it keeps when they are gone; a hyphen in it means depth."""
+    return "system-{}.slice".format(name.replace("-", "\\x2d"))
+
+
+def units(name: str) -> list[str]:
+    proxied = [*slot_units(name), *nginx_units(name)]
+    return [*proxied, *log_units(name), slice_unit(name), *transient_units(name), *journal_units(name)]
+
+
+def journals(host: Host, name: str) -> list[Target]:
+    """The journal's files of the app's namespace, whatever machine id they were written under."""
+    found = []
+    for directory in (host.at("/var/log/journal"), host.at("/run/log/journal")):
+        fits = [entry for entry in names_in(directory) if re.fullmatch(rf"[0-9a-f]{{32}}\.{re.escape(name)}", entry)]
+        found += [Target(directory, entry) for entry in fits]
+    if os.path.isdir(host.at(f"/run/systemd/journal.{name}")):
+        found.append(Target(host.at("/run/systemd"), f"journal.{name}"))
+    return found
+
+
+def named_trees(host: Host, name: str) -> list[Target]:
+    """What carries the app's name: nginx' files of it, and what certbot has of it, which is what it would renew."""
+    places = [
+        ("/etc/nginx/graceful", name),
+        ("/var/lib/logrotate", f"graceful-{name}"),
+        ("/etc/letsencrypt/renewal", f"graceful-{name}.conf"),
+        ("/etc/letsencrypt/live", f"graceful-{name}"),
+        ("/etc/letsencrypt/archive", f"graceful-{name}"),
+    ]
+    found = [Target(host.at(base), entry) for base, entry in places if os.path.lexists(host.at(f"{base}/{entry}"))]
+    drop_ins = Target(host.at("/etc/systemd/system"), f"systemd-journald@{name}.service.d")
+    # One of the administrator's own stays.
+    return found + [drop_ins] * (names_in(drop_ins.path) == ["graceful.conf"])
+
+
+def logs(host: Host, name: str) -> list[Target]:
+    """The proxies' logs of the app, rolled ones too, and its journal as files. Another app's name may begin like this
+    one's; none has a dot."""
+    found = []
+    for directory in (host.at("/var/log/caddy"), host.at("/var/log/nginx")):
+        fits = [
+            entry for entry in names_in(directory) if re.fullmatch(rf"{re.escape(name)}\.(access|error)[-.].+", entry)
+        ]
+        found += [Target(directory, entry) for entry in fits]
+    place = Target(host.at("/var/log"), name)
+    entries = [] if os.path.islink(place.path) else names_in(place.path)
+    fits = [
+        entry for entry in entries if re.fullmatch(r"(app|access)\.log(\.\d{8}T\d{6}\.\d+)?|\.position(\.new)?", entry)
+    ]
+    whole = bool(fits) and fits == entries
+    return found + ([place] if whole else [Target(place.base, f"{name}/{entry}") for entry in fits])
+
+
+@contextlib.contextmanager
+def _parent(target: Target) -> Iterator[tuple[int, str]]:
+    """The directory that holds the target, and its name there; no link is followed below the base.
+
+    :raises FileNotFoundError: where it is gone; NotADirectoryError where a link stands in the way.
+    """
+    *parts, name = target.inside.split("/")
+    place = os.open(target.base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+            os.close(place)
+            place = inner
+        yield place, name
+    finally:
+        os.close(place)
+
+
+def remove(target: Target) -> None:
+    """Remove a file, a link or a whole directory; a link is removed itself, whatever it leads to."""
+    with contextlib.suppress(FileNotFoundError), _parent(target) as (place, name):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=place).st_mode):
+            shutil.rmtree(name, dir_fd=place)
+        else:
+            os.unlink(name, dir_fd=place)
+
+
+def remove_empty(target: Target) -> None:
+    """Remove a directory that is empty by now.
+
+    :raises OSError: where something is in it.
+    """
+    with contextlib.suppress(FileNotFoundError), _parent(target) as (place, name):
+        os.rmdir(name, dir_fd=place)

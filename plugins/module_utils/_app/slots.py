@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The two slots of an app on disk: a slot's frozen configuration, and the link that says which one is live."""
+
+from __future__ import annotations
+
+import ctypes
+import grp
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any
+
+SLOTS = ("blue", "green")
+RELEASE_LINE = "FASTAPI_RELEASE="
+"""Begins the last line of a slot's environment file, which is ours."""
+UNIT_COPY, SOCKET_COPY = "unit", "socket"
+"""Names of a slot's files with the text of the units that it was started with: the slots share those, which move on."""
+CREDENTIALS = "credentials"
+"""Name of a slot's directory of secrets, a file each, which root alone may read."""
+MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a slot is started with.
+
+    :param release: id of the release.
+    :param environment: text of the environment file; secret.
+    :param files: the slot's other files, text by name.
+    :param unit: text of the service's unit, which the slots share and which is only counted here.
+    :param socket: likewise of the socket's.
+    :param credentials: text by name of what the unit loads; secret.
+    """
+
+    release: str
+    environment: str
+    files: dict[str, str]
+    unit: str
+    socket: str = ""
+    credentials: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """A digest of each part but the release, by what a person calls it. Root alone may read where they are kept,
+        because the environment is one of them. Not the unit's memory limits: systemd gives them to what runs."""
+        unit = "".join(line for line in self.unit.splitlines(True) if not line.startswith(MEMORY_LINES))
+        credentials = json.dumps(self.credentials, sort_keys=True)
+        texts = {"the environment": self.environment, "the unit": unit, "the socket": self.socket, **self.files}
+        texts["the credentials"] = credentials
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal snapshots."""
+        return hashlib.sha256(json.dumps([self.release, self.parts]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class App:
+    """Names and paths of one app's slots.
+
+    :param name: the app's name, which its units carry.
+    :param root: its directory.
+    :param units: where its units are.
+    """
+
+    name: str
+    root: str
+    units: str = "/etc/systemd/system"
+
+    @property
+    def link(self) -> str:
+        return os.path.join(self.root, "live.sock")
+
+    def service(self, slot: str) -> str:
+        return f"{self.name}@{slot}.service"
+
+    def socket_unit(self, slot: str) -> str:
+        return f"{self.name}@{slot}.socket"
+
+    def socket(self, slot: str) -> str:
+        return f"/run/{self.name}/{slot}.sock"
+
+    def directory(self, slot: str) -> str:
+        return os.path.join(self.root, "slots", slot)
+
+    def release_directory(self, release: str) -> str:
+        return os.path.join(self.root, "releases", release)
+
+    def live(self) -> str | None:
+        """The slot that has the traffic, by the link alone; None before the first release."""
+        try:
+            slot = os.path.basename(os.readlink(self.link)).removesuffix(".sock")
+        except OSError:
+            # Not there yet, or something that isn't a link: the move puts one in its place.
+            return None
+        return slot if slot in SLOTS else None
+
+    def held(self, slot: str, aside: bool = False) -> dict[str, Any]:
+        """What ``slot.json`` says: ``release``, ``parts``, ``fingerprint``, ``terms``; empty where nothing is.
+
+        :param aside: ask what the slot held before, while that is kept.
+        """
+        directory = self.aside(slot) if aside else self.directory(slot)
+        try:
+            with open(os.path.join(directory, "slot.json"), encoding="utf-8") as file:
+                return dict(json.load(file))
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            return {}
+
+    def configuration(self, slot: str, release: str) -> Snapshot:
+        """What a slot runs with, but with another release: what a rollback starts.
+
+        :raises OSError: where the slot was never filled.
+        """
+        directory = self.directory(slot)
+        names = [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
+        texts = {name: _read(os.path.join(directory, name)) for name in names}
+        secrets = os.path.join(directory, CREDENTIALS)
+        # A slot of an earlier version of this collection has no such directory.
+        credentials = {name: _read(os.path.join(secrets, name)) for name in _listed(secrets)}
+        environment = texts.pop("env").rpartition(RELEASE_LINE)[0]
+        del texts["slot.json"]
+        unit, socket = texts.pop(UNIT_COPY, ""), texts.pop(SOCKET_COPY, "")
+        return Snapshot(release, environment, texts, unit, socket, credentials)
+
+    @property
+    def unit_file(self) -> str:
+        return os.path.join(self.units, f"{self.name}@.service")
+
+    @property
+    def socket_file(self) -> str:
+        return os.path.join(self.units, f"{self.name}@.socket")
+
+    def make(self, slot: str, snapshot: Snapshot, terms: dict[str, Any], group: str, booted: str = "") -> str:
+        """A directory beside the slot's, filled with a snapshot; put() makes it the slot's.
+
+        :param terms: how the release is brought to the traffic, kept for a rollback.
+        :param booted: id of the release that the running processes were started with, where a reload keeps them: it has
+            to stay on the host as long as they run.
+        """
+        parent = os.path.dirname(self.directory(slot))
+        gid = grp.getgrnam(group).gr_gid
+        os.makedirs(parent, exist_ok=True)
+        os.chown(parent, 0, gid)
+        os.chmod(parent, 0o751)
+        new = tempfile.mkdtemp(dir=parent, prefix=f".{slot}-")
+        try:
+            os.chown(new, 0, gid)
+            # A release that is open has static files, which the proxy comes for on this way.
+            os.chmod(new, 0o751 if is_open(self.release_directory(snapshot.release)) else 0o750)
+            os.symlink(os.path.join("..", "..", "releases", snapshot.release), os.path.join(new, "release"))
+            if booted and booted != snapshot.release:
+                os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
+            environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
+            held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
+            record = json.dumps({**held, "terms": terms})
+            _write(os.path.join(new, "env"), environment, 0o600, 0)
+            _write(os.path.join(new, "slot.json"), record + "\n", 0o600, 0)
+            os.mkdir(os.path.join(new, CREDENTIALS), 0o700)
+            for name, text in snapshot.credentials.items():
+                _write(os.path.join(new, CREDENTIALS, name), text, 0o600, 0)
+            for name, text in {**snapshot.files, UNIT_COPY: snapshot.unit, SOCKET_COPY: snapshot.socket}.items():
+                _write(os.path.join(new, name), text, 0o640, gid)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        return new
+
+    def booted(self, slot: str) -> str:
+        """The release that the slot's processes were started with; '' where the slot was never filled."""
+        for link in ("booted", "release"):
+            try:
+                return os.path.basename(os.readlink(os.path.join(self.directory(slot), link)))
+            except OSError:
+                continue
+        return ""
+
+    def put(self, slot: str, new: str) -> None:
+        """Make ``new`` the slot's directory; what was there is set aside as ``.<slot>.before``.
+
+        In one step, because a service that is restarted by systemd at that moment has to find one of the two.
+        """
+        aside = self.aside(slot)
+        if os.path.isdir(self.directory(slot)):
+            _exchange(new, self.directory(slot))
+            if new != aside:
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(new, aside)
+        else:
+            os.rename(new, self.directory(slot))
+
+    def aside(self, slot: str) -> str:
+        return os.path.join(self.root, "slots", f".{slot}.before")
+
+    def cut_off(self, slot: str) -> bool:
+        """Whether a run that changed the slot in place ended before it had proved it: what runs may be the old one."""
+        terms = self.held(slot).get("terms") or {}
+        return terms.get("strategy") in ("restart", "reload") and os.path.isdir(self.aside(slot))
+
+    def publish(self, environment: str) -> None:
+        """Let the app's own environment file, where there is one, say what the live slot has."""
+        path = os.path.join(self.root, ".env")
+        if not os.path.isfile(path) or _read(path) == environment:
+            return
+        new = f"{path}.new"
+        if os.path.lexists(new):
+            os.unlink(new)
+        _write(new, environment, 0o600, 0)
+        os.rename(new, path)
+
+    def clear(self) -> None:
+        """Remove what runs that were cut off have left beside the slots."""
+        slots = os.path.join(self.root, "slots")
+        for name in os.listdir(slots) if os.path.isdir(slots) else []:
+            if name.startswith("."):
+                shutil.rmtree(os.path.join(slots, name), ignore_errors=True)
+
+    def follow(self, slot: str | None) -> None:
+        """Let ``live``, where the proxy finds the release's static files, lead to the slot that has the traffic."""
+        path = os.path.join(self.root, "live")
+        if slot and not (os.path.islink(path) and os.readlink(path) == f"slots/{slot}"):
+            _link(f"slots/{slot}", path)
+
+    def point_to(self, slot: str) -> None:
+        """Move the traffic: one rename, so that a dial finds the old socket or the new one, never none."""
+        self.follow(slot)
+        _link(self.socket(slot), self.link)
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _link(target: str, path: str) -> None:
+    """Put a symbolic link at ``path``, in the place of whatever link or file is there."""
+    temporary = f"{path}.new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+
+
+def _exchange(one: str, two: str) -> None:
+    """Swap two names (renameat2(2), which Python has no call for)."""
+    at_cwd, exchange = -100, 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(two), exchange):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), one)
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+def _read(path: str) -> str:
+    # As it is, with every kind of line end: it is written again, and has to be the same.
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def _write(path: str, text: str, mode: int, gid: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chown(path, 0, gid)
+    os.chmod(path, mode)
+
+
+def is_open(tree: str) -> bool:
+    """Whether a release has such directories."""
+    try:
+        return bool(os.stat(tree).st_mode & stat.S_IXOTH)
+    except OSError:
+        return False

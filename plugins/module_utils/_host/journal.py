@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An app's log as people read it: what to ask journalctl for, and what to make of its answer.
+
+The role log_rotation also installs this file as the command NAME-logs, so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+LINES = 100
+FIELDS = "MESSAGE,PRIORITY,UNIT,SYSLOG_IDENTIFIER,_PID,_SYSTEMD_UNIT"
+WORDS = {0: "EMERG", 1: "ALERT", 2: "CRIT", 3: "ERROR", 4: "WARN", 7: "debug"}
+# The priorities are those that roles/gunicorn/files/graceful_logging.py gives.
+# systemd's own words have the access log's.
+ONLY = {
+    "access": ["--priority=6..6", "_TRANSPORT=stdout"],
+    "problems": ["--priority=warning"],
+    "app": ["--priority=notice"],
+}
+# What would move the cursor or colour the terminal of whoever reads: a client may have brought it into the log.
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+# Line by the columns before the message, and by the message itself.
+TOLD = frozenset({"timestamp", "level", "event", "message", "msg", "logger", "slot", "exception", "release"})
+
+
+Run = Callable[[list[str]], tuple[int, str, str]]
+"""Runs a command without a shell: exit status, standard output, standard error."""
+
+
+class NotRead(Exception):
+    """journalctl failed; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What somebody wants to read.
+
+    :param lines: the last so many of them; 0 for all.
+    :param since: a time as journalctl takes it, such as ``-1h`` or ``02:30``; empty for the beginning.
+    :param request: only what has this text in it, such as a request's id.
+    :param slot: ``blue``, ``green``, or empty for both.
+    :param only: ``access``, ``problems`` (warnings and worse), ``app`` (all but the access log), or empty for all.
+    """
+
+    lines: int = LINES
+    since: str = ""
+    until: str = ""
+    request: str = ""
+    slot: str = ""
+    only: str = ""
+
+
+def asked(lines: int | None, since: str, until: str, request: str, slot: str, only: str) -> Query:
+    """The query for what somebody wrote. Who names a time or a request, and no number of lines, wants all of it."""
+    return Query(lines if lines is not None else 0 if since or request else LINES, since, until, request, slot, only)
+
+
+def journalctl(name: str, query: Query, follow: bool = False) -> list[str]:
+    """The command whose answer has the lines; systemd's own words about the app's units are among them."""
+    command = ["journalctl", f"--namespace=+{name}", "--quiet", "--output=json", "--all", f"--output-fields={FIELDS}"]
+    for slot in [query.slot] if query.slot else ["blue", "green"]:
+        command += [f"--unit={name}@{slot}.service"]
+    command += ONLY.get(query.only, [])
+    options = {"since": query.since, "until": query.until}
+    command += [f"--{option}={value}" for option, value in options.items() if value]
+    # --lines would count what comes before the search.
+    command += [f"--lines={query.lines}"] if query.lines and not query.request else ["--no-tail"] if follow else []
+    return command + (["--follow"] if follow else [])
+
+
+def text_of(value: object) -> str:
+    """A field's text; bytes that aren't UTF-8 come as numbers, and a field that is there twice as a list."""
+    if isinstance(value, list):
+        if all(isinstance(item, int) for item in value):
+            return bytes(value).decode(errors="backslashreplace")
+        return "\n".join(map(text_of, value))
+    return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a line of the log says.
+
+    :param head: the message.
+    :param rest: what else is in the line, as ``name=value``.
+    :param below: what belongs on lines of its own, such as a traceback.
+    """
+
+    head: str
+    rest: tuple[str, ...] = ()
+    below: str = ""
+
+
+def parse(message: str) -> Line:
+    """Take a line apart; what isn't a JSON object stays as it is."""
+    try:
+        record = json.loads(message) if message.startswith("{") else None
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        return Line(message)
+    if record.get("event") == "request" and {"method", "path", "status"} <= record.keys():
+        rest = [f"{record['seconds']:.3f}s"] if isinstance(record.get("seconds"), (int, float)) else []
+        rest += [f"{key}={record[key]}" for key in ("client", "request_id") if record.get(key)]
+        return Line(f"{record['method']} {record['path']} {record['status']}", tuple(rest))
+    head = str(record.get("message") or record.get("msg") or record.get("event") or "")
+    trace = record.get("exception") or record.get("exc_info")
+    rest = [f"{key}={value}" for key, value in record.items() if key not in TOLD]
+    first, *more = head.strip().split("\n", 1)
+    return Line(first, tuple(rest), "\n".join(filter(None, [*more, trace if isinstance(trace, str) else ""])))
+
+
+def shown(entry: dict[str, object], raw: bool = False) -> str:
+    """One line of the journal with time, slot, process, and how bad it is."""
+    message = text_of(entry.get("MESSAGE"))
+    if raw:
+        return message
+    seconds, micro = divmod(int(str(entry.get("__REALTIME_TIMESTAMP") or 0)), 1_000_000)
+    when = f"{time.strftime('%m-%d %H:%M:%S', time.localtime(seconds))}.{micro // 1000:03d}"
+    unit = str(entry.get("UNIT") or entry.get("_SYSTEMD_UNIT") or "")
+    slot = unit.partition("@")[2].removesuffix(".service")
+    who = entry.get("_PID") if "UNIT" not in entry else "systemd"
+    word = WORDS.get(int(str(entry.get("PRIORITY") or 6)), "")
+    says = parse(message)
+    line = " ".join(filter(None, [says.head, *says.rest])).translate(CONTROL).replace("\n", "\\n")
+    below = [f"    {row}" for row in says.below.translate(CONTROL).splitlines()]
+    return "\n".join([f"{when} {slot:5} {who!s:>7} {word:5} {line}", *below])
+
+
+def read(name: str, query: Query, follow: bool = False, raw: bool = False) -> Iterator[str]:
+    """The lines as people read them, the oldest first.
+
+    :raises NotRead: where journalctl refuses, such as a time that is none.
+    """
+    # What has been written already has to be there to be read.
+    subprocess.run(["journalctl", f"--namespace={name}", "--sync"], capture_output=True, check=False)
+    found = collections.deque[str](maxlen=query.lines) if query.request and query.lines and not follow else None
+    command = journalctl(name, query, follow)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        for line in process.stdout or ():
+            if query.request and query.request.encode() not in line:
+                continue
+            text = shown(json.loads(line), raw)
+            if found is None:
+                yield text
+            else:
+                found.append(text)
+        said = process.stderr.read().decode(errors="backslashreplace").strip() if process.stderr else ""
+    if process.returncode:
+        raise NotRead(said or f"journalctl ended with {process.returncode}")
+    yield from found or ()
+
+
+def main(arguments: Sequence[str], name: str) -> int:
+    parser = argparse.ArgumentParser(
+        prog=f"{name}-logs",
+        description=f"The log of {name}: what the app and its workers wrote, and what systemd did to them.",
+        epilog="Times are journalctl's: -1h, 02:30, yesterday, '2026-11-25 02:30:00'. Needs root or group adm.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
+    parser.add_argument("-n", "--lines", type=int, default=None, metavar="N", help=f"the last N; {LINES} by default")
+    parser.add_argument("-r", "--request", default="", metavar="ID", help="only lines with this X-Request-ID")
+    parser.add_argument("-s", "--slot", default="", choices=["blue", "green"], help="only this slot's")
+    parser.add_argument(
+        "-a", "--access", dest="only", action="store_const", const="access", help="the access log alone"
+    )
+    parser.add_argument(
+        "-p", "--problems", dest="only", action="store_const", const="problems", help="warnings and worse"
+    )
+    parser.add_argument("--app", dest="only", action="store_const", const="app", help="all but the access log")
+    parser.add_argument("--since", default="", metavar="TIME", help="from then on, all of it")
+    parser.add_argument("--until", default="", metavar="TIME")
+    parser.add_argument("--raw", action="store_true", help="the lines as they were written")
+    # argparse takes the -1h of `--since -1h` for an option.
+    text = re.sub(r"(^|\0)(--since|--until)\0", r"\1\2=", "\0".join(arguments))
+    given = parser.parse_args(text.split("\0") if text else [])
+    query = asked(given.lines, given.since, given.until, given.request, given.slot, given.only or "")
+    try:
+        for text in read(name, query, given.follow, given.raw):
+            print(text, flush=given.follow)
+    except NotRead as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+def good_request(line: str) -> bool:
+    """Whether a log line says no more than that a request was answered, or taken up: under load most of them do."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    if not isinstance(record, dict) or record.get("event") != "request":
+        return False
+    # The app's own lines may call anything a status.
+    status = record.get("status") or 0
+    return isinstance(status, int) and status < 500
+
+
+def readable(line: str) -> str:
+    """A line for a failure's text: the message, then the traceback on lines of its own.
+
+    Bytes that aren't UTF-8 are spelled out: Ansible refuses a result that has any, with all that it says. So are
+    control characters, which a client may have brought into the log.
+    """
+    says = parse(line)
+    text = "\n".join(filter(None, [says.head or line, says.below]))
+    return text.encode(errors="backslashreplace").decode().translate(CONTROL)
+
+
+def last_lines(run: Run, namespace: str, unit: str, since: float, count: int = 30) -> str:
+    """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text."""
+    run(["journalctl", f"--namespace={namespace}", "--sync"])
+    # With --since alone --lines counts from the beginning.
+    command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
+    out = run([*command, f"--lines={20 * count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
+    telling = [line for line in out.splitlines() if not good_request(line)][:count]
+    said: list[str] = []
+    for text in map(readable, reversed(telling)):
+        # A release that can't be imported says so with a traceback for each worker.
+        said.append(f"{text.splitlines()[0]} (as above)" if "\n" in text and text in said else text)
+    return "\n".join(said).strip()
+
+
+if __name__ == "__main__":
+    # A pager that is closed, and Ctrl-C, end it without a word.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(main(sys.argv[1:], os.path.basename(sys.argv[0]).removesuffix("-logs")))

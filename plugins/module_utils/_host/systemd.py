@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules ask of systemd: state by ``systemctl show``, jobs by ``systemctl``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+Run = Callable[[list[str]], tuple[int, str, str]]
+"""Runs a command without a shell: exit status, standard output, standard error."""
+
+
+class CommandFailed(Exception):
+    """A command that had to succeed did not; the text says which and what it printed."""
+
+
+def parse_show(text: str) -> list[dict[str, str]]:
+    """Read the output of ``systemctl show UNIT...``: one block of ``Key=value`` lines a unit, blank lines between."""
+    blocks: list[dict[str, str]] = [{}]
+    for line in text.splitlines():
+        if not line:
+            blocks.append({})
+            continue
+        key, separator, value = line.partition("=")
+        if separator:
+            blocks[-1][key] = value
+    return [block for block in blocks if block]
+
+
+def _epoch(monotonic: str | None) -> float:
+    """Seconds since the epoch for a time of systemd's monotonic clock, in microseconds; 0 for none."""
+    microseconds = int(monotonic or 0)
+    if not microseconds:
+        return 0.0
+    return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - microseconds / 1e6)
+
+
+class Systemd:
+    """systemd as seen through one runner of commands.
+
+    :param run: how to run a command.
+    """
+
+    properties = (
+        "Id",
+        "LoadState",
+        "ActiveState",
+        "SubState",
+        "Result",
+        "Job",
+        "UnitFileState",
+        "NeedDaemonReload",
+        "NRestarts",
+        "InvocationID",
+        "ExecMainStatus",
+        "MainPID",
+        "MemoryHigh",
+        "MemoryMax",
+        "ControlGroup",
+        "StatusText",
+        "StateChangeTimestampMonotonic",
+        "ActiveEnterTimestampMonotonic",
+    )
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def show(self, units: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The state of each unit by its name; a unit that isn't there has ``LoadState=not-found``."""
+        names = list(units)
+        status, out, err = self.run(["systemctl", "show", "--property=" + ",".join(self.properties), "--", *names])
+        if status:
+            raise CommandFailed(f"systemctl show failed: {(err or out).strip()}")
+        return dict(zip(names, parse_show(out), strict=True))
+
+    def do(self, *arguments: str) -> None:
+        """Run ``systemctl`` and wait for its job.
+
+        :raises CommandFailed: with systemctl's own words.
+        """
+        status, out, err = self.run(["systemctl", *arguments])
+        if status:
+            raise CommandFailed(f"systemctl {' '.join(arguments)} failed: {(err or out).strip()}")
+
+    def changed_at(self, state: dict[str, str]) -> float:
+        """When the unit last started, stopped or reloaded, in seconds since the epoch; 0 when it never did.
+
+        systemd gives the monotonic clock; a reload counts, because the unit passes through ``reloading``.
+        """
+        return _epoch(state.get("StateChangeTimestampMonotonic"))
+
+    def entered_at(self, state: dict[str, str]) -> float:
+        """When the unit last became active, in seconds since the epoch; 0 when it never did."""
+        return _epoch(state.get("ActiveEnterTimestampMonotonic"))

@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Text for people: what programs said, sizes, and URLs without their passwords. Pure."""
+
+from __future__ import annotations
+
+import re
+
+
+def mask(text: str) -> str:
+    """Hide what stands between a URL's scheme and its host."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+
+
+def megabytes(size: float) -> str:
+    """A size for a sentence: '24.1 MB', in units of a million bytes; a small one '12 kB'."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def last_lines(text: str, count: int = 15) -> str:
+    """The end of a program's output, which is where it says why it stopped."""
+    return "\n".join(text.strip().splitlines()[-count:])

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Directories and files of a layer: how they should be, how they are, and what separates the two. Changes nothing."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+from .._host.systemd import CommandFailed, Run
+
+SECRET = "(secret: not shown)\n"
+MARK = b"# Written by Ansible (graceful.deploy."
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One path as it should be. ``content`` is None for a directory; ``absent`` wants it gone."""
+
+    path: str
+    owner: str
+    group: str
+    mode: int
+    content: bytes | None = None
+    secret: bool = False
+    absent: bool = False
+    package: str | None = None
+    needs_line: str = ""
+
+    @classmethod
+    def directory(cls, options: dict[str, Any]) -> Wanted:
+        return cls(options["path"], options["owner"], options["group"], int(options["mode"], 8))
+
+    @classmethod
+    def file(cls, options: dict[str, Any], secrets: dict[str, str]) -> Wanted:
+        secret = options["path"] in secrets
+        text = secrets[options["path"]] if secret else options["content"]
+        absent = options["state"] == "absent"
+        content = None if text is None else text.encode()
+        mode = int(options["mode"], 8)
+        own = (options["path"], options["owner"], options["group"], mode, content, secret, absent)
+        return cls(*own, options["package"], options["needs_line"])
+
+
+@dataclass(frozen=True)
+class Found:
+    """One path as it is: all None where nothing is there. ``kind`` is ``file``, ``directory``, ``link`` or ``other``.
+
+    ``content`` is a file's, or of a link the path that it holds.
+    """
+
+    kind: str | None = None
+    owner: str | None = None
+    group: str | None = None
+    mode: int | None = None
+    content: bytes | None = None
+
+
+def _name(number: int, table: Any) -> str:
+    try:
+        return table(number)[0]
+    except KeyError:
+        return str(number)
+
+
+def look(path: str) -> Found:
+    """What is at ``path`` now, without following a symbolic link."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Found()
+    kind = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}.get(
+        stat.S_IFMT(status.st_mode), "other"
+    )
+    content = None
+    if kind == "file":
+        with open(path, "rb") as file:
+            content = file.read()
+    elif kind == "link":
+        content = os.fsencode(os.readlink(path))
+    owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
+    return Found(kind, owner, group, stat.S_IMODE(status.st_mode), content)
+
+
+def changed_at(path: str) -> float:
+    """When a path last changed, seconds since the epoch; of one that is gone, when its directory did."""
+    try:
+        return os.lstat(path).st_ctime
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    try:
+        return os.stat(os.path.dirname(path)).st_mtime
+    except OSError:
+        return 0.0
+
+
+@dataclass
+class Difference:
+    """What separates a path from how it should be; feeds both ``changed`` and the diff."""
+
+    wanted: Wanted
+    found: Found
+
+    @property
+    def content(self) -> bool:
+        if self.wanted.absent:
+            return self.found.kind is not None
+        if self.wanted.content is None:
+            return self.found.kind != "directory"
+        return self.found.kind != "file" or self.found.content != self.wanted.content
+
+    @property
+    def any(self) -> bool:
+        if self.wanted.absent:
+            return self.content
+        now = (self.found.owner, self.found.group, self.found.mode)
+        return self.content or now != (self.wanted.owner, self.wanted.group, self.wanted.mode)
+
+    def diff(self) -> dict[str, str]:
+        """As Ansible's ``--diff`` shows it; a secret's text is never in it."""
+        return {
+            "before_header": self.wanted.path,
+            "after_header": self.wanted.path,
+            "before": self._text(
+                self.found.kind, self.found.owner, self.found.group, self.found.mode, self.found.content
+            ),
+            "after": self._text(
+                None if self.wanted.absent else "directory" if self.wanted.content is None else "file",
+                self.wanted.owner,
+                self.wanted.group,
+                self.wanted.mode,
+                self.wanted.content,
+            ),
+        }
+
+    def _text(self, kind: str | None, owner: Any, group: Any, mode: int | None, content: bytes | None) -> str:
+        if kind is None:
+            return ""
+        head = f"# {kind} {owner}:{group} {mode or 0:04o}\n"
+        if content is None or not self.content:
+            return head
+        # What not everybody on the host may read isn't for all who read the run: a list of users that goes, say.
+        secret = self.wanted.secret or not (mode or 0) & 0o004
+        return head + (SECRET if secret else content.decode(errors="replace"))
+
+
+def packaged_digests(conffiles: str) -> dict[str, str]:
+    """MD5 of each configuration file as its package brought it, from ``dpkg-query -W -f '${Conffiles}'``."""
+    rows = [line.split() for line in conffiles.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
+def somebody_elses(run: Run, wanted: Wanted, found: Found) -> bool:
+    """Whether a package's configuration file was written by a person: neither as packaged nor one of ours.
+
+    :raises CommandFailed: when it is, and lacks the line that makes it work with ours.
+    """
+    path = wanted.path
+    if found.kind == "link" and wanted.absent:
+        path = os.path.realpath(path)
+        found = look(path)
+    if wanted.package is None or found.content is None or found.content.startswith(MARK):
+        return False
+    packaged = packaged_digests(run(["dpkg-query", "-W", "-f", "${Conffiles}\\n", "--", wanted.package])[1])
+    if hashlib.md5(found.content, usedforsecurity=False).hexdigest() == packaged.get(path):
+        return False
+    if wanted.absent:
+        return True
+    lines = {line.strip() for line in found.content.decode(errors="replace").splitlines()}
+    if wanted.needs_line not in lines:
+        raise CommandFailed(
+            f"{wanted.path} is your own, so it is left alone, but it doesn't import what is written beside it. "
+            f"Add this line to it, and run again: {wanted.needs_line}"
+        )
+    return True
+
+
+def compare(run: Run, wanted: list[Wanted]) -> list[Difference]:
+    """Look at every path; a package's file that somebody else wrote is left out."""
+    differences = [Difference(item, look(item.path)) for item in wanted]
+    return [d for d in differences if not somebody_elses(run, d.wanted, d.found)]

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one app is doing on this host, as data; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._app import history, lock
+from .._app.names import missing
+from .._app.releases import records_in
+from .._app.slots import SLOTS, App
+from .._host.journal import last_lines
+from .._host.probe import Door, ask
+from .._host.systemd import Systemd
+from .._plan.demand import ARBITER
+from .._plan.sizes import human_size
+from .._swap.watch import workers
+from .text import render
+
+READY_LIMIT = 5.0
+"""Seconds that the readiness question may take."""
+LAST_LINES = 10
+"""So many lines of a service that was given up."""
+LOOK_BACK = 60
+"""Seconds before its end from which on they are."""
+
+
+def look(systemd: Systemd, app: App) -> dict[str, Any]:
+    """Everything that status knows of the app."""
+    entries = history.read(app.root)
+    live = app.live()
+    slots = {slot: _slot(systemd, app, slot, live) for slot in SLOTS}
+    note, held = lock.note_in(app.root), lock.is_held(app.root)
+    return {
+        "name": app.name,
+        "root": app.root,
+        "live": live,
+        "release": slots[live]["release"] if live else None,
+        "slots": slots,
+        "releases": _releases(app, entries, slots),
+        "history": entries,
+        "maintenance": os.path.exists(os.path.join(app.root, "maintenance")),
+        "deploying": note if held else {},
+        # One that ended just now has cleared it.
+        "cut_off": note if not held and note == lock.note_in(app.root) else {},
+    }
+
+
+def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, Any]:
+    unit = app.service(slot)
+    state = systemd.show([unit])[unit]
+    held = app.held(slot)
+    terms = held.get("terms") or {}
+    main = state.get("MainPID", "0")
+    pids = sorted(workers(main), key=int)
+    uses = [use for use in map(use_of, pids) if use]
+    arbiter = use_of(main) if pids else None
+    high = int(state["MemoryHigh"]) if state.get("MemoryHigh", "").isdigit() else None
+    plan = planned(high, len(pids), terms.get("strategy", ""))
+    ready = ""
+    if slot == live and terms:
+        answer = ask(Door(terms["host"], unix=app.socket(slot)), terms["ready_path"], READY_LIMIT)
+        ready = f"{terms['ready_path']} answers {answer}"
+    others = {"inactive": "stopped", "failed": "stopped", "deactivating": "draining"}
+    what = "live" if slot == live else others.get(state.get("ActiveState", ""), "standby")
+    since = int(systemd.changed_at(state) if what == "draining" else systemd.entered_at(state))
+    return {
+        "state": what,
+        "service": f"{state.get('ActiveState')} ({state.get('SubState')})",
+        "release": held.get("release"),
+        "since": since,
+        "workers": len(pids),
+        "restarts": int(state.get("NRestarts") or 0),
+        "memory": sum(use.now for use in [*uses, *([arbiter] if arbiter else [])]),
+        "worker_memory": [use.now for use in uses],
+        "worker_memory_planned": plan,
+        "memory_max": int(state["MemoryMax"]) if state.get("MemoryMax", "").isdigit() else None,
+        "enabled": state.get("UnitFileState") == "enabled",
+        "note": _note(systemd, app, unit, state),
+        "advice": advice([use.peak for use in uses], plan, time.time() - since),
+        "ready": ready,
+    }
+
+
+def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
+    """What somebody has to know of the service beside its state: it was given up, or ended without having been told."""
+    restarts = int(state.get("NRestarts") or 0)
+    if state.get("ActiveState") == "failed" and state.get("Result") == "timeout":
+        return "its end took longer than fastapi_stop_timeout, and systemd killed what was left"
+    if state.get("ActiveState") == "failed":
+        how = f"{state.get('Result')}, status {state.get('ExecMainStatus')}"
+        given_up = (
+            f"systemd has given it up after {restarts} restarts ({how}). " if restarts else f"it failed ({how}). "
+        )
+        lines = last_lines(systemd.run, app.name, unit, systemd.changed_at(state) - LOOK_BACK, LAST_LINES)
+        said = f"Its last lines:\n{lines}\n" if lines else f"Why says journalctl --unit={unit}.\n"
+        return (
+            f"{given_up}{said}When the cause is mended: systemctl reset-failed {unit} && systemctl start {unit}, "
+            "or deploy."
+        )
+    notes = [f"systemd has restarted it {restarts} time(s): journalctl --unit={unit}"] if restarts else []
+    if "unexpectedly" in state.get("StatusText", ""):
+        notes.append(state["StatusText"])
+    return "; ".join(notes)
+
+
+def _releases(app: App, entries: Sequence[history.Entry], slots: dict[str, Any]) -> list[dict[str, Any]]:
+    """The complete releases, the one that served last first, those that never did by their age behind them."""
+    served, bad = history.last_served(entries), history.marked(entries)
+    live = {slots[slot]["release"] for slot in SLOTS if slots[slot]["state"] == "live"}
+    found = []
+    for release, record in records_in(app.root)[0].items():
+        state = "live" if release in live else "good" if release in served else "never live"
+        found.append(
+            {
+                "release": release,
+                "state": "bad" if release in bad and state != "live" else state,
+                "why": bad.get(release, "") if state != "live" else "",
+                "revision": record.get("source", {}).get("revision", ""),
+                "built": record.get("created", ""),
+                "size": record.get("size", 0),
+            }
+        )
+    return sorted(found, key=lambda row: (served.get(row["release"], -1), row["built"]), reverse=True)
+
+
+def report(systemd: Systemd, app: App, deploys: int) -> dict[str, Any]:
+    """Facts and text in one."""
+    facts = look(systemd, app)
+    # A first deploy may have failed before there was a unit.
+    known = any(facts[key] for key in ("live", "releases", "history", "deploying", "cut_off"))
+    nothing = "" if known else missing(app.name)
+    return {**facts, "text": nothing or render(facts, time.time(), deploys)}
+
+
+MIB = 1 << 20
+SETTLED = 3600
+"""Seconds after which a slot has seen enough to say that its workers take less than planned."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """Bytes of one process, with what it shares divided among those that share it: now, and at most so far."""
+
+    now: int
+    peak: int
+
+
+def parse_use(smaps_rollup: str, status: str) -> Use | None:
+    """From the texts of /proc/PID/smaps_rollup and /proc/PID/status; None where the process is gone. Pure.
+
+    The kernel keeps a peak of the resident set alone, so what is shared now is taken to have been shared then.
+    """
+    rolled, told = _kib(smaps_rollup), _kib(status)
+    if "Pss" not in rolled:
+        return None
+    shared = max(0, rolled.get("Rss", 0) - rolled["Pss"])
+    peak = told.get("VmHWM", 0) - shared
+    return Use(rolled["Pss"] * 1024, max(rolled["Pss"], peak) * 1024)
+
+
+def _kib(text: str) -> dict[str, int]:
+    rows = (line.split() for line in text.splitlines())
+    return {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) == 3 and row[2] == "kB"}
+
+
+def use_of(pid: str) -> Use | None:
+    texts = []
+    for name in ("smaps_rollup", "status"):
+        try:
+            with open(f"/proc/{int(pid)}/{name}", encoding="utf-8", errors="replace") as file:
+                texts.append(file.read())
+        except OSError:
+            return None
+    return parse_use(*texts)
+
+
+def planned(memory_high: int | None, workers: int, strategy: str) -> int | None:
+    """Bytes that the plan gave each worker (plan.py); None where it set no limit.
+
+    :param memory_high: the slot's, in bytes.
+    """
+    if memory_high is None or not workers:
+        return None
+    return max(0, memory_high - ARBITER) // (workers * (2 if strategy == "reload" else 1))
+
+
+def advice(peaks: list[int], plan: int | None, age: float) -> str:
+    """Which value to set, where the workers take much more or much less than planned; '' where the plan is right.
+
+    :param peaks: bytes of each worker, at most so far.
+    :param plan: bytes planned for each.
+    :param age: seconds for which the slot has run.
+    """
+    if not peaks or not plan:
+        return ""
+    most = max(peaks)
+    wanted = -(-most * 5 // 4 // (10 * MIB)) * 10  # a quarter on top, in tens of MiB
+    said = f"a worker has taken up to {human_size(most)}, and {human_size(plan)} are planned"
+    if most > plan:
+        return f"{said}: write fastapi_worker_memory: {wanted}M."
+    if most < plan // 2 and age >= SETTLED and wanted * MIB < plan:
+        return f"{said}: with fastapi_worker_memory: {wanted}M more of them would fit."
+    return ""

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What status knows of an app, as a table for people. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from .._plan.sizes import human_size
+
+CELL = 60
+"""Characters that a table has for a reason."""
+
+
+def age(seconds: float) -> str:
+    """A duration for people: its largest unit alone."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(max(seconds, 0))} s"
+
+
+def table(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
+
+
+def render(facts: dict[str, Any], now: float, deploys: int) -> str:
+    """The facts as a person reads them.
+
+    :param now: seconds since the epoch.
+    :param deploys: how many of the last deploys are shown.
+    """
+    live = facts["live"]
+    if not live:
+        lines = [f"{facts['name']}: nothing is live."]
+    else:
+        slot = facts["slots"][live]
+        lines = [f"{facts['name']}: release {slot['release']} is live in slot {live}, {slot['ready']}"]
+    if facts["maintenance"]:
+        lines.append(f"  Clients get the maintenance page for as long as {facts['root']}/maintenance is there.")
+    if facts["deploying"]:
+        note = facts["deploying"]
+        lines.append(
+            f"  A deploy of release {note.get('release')} is under way: {note.get('by')}, since {note.get('since')}, "
+            f"in phase {note.get('phase')}."
+        )
+    if facts["cut_off"]:
+        note = facts["cut_off"]
+        lines.append(
+            f"  A deploy of release {note.get('release')} was cut off in phase {note.get('phase')}: {note.get('by')}, "
+            f"begun at {note.get('since')}. What runs may not be what a slot names: deploy again."
+        )
+    lines += [
+        "",
+        *table(
+            [["slot", "state", "service", "release", "since", "workers", "memory (PSS)", "each"], *_slots(facts, now)]
+        ),
+    ]
+    for slot, row in facts["slots"].items():
+        lines += [f"  {slot}: {said}".replace("\n", "\n    ") for said in (row["note"], row["advice"]) if said]
+    if facts["releases"]:
+        rows = [
+            [r["release"], r["state"], r["built"][:16].replace("T", " "), r["revision"][:12], _short(r["why"])]
+            for r in facts["releases"]
+        ]
+        lines += ["", *table([["release", "state", "built (UTC)", "revision", ""], *rows])]
+    if facts["history"]:
+        shown = facts["history"][: -deploys - 1 : -1]
+        rows = [
+            [
+                e.get("started", "")[:16].replace("T", " "),
+                e.get("kind", ""),
+                e["release"],
+                e.get("strategy", ""),
+                f"{e.get('seconds', 0):.1f} s",
+                e.get("outcome", ""),
+                e.get("by", ""),
+                _short(e.get("reason", "")),
+            ]
+            for e in shown
+        ]
+        head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome", "who", ""]
+        lines += ["", *table([head, *rows])]
+        # The last one, where the table has no room for it.
+        whole = next((e for e in shown if e.get("reason")), None)
+        if whole and len(whole["reason"]) > CELL:
+            text = f"{whole['release']}: {whole['reason']}"
+            lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
+    return "\n".join(lines)
+
+
+def _slots(facts: dict[str, Any], now: float) -> list[list[str]]:
+    rows = []
+    for slot, row in facts["slots"].items():
+        most = f" of {human_size(row['memory_max'])}" if row["memory_max"] else ""
+        running = row["workers"] > 0 or row["state"] == "draining"
+        rows.append(
+            [
+                slot,
+                row["state"],
+                row["service"],
+                row["release"] or "-",
+                f"{age(now - row['since'])}" if running else "-",
+                str(row["workers"]) if running else "-",
+                f"{human_size(row['memory'])}{most}" if running else "-",
+                _each(row) if row["worker_memory"] else "-",
+            ]
+        )
+    return rows
+
+
+def _each(row: dict[str, Any]) -> str:
+    """What the workers take, and what the plan has for each."""
+    least, most = human_size(min(row["worker_memory"])), human_size(max(row["worker_memory"]))
+    plan = f" of {human_size(row['worker_memory_planned'])}" if row["worker_memory_planned"] else ""
+    return f"{least if least == most else f'{least} - {most}'}{plan}"

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked of a host and what it could carry: the arithmetic of the plan, in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .capacity import Capacity
+from .sizes import MIB, round_up
+
+ARBITER = 64 * MIB
+RESERVE = 256 * MIB
+WORKLOADS = ("io", "cpu", "mixed")
+STRATEGIES = ("auto", "swap", "restart", "reload")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the user asks for: workers None is auto, memory_max None is planned, sizes are bytes."""
+
+    workload: str = "io"
+    workers: int | None = None
+    worker_memory: int = 150 * MIB
+    memory_max: int | None = None
+    strategy: str = "auto"
+    db_pool_size: int = 0
+    db_max_connections: int = 0
+
+    @property
+    def slots(self) -> int:
+        """How many slots have to fit for certain: two only where a swap was asked for."""
+        return 2 if self.strategy == "swap" else 1
+
+    def need(self, workers: int) -> int:
+        """Bytes that one slot takes."""
+        return workers * self.worker_memory + ARBITER
+
+    @property
+    def has_database(self) -> bool:
+        return self.db_pool_size > 0 and self.db_max_connections > 0
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The most workers that each resource allows; database is None where it sets no limit."""
+
+    cpu: int
+    memory: int
+    database: int | None
+
+
+def reserve(memory: int) -> int:
+    """Bytes kept for the system: 256M or a tenth, whichever is more, but never more than half."""
+    return min(memory // 2, max(RESERVE, memory // 10))
+
+
+def available(memory: int) -> int:
+    """Bytes that the app's slots may take together."""
+    return memory - reserve(memory)
+
+
+def memory_for(wanted: int) -> int:
+    """The smallest memory, in whole megabytes, of which at least wanted bytes are available."""
+    if wanted < 1:
+        return 0
+    # The inverse of available() to the byte, whose reserve is rounded down: hence the ones.
+    return round_up(min(2 * wanted - 1, max(wanted + RESERVE, 10 * (wanted - 1) // 9 + 1)))
+
+
+def find_caps(demand: Demand, capacity: Capacity) -> Caps:
+    """Each resource's cap, for the slots that have to fit for certain."""
+    cpu = max(1, int(capacity.cpus)) + (demand.workload == "mixed")
+    room = available(capacity.memory) // demand.slots
+    if demand.memory_max is not None:
+        room = min(room, demand.memory_max)
+    memory = max(0, (room - ARBITER) // demand.worker_memory)
+    database = demand.db_max_connections // (demand.db_pool_size * demand.slots) if demand.has_database else None
+    return Caps(cpu, memory, database)

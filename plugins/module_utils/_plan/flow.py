@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a module's parameters to a plan: for worker_plan, and for whoever wants a plan in the same trip."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from .capacity import Capacity, read_capacity, service_affinity
+from .demand import STRATEGIES, WORKLOADS, Demand
+from .plan import make_plan
+from .sizes import format_size, parse_size, suggest_size
+from .timeouts import PREFIX, Problem, Refusal, Timeouts, climb, drain_timeout
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "workload": {"type": "str", "choices": list(WORKLOADS), "default": "io"},
+    # raw, so that YAML's yes is refused and not taken for a number or a word.
+    "workers": {"type": "raw", "default": "auto"},
+    "worker_memory": {"type": "str", "default": "150M"},
+    "memory_max": {"type": "str", "default": ""},
+    "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
+    "db_pool_size": {"type": "int", "default": 0},
+    "db_max_connections": {"type": "int", "default": 0},
+    "timeout": {"type": "int", "default": 60},
+    "graceful_timeout": {"type": "int", "default": 30},
+    "lifespan_timeout": {"type": "int", "default": 5},
+    "stop_timeout": {"type": "int", "default": 45},
+    "proxy_timeout": {"type": "int", "default": 0},
+    "swap_timeout": {"type": "int", "default": 0},
+}
+
+
+class _Reader:
+    """Reads single values; one that can't be read becomes a problem and its default."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.problems: list[Problem] = []
+
+    def _refuse(self, name: str, passing: object, sentence: str) -> Any:
+        variable = PREFIX + name
+        self.problems.append(Problem(variable, self._value(name), passing, f"{variable} {sentence}"))
+        return passing
+
+    def _value(self, name: str) -> Any:
+        value = self.params.get(name)
+        return ARGUMENT_SPEC[name]["default"] if value is None else value
+
+    def choice(self, name: str) -> str:
+        value, spec = self._value(name), ARGUMENT_SPEC[name]
+        if value in spec["choices"]:
+            return value
+        choices = ", ".join(spec["choices"])
+        return self._refuse(name, spec["default"], f"is {reprlib.repr(value)}, and it can be one of: {choices}.")
+
+    def number(self, name: str, least: int, what: str) -> int:
+        number = whole_number(self._value(name))
+        if number is not None and number >= least:
+            return number
+        passing = ARGUMENT_SPEC[name]["default"]
+        is_value = f"is {reprlib.repr(self._value(name))}"
+        return self._refuse(
+            name, passing, f"{is_value}: write a whole number of {what}, {least} or more, such as {passing}."
+        )
+
+    def workers(self) -> int | None:
+        value = self._value("workers")
+        number = whole_number(value)
+        if number is None and value != "auto":
+            self._refuse("workers", "auto", f"is {reprlib.repr(value)}: write auto, or a whole number, 1 or more.")
+        return number
+
+    def size(self, name: str) -> int | None:
+        value = self._value(name)
+        if value == "":
+            return None
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            passing = suggest_size(value) or ARGUMENT_SPEC[name]["default"]
+            self._refuse(name, passing, f"can't be read: {error}.")
+            return parse_size(passing) if passing else None
+
+
+def whole_number(value: object) -> int | None:
+    """4 from 4 or "4"; None from anything else, booleans among it."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[Problem]]:
+    """What was asked, with defaults for what is missing, None or (then there is a problem) can't be read."""
+    read = _Reader(params)
+    demand = Demand(
+        workload=read.choice("workload"),
+        workers=read.workers(),
+        worker_memory=read.size("worker_memory") or Demand.worker_memory,
+        memory_max=read.size("memory_max"),
+        strategy=read.choice("strategy"),
+        db_pool_size=read.number("db_pool_size", 0, "connections"),
+        db_max_connections=read.number("db_max_connections", 0, "connections"),
+    )
+    timeouts = Timeouts(
+        timeout=read.number("timeout", 1, "seconds"),
+        graceful_timeout=read.number("graceful_timeout", 1, "seconds"),
+        lifespan_timeout=read.number("lifespan_timeout", 1, "seconds"),
+        stop_timeout=read.number("stop_timeout", 1, "seconds"),
+        proxy_timeout=read.number("proxy_timeout", 0, "seconds") or None,
+        swap_timeout=read.number("swap_timeout", 0, "seconds") or None,
+    )
+    return demand, timeouts, read.problems
+
+
+def plan_from_params(
+    params: dict[str, Any], fs_root: str = "/", affinity: Callable[[], int] = service_affinity
+) -> dict[str, Any]:
+    """The plan for this host as plain values, sizes as systemd writes them and again in bytes.
+
+    Takes the options of worker_plan; others are left alone. Raises Refusal with every problem of values, plan and
+    ladder together, and CapacityError on what isn't a Linux host.
+    """
+    capacity = read_capacity(fs_root, affinity)
+    return plan_for(params, capacity)
+
+
+def plan_for(params: dict[str, Any], capacity: Capacity) -> dict[str, Any]:
+    """plan_from_params for a capacity that is known already."""
+    demand, timeouts, problems = read_params(params)
+    plan = None
+    try:
+        plan = make_plan(demand, capacity)
+    except Refusal as refusal:
+        problems += refusal.problems
+    seconds, broken = climb(timeouts)
+    problems += broken
+    if problems or plan is None:
+        raise Refusal(problems)
+    result = asdict(plan)
+    for name in ("memory_max", "memory_high", "memory_worst_case"):
+        result[name + "_bytes"] = result[name]
+        result[name] = format_size(result[name])
+    result["memory_available_bytes"] = result.pop("memory_available")
+    return {
+        **result,
+        "timeout": seconds["timeout"],
+        "graceful_timeout": seconds["graceful_timeout"],
+        "lifespan_timeout": seconds["lifespan_timeout"],
+        "drain_timeout": drain_timeout(seconds["graceful_timeout"], seconds["lifespan_timeout"]),
+        "stop_timeout": seconds["stop_timeout"],
+        "proxy_timeout": seconds["proxy_timeout"],
+        "swap_patience": seconds["swap_timeout"],
+        "capacity": asdict(capacity),
+    }

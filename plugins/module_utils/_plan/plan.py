@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How many workers a host gets, with how much memory, and how a release takes over. Pure: no I/O here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .capacity import Capacity
+from .checks import find_problems
+from .demand import Caps, Demand, available, find_caps
+from .sizes import format_size, human_size, round_down, round_up
+from .timeouts import PREFIX, Refusal
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes in bytes; memory_worst_case is what all slots that may run at once can take together."""
+
+    workers: int
+    caps: Caps
+    bound_by: str
+    strategy: str
+    strategy_reason: str
+    memory_max: int
+    memory_high: int
+    memory_worst_case: int
+    memory_available: int
+    explanation: str
+
+
+def make_plan(demand: Demand, capacity: Capacity) -> Plan:
+    """The plan, or a Refusal with every problem that stands in its way."""
+    problems = find_problems(demand, capacity)
+    if problems:
+        raise Refusal(problems)
+    caps = find_caps(demand, capacity)
+    bound_by, workers = choose_workers(demand, caps)
+    room = available(capacity.memory)
+    strategy, reason = choose_strategy(demand, workers, room)
+    slots = 2 if strategy == "swap" else 1
+    # A reload runs the old and the new workers in one slot: HUP forks the new ones before the old have drained.
+    planned = demand.need(2 * workers if strategy == "reload" else workers)
+    # A quarter on top, so that growth is seen and throttled (memory.high) before anything is killed.
+    most = min(round_up(planned + planned // 4), room // slots)
+    memory_max = demand.memory_max or round_down(most, demand.need(workers))
+    return Plan(
+        workers=workers,
+        caps=caps,
+        bound_by=bound_by,
+        strategy=strategy,
+        strategy_reason=reason,
+        memory_max=memory_max,
+        memory_high=min(planned, memory_max),
+        memory_worst_case=slots * memory_max,
+        memory_available=room,
+        explanation=f"{explain_workers(demand, capacity, caps, bound_by, workers)} {reason}",
+    )
+
+
+def choose_workers(demand: Demand, caps: Caps) -> tuple[str, int]:
+    """What decided, and the number: the lowest cap, or what the user wrote (which find_problems let pass)."""
+    if demand.workers is not None:
+        return "workers", demand.workers
+    bounds = [("cpu", caps.cpu), ("memory", caps.memory)]
+    if caps.database is not None:
+        bounds.append(("database", caps.database))
+    return min(bounds, key=lambda bound: bound[1])
+
+
+def choose_strategy(demand: Demand, workers: int, room: int) -> tuple[str, str]:
+    """The strategy and a sentence that says why.
+
+    auto never takes workers away to make a swap fit: fewer workers are felt all day, a restart's pause once.
+    """
+    both = 2 * (demand.memory_max or demand.need(workers))
+    connections = 2 * workers * demand.db_pool_size
+    memory_says = f"two slots need {human_size(both)}, and the host can give {human_size(room)}"
+    pause = "requests wait in the socket's queue meanwhile, and none is lost"
+    if demand.strategy == "swap":
+        return "swap", f"Releases take over by swap, as {PREFIX}strategy says: {memory_says}."
+    if demand.strategy == "reload":
+        return "reload", f"Releases take over by reload, as {PREFIX}strategy says: for changes of code alone."
+    if demand.strategy == "restart":
+        return "restart", f"Releases take over by restart, as {PREFIX}strategy says: {pause}."
+    if both > room:
+        return "restart", f"Releases take over by restart, because {memory_says}: {pause}."
+    if demand.has_database and connections > demand.db_max_connections:
+        return "restart", (
+            f"Releases take over by restart, because two slots would open {connections} connections of "
+            f"{PREFIX}db_max_connections {demand.db_max_connections}: {pause}."
+        )
+    return "swap", f"Releases take over by swap: {memory_says}."
+
+
+def explain_workers(demand: Demand, capacity: Capacity, caps: Caps, bound_by: str, workers: int) -> str:
+    """A sentence for a person: how many workers, and why not more."""
+    number = "1 worker" if workers == 1 else f"{workers} workers"
+    cpus = f"{capacity.cpus:g} CPU{'' if capacity.cpus == 1 else 's'} ({capacity.cpu_source})"
+    each = human_size(demand.worker_memory)
+    if bound_by == "workers":
+        planned = choose_workers(Demand(), caps)[1]
+        return f"{number}, as {PREFIX}workers says; auto would be {planned} for {cpus}."
+    if bound_by == "memory":
+        if demand.memory_max is not None:
+            within = f"{PREFIX}memory_max {format_size(demand.memory_max)}"
+        else:
+            within = f"the {human_size(available(capacity.memory))} that the host can give"
+            within += " two slots" * (demand.slots == 2)
+        return f"{number}, because no more of {each} each fit in {within}; {cpus} would carry {caps.cpu}."
+    if bound_by == "database":
+        return (
+            f"{number}, because {PREFIX}db_max_connections is {demand.db_max_connections} and each opens "
+            f"{demand.db_pool_size}{', in two slots' * (demand.slots == 2)}; {cpus} would carry {caps.cpu}."
+        )
+    more = ", one more because the workload is mixed" if demand.workload == "mixed" else ""
+    return f"{number} for {cpus}{more}; memory would allow {caps.memory} of {each} each."

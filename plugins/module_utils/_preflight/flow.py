@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host's half of preflight: looks, judges what it found, plans, and asks what role release would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._app.releases import ReleaseError
+from .._plan.capacity import CapacityError
+from .._plan.flow import plan_from_params
+from .._plan.timeouts import Refusal
+from .._release import facts as release_facts
+from . import logs
+from .facts import read_facts
+from .judge import judge, summary
+
+Found = tuple[str, str]
+"""The variable that is wrong, or '' for the host, and the sentence."""
+
+
+def look(
+    variables: dict[str, Any], run: Callable[[list[str]], tuple[int, str, str]]
+) -> tuple[dict[str, Any], list[str]]:
+    """Everything in one trip: ``problems``, ``plan``, ``host``, ``logs`` and ``releases``; and warnings."""
+    facts = read_facts(variables, run)
+    found, warnings = judge(variables, facts)
+    problems = [(problem.variable, problem.sentence) for problem in found]
+    planned, refused = plan(variables)
+    problems += refused
+    releases, unreadable = ask_releases(variables, facts["python"]) if not problems else ({}, [])
+    answer = {"plan": planned, "host": summary(facts), "logs": logs.explain(variables), "releases": releases}
+    return {**answer, "problems": problems + unreadable}, warnings
+
+
+def plan(variables: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Found]]:
+    try:
+        return plan_from_params(variables), []
+    except Refusal as refusal:
+        return None, [(problem.variable, problem.sentence) for problem in refusal.problems]
+    except CapacityError as error:
+        return None, [("", str(error))]
+
+
+def ask_releases(variables: dict[str, Any], python: dict[str, Any]) -> tuple[dict[str, Any], list[Found]]:
+    """What role release would ask the host for, and what stands in its way."""
+    try:
+        return release_facts.query(variables["root"], variables["group"], python), []
+    except ReleaseError as error:
+        return {}, [("root", str(error))]
+    except OSError as error:
+        wrong = f"fastapi_root is {variables['root']}: what is there can't be read: {error}."
+        return {}, [("root", f"{wrong} Move that away; or run again, if another deploy is at work.")]

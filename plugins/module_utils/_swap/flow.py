@@ -1,0 +1,265 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The flow of the module ``swap``: what is wanted, whether it may be, the lock, the steps, and the history of it."""
+
+from __future__ import annotations
+
+import grp
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from .._app import history, names
+from .._app.lock import DeployLock, Held, left_in
+from .._app.releases import complete, record_of
+from .._app.sandbox import hints
+from .._app.slots import App, Snapshot
+from .._host.probe import Door, wait_until_good
+from .._host.systemd import CommandFailed, Run, Systemd
+from .rules import reload_refusal, rollback_release
+from .steps import Failed, Terms
+from .swap import Swap
+
+Warn = Callable[[str], None]
+FRONT_LIMIT = 30.0
+"""Seconds in which the front door has to answer after a move: a proxy may just have seen an app that wasn't ready."""
+
+
+class Deploy:
+    """One run of the module.
+
+    :param params: its options.
+    :param warn: takes a sentence that doesn't fail the run.
+    """
+
+    def __init__(self, params: dict[str, Any], check: bool, run: Run, warn: Warn) -> None:
+        self.params = params
+        self.check = check
+        self.systemd = Systemd(run)
+        self.warn = warn
+        self.app = App(params["name"], params["root"])
+        self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
+        self.left: dict[str, Any] = {}
+        """The note of a run that was cut off before this one."""
+
+    def result(self) -> dict[str, Any]:
+        """Do it; returns the module's result.
+
+        :raises CommandFailed: where it may not be, or failed.
+        """
+        if problem := names.name("name", self.params["name"]):
+            raise CommandFailed(problem.sentence)
+        lock = None if self.check else self._lock()
+        self.left = lock.left if lock else left_in(self.app.root)
+        swap = self._swap()
+        previous = self._previous(swap)
+        self._may(swap)
+        failure = None
+        seconds = 0.0
+        if swap.steps and lock:
+            begun, at = time.monotonic(), _now()
+            note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
+            note |= {"previous": previous, "kind": self.kind, "slot": swap.slot, "strategy": swap.strategy}
+            note |= {"ill": swap.ill}
+            swap.told = lambda phase: lock.write({**note, "phase": phase})
+            try:
+                swap.apply()
+            except (Failed, CommandFailed) as error:
+                failure = error
+            seconds = round(time.monotonic() - begun, 2)
+            if failure or not swap.commands:
+                self._write_history(swap, previous, at, seconds, failure)
+            lock.clear()
+        elif lock and not swap.commands:
+            # What a run that was cut off at its very end has left.
+            self.app.clear()
+            self.app.follow(self.app.live())
+        if failure:
+            said = (str(failure), hints(str(failure), self.app.root))
+            raise CommandFailed("\n\n".join(filter(None, said))) from failure
+        if self.params["front_port"] and swap.steps and lock and not swap.commands:
+            self._ask_front(swap)
+        return self._told(swap, seconds)
+
+    def _ask_front(self, swap: Swap) -> None:
+        """Ask once as clients do. The release has proved itself on its socket, so what fails here is the proxy's."""
+        params = self.params
+        door = Door(params["host"], port=params["front_port"], tls=params["front_tls"])
+        answer = wait_until_good(door, params["health_path"], FRONT_LIMIT)
+        if isinstance(answer, str):
+            raise CommandFailed(
+                f"Release {swap.wanted.release} is live in slot {swap.slot}, and answers on its own socket, but not "
+                f"through the proxy: {answer} Run site.yml, which sees to the proxy."
+            )
+
+    def _lock(self) -> DeployLock:
+        try:
+            lock = DeployLock(self.app.root)
+        except FileNotFoundError:
+            raise CommandFailed(
+                f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
+                "Mend fastapi_name or fastapi_root, or run site.yml first."
+            ) from None
+        except Held as held:
+            note = held.note
+            who, since, phase = (note.get(key, "unknown") for key in ("by", "since", "phase"))
+            raise CommandFailed(
+                f"Another deploy of {self.app.name} is moving traffic on this host: {who} began at {since} with "
+                f"release {note.get('release')}, and is in phase {phase} (process {note.get('pid')}). "
+                "Run again when it has ended."
+            ) from held
+        if lock.left:
+            entry = {"kind": "deploy", "previous": None, "phases": {}, "reason": "", **lock.left}
+            # Cut off when its watch was over: it has served since, and may be gone back to.
+            live = self.app.held(self.app.live() or "").get("release") == lock.left.get("release")
+            served = live and lock.left.get("phase") in ("drain", "done")
+            entry |= {"started": lock.left.get("since"), "outcome": history.LIVE if served else history.INTERRUPTED}
+            entry["reason"] = f"cut off in phase {lock.left.get('phase')}"
+            self._append({key: value for key, value in entry.items() if key not in ("since", "pid", "phase")})
+            lock.clear()
+        return lock
+
+    def _swap(self) -> Swap:
+        params, app = self.params, self.app
+        if params["rollback"]:
+            return self._rollback()
+        if not self.check and not record_of(app.root, params["release"]):
+            raise CommandFailed(f"Release {params['release']} is not complete under {app.root}/releases.")
+        parts = ("release", "environment", "files", "unit", "socket", "credentials")
+        wanted = Snapshot(*(params[name] for name in parts))
+        terms = Terms(**{name: params[name] for name in Terms.__dataclass_fields__})
+        live = app.held(app.live() or "").get("release")
+        if wanted.release != live and (why := history.marked(history.read(app.root)).get(wanted.release)):
+            self.warn(
+                f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
+                "traffic once more. If that isn't meant, mend the source, or go back: rollback.yml."
+            )
+        return Swap(self.systemd, app, wanted, terms, params["before"])
+
+    def _rollback(self) -> Swap:
+        """The wanted release with the configuration and the terms of the live slot."""
+        app, slot = self.app, self.app.live()
+        held = app.held(slot) if slot else {}
+        if not slot or not held.get("terms"):
+            raise CommandFailed(f"Nothing of {app.name} is live on this host: there is nothing to roll back from.")
+        entries = history.read(app.root)
+        asked = self.params["release"]
+        if not asked and self.left.get("kind") == "rollback" and self.left.get("release") in complete(app.root):
+            # The last one was cut off, and may have moved the traffic: one more would go too far.
+            asked = str(self.left["release"])
+        last = entries[-1] if entries else {}
+        if not asked and last.get("outcome") in (history.FAILED, history.BACK):
+            raise CommandFailed(
+                f"There is nothing to roll back from: the last deploy, of release {last['release']}, did not get "
+                f"through ({last.get('outcome')}), and release {held['release']} serves as before it. To leave that "
+                "one all the same, say where to: -e fastapi_release=ID, by the table of status.yml."
+            )
+        release = rollback_release(app, asked, held.get("release"))
+        if last and last.get("outcome") != history.LIVE and last["release"] not in (release, held["release"]):
+            self.warn(
+                f"The last deploy, of release {last['release']}, did not get through ({last.get('outcome')}), and "
+                f"{held['release']} is live as before it. This rollback goes behind that one, to {release}, and marks "
+                "it as bad."
+            )
+        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
+        # A release that has served well isn't watched: at night each second counts, and what it would go back to is
+        # worse. A reload of it would be no faster, and trusts more.
+        strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
+        terms = replace(Terms(**kept), bake=0, strategy=strategy)
+        return Swap(self.systemd, app, app.configuration(slot, release), terms, [])
+
+    def _may(self, swap: Swap) -> None:
+        """Refuse a reload that can't be, before the commands that come before it."""
+        if not (swap.steps and swap.reloads) or self.params["rollback"]:
+            return
+        old = record_of(self.app.root, str(swap.before))
+        # In check mode it may not be built, and what it depends on is not known.
+        new = record_of(self.app.root, swap.wanted.release) or (old if self.check else {})
+        if said := reload_refusal(swap.wanted, self.app.held(swap.slot), old, new):
+            raise CommandFailed(f"{said} Release {swap.before} serves as before.")
+
+    @property
+    def kind(self) -> str:
+        return "rollback" if self.params["rollback"] else "deploy"
+
+    def _previous(self, swap: Swap) -> str | None:
+        """The release whose place is taken, for the history: a rollback marks it as bad.
+
+        A run that was cut off may have brought the wanted one to the traffic already, or have filled the live slot.
+        """
+        live = self.app.live()
+        previous = self.app.held(live).get("release") if live and self.params["rollback"] else swap.before
+        if previous == swap.wanted.release == self.left.get("release"):
+            return self.left.get("previous")
+        return previous
+
+    def _write_history(
+        self, swap: Swap, previous: str | None, at: str, seconds: float, failure: Exception | None
+    ) -> None:
+        outcome = history.LIVE
+        if failure and not (isinstance(failure, CommandFailed) and swap.moved):
+            outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
+        why = failure.why if isinstance(failure, Failed) else str(failure or "")
+        self._append(
+            {
+                "started": at,
+                "release": swap.wanted.release,
+                "previous": previous,
+                "slot": swap.slot,
+                "strategy": swap.strategy,
+                "kind": self.kind,
+                "by": self.params["by"],
+                "revision": record_of(self.app.root, swap.wanted.release).get("source", {}).get("revision", ""),
+                "phases": swap.phases,
+                "seconds": seconds,
+                "outcome": outcome,
+                "ill": swap.ill,
+                "blames": bool(isinstance(failure, Failed) and failure.blames),
+                # The table has the release in a column of its own.
+                "reason": why.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
+            }
+        )
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        try:
+            history.append(self.app.root, entry, self.gid)
+        except OSError as error:
+            self.warn(f"What became of this deploy could not be written to {history.path(self.app.root)}: {error}")
+
+    def _told(self, swap: Swap, seconds: float) -> dict[str, Any]:
+        release, before = swap.wanted.release, swap.before or "nothing"
+        said = swap.sentences()
+        msg = f"Release {release} is live in slot {swap.slot}."
+        if said and swap.commands:
+            count = f"{len(swap.commands)} command(s)"
+            msg = f"{count} {'would run' if self.check else 'ran'} for release {release}."
+            release = before
+        elif said and self.check:
+            msg = f"Release {release} would be live in slot {swap.slot}, by {swap.strategy}."
+        elif said:
+            times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
+            way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {self.params['reason']}"
+            msg = f"Release {release} is live in slot {swap.slot}, {way}".rstrip()
+        diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
+        return {
+            "changed": bool(said),
+            "slot": swap.slot,
+            "release": release,
+            "previous": swap.before,
+            "strategy": swap.strategy,
+            "steps": said,
+            "phases": swap.phases,
+            "seconds": seconds,
+            "commands": swap.notes,
+            "msg": msg,
+            "diff": ([diff] if said else []) + (swap.units.diffs() if said and not swap.commands else []),
+        }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a swap may do: which releases there are, where a rollback goes, what a reload can't bring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._app import history
+from .._app.releases import complete
+from .._app.slots import App, Snapshot
+from .._host.systemd import CommandFailed
+
+
+def reload_refusal(wanted: Snapshot, held: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Why a reload can't bring the wanted snapshot, '' where it can: SIGHUP keeps all but the app's own modules.
+
+    :param held: what slot.json says of the live slot.
+    :param old: release.json of the live release; `new` of the wanted one.
+    """
+    was = held.get("parts") or {}
+    changed = [name for name in sorted({*was, *wanted.parts}) if was.get(name) != wanted.parts.get(name)]
+    if not new.get("environment") or old.get("environment") != new.get("environment"):
+        changed.append("the dependencies")
+    if not changed:
+        return ""
+    return (
+        "fastapi_strategy is reload, which takes changes of code alone, and this deploy also changes "
+        f"{', '.join(changed)}: processes keep those from their start. Write fastapi_strategy: auto for this deploy."
+    )
+
+
+def rollback_release(app: App, asked: str, live: str | None) -> str:
+    """The release that a rollback goes to.
+
+    :param asked: the id that was asked for; '' is the last that served well.
+    :raises CommandFailed: with what there is to choose from.
+    """
+    entries, there = history.read(app.root), complete(app.root)
+    bad = history.marked(entries)
+    good = ", ".join(r for r in there if r not in bad and r != live) or "none"
+    if not asked:
+        found = history.rollback_target(entries, there, live)
+        if found is None:
+            raise CommandFailed(
+                f"There is no release of {app.name} to roll back to: none but the live one ({live}) served well and "
+                f"is still there. On the host: {', '.join(there) or 'none'}. Deploy a good one instead."
+            )
+        return found
+    if asked not in there:
+        raise CommandFailed(
+            f"fastapi_release is {asked}, and the host has no such release. Write one of those that it has: {good}."
+        )
+    if asked in bad:
+        raise CommandFailed(
+            f"fastapi_release is {asked}, which is known to be bad ({bad[asked]}). Write one of the others: {good}. "
+            "If it was not the release's fault, deploy it again."
+        )
+    return asked

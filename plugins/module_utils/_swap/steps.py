@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a release is brought to the traffic, and what is said where it isn't."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._app.slots import SLOTS
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a release is brought to the traffic; kept in its slot, so that a rollback needs nothing but a name.
+
+    :param strategy: ``swap`` (both slots for a moment), ``restart`` or ``reload`` (the live slot in place).
+    :param ready_timeout: seconds within which the release has to become ready.
+    :param bake: seconds for which it is watched after the move, while the old slot still runs.
+    :param patience: seconds to wait for the old slot's queue and workers.
+    :param host: Host header of the questions.
+    """
+
+    strategy: str
+    app: str
+    user: str
+    group: str
+    ready_path: str
+    health_path: str
+    ready_timeout: int
+    bake: int
+    patience: int
+    host: str
+
+
+class Failed(Exception):
+    """The release didn't come to the traffic, or didn't stay there: why, what was done about it, its last lines.
+
+    :param blames: whether the release itself is to blame, and is known to be bad from now on.
+    """
+
+    def __init__(self, why: str, now: str, log: str, moved_back: bool = False, blames: bool = True) -> None:
+        super().__init__(f"{why}\n{now}" + (f"\n\nIts last lines:\n{log}" if log else ""))
+        self.why = why
+        self.moved_back = moved_back
+        self.blames = blames
+
+
+@dataclass(frozen=True)
+class Now:
+    """The two slots as they are.
+
+    :param live: the slot that has the traffic; None before the first release.
+    :param current: whether the live slot holds exactly what is wanted.
+    :param up: slots whose service and socket are active.
+    :param quiet: slots of which nothing runs, or whose end is under way.
+    :param enabled: slots whose units both start at boot.
+    :param loose: slots of which any unit starts at boot.
+    """
+
+    live: str | None
+    current: bool
+    up: frozenset[str]
+    quiet: frozenset[str]
+    enabled: frozenset[str]
+    loose: frozenset[str]
+
+
+def now(live: str | None, current: bool, states: dict[str, list[dict[str, str]]]) -> Now:
+    """:param states: the properties of each slot's units, by slot: the service, then the socket."""
+
+    def slots(test) -> frozenset[str]:
+        return frozenset(slot for slot in SLOTS if test(states[slot]))
+
+    return Now(
+        live,
+        current,
+        up=slots(lambda units: all(u.get("ActiveState") == "active" for u in units)),
+        quiet=slots(lambda units: all(map(_down, units)) or _leaving(*units)),
+        enabled=slots(lambda units: all(u.get("UnitFileState") == "enabled" for u in units)),
+        loose=slots(lambda units: any(u.get("UnitFileState") == "enabled" for u in units)),
+    )
+
+
+def _down(unit: dict[str, str]) -> bool:
+    return unit.get("ActiveState") in ("inactive", "failed")
+
+
+def _leaving(service: dict[str, str], socket: dict[str, str]) -> bool:
+    """Whether a slot was told to stop and finishes its requests. The socket waits for that with a stop job of its own;
+    where the job is lost, the socket stays, and there is something left to stop."""
+    told = service.get("ActiveState") == "deactivating" and bool(service.get("Job"))
+    return told and (_down(socket) or bool(socket.get("Job")))
+
+
+def other(slot: str) -> str:
+    return SLOTS[1 - SLOTS.index(slot)]
+
+
+def target(now: Now, strategy: str) -> str:
+    """The slot that will have the traffic."""
+    if now.live and (now.current or strategy != "swap"):
+        return now.live
+    return other(now.live) if now.live else SLOTS[0]
+
+
+def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
+    """The steps that are due, in order; none when what is wanted is live, up and alone.
+
+    :param unit: whether a unit on disk is another than the wanted one.
+    """
+    slot = target(now, strategy)
+    rest = other(slot)
+    due = []
+    if not now.current:
+        due.append("fill")
+        if slot != now.live:
+            due.append("start")
+        elif strategy == "reload" and slot in now.up:
+            due += ["check", "reload"]
+        else:
+            due += ["check", "restart"]
+    else:
+        # Of a new start it is a part.
+        due += ["unit"] if unit else []
+        due += ["start"] if slot not in now.up else []
+    # Before the move, so that a reboot at any moment starts the slot that the link names.
+    if slot not in now.enabled:
+        due.append("enable")
+    if now.live != slot:
+        due.append("move")
+    # What is watched is measured from the move, so this costs no time.
+    if rest in now.loose or (rest == now.live and slot != now.live):
+        due.append("disable")
+    # There has to be something to go back to. The second: a run that was cut off between its move and its end.
+    if (now.live and not now.current) or (now.current and rest in now.up):
+        due.append("watch")
+    if rest not in now.quiet or "reload" in due:
+        due.append("drain")
+    return due
+
+
+def sentences(due: list[str], slot: str, release: str) -> list[str]:
+    """The steps for a person, and for the diff."""
+    rest = other(slot)
+    told = {
+        "fill": f"prepare slot {slot} with release {release}",
+        "unit": "write the units, whose memory limits systemd gives to what runs",
+        "before": f"run the commands that come before release {release}",
+        "check": "load the app once, beside the live one",
+        "restart": f"restart slot {slot} in place; its socket queues meanwhile",
+        "reload": f"reload slot {slot} in place: new workers, then the old ones drain",
+        "start": f"start slot {slot} and wait until it is ready",
+        "enable": f"enable slot {slot} for boot",
+        "move": f"move the traffic to slot {slot}",
+        "watch": f"watch slot {slot}, ready to move back",
+        "disable": f"disable slot {rest} for boot",
+        "drain": "wait until the old workers have drained"
+        if "reload" in due
+        else f"let slot {rest} finish its requests and end",
+    }
+    return [told[step] for step in due]

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The units that an app's slots share: written by a deploy under its lock, and put back where it fails."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from .._host.systemd import Systemd
+
+
+class UnitFiles:
+    """The text of units on disk beside the one that is wanted.
+
+    :param wanted: their text by path; '' leaves a unit alone.
+    """
+
+    def __init__(self, systemd: Systemd, wanted: dict[str, str]) -> None:
+        self.systemd = systemd
+        found = {path: _read(path) for path in wanted}
+        self.changes = {path: (found[path], text) for path, text in wanted.items() if text and found[path] != text}
+        """What differs: the text that was found, and the wanted one."""
+        self.written = False
+
+    def write(self) -> None:
+        if self.changes:
+            self.written = True
+            self._replace({path: wanted for path, (_found, wanted) in self.changes.items()})
+
+    def put_back(self) -> None:
+        """Undo write(). The units of a first deploy stay: nothing starts them."""
+        if self.written:
+            self._replace({path: found for path, (found, _wanted) in self.changes.items() if found})
+
+    def _replace(self, texts: dict[str, str]) -> None:
+        for path, text in texts.items():
+            descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".graceful-")
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fchmod(file.fileno(), 0o644)
+                    os.fsync(file.fileno())
+                os.rename(temporary, path)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+        if texts:
+            self.systemd.do("daemon-reload")
+
+    def diffs(self) -> list[dict[str, str]]:
+        """As Ansible's ``--diff`` shows them."""
+        return [
+            {"before_header": path, "after_header": path, "before": found, "after": wanted}
+            for path, (found, wanted) in self.changes.items()
+        ]
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be known to be wrong with the app's source on the control node, by the rules of the module release."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import typing as t
+
+from ...module_utils._app.problems import PREFIX
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.text import mask
+from .._release import lockfile, read
+from .._release import source as release_source
+
+# The variables that the checks read; while one of them is bad itself, there is nothing to check.
+NEEDED = frozenset({"source", "version", "requirements", "exclude", "app"})
+
+
+def about(sentence: str) -> str:
+    """The variable that a refusal of release begins with."""
+    match = re.match(rf"{PREFIX}(\w+)", sentence)
+    return match[1] if match else "source"
+
+
+class Checked(t.NamedTuple):
+    """Problems as (variable, sentence) pairs, what is worth a warning, and the Python versions the app asks for."""
+
+    problems: list[tuple[str, str]]
+    warning: str = ""
+    python: str = ""
+
+
+def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Checked:
+    """Everything that release would refuse of the source by itself.
+
+    `path` is the absolute path that fastapi_source stands for, or its URL; what is fetched of that stays in
+    `run_directory` for the whole run.
+    """
+    source = mask(values["source"])
+    found: list[tuple[str, str]] = []
+
+    def attempt(check: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+        try:
+            return check(*arguments)
+        except ReleaseError as error:
+            found.append((about(str(error)), str(error)))
+        except OSError as error:
+            found.append(("source", f"{PREFIX}source is {source}, and can't be read: {error.strerror or error}."))
+        return None
+
+    with tempfile.TemporaryDirectory(prefix="graceful-preflight-", dir=run_directory) as workdir:
+        opened = attempt(read.open_source, path, values["version"], workdir)
+        if opened is None:
+            return Checked(found)
+        top, _origin = opened
+        entries = attempt(release_source.scan, top, values["exclude"])
+        requirements = attempt(release_source.find_requirements, top, values["requirements"])
+        if requirements is not None:
+            attempt(lockfile.read, top, requirements, None)
+        warning = ""
+        if entries is not None:
+            attempt(release_source.check_app, entries, values["app"])
+            env = values.get("env")
+            searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
+            warning = app_hint({entry.path for entry in entries}, values["app"], searched)
+        wanted = attempt(release_source.requires_python, top) or ""
+    # An archive is unpacked to a place that nobody knows.
+    return Checked(
+        [(variable, sentence.replace(top, mask(path))) for variable, sentence in found],
+        warning,
+        wanted,
+    )
+
+
+def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = ()) -> str:
+    """A warning where nothing in the source has the app's name; it may still come from an installed package.
+
+    :param searched: directories of the source that the app's PYTHONPATH names.
+    """
+    module = app.partition(":")[0]
+    top = module.partition(".")[0]
+
+    def is_in(directory: str) -> bool:
+        return any(path == f"{directory}{top}.py" or path.startswith(f"{directory}{top}/") for path in paths)
+
+    if is_in("") or any(is_in(f"{directory.strip('./')}/") for directory in searched if directory):
+        return ""
+    if is_in("src/"):
+        return (
+            f"{PREFIX}app is {app}, and {top} is in src/ of {PREFIX}source. The project isn't installed, and workers "
+            f"look in the source's top alone. Write {PREFIX}env: {{PYTHONPATH: src}}."
+        )
+    modules = sorted(path for path in paths if re.fullmatch(r"([A-Za-z_]\w*/)?(main|app|api|server|asgi)\.py", path))
+    names = [f"{path[:-3].replace('/', '.')}:app" for path in modules]
+    advice = f"Perhaps {PREFIX}app should be {' or '.join(names)}." if names else "Check both."
+    return (
+        f"{PREFIX}app is {app}, and {PREFIX}source has neither {top}/ nor {top}.py at its top. Unless a package brings "
+        f"it, no worker will start. {advice}"
+    )
+
+
+def check_python(wanted: str, version: str) -> list[tuple[str, str]]:
+    """Whether the host's interpreter is one that the app's pyproject.toml allows."""
+    try:
+        release_source.check_python(wanted, version)
+    except ReleaseError as error:
+        return [("python", str(error))]
+    return []

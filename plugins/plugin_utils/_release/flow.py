@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The flow of the module ``release`` on the control node: read, ask the host once, and build only what isn't there."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import os
+
+from ...module_utils._app.releases import ReleaseError, to_prune
+from . import bundle, deliver, methods, read
+from . import requirements as release_requirements
+from . import source as release_source
+from . import tools as release_tools
+from . import wheels as release_wheels
+from . import workshop as release_workshop
+from .deliver import Host
+from .sdist import NeedsBuildHost
+from .target import Target, target_of
+
+
+def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
+    """Make the release unless the host has it; returns the task's result without Ansible's own keys.
+
+    With state `collected` nothing is done on the host beyond asking it. Wheels are collected in check mode as well:
+    what has none is found out before anything changes.
+
+    :param params: the task's options; `source` is absolute or a URL.
+    :param workdir: an empty directory of this task's, inside the one of the whole run.
+    """
+    source = read.read_source(params, workdir, host.say)
+    facts = params["collected"] or host.query()
+    if facts["interpreter_problem"]:
+        raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
+    target = target_of(facts["interpreter"])
+    release_source.check_python(source.requires_python, target.version)
+    pins = release_requirements.injected(source.requirements, target.markers)
+    release, digest = release_source.release_id(source.entries, header_of(params, source, target, pins))
+    path = os.path.join(params["root"], "releases", release)
+    complete, name = release in facts["created"], f"Release {release} of {params['name']}"
+    result = {"release": release, "path": path, "python": python_of(target), "complete": complete, "changed": False}
+    collecting = params["state"] != "present"
+    if collecting:
+        result |= {"collected": facts, "needs_build": False}
+    else:
+        result |= {"changed": not complete, "diff": diff_of(facts, release, params["keep"])}
+    if complete:
+        return {**result, "msg": f"{name} is complete in {path}: nothing to build or send."}
+    if release in facts["incomplete"]:
+        raise ReleaseError(
+            f"{path} is there on the host without a record of its own: something else made it. Remove it."
+        )
+    # In check mode, and before role deploy_user, the group may be one that the run makes.
+    if facts["group_missing"] and not (check or params["collected"] or collecting):
+        raise ReleaseError(
+            f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
+        )
+    try:
+        made = collect(params, source, target, pins, host, facts.get("set", {}).get(release, ""))
+    except NeedsBuildHost as needs:
+        what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
+        if not collecting:
+            raise ReleaseError(f"{what}: by a task with state=built that is delegated to it.") from None
+        return {**result, "needs_build": True, "msg": f"{what}."}
+    if collecting:
+        # Of this very release alone: the source is read again, and may be another one by then.
+        result["collected"] = {**facts, "set": {release: release_wheels.name_of(made.wheels)}}
+    if check or collecting:
+        ready = f"The {made} for {target} is ready on the control node"
+        return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
+    record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
+    record |= {"source": source.origin} if source.origin else {}
+    parts = (made.wheels, made.installers, record, made.lock, made.environment)
+    contents = bundle.Contents(release, source.directory, source.entries, *parts)
+    return {**result, **deliver.deliver(params, contents, facts, host, target)}
+
+
+def header_of(params: dict, source: read.Source, target: Target, pins: list[str]) -> dict[str, object]:
+    """What makes a release another one besides its files. A requirements file may be among the excluded ones."""
+    requirements = source.requirements
+    return {
+        "method": params["method"],
+        "python": target.minor,
+        "platform": target.family,
+        "requirements": [requirements.lines, requirements.constraints],
+        "pins": pins,
+        "shared_paths": sorted(params["shared_paths"]),
+        # Releases without any keep the ids that they had.
+        **({"public_paths": sorted(params["public_paths"])} if params["public_paths"] else {}),
+    }
+
+
+def python_of(target: Target) -> dict[str, str]:
+    return {
+        "version": target.version,
+        "tags": f"{target.abi}-{target.abi}-{target.platforms[0]}",
+        "libc": f"{target.libc} {'.'.join(map(str, target.libc_version))}",
+        "platform": target.family,
+    }
+
+
+def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
+    """The complete releases before and after, oldest first."""
+    # '~' sorts behind every date: what is made now is the newest.
+    after = {**facts["created"]} if release in facts["created"] else {**facts["created"], release: "~"}
+    protected = {*facts["protected"], release}
+    gone = to_prune(after, facts["served"], protected, keep) if len(after) > len(facts["created"]) else []
+
+    def listing(created: dict[str, str]) -> str:
+        return "".join(f"{name}\n" for name in sorted(created, key=lambda name: (created[name], name)))
+
+    kept = {name: when for name, when in after.items() if name not in gone}
+    return {
+        "before_header": "releases",
+        "before": listing(facts["created"]),
+        "after_header": "releases",
+        "after": listing(kept),
+    }
+
+
+def collect(params: dict, source: read.Source, target: Target, pins: list[str], host: Host, ready: str) -> methods.Made:
+    """The wheels or their lock, and meanwhile what installs them on the host.
+
+    :param ready: name of the set of wheels, where an earlier task of this run has collected them.
+    """
+    cache = release_tools.cache_directory()
+    options = source.requirements.options
+    tools = release_tools.tools(cache, options, params["index_url"], host.say)
+    # Asked for where it is needed: pip takes a while to say.
+    index = functools.cache(lambda: release_tools.read_index(tools.pip, options, params["index_url"]))
+    if wheels := release_wheels.named(cache, ready):
+        return methods.from_wheels(wheels, release_tools.host_installers(cache, tools, target, index))
+    workshop = release_workshop.workshop_of(params, target, host.query, host.build, host.say)
+    collector = release_wheels.Collector(cache, tools, index(), target, host.say, workshop)
+    wanted = (collector, source.requirements, pins, source.requirements_name)
+    if params["method"] == "venv":
+        wheels = release_wheels.collect(*wanted)
+        return methods.from_environment(methods.make(collector, wheels), wheels)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
+        if params["method"] == "index":
+            return methods.from_index(methods.locked(*wanted), installers.result())
+        return methods.from_wheels(release_wheels.collect(*wanted), installers.result())

@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the methods differ in on the control node: wheels, a lock for the host's own index, or a whole environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import sys
+from dataclasses import dataclass
+
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.files import sha256_of
+from ...module_utils._release import facts as release_facts
+from ...module_utils._release.common import FORMAT, VENV_TIME
+from . import tools
+from . import wheels as release_wheels
+from .requirements import Requirements
+from .source import Entry
+from .target import Target, normal_machine
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an environment is made of on the host.
+
+    :param lock: a requirements file with hashes that names exactly what is installed.
+    :param packages: version by name.
+    :param environment: where it is shipped whole.
+    """
+
+    wheels: list[release_wheels.Wheel]
+    installers: list[str]
+    lock: str
+    packages: dict[str, str]
+    environment: Environment | None = None
+
+    def __str__(self) -> str:
+        """For a sentence: what the control node has ready."""
+        if self.environment:
+            return f"environment of {len(self.packages)} packages"
+        return f"set of {len(self.wheels)} wheels" if self.wheels else f"lock of {len(self.packages)} packages"
+
+
+def from_wheels(wheels: list[release_wheels.Wheel], installers: list[str]) -> Made:
+    packages = {wheel.name: wheel.version for wheel in wheels}
+    return Made(wheels, installers, release_wheels.lock_text(wheels), packages)
+
+
+def locked(collector: release_wheels.Collector, requirements: Requirements, pins: list[str], name: str) -> str:
+    """The requirements with all that they need, one version each, with the hashes of its files on the index.
+
+    Resolved once, on the control node, so that all hosts install the same, today and next week.
+
+    :param name: of the requirements file, for sentences.
+    """
+    locks = os.path.join(collector.cache, "locks")
+    os.makedirs(locks, mode=0o700, exist_ok=True)
+    path = os.path.join(locks, release_wheels.identity_of(collector, requirements, pins))
+    with tools.making(path) as new:
+        if new is not None:
+            count = len(requirements.lines) + len(pins)
+            collector.say(f"Resolving {count} requirements for {collector.target}…")
+            lines = release_wheels.resolve(collector, requirements, pins, new, name)
+            with open(os.path.join(new, "lock.txt"), "w", encoding="utf-8") as file:
+                file.writelines(f"{release_wheels.only_listed(line, requirements.hashes)}\n" for line in lines)
+            tools.forget_unused(locks)
+    os.utime(path)
+    with open(os.path.join(path, "lock.txt"), encoding="utf-8") as file:
+        return file.read()
+
+
+def from_environment(environment: Environment, wheels: list[release_wheels.Wheel]) -> Made:
+    """The wheels are in it, and nothing installs anything on the host."""
+    made = from_wheels(wheels, [])
+    return Made([], [], made.lock, made.packages, environment)
+
+
+def from_index(lock: str, installers: list[str]) -> Made:
+    return Made([], installers, lock, packages_of(lock))
+
+
+def packages_of(lock: str) -> dict[str, str]:
+    """Version by name of what a lock names."""
+    pins = [line.split()[0] for line in lock.splitlines() if line and line[0] not in " #-"]
+    return {name: version for name, _separator, version in (pin.partition("==") for pin in pins)}
+
+
+_GLIBC = re.compile(rb"GLIBC_2\.(\d+)\0")
+_OTHERWISE = "or set fastapi_release_method: wheels, which asks nothing of the control node's Python."
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One that is ready to be shipped: files below `directory`, without the link to the interpreter."""
+
+    directory: str
+    entries: list[Entry]
+
+
+def make(collector: release_wheels.Collector, wheels: list[release_wheels.Wheel]) -> Environment:
+    """The environment of the wheels, from the cache or made now; raises where this control node can't make it."""
+    python = interpreter(collector.target, candidates(collector.target.minor))
+    environments = os.path.join(collector.cache, "environments")
+    os.makedirs(environments, mode=0o700, exist_ok=True)
+    identity = tools.digest_of([FORMAT, python, collector.target.family, release_wheels.lock_text(wheels)])
+    path = os.path.join(environments, identity)
+    with tools.making(path) as new:
+        if new is not None:
+            collector.say(f"Making the environment for {collector.target}…")
+            _install(collector, wheels, python, new)
+            tools.forget_unused(environments)
+    os.utime(path)
+    directory = os.path.join(path, "venv")
+    entries = [entry for entry in every_file(directory) if entry.path != "bin/python"]
+    check_libc(directory, entries, collector.target)
+    return Environment(directory, entries)
+
+
+def candidates(minor: str) -> list[str]:
+    """Interpreters of this control node that may be like the host's."""
+    found = [sys.executable, shutil.which(f"python{minor}"), shutil.which("python3")]
+    return [program for program in dict.fromkeys(found) if program]
+
+
+def interpreter(target: Target, programs: list[str]) -> str:
+    """The one of `programs` that is like the host's; raises with both where none is."""
+    seen = []
+    for program in programs:
+        facts, _problem = release_facts.probe(program)
+        if facts:
+            minor = ".".join(str(facts["version"]).split(".")[:2])
+            machine = normal_machine(str(facts["machine"]), int(facts["bits"]))
+            libc = str(facts["libc"]).partition(" ")[0]
+            like = (minor, machine, libc) == (target.minor, target.machine, target.libc)
+            if like and facts["implementation"] == "cpython" and not facts["free_threaded"]:
+                return program
+            seen.append(f"Python {minor} on {machine} with {libc} ({program})")
+    raise ReleaseError(
+        f"fastapi_release_method is venv, and the host has {target}, while the control node has "
+        f"{', '.join(seen)}. Install Python {target.minor} on the control node, deploy from one like the host, "
+        f"{_OTHERWISE}"
+    )
+
+
+def _install(collector: release_wheels.Collector, wheels: list[release_wheels.Wheel], python: str, new: str) -> None:
+    """By uv, then with one time for all files, which bytecode remembers of its source, and bytecode."""
+    uv, venv, lock = collector.tools.uv, os.path.join(new, "venv"), os.path.join(new, "lock.txt")
+    with open(lock, "w", encoding="utf-8") as file:
+        file.write(release_wheels.lock_text(wheels))
+    common = ["--no-config", "--no-progress", "--quiet", "--no-python-downloads", "--no-managed-python"]
+    links = ["--no-index", "--find-links", os.path.dirname(wheels[0].path)]
+    inside = os.path.join(venv, "bin", "python")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "UV_", "PIP_"))}
+    environment["UV_CACHE_DIR"] = os.path.join(new, "cache")
+    for command in (
+        [uv, "venv", *common, "--relocatable", "--python", python, "--no-project", venv],
+        [uv, "pip", "install", *common, "--offline", *links, "--require-hashes", "--no-deps", "--python", inside]
+        + ["-r", lock],
+    ):
+        tools.run("Making the environment", command, environment)
+    shutil.rmtree(environment["UV_CACHE_DIR"], ignore_errors=True)
+    for place, _names, files in os.walk(venv):
+        for name in files:
+            os.utime(os.path.join(place, name), (VENV_TIME, VENV_TIME), follow_symlinks=False)
+    # Quietly: packages ship files that aren't meant for this Python, and uv passes over them as well.
+    program = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
+    tools.run("Compiling", [inside, "-I", "-c", program, os.path.join(venv, "lib")], environment)
+
+
+def every_file(directory: str) -> list[Entry]:
+    """Every file and link below a directory of our own making, sorted by path."""
+    found = []
+    for place, names, files in os.walk(directory):
+        for name in [*files, *(name for name in names if os.path.islink(os.path.join(place, name)))]:
+            path = os.path.join(place, name)
+            inside = os.path.relpath(path, directory)
+            if os.path.islink(path):
+                found.append(Entry(inside, False, 0, "", os.readlink(path)))
+            else:
+                info = os.stat(path)
+                found.append(Entry(inside, bool(info.st_mode & stat.S_IXUSR), info.st_size, sha256_of(path)))
+    return sorted(found, key=lambda entry: entry.path)
+
+
+def check_libc(directory: str, entries: list[Entry], target: Target) -> None:
+    """Raise where a compiled file needs a newer glibc than the host has."""
+    for entry in entries:
+        if target.libc != "glibc" or entry.target or ".so" not in os.path.basename(entry.path):
+            continue
+        with open(os.path.join(directory, entry.path), "rb") as file:
+            needed = max((int(number) for number in _GLIBC.findall(file.read())), default=0)
+        if needed > target.libc_version[1]:
+            raise ReleaseError(
+                f"fastapi_release_method is venv, and {entry.path} needs glibc 2.{needed}, where the host has 2."
+                f"{target.libc_version[1]}. Make it on a control node as old as the host, {_OTHERWISE}"
+            )

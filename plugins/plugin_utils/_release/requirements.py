@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads requirements files as pip does, and refuses what the wheels method can't keep its word on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name, canonicalize_version
+
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.text import mask
+
+PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0", "uvicorn-worker": "0.4.0"}
+"""What every release needs to be served, in the versions that this collection is tested with."""
+
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
+_PATH = re.compile(r"(\.{0,2}/|~|file:)|.*\.(whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
+_VCS = re.compile(r"(.*@\s*)?(git|hg|svn|bzr)\+")
+# Options that change nothing here: only wheels are taken in any case, and hashes are always checked.
+_WITHOUT_EFFECT = {"--only-binary", "--prefer-binary", "--require-hashes", "--use-pep517", "--use-feature"}
+_INDEX_OPTIONS = {
+    "-i": "index_url",
+    "--index-url": "index_url",
+    "--pypi-url": "index_url",
+    "--extra-index-url": "extra_index_urls",
+    "-f": "find_links",
+    "--find-links": "find_links",
+    "--trusted-host": "trusted_hosts",
+}
+_WAYS_OUT = (
+    "Name a version that the index has a wheel of, or build the wheel yourself (pip wheel) and give its directory"
+)
+
+
+@dataclass
+class Requirements:
+    """What the requirements files say, includes and all.
+
+    :param lines: requirements, one a line, without hashes.
+    :param constraints: the same from -c files.
+    :param hashes: (name, version) -> SHA-256 digests listed for it.
+    :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
+    """
+
+    lines: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    hashes: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    options: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    seen: set[tuple[str, bool]] = field(default_factory=set)
+
+
+def read(source: str, name: str) -> Requirements:
+    """Read the file `name` below `source` with all that it includes; raises with every line that can't be served."""
+    found = Requirements()
+    _read_file(found, source, name, constraint=False)
+    return whole(found, name)
+
+
+def whole(found: Requirements, name: str) -> Requirements:
+    """What was found, unless there were problems on the way."""
+    if found.problems:
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, and can't be served by wheels:\n" + "\n".join(found.problems)
+        )
+    return found
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers: continued ones joined, comments and blank ones left out."""
+    start, parts = 0, []
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
+        start = start or number
+        if line.endswith("\\") and not _COMMENT.match(line):
+            parts.append(line[:-1])
+            continue
+        joined = _COMMENT.sub("", "".join([*parts, line])).strip()
+        if joined:
+            yield start, joined
+        start, parts = 0, []
+
+
+def _read_file(found: Requirements, source: str, name: str, constraint: bool) -> None:
+    if (name, constraint) in found.seen:
+        return
+    found.seen.add((name, constraint))
+    try:
+        with open(os.path.join(source, name), encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        found.problems.append(f"{name} can't be read: {error}")
+        return
+    read_lines(found, source, name, text, constraint)
+
+
+def read_lines(found: Requirements, source: str, name: str, text: str, constraint: bool = False) -> None:
+    """Add what `text` says, the content of the file `name` below `source`."""
+    for number, raw in logical_lines(text):
+        line = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], raw)
+        # Only what was written is shown: a variable may hold a token.
+        problem = _option(found, source, name, line) if line.startswith("-") else add(found, line, constraint)
+        if problem:
+            found.problems.append(f"{name}, line {number}, {mask(raw)[:100]}: {problem}")
+
+
+def _option(found: Requirements, source: str, name: str, line: str) -> str:
+    option, value = _split_option(line)
+    if option in ("-r", "--requirement", "-c", "--constraint"):
+        included = os.path.normpath(os.path.join(os.path.dirname(name), value))
+        if "://" in value or os.path.isabs(value) or included.startswith(".."):
+            return "it includes a file from outside the source, so an equal source could be another release. Copy it."
+        _read_file(found, source, included, constraint=option in ("-c", "--constraint"))
+    elif option in ("-e", "--editable"):
+        return (
+            "an editable install would point to a directory of the control node. If it is the app itself, leave the "
+            f"line out: the source is shipped and is the working directory. {_WAYS_OUT} by --find-links."
+        )
+    elif option in _INDEX_OPTIONS:
+        key = _INDEX_OPTIONS[option]
+        beside = os.path.join(source, os.path.dirname(name), value)
+        value = os.path.abspath(beside) if key == "find_links" and os.path.isdir(beside) else value
+        found.options.setdefault(key, []).append(value)
+    elif option in ("--no-index", "--pre"):
+        found.options[option.lstrip("-").replace("-", "_")] = ["yes"]
+    elif option == "--no-binary":
+        return f"it asks to build on the host, and only wheels are taken. Remove it. {_WAYS_OUT} by --find-links."
+    elif option not in _WITHOUT_EFFECT:
+        return f"{option} is not an option that is known here. Remove it."
+    return ""
+
+
+def _split_option(line: str) -> tuple[str, str]:
+    """('-r', 'base.txt') of '-r base.txt', '-rbase.txt', '--requirement base.txt' and '--requirement=base.txt'."""
+    if not line.startswith("--"):
+        return line[:2], line[2:].strip().lstrip("=").strip().strip("'\"")
+    option = re.split(r"[=\s]", line, maxsplit=1)[0]
+    return option, line[len(option) :].lstrip("= ").strip().strip("'\"")
+
+
+def add(found: Requirements, line: str, constraint: bool = False) -> str:
+    """Add one requirement; returns what is wrong with it, or ''."""
+    text = re.split(r"\s--?[a-z]", line, maxsplit=1)[0].strip()
+    if _VCS.match(text):
+        return f"it is fetched from version control, and has no wheel. {_WAYS_OUT} by --find-links."
+    if _PATH.match(text) and ("://" not in text or text.startswith("file:")):
+        return f"it is a path of the control node. {_WAYS_OUT} by --find-links, and name the package here."
+    if "://" in text:
+        return f"it is a URL. {_WAYS_OUT} by --find-links, and name the package here."
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement as error:
+        return f"it isn't a requirement that can be read: {str(error).splitlines()[0]}. Write it as name==version."
+    if found_hashes := _HASH.findall(line):
+        for pin in parsed.specifier:
+            if pin.operator in ("==", "==="):
+                key = (canonicalize_name(parsed.name), canonicalize_version(pin.version))
+                found.hashes.setdefault(key, set()).update(digest.lower() for digest in found_hashes)
+    (found.constraints if constraint else found.lines).append(text)
+    return ""
+
+
+def injected(requirements: Requirements, markers: dict[str, str]) -> list[str]:
+    """The lines to add so that the release can be served: pins for what the files lack.
+
+    A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
+    """
+
+    def names(lines: Iterable[str]) -> set[str]:
+        parsed = [Requirement(line) for line in lines]
+        return {canonicalize_name(r.name) for r in parsed if r.marker is None or r.marker.evaluate(markers)}
+
+    has, constrained = names(requirements.lines), names(requirements.constraints)
+    return [name if name in constrained else f"{name}=={version}" for name, version in PINS.items() if name not in has]
+
+
+def check_hashes(wheels: dict[tuple[str, str], str], listed: dict[tuple[str, str], set[str]]) -> list[str]:
+    """Names of the packages whose wheel isn't among the hashes that the app's requirements list for that version.
+
+    :param wheels: (name, version) -> SHA-256 of the wheel that was collected.
+    """
+    wrong = [key for key, digest in wheels.items() if key in listed and digest not in listed[key]]
+    return [f"{name}=={version}" for name, version in sorted(wrong)]

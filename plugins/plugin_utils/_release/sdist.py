@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packages that an index has as source alone: fetched without running them, and made into wheels once."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, canonicalize_version, parse_wheel_filename
+
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.files import sha256_of
+from ...module_utils._release.index import Index, pip_environment, secrets, uv_environment
+from . import tools as release_tools
+from .requirements import Requirements
+from .target import Target
+
+# pip runs a package's code as soon as it has its source, and for many that fails where nothing can be compiled. So it
+# is stopped between the two.
+_FETCH = """
+import shutil, sys
+sys.path.insert(0, sys.argv[1])
+from pip._internal.cli.main import main
+from pip._internal.operations import prepare
+fetch, kept = prepare.unpack_url, []
+def keep(*arguments, **options):
+    kept.append(shutil.copy(fetch(*arguments, **options).path, sys.argv[2]))
+    raise SystemExit
+prepare.unpack_url = keep
+status = main(sys.argv[3:])
+sys.exit(0 if kept else status)
+"""
+
+
+class NeedsBuildHost(Exception):
+    """A wheel has to be built on another host; carries the requirement."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """Where wheels are built.
+
+    :param key: what besides the source's digest decides the wheel.
+    :param build: the source's path, an empty directory, the tools and the index -> the wheel's path in it; raises
+        with what a person has to know.
+    """
+
+    key: list[object]
+    build: Callable[[str, str, release_tools.Tools, Index], str]
+
+
+@dataclasses.dataclass
+class Sources:
+    """The wheels that are built for one set.
+
+    :param directory: one for them, which may be missing; what is in it is as good as on the index.
+    :param built: (name, version) -> SHA-256 of the wheel.
+    """
+
+    directory: str
+    cache: str
+    tools: release_tools.Tools
+    index: Index
+    target: Target
+    workshop: Workshop
+    say: release_tools.Say
+    built: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    tried: set[str] = dataclasses.field(default_factory=set)
+
+    @property
+    def with_built(self) -> Index:
+        """The index and the wheels that were built."""
+        if not self.built:
+            return self.index
+        return dataclasses.replace(self.index, find_links=(*self.index.find_links, self.directory))
+
+    def add(self, missing: str, requirements: Requirements) -> str:
+        """Build the wheel of `missing`, 'name' or 'name==version'; returns '', or a sentence on why that can't be."""
+        if missing in self.tried:
+            return "What its source builds doesn't fit the host."
+        self.tried.add(missing)
+        os.makedirs(self.directory, exist_ok=True)
+        try:
+            source = self._fetch(wanted(missing, requirements))
+            wheel = self._wheel(source, missing)
+        except ReleaseError as error:
+            return str(error)
+        name, version, _build_number, _tags = parse_wheel_filename(os.path.basename(wheel))
+        key = (str(name), canonicalize_version(str(version)))
+        # pip has checked it before; this holds for whatever version the wheel turned out to be.
+        if sha256_of(source) not in requirements.hashes.get(key, {sha256_of(source)}):
+            return f"The hash of {os.path.basename(source)} is none of those that are listed."
+        self.built[key] = sha256_of(shutil.copy(wheel, self.directory))
+        return ""
+
+    def _fetch(self, line: str) -> str:
+        """The source's path. Where the app lists hashes for it, pip checks them."""
+        into = os.path.join(self.directory, f"source-{len(self.tried)}")
+        os.mkdir(into)
+        path = os.path.join(into, "wanted.in")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(line + "\n")
+        command = [sys.executable, "-I", "-c", _FETCH, os.path.dirname(self.tools.pip[-1]), into]
+        command += ["download", "--quiet", "--no-deps", "--no-binary=:all:", "--python-version", self.target.version]
+        command += ["-d", os.path.join(into, "unused"), "-r", path]
+        release_tools.run("Fetching its source", command, pip_environment(self.index, os.environ), secrets(self.index))
+        (source,) = (entry.path for entry in os.scandir(into) if entry.is_file() and entry.path != path)
+        return source
+
+    def _wheel(self, source: str, missing: str) -> str:
+        key = release_tools.digest_of([sha256_of(source), *self.workshop.key])
+        place = os.path.join(self.cache, "built", key)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with release_tools.making(place) as new:
+            if new is not None:
+                self.say(f"Building the wheel of {missing} from its source…")
+                wheel = self.workshop.build(source, new, self.tools, self.index)
+                for entry in os.scandir(new):
+                    if entry.path != wheel:
+                        shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)
+                release_tools.forget_unused(os.path.dirname(place))
+        os.utime(place)
+        return glob.glob(os.path.join(glob.escape(place), "*.whl"))[0]
+
+
+def wanted(missing: str, requirements: Requirements) -> str:
+    """The line for pip: the version that the requirements leave, and the hashes that they list for it."""
+    name, _separator, version = missing.partition("==")
+    canonical = canonicalize_name(name)
+    if not version:
+        parsed = [Requirement(line) for line in [*requirements.lines, *requirements.constraints]]
+        ranges = [str(item.specifier) for item in parsed if canonicalize_name(item.name) == canonical]
+        missing = name + ",".join(dict.fromkeys(filter(None, ranges)))
+        version = missing.removeprefix(f"{name}==")
+    hashes = requirements.hashes.get((canonical, canonicalize_version(version)), set())
+    return " ".join([missing, *(f"--hash=sha256:{digest}" for digest in sorted(hashes))])
+
+
+def build_here(source: str, into: str, tools: release_tools.Tools, index: Index) -> str:
+    """Build on the control node what fits every host: pure Python."""
+    command = [tools.uv, "build", "--wheel", "--python", sys.executable, "-o", into, source]
+    command += ["--no-index"] if index.no_index else []
+    way_out = "Set fastapi_build_host to a host of the inventory with the same Python and platform, where it is built"
+    try:
+        release_tools.run("Building its source", command, uv_environment(index, os.environ), secrets(index))
+    except ReleaseError as error:
+        raise ReleaseError(f"{way_out}. {error}") from None
+    (wheel,) = glob.glob(os.path.join(glob.escape(into), "*.whl"))
+    if not is_pure(os.path.basename(wheel)):
+        raise ReleaseError(f"{way_out}: its source is compiled, here to {os.path.basename(wheel)}.")
+    return wheel
+
+
+def is_pure(filename: str) -> bool:
+    """Whether a wheel is for any platform and for every Python 3."""
+    tags = parse_wheel_filename(filename)[3]
+    return any((tag.interpreter, tag.abi, tag.platform) == ("py3", "none", "any") for tag in tags)
+
+
+HERE = Workshop([], build_here)
+
+
+def later(source: str, into: str, tools: release_tools.Tools, index: Index) -> str:
+    """For a task that may not build: leaves it to the one that is delegated to the build host."""
+    raise NeedsBuildHost(re.sub(r"(\.tar\.\w+|\.zip)$", "", os.path.basename(source)))

@@ -1,0 +1,268 @@
+"""The action plugin: as Ansible runs it, and with a host that answers what the test wants."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.graceful.deploy.plugins.action.preflight import HOST_VARIABLES, ActionModule
+
+ROOT = Path(__file__).parents[4]
+CANARY = "k4n4ry"
+HOST = {"python": {"version": "3.11.2"}, "systemd": 252}
+PLAN = {"explanation": "2 workers.", "workers": 2}
+LOGS = {"most": "1000M", "most_bytes": 1000 << 20, "text": "Logs: at most 1000M."}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    top = tmp_path / "hello"
+    (top / "app").mkdir(parents=True)
+    (top / "app" / "main.py").touch()
+    (top / "requirements.txt").write_text("fastapi\n")
+    return top
+
+
+def action(task_vars: dict[str, object], answer: object, args: dict[str, object] | None = None) -> ActionModule:
+    """The plugin with a host that gives `answer`, or raises it."""
+    task = types.SimpleNamespace(args=args or {}, async_val=0, check_mode=False, action="graceful.deploy.preflight")
+    connection = mock.MagicMock()
+    connection._shell.tmpdir = "/nowhere"
+    loader = DataLoader()
+    plugin = ActionModule(task, connection, mock.MagicMock(), loader, Templar(loader, task_vars), None)
+    replies = {"side_effect": answer} if isinstance(answer, Exception) else {"return_value": answer}
+    plugin._execute_module = mock.Mock(**replies)
+    return plugin
+
+
+def good(source: Path, **changes: object) -> dict[str, object]:
+    return {"inventory_hostname": "web1", "fastapi_name": "hello", "fastapi_source": str(source)} | changes
+
+
+def run(task_vars: dict[str, object], answer: object = None, **args: object) -> dict[str, object]:
+    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}}
+    return action(task_vars, answer, args).run(None, task_vars)
+
+
+def test_a_good_run_returns_plan_host_and_values(source: Path) -> None:
+    variables = good(
+        source, fastapi_http_port="8080", fastapi_tls=False, fastapi_timeout="30", fastapi_env={"A": CANARY}
+    )
+    result = run(variables)
+    assert not result.get("failed") and result["changed"] is False
+    assert (result["msg"], result["plan"], result["host"]) == ("2 workers. Logs: at most 1000M.", PLAN, HOST)
+    assert result["releases"] == {"created": {}}
+    values = result["variables"]
+    assert (values["http_port"], values["tls"], values["root"]) == (8080, "off", "/srv/hello")
+    assert (values["timeout"], values["proxy_timeout"], values["group"]) == (30, 35, "deploy")
+    assert "env" not in values and "index_url" not in values
+    assert CANARY not in str(result)
+
+
+def test_the_host_is_told_what_it_needs_and_no_secret(source: Path) -> None:
+    variables = good(source, fastapi_env={"A": CANARY}, fastapi_index_url=f"https://u:{CANARY}@x/simple")
+    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}})
+    plugin.run(None, variables)
+    (_name, arguments), keywords = plugin._execute_module.call_args
+    assert set(arguments["variables"]) <= set(HOST_VARIABLES)
+    assert {"name", "root", "python", "http_port", "workers"} <= set(arguments["variables"])
+    assert CANARY not in str(arguments)
+    assert json.dumps(arguments)
+    assert keywords == {"task_vars": variables}
+
+
+def test_bad_variables_cost_no_trip(source: Path) -> None:
+    variables = good(source, fastapi_name="Hello", fastapi_workers=0)
+    plugin = action(variables, {})
+    result = plugin.run(None, variables)
+    assert result["failed"] and result["msg"].startswith("Nothing was changed on web1: there are 2 problems")
+    plugin._execute_module.assert_not_called()
+
+
+def test_what_follows_from_a_bad_variable_is_not_told_again(source: Path) -> None:
+    result = run(good(source, fastapi_name="a b", fastapi_user="root"))
+    assert "there are 2 problems" in result["msg"]
+    assert "fastapi_root" not in result["msg"] and "fastapi_group" not in result["msg"]
+
+
+def test_the_problems_of_a_host_come_together_with_that_of_its_python(source: Path) -> None:
+    (source / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.12"\n')
+    answer = {"problems": [["fastapi_http_port", "Port."], ["", "Disk."]], "plan": None, "host": HOST}
+    message = run(good(source), answer)["msg"]
+    assert "3 problems" in message and "1. Port." in message and "2. Disk." in message and ">=3.12" in message
+
+
+def test_a_variable_of_the_task_comes_before_that_of_the_host(source: Path) -> None:
+    assert run(good(source), variables={"http_port": 81})["variables"]["http_port"] == 81
+    assert "fastapi_prot: there is no such variable" in run(good(source), variables={"prot": 81})["msg"]
+
+
+def test_warnings_are_passed_on(source: Path) -> None:
+    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "warnings": ["From the host."]}
+    first, second = run(good(source, fastapi_app="main:app"), answer)["warnings"]
+    assert first == "From the host." and "app.main:app" in second
+
+
+def test_a_template_that_fails_is_a_problem_among_the_others(source: Path) -> None:
+    env = {
+        "A": trust_as_template("{{ nope }}"),
+        "B": trust_as_template("{{ '" + CANARY + "' | from_json }}"),
+        "C-D": CANARY,
+    }
+    port = trust_as_template("{{ also_nope }}")
+    message = run(good(source, fastapi_env=env, fastapi_http_port=port))["msg"]
+    assert "4 problems" in message
+    assert "fastapi_env['A']: 'nope' is undefined." in message
+    assert "fastapi_env['B']: its template, lookup or vault fails" in message
+    assert "fastapi_http_port: 'also_nope' is undefined." in message
+    assert CANARY not in message
+
+
+def test_sudo_without_a_password_is_explained(source: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"Nothing was changed on web1\. sudo asks for a password") as caught:
+        run(good(source), AnsibleError("Missing sudo password"))
+    assert str(caught.value).endswith("in /etc/sudoers.d.")
+    answer = {"failed": True, "msg": "No start of json char found", "module_stderr": "sudo: a password is required\n"}
+    result = run(good(source), answer)
+    assert result["failed"] and "--ask-become-pass" in result["msg"]
+    assert result["msg"].endswith("What the host said: sudo: a password is required")
+
+
+@pytest.mark.parametrize("error", [AnsibleConnectionFailure("no route"), AnsibleError("something else")])
+def test_other_failures_pass_as_they_are(source: Path, error: AnsibleError) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        run(good(source), error)
+    assert run(good(source), {"failed": True, "msg": "odd"})["msg"] == "odd"
+    assert run(good(source), {"unreachable": True, "msg": "gone"})["unreachable"]
+
+
+# ---- as Ansible runs it
+
+
+def play(tmp_path: Path, inventory: str, playbook: str, *arguments: str) -> str:
+    """The output of a playbook on this machine. Its host may be refused: what is tested comes before that."""
+    (tmp_path / "group_vars").mkdir(exist_ok=True)
+    (tmp_path / "group_vars" / "all.yml").write_text(inventory)
+    (tmp_path / "hosts").write_text("web1 ansible_connection=local\n")
+    (tmp_path / "play.yml").write_text(playbook)
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")}
+    settings = {
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_ROLES_PATH": str(tmp_path / "roles"),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    program = Path(sys.executable).with_name("ansible-playbook")
+    command = [str(program), "-i", "hosts", "play.yml", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=keep | settings, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - graceful.deploy.preflight:
+"""
+
+
+def test_every_problem_says_where_it_was_set(tmp_path: Path, source: Path) -> None:
+    inventory = f"""
+fastapi_name: hello
+fastapi_source: {source}
+fastapi_http_port: many
+fastapi_tls: yes
+fastapi_graceful_timout: 20
+fastapi_env:
+  GOOD: {CANARY}
+  BAD: |
+    {CANARY}
+"""
+    said = play(tmp_path, inventory, PLAYBOOK, "-e", "fastapi_workers=many")
+    for line, words in {
+        4: "fastapi_http_port is 'many'",
+        5: "fastapi_tls is true",
+        6: "Write fastapi_graceful_timeout instead.",
+        9: "fastapi_env['BAD']: its value holds a newline.",
+    }.items():
+        assert any(words in text and f"(group_vars/all.yml:{line})" in text for text in said.splitlines()), said
+    assert "(CLI option '-e')" in said
+    assert CANARY not in said
+
+
+def test_the_playbook_refuses_in_our_words_and_quotes_no_line_of_a_file(tmp_path: Path, source: Path) -> None:
+    """Ansible's own validation of a role would come first, and shows the lines around an undefined variable."""
+    inventory = f"""
+fastapi_name: hello
+fastapi_source: {source}
+fastapi_timeout: abc
+fastapi_proxy: apache
+fastapi_env:
+  PLAIN: {CANARY}
+  DATABASE_URL: "postgresql://app:{CANARY}@{{{{ nowhere }}}}/app"
+"""
+    said = play(tmp_path, inventory, (ROOT / "playbooks" / "site.yml").read_text(), "--check")
+    assert "Nothing was changed on web1: there are 3 problems to mend first." in said
+    assert "fastapi_timeout is 'abc': write a whole number of seconds, 1 or more, such as 60." in said
+    assert "fastapi_proxy is 'apache': it has to be one of caddy, nginx, none. Write fastapi_proxy: caddy." in said
+    assert "fastapi_env['DATABASE_URL']: 'nowhere' is undefined." in said
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize("options", [["-vvv"], ["-vvv", "--check", "--diff"]])
+@pytest.mark.parametrize("bad", ["", "fastapi_http_port: many", "fastapi_env_typo: k4n4ry"])
+def test_no_secret_is_in_any_output(tmp_path: Path, source: Path, options: list[str], bad: str) -> None:
+    inventory = f"""
+fastapi_name: hello
+fastapi_source: {source}
+fastapi_index_url: https://user:{CANARY}@pypi.example.com/simple
+part: {CANARY}
+fastapi_env:
+  DATABASE_URL: "postgresql://{{{{ part }}}}@db/x"
+  PLAIN: {CANARY}
+  {"BROKEN: '{{ part | from_json }}'" if bad else ""}
+{bad}
+"""
+    said = play(tmp_path, inventory, PLAYBOOK, *options)
+    assert "TASK [graceful.deploy.preflight]" in said and "PLAY RECAP" in said
+    assert ("Using module file" in said) is not bool(bad), "the host is asked where the variables are good"
+    assert "Traceback" not in said
+    assert CANARY not in said
+
+
+def test_two_apps_on_one_host_are_each_checked_with_their_own_variables(tmp_path: Path, source: Path) -> None:
+    tasks = tmp_path / "roles" / "caller" / "tasks"
+    tasks.mkdir(parents=True)
+    (tasks / "main.yml").write_text("- graceful.deploy.preflight:\n  ignore_errors: true\n")
+    playbook = f"""
+- hosts: all
+  gather_facts: false
+  vars: {{fastapi_source: {source}, suffix: Bad}}
+  tasks:
+    - ansible.builtin.include_role: {{name: caller}}
+      vars: {{fastapi_name: "one{{{{ suffix }}}}"}}
+    - ansible.builtin.include_role: {{name: caller}}
+      vars: {{fastapi_name: "two{{{{ suffix }}}}", fastapi_root: "/srv/{{{{ fastapi_name }}}}/"}}
+"""
+    said = play(tmp_path, "", playbook)
+    first, second = said.split("TASK [caller :")[1:]
+    assert "fastapi_name is 'oneBad'" in first and "twoBad" not in first
+    assert "fastapi_name is 'twoBad'" in second and "oneBad" not in second
+    assert "fastapi_root is '/srv/twoBad/'" in second and "play.yml:" in second
+
+
+def test_a_build_host_has_to_be_in_the_inventory(source: Path) -> None:
+    groups = {"all": ["web1", "builder"]}
+    assert not run(good(source, groups=groups, fastapi_build_host="builder")).get("failed")
+    message = run(good(source, groups=groups, fastapi_build_host="buildr"))["msg"]
+    assert "fastapi_build_host is 'buildr'" in message and "Write fastapi_build_host: builder." in message

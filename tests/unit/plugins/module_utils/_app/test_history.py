@@ -1,0 +1,160 @@
+"""What the record of deploys says: which releases served well, which are bad, where a rollback goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app import history
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import NAME, DeployLock, Held, is_held, note_in
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def entry(release, outcome="live", previous=None, kind="deploy", **more):
+    return {"release": release, "outcome": outcome, "previous": previous, "kind": kind, **more}
+
+
+GOOD = [entry("a"), entry("b", previous="a"), entry("c", previous="b")]
+
+
+def test_a_rollback_goes_to_the_release_that_served_before():
+    assert history.rollback_target(GOOD, ["a", "b", "c"], "c") == "b"
+
+
+def test_what_was_pruned_is_no_target():
+    assert history.rollback_target(GOOD, ["a", "c"], "c") == "a"
+    assert history.rollback_target(GOOD, ["c"], "c") is None
+
+
+def test_a_release_that_was_rolled_back_from_is_bad_and_stays_so():
+    entries = [*GOOD, entry("b", previous="c", kind="rollback", started="noon")]
+    assert history.marked(entries) == {"c": "rolled back from at noon"}
+    assert history.rollback_target(entries, ["a", "b", "c"], "b") == "a"
+    entries.append(entry("a", previous="b", kind="rollback"))
+    assert history.rollback_target(entries, ["a", "b", "c"], "a") is None
+
+
+def test_a_release_that_died_after_its_watch_and_was_mended_by_the_next_is_no_target():
+    """It had gone live, and nobody rolled back from it: the next deploy found it down."""
+    entries = [*GOOD, entry("d", previous="c", ill="kept dying")]
+    assert history.marked(entries) == {"c": "kept dying when d took its place"}
+    assert history.rollback_target(entries, ["a", "b", "c", "d"], "d") == "b"
+    # Started again by a deploy of its own, it is as good as any.
+    entries += [entry("c", previous="d"), entry("e", previous="c", ill="")]
+    assert history.rollback_target(entries, ["a", "b", "c", "d", "e"], "e") == "c"
+    # One that took over from itself, with another configuration, marks nothing.
+    assert history.marked([*GOOD, entry("c", previous="c", ill="was down")]) == {}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "moved back"])
+def test_a_release_that_failed_is_never_a_target_until_it_has_served(outcome):
+    entries = [*GOOD, entry("d", outcome, "c", reason="it died")]
+    assert history.marked(entries) == {"d": "it died"}
+    assert history.rollback_target(entries, ["a", "b", "c", "d"], "c") == "b"
+    entries.append(entry("d", previous="c"))
+    assert history.marked(entries) == {}
+    assert history.rollback_target(entries, ["a", "b", "c", "d"], "c") == "d"
+
+
+def test_a_release_that_served_and_then_failed_is_bad():
+    entries = [*GOOD, entry("b", "moved back", "c")]
+    assert history.rollback_target(entries, ["a", "b", "c"], "c") == "a"
+
+
+def test_a_run_that_was_cut_off_says_nothing_of_its_release():
+    assert history.marked([*GOOD, entry("b", "interrupted", "c")]) == {}
+
+
+def test_a_full_disk_or_a_failed_migration_does_not_mark_a_release():
+    assert history.marked([*GOOD, entry("d", "failed", "c", blames=False)]) == {}
+
+
+def test_a_bad_configuration_does_not_mark_the_release_that_is_live():
+    assert history.marked([*GOOD, entry("c", "failed", "c")]) == {}
+
+
+@given(
+    st.lists(
+        st.builds(
+            entry,
+            st.sampled_from("abcd"),
+            st.sampled_from(["live", "failed", "moved back", "interrupted"]),
+            st.sampled_from([None, *"abcd"]),
+            st.sampled_from(["deploy", "rollback"]),
+        ),
+        max_size=12,
+    ),
+    st.sets(st.sampled_from("abcd")),
+    st.sampled_from([None, *"abcd"]),
+)
+def test_a_target_is_there_has_served_and_is_not_known_to_be_bad(entries, there, live):
+    target = history.rollback_target(entries, there, live)
+    if target is not None:
+        assert target in there
+        assert target != live
+        assert any(e["release"] == target and e["outcome"] == "live" for e in entries)
+        assert target not in history.marked(entries)
+
+
+def test_entries_are_added_a_line_each_and_half_a_line_is_passed_over(tmp_path):
+    for one in GOOD:
+        history.append(str(tmp_path), one, os.getgid())
+    with open(tmp_path / history.NAME, "a", encoding="utf-8") as file:
+        file.write('{"release": "d", "outc')
+    assert history.read(str(tmp_path)) == GOOD
+    assert os.stat(tmp_path / history.NAME).st_mode & 0o777 == 0o640
+
+
+def test_a_long_history_is_cut_to_its_newest_lines(tmp_path):
+    with open(tmp_path / history.NAME, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry(str(n))) + "\n" for n in range(2 * history.KEPT))
+    history.append(str(tmp_path), entry("last"), os.getgid())
+    entries = history.read(str(tmp_path))
+    assert (len(entries), entries[-1]["release"]) == (history.KEPT, "last")
+    assert os.listdir(tmp_path) == [history.NAME]
+
+
+def test_a_line_that_was_left_half_takes_no_other_with_it(tmp_path):
+    (tmp_path / history.NAME).write_text(json.dumps(entry("first")) + '\n{"started": "2026-')
+    history.append(str(tmp_path), entry("next"), os.getgid())
+    history.append(str(tmp_path), entry("last"), os.getgid())
+    assert [found["release"] for found in history.read(str(tmp_path))] == ["first", "next", "last"]
+
+
+HOLD = """
+import sys
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
+lock = DeployLock(sys.argv[1])
+lock.write({"by": "ann@laptop", "since": "noon", "phase": "ready"})
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        assert is_held(str(tmp_path))
+        with pytest.raises(Held) as held:
+            DeployLock(str(tmp_path))
+        assert held.value.note == {"by": "ann@laptop", "since": "noon", "phase": "ready"}
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert not is_held(str(tmp_path))
+    # Nobody else may hold it, so nobody else may open it; nor where an earlier version left it open to all.
+    (tmp_path / NAME).chmod(0o644)
+    lock = DeployLock(str(tmp_path))
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+    assert lock.left["phase"] == "ready"
+    lock.clear()
+    assert note_in(str(tmp_path)) == {}
+    assert is_held(str(tmp_path))
+    os.close(lock.descriptor)

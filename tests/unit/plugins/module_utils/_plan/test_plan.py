@@ -1,0 +1,340 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.capacity import Capacity
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.checks import HOST_MEMORY, find_problems, mend
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.demand import (
+    STRATEGIES,
+    WORKLOADS,
+    Demand,
+    available,
+    memory_for,
+    reserve,
+)
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.plan import Plan, make_plan
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import Problem, Refusal
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+
+MIB = 1 << 20
+
+
+def host(memory_mib: float = 4096, cpus: float = 4) -> Capacity:
+    return Capacity(cpus, "affinity", int(memory_mib * MIB), "MemTotal")
+
+
+# From hosts that carry nothing to hosts that carry anything, and mostly those in between.
+MEMORY = st.integers(0, 6000 * MIB) | st.integers(0, 6000).map(lambda n: n * MIB) | st.integers(0, 2**43)
+CAPACITIES = st.builds(
+    Capacity,
+    st.sampled_from((0.1, 0.5, 1.5, 3.999)) | st.integers(1, 128),
+    st.just("affinity"),
+    MEMORY,
+    st.just("MemTotal"),
+)
+SIZES = st.integers(1, 3000 * MIB) | st.integers(1, 1200).map(lambda n: n * MIB)
+DEMANDS = st.builds(
+    Demand,
+    workload=st.sampled_from(WORKLOADS),
+    workers=st.none() | st.integers(-2, 40),
+    worker_memory=SIZES,
+    memory_max=st.none() | SIZES,
+    strategy=st.sampled_from(STRATEGIES),
+    db_pool_size=st.integers(0, 30),
+    db_max_connections=st.integers(0, 200),
+)
+
+
+SENSIBLE = st.tuples(
+    st.builds(
+        Demand,
+        workload=st.sampled_from(WORKLOADS),
+        worker_memory=st.integers(16, 400).map(lambda n: n * MIB),
+        strategy=st.sampled_from(STRATEGIES),
+        db_pool_size=st.integers(0, 8),
+        db_max_connections=st.integers(16, 100),
+    ),
+    st.builds(host, st.integers(2000, 20000), st.integers(1, 64)),
+)
+
+
+def mended(question: tuple[Demand, Capacity]) -> tuple[Demand, Capacity]:
+    demand, capacity = question
+    for problem in find_problems(demand, capacity):
+        demand, capacity = mend(problem, demand, capacity)
+    return demand, capacity
+
+
+# What can be planned: inputs mended until they just pass, which is where bounds are felt, and roomy ones.
+PLANNABLE = st.tuples(DEMANDS, CAPACITIES).map(mended) | SENSIBLE
+
+
+def plan_or_none(demand: Demand, capacity: Capacity) -> Plan | None:
+    try:
+        return make_plan(demand, capacity)
+    except Refusal:
+        return None
+
+
+def problems_of(demand: Demand, capacity: Capacity) -> list[Problem]:
+    with pytest.raises(Refusal) as caught:
+        make_plan(demand, capacity)
+    return caught.value.problems
+
+
+# The figures, by hand.
+
+
+def test_the_defaults_on_a_small_server():
+    plan = make_plan(Demand(), host(4096, 2))
+    assert (plan.workers, plan.bound_by, plan.strategy) == (2, "cpu", "swap")
+    # 4096 - 409.6 for the system; (3686.4 - 64) / 150; 2 * 150 + 64; a quarter more.
+    assert (plan.caps.cpu, plan.caps.memory, plan.caps.database) == (2, 24, None)
+    assert (plan.memory_high, plan.memory_max, plan.memory_worst_case) == (364 * MIB, 455 * MIB, 910 * MIB)
+    assert plan.explanation == (
+        "2 workers for 2 CPUs (affinity); memory would allow 24 of 150M each. "
+        "Releases take over by swap: two slots need 728M, and the host can give 3686M."
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "cpus", "workers"),
+    [("io", 4, 4), ("cpu", 4, 4), ("mixed", 4, 5), ("io", 1.5, 1), ("mixed", 1.5, 2), ("io", 0.2, 1), ("cpu", 0.2, 1)],
+)
+def test_workers_from_cpus(workload, cpus, workers):
+    plan = make_plan(Demand(workload=workload), host(16384, cpus))
+    assert (plan.workers, plan.bound_by) == (workers, "cpu")
+    assert (", one more because" in plan.explanation) == (workload == "mixed")
+    assert plan.explanation.startswith("1 worker for" if workers == 1 else f"{workers} workers for")
+
+
+@pytest.mark.parametrize(
+    ("memory", "kept"), [(0, 0), (256, 128), (512, 256), (1000, 256), (2560, 256), (4000, 400), (40960, 4096)]
+)
+def test_what_is_kept_for_the_system(memory, kept):
+    assert reserve(memory * MIB) == kept * MIB
+
+
+def test_memory_caps_workers_and_then_a_restart_takes_the_place_of_a_swap():
+    plan = make_plan(Demand(), host(1024, 8))
+    # 768 available: four workers and the arbiter take 664, twice that is too much.
+    assert (plan.workers, plan.bound_by, plan.strategy) == (4, "memory", "restart")
+    assert (plan.memory_high, plan.memory_max) == (664 * MIB, 768 * MIB)
+    assert "no more of 150M each fit in the 768M" in plan.explanation
+    assert "two slots need 1328M, and the host can give 768M" in plan.strategy_reason
+
+
+def test_a_swap_that_was_asked_for_halves_the_memory():
+    plan = make_plan(Demand(strategy="swap"), host(1024, 8))
+    assert (plan.workers, plan.bound_by, plan.strategy) == (2, "memory", "swap")
+    assert (plan.memory_high, plan.memory_max, plan.memory_worst_case) == (364 * MIB, 384 * MIB, 768 * MIB)
+
+
+def test_a_memory_max_caps_workers_too_and_is_kept():
+    plan = make_plan(Demand(memory_max=400 * MIB), host(4096, 8))
+    assert (plan.workers, plan.bound_by, plan.strategy, plan.memory_max) == (2, "memory", "swap", 400 * MIB)
+    assert "fit in fastapi_memory_max 400M" in plan.explanation
+    # Two slots of that cap don't fit, though two of what is needed would.
+    assert make_plan(Demand(memory_max=400 * MIB), host(1000, 1)).strategy == "restart"
+
+
+def test_a_database_caps_workers():
+    plan = make_plan(Demand(db_pool_size=10, db_max_connections=35), host(16384, 8))
+    assert (plan.workers, plan.bound_by, plan.caps.database, plan.strategy) == (3, "database", 3, "restart")
+    assert "two slots would open 60 connections of fastapi_db_max_connections 35" in plan.strategy_reason
+    assert make_plan(Demand(db_pool_size=10, db_max_connections=35, strategy="swap"), host(16384, 8)).workers == 1
+    assert make_plan(Demand(db_pool_size=10, db_max_connections=160), host(16384, 8)).strategy == "swap"
+    assert make_plan(Demand(db_pool_size=10), host(16384, 8)).caps.database is None
+
+
+def test_a_number_is_taken_as_it_is():
+    plan = make_plan(Demand(workers=7), host(16384, 2))
+    assert (plan.workers, plan.bound_by) == (7, "workers")
+    assert "as fastapi_workers says; auto would be 2" in plan.explanation
+
+
+def test_a_quota_counts_and_not_the_96_cpus_of_the_machine_around_it():
+    plan = make_plan(Demand(), Capacity(2.0, "cgroup v2 quota at /", 1024 * MIB, "cgroup v2 memory.max at /"))
+    assert plan.workers == 2
+    assert "2 CPUs (cgroup v2 quota at /)" in plan.explanation
+
+
+def test_a_reload_provides_for_old_and_new_workers_in_one_slot():
+    plan = make_plan(Demand(strategy="reload"), host(4096, 2))
+    assert (plan.strategy, plan.memory_high, plan.memory_worst_case) == ("reload", 664 * MIB, plan.memory_max)
+    tight = make_plan(Demand(strategy="reload"), host(1024, 4))
+    assert tight.memory_high == tight.memory_max == 768 * MIB
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("demand", "capacity", "expected"),
+    [
+        (Demand(workers=0), host(), [("fastapi_workers", 0, 1)]),
+        (Demand(workers=-3), host(), [("fastapi_workers", -3, 1)]),
+        (Demand(workers=30), host(1024), [("fastapi_workers", 30, 4)]),
+        (Demand(workers=30, memory_max=400 * MIB), host(), [("fastapi_workers", 30, 2)]),
+        (Demand(workers=5, db_pool_size=5, db_max_connections=12), host(), [("fastapi_workers", 5, 2)]),
+        (Demand(workers=3, strategy="swap"), host(1024), [("fastapi_workers", 3, 2)]),
+        (Demand(worker_memory=150), host(), [("fastapi_worker_memory", "150", "16M")]),
+        (Demand(worker_memory=900 * MIB), host(1024), [("fastapi_worker_memory", "900M", "704M")]),
+        (Demand(), host(200), [("fastapi_worker_memory", "150M", "36M")]),
+        (Demand(), host(128), [(HOST_MEMORY, "128M", "428M")]),
+        (Demand(strategy="swap"), host(640), [("fastapi_strategy", "swap", "restart")]),
+        (Demand(memory_max=100 * MIB), host(), [("fastapi_memory_max", "100M", "214M")]),
+        (Demand(memory_max=4096 * MIB), host(1024), [("fastapi_memory_max", "4G", "768M")]),
+        (Demand(memory_max=700 * MIB, strategy="swap"), host(1024), [("fastapi_memory_max", "700M", "384M")]),
+        (Demand(db_pool_size=20, db_max_connections=9), host(), [("fastapi_db_pool_size", 20, 9)]),
+        (Demand(workers=4, db_pool_size=20, db_max_connections=9), host(), [("fastapi_db_pool_size", 20, 2)]),
+        (
+            Demand(strategy="swap", db_pool_size=3, db_max_connections=1),
+            host(),
+            [("fastapi_db_max_connections", 1, 6)],
+        ),
+        (
+            Demand(workers=9, memory_max=100 * MIB),
+            host(),
+            [("fastapi_memory_max", "100M", "214M"), ("fastapi_workers", 9, 1)],
+        ),
+    ],
+)
+def test_refusals(demand, capacity, expected):
+    problems = problems_of(demand, capacity)
+    assert [(problem.variable, problem.value, problem.passing_value) for problem in problems] == expected
+    for problem in problems:
+        assert f"{problem.variable} is {problem.value}" in str(problem) or problem.variable == HOST_MEMORY
+        assert str(problem.passing_value) in str(problem).rpartition(". ")[2]
+
+
+def test_a_refusal_word_for_word():
+    assert str(problems_of(Demand(workers=9, db_pool_size=5, db_max_connections=20), host(1024))[0]) == (
+        "fastapi_workers is 9: they and the arbiter take 1414M, more than the 768M that this host can give (1024M by "
+        "MemTotal, less 256M for the system), and they open 45 connections, more than fastapi_db_max_connections 20. "
+        "Write fastapi_workers: 4 or less, or auto."
+    )
+
+
+# Laws.
+
+
+# Mostly a little less or more: much less carries no plan, and much more carries any, so that both would prove nothing.
+STEPS = st.integers(1, 600 * MIB) | st.integers(1, 2**41)
+
+
+# The cheapest laws to break by a few bytes, so looked for longer.
+@settings(max_examples=500)
+@given(PLANNABLE, STEPS)
+def test_never_more_workers_when_memory_shrinks(question, less):
+    demand, capacity = question
+    plan = make_plan(demand, capacity)
+    smaller = plan_or_none(demand, replace(capacity, memory=max(0, capacity.memory - less)))
+    event(f"the smaller host carries a plan: {smaller is not None}")
+    if smaller is not None:
+        assert smaller.workers <= plan.workers
+
+
+@settings(max_examples=500)
+@given(PLANNABLE, STEPS)
+def test_what_can_be_planned_can_be_planned_with_more_memory(question, more):
+    demand, capacity = question
+    bigger = replace(capacity, memory=capacity.memory + more)
+    assert make_plan(demand, bigger).workers >= make_plan(demand, capacity).workers
+
+
+@given(st.integers(0, 2**43), STEPS)
+@example(512 * MIB - 1, 1)
+@example(2560 * MIB - 1, 1)
+def test_more_memory_is_never_less_for_the_app(memory, more):
+    assert available(memory) <= available(memory + more) <= memory + more
+
+
+@given(PLANNABLE, st.integers(0, 200))
+def test_never_fewer_workers_with_more_cpus(question, more):
+    demand, capacity = question
+    faster = replace(capacity, cpus=capacity.cpus + more)
+    assert make_plan(demand, faster).workers >= make_plan(demand, capacity).workers
+
+
+@given(PLANNABLE)
+@example((Demand(strategy="swap"), host(684)))
+def test_a_plan_fits(question):
+    demand, capacity = question
+    plan = make_plan(demand, capacity)
+    event(f"{plan.strategy}, bound by {plan.bound_by}")
+    room = available(capacity.memory)
+    slots = 2 if plan.strategy == "swap" else 1
+    assert plan.workers >= 1
+    assert demand.workers is None or plan.workers == demand.workers
+    assert demand.memory_max is None or plan.memory_max == demand.memory_max
+    assert demand.strategy in ("auto", plan.strategy)
+    assert demand.need(plan.workers) <= plan.memory_high <= plan.memory_max
+    assert slots * plan.memory_max == plan.memory_worst_case <= room
+    if demand.has_database:
+        assert plan.workers * demand.db_pool_size * slots <= demand.db_max_connections
+
+
+@given(PLANNABLE)
+def test_auto_is_restart_only_where_two_slots_don_t_fit(question):
+    demand, capacity = replace(question[0], strategy="auto"), question[1]
+    plan = make_plan(demand, capacity)
+    two_slots = plan_or_none(replace(demand, strategy="swap", workers=plan.workers), capacity)
+    event(plan.strategy)
+    assert (plan.strategy == "swap") == (two_slots is not None)
+
+
+@given(PLANNABLE)
+def test_auto_takes_the_most_that_fit(question):
+    demand, capacity = replace(question[0], workers=None), question[1]
+    plan = make_plan(demand, capacity)
+    event(plan.bound_by)
+    assert make_plan(replace(demand, workers=plan.workers), capacity).workers == plan.workers
+    if plan.bound_by != "cpu":
+        assert plan_or_none(replace(demand, workers=plan.workers + 1), capacity) is None
+
+
+@given(st.tuples(DEMANDS, CAPACITIES) | SENSIBLE)
+def test_a_refusal_or_at_least_one_worker(question):
+    plan = plan_or_none(*question)
+    assert plan is None or plan.workers >= 1
+
+
+@given(DEMANDS, CAPACITIES)
+def test_every_refusal_names_values_that_pass(demand, capacity):
+    problems = find_problems(demand, capacity)
+    event(f"problems: {len(problems)}")
+    for problem in problems:
+        assert problem.variable in str(problem) or problem.variable == HOST_MEMORY
+        assert str(problem.value) in str(problem) or problem.variable == HOST_MEMORY
+        assert str(problem.passing_value) in str(problem)
+        demand, capacity = mend(problem, demand, capacity)
+    assert make_plan(demand, capacity).workers >= 1
+
+
+@given(PLANNABLE, st.integers(1, 50))
+def test_too_many_workers_are_refused_with_the_most_that_pass(question, more):
+    demand, capacity = replace(question[0], workers=None), question[1]
+    caps = make_plan(demand, capacity).caps
+    most = min(cap for cap in (caps.memory, caps.database) if cap is not None)
+    (problem,) = problems_of(replace(demand, workers=most + more), capacity)
+    assert (problem.variable, problem.passing_value) == ("fastapi_workers", most)
+    assert make_plan(mend(problem, demand, capacity)[0], capacity).workers == most
+
+
+@given(st.integers(0, 2**43))
+@example(0)
+@example(256 * MIB)
+@example(2304 * MIB)
+# Available from 2999M exactly, to the byte.
+@example(2830211482)
+def test_the_memory_proposed_for_a_host_is_the_least_in_megabytes(wanted):
+    memory = memory_for(wanted)
+    assert available(memory) >= wanted
+    assert memory < MIB or available(memory - MIB) < wanted

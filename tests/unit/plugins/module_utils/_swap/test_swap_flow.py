@@ -1,0 +1,421 @@
+"""What a swap may do and what a person reads of it, without systemd."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.graceful.deploy.plugins.module_utils._app import history
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
+from ansible_collections.graceful.deploy.plugins.module_utils._app.names import missing
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import complete
+from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
+from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
+from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed, Systemd
+from ansible_collections.graceful.deploy.plugins.module_utils._observe import status
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import as_service
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import crashes, illness
+from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
+
+ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
+HELD = {"release": "zero", "parts": ONE.parts}
+SAME = {"environment": "e1"}
+GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+def test_a_reload_takes_a_change_of_code_alone():
+    assert swap_rules.reload_refusal(ONE, HELD, SAME, SAME) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "old", "new", "word"),
+    [
+        (ONE, SAME, {"environment": "e2"}, "the dependencies"),
+        (ONE, {}, {}, "the dependencies"),
+        (Snapshot("one", 'A="2"\n', ONE.files, ONE.unit), SAME, SAME, "the environment"),
+        (Snapshot("one", ONE.environment, ONE.files, "[Service]\nUser=x\n"), SAME, SAME, "the unit"),
+        (
+            Snapshot("one", ONE.environment, {"gunicorn.conf.py": "workers = 2\n"}, ONE.unit),
+            SAME,
+            SAME,
+            "gunicorn.conf",
+        ),
+    ],
+)
+def test_a_reload_of_anything_more_is_refused_by_name(wanted, old, new, word):
+    said = swap_rules.reload_refusal(wanted, HELD, old, new)
+    assert word in said
+    assert "fastapi_strategy" in said
+
+
+@pytest.fixture
+def app(tmp_path):
+    for release in ("a1", "b2", "c3"):
+        (tmp_path / "releases" / release).mkdir(parents=True)
+        (tmp_path / "releases" / release / "release.json").write_text(json.dumps({"id": release, "created": release}))
+    (tmp_path / "releases" / "half").mkdir()
+    lines = [
+        {"release": "a1", "outcome": "live"},
+        {"release": "b2", "outcome": "failed", "reason": "it died"},
+        {"release": "c3", "outcome": "live"},
+    ]
+    (tmp_path / history.NAME).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return App("hello", str(tmp_path))
+
+
+def test_only_complete_releases_count(app):
+    assert complete(app.root) == ["a1", "b2", "c3"]
+
+
+def test_a_rollback_chooses_or_says_what_there_is_to_choose(app):
+    assert swap_rules.rollback_release(app, "", "c3") == "a1"
+    assert swap_rules.rollback_release(app, "a1", "c3") == "a1"
+    with pytest.raises(CommandFailed, match=r"fastapi_release is zz.*those that it has: a1"):
+        swap_rules.rollback_release(app, "zz", "c3")
+    with pytest.raises(CommandFailed, match=r"b2.*known to be bad \(it died\)"):
+        swap_rules.rollback_release(app, "b2", "c3")
+    with pytest.raises(CommandFailed, match="no release of hello to roll back to"):
+        swap_rules.rollback_release(App("hello", app.root + "/none"), "", "c3")
+
+
+def test_the_arbiters_line_is_read():
+    assert crashes("3 worker(s) ended unexpectedly, the last (pid 7) at noon") == 3
+    assert crashes("Gunicorn arbiter booted") == 0
+    assert crashes("") == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "ill"),
+    [
+        ({"ActiveState": "active", "NRestarts": "0", "StatusText": "Gunicorn arbiter booted"}, 5, ""),
+        # It has died over the years, or just now by a bad reload; or a person has stopped it.
+        ({"ActiveState": "active", "NRestarts": "9"}, 3600, ""),
+        ({"ActiveState": "active", "NRestarts": "1", "StatusText": "4 worker(s) ended unexpectedly"}, 3, ""),
+        ({"ActiveState": "inactive"}, 0, ""),
+        ({"ActiveState": "failed"}, 5, "was down"),
+        ({"ActiveState": "activating", "SubState": "auto-restart"}, 0, "was down"),
+        ({"ActiveState": "active", "NRestarts": "4"}, 3, "kept dying"),
+    ],
+)
+def test_a_release_that_dies_again_and_again_is_ill(state, seconds, ill):
+    assert illness(state, seconds) == ill
+
+
+UNIT = """[Service]
+User=deploy
+ExecStart=/srv/hello/slots/%i/release/.venv/bin/python -m gunicorn
+Restart=always
+MemoryMax=1G
+LoadCredential=key:/srv/hello/slots/%i/credentials/key
+ProtectSystem=strict
+# TasksMax=1
+SystemCallFilter=@system-service
+SystemCallFilter=~bind
+ReadWritePaths=/srv/hello/shared
+"""
+
+
+def test_a_command_is_handed_over_without_its_environment_unexpanded_and_in_the_services_sandbox():
+    place = as_service.Place("hello", "deploy", "deploy", "/srv/hello/slots/.blue-x", UNIT)
+    words = as_service.command_line(place, "before-swap", ["/bin/sh", "-c", "echo $HOME"], 60)
+    assert words[-3:] == ["/bin/sh", "-c", "echo $$HOME"]
+    assert "--property=EnvironmentFile=/srv/hello/slots/.blue-x/env" in words
+    assert "--property=User=deploy" in words
+    assert "--unit=graceful-hello-before-swap" in words
+    given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
+    assert given[-5:] == [
+        "LoadCredential=key:/srv/hello/slots/.blue-x/credentials/key",
+        "ProtectSystem=strict",
+        "SystemCallFilter=@system-service",
+        "SystemCallFilter=~bind",
+        "ReadWritePaths=/srv/hello/shared",
+    ]
+    assert len(given) == 11
+
+
+def test_the_module_leaves_variables_in_commands_to_their_shell(monkeypatch):
+    """Ansible expands them by default, with root's environment."""
+    seen = {}
+
+    class Stub:
+        def __init__(self, _params, _check, run, _warn):
+            seen["out"] = run(["printf", "%s", "$$HOME ~"])[1]
+
+        def result(self):
+            return {}
+
+    monkeypatch.setattr(swap_module, "Deploy", Stub)
+    with patch_module_args({"name": "hello", "root": "/srv/hello", "group": "deploy"}), pytest.raises(SystemExit):
+        swap_module.main()
+    assert seen["out"] == "$$HOME ~"
+
+
+def slot(state, release, workers=0):
+    return {
+        "state": state,
+        "service": "active (running)" if workers else "inactive (dead)",
+        "release": release,
+        "since": 1000,
+        "workers": workers,
+        "restarts": 0,
+        "memory": 80 << 20,
+        "memory_max": 460 << 20,
+        "worker_memory": [40 << 20] * workers,
+        "worker_memory_planned": 150 << 20,
+        "enabled": bool(workers),
+        "note": "",
+        "advice": "",
+        "ready": "/ready answers 200 ready" if workers else "",
+    }
+
+
+def test_status_is_a_table_for_people():
+    facts = {
+        "name": "hello",
+        "live": "green",
+        "slots": {"blue": slot("stopped", "a1"), "green": slot("live", "c3", 2)},
+        "releases": [
+            {"release": "c3", "state": "live", "built": "2026-11-25T00:57:50", "revision": "f" * 40, "why": ""},
+            {"release": "b2", "state": "bad", "built": "2026-11-25T00:50:50", "revision": "", "why": "it died"},
+        ],
+        "history": [
+            {"started": "2026-11-25T00:58:16Z", "kind": "deploy", "release": "c3", "strategy": "swap", "seconds": 4.52}
+            | {"outcome": "live", "by": "ann@laptop", "reason": ""}
+        ],
+        "deploying": {"by": "bob@desk", "since": "noon", "release": "d4", "phase": "ready"},
+        "cut_off": {},
+        "maintenance": False,
+        "root": "/srv/hello",
+    }
+    text = status.render(facts, 1000 + 7300, 10)
+    assert text.splitlines()[0] == "hello: release c3 is live in slot green, /ready answers 200 ready"
+    assert "bob@desk, since noon, in phase ready" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert [
+        "green",
+        "live",
+        "active",
+        "(running)",
+        "c3",
+        "2",
+        "h",
+        "2",
+        "80M",
+        "of",
+        "460M",
+        "40M",
+        "of",
+        "150M",
+    ] in rows
+    assert ["b2", "bad", "2026-11-25", "00:50", "it", "died"] in rows
+    assert ["2026-11-25", "00:58", "deploy", "c3", "swap", "4.5", "s", "live", "ann@laptop"] in rows
+
+
+def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
+    def run(command):
+        return 0, '{"event": "no such queue"}\n' if "--lines=200" in command else "", ""
+
+    state = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3", "NRestarts": "10"}
+    note = status._note(Systemd(run), app, "hello@blue.service", state)
+    assert note == (
+        "systemd has given it up after 10 restarts (exit-code, status 3). Its last lines:\nno such queue\n"
+        "When the cause is mended: systemctl reset-failed hello@blue.service && systemctl start hello@blue.service, "
+        "or deploy."
+    )
+    assert status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "0"}) == ""
+    restarted = status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "2"})
+    assert restarted == "systemd has restarted it 2 time(s): journalctl --unit=u"
+
+
+def test_status_of_nothing():
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": []}
+    facts |= {"deploying": {}, "cut_off": {}, "maintenance": True, "root": "/srv/hello"}
+    assert "as long as /srv/hello/maintenance is there" in status.render(facts, 0, 10)
+    facts["maintenance"] = False
+    assert status.render(facts, 0, 10).startswith("hello: nothing is live.")
+
+
+def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
+    reason = "It answered 503 for as long as it was asked, which is " + "a long time " * 12
+    entry = {"started": "2026-11-25T00:58:16Z", "kind": "deploy", "release": "c3", "outcome": "failed"}
+    history = [{**entry, "release": "old", "reason": reason}, {**entry, "reason": reason}, {**entry, "release": "d4"}]
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": history}
+    facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
+    table, _, below = status.render(facts, 0, 10).rpartition("\n\n")
+    assert " ".join(below.split()) == f"c3: {reason.strip()}"
+    assert f"{reason[:59]}…" in table
+    facts["history"] = [{**entry, "reason": reason}, {**entry, "reason": "short"}]
+    assert status.render(facts, 0, 10).count("It answered") == 1
+
+
+def test_a_misspelled_name_is_told_with_the_names_that_there_are(tmp_path):
+    (tmp_path / "hello@.service").write_text("# Written by Ansible (graceful.deploy.systemd)\n")
+    (tmp_path / "getty@.service").write_text("# the system's\n")
+    assert missing("hello", str(tmp_path)) == ""
+    assert missing("helo", str(tmp_path)) == "There is no app helo on this host; there is hello."
+    assert missing("hello", f"{tmp_path}/none") == "There is no app hello on this host."
+
+
+def test_a_first_deploy_that_failed_before_there_was_a_unit_has_its_reason(app, monkeypatch):
+    known = {"live": None, "releases": [], "history": [], "deploying": {}, "cut_off": {}}
+    monkeypatch.setattr(status, "look", lambda *_: known)
+    monkeypatch.setattr(status, "render", lambda facts, *_: "the table")
+    assert status.report(None, app, 10)["text"] == "There is no app hello on this host."
+    known["history"] = [{"release": "c3", "reason": "the migration failed"}]
+    assert status.report(None, app, 10)["text"] == "the table"
+
+
+def test_status_tells_a_deploy_under_way_from_one_that_was_cut_off(app, monkeypatch):
+    monkeypatch.setattr(status, "_slot", lambda *_: slot("stopped", None))
+    lock = DeployLock(app.root)
+    note = {"by": "bob@desk", "since": "noon", "release": "d4", "phase": "restart"}
+    lock.write(note)
+    facts = status.look(None, app)
+    assert (facts["deploying"], facts["cut_off"]) == (note, {})
+    os.close(lock.descriptor)
+    facts = status.look(None, app)
+    assert (facts["deploying"], facts["cut_off"]) == ({}, note)
+    assert "release d4 was cut off in phase restart: bob@desk, begun at noon." in status.render(facts, 0, 10)
+
+
+def deploy(app, states=("active", "active"), **params):
+    given = {"name": app.name, "root": app.root, "group": GROUP, "by": "ann@laptop", **params}
+    arguments = {name: given.get(name, option.get("default")) for name, option in swap_module.ARGUMENTS.items()}
+    units = [f"ActiveState={s}\nUnitFileState={'enabled' if s == 'active' else 'disabled'}" for s in states]
+    run = lambda _command: (0, "\n\n".join(unit for unit in units for _kind in range(2)), "")  # noqa: E731
+    return swap_flow.Deploy(arguments, params.get("check", False), run, print)
+
+
+def test_an_app_that_was_never_deployed_is_named_with_what_to_mend(tmp_path):
+    with pytest.raises(CommandFailed, match=r"There is no .*/none on this host.*fastapi_name or fastapi_root"):
+        deploy(App("hello", f"{tmp_path}/none"), rollback=True).result()
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_reload_that_cannot_be_is_refused_before_any_command_and_in_check_mode(app, check):
+    (Path(app.root) / "slots").mkdir()
+    app.put("blue", app.make("blue", Snapshot("a1", 'A="1"\n', {}, ""), {}, GROUP))
+    app.point_to("blue")
+    # In check mode the release isn't built yet.
+    wanted = {"release": "e5" if check else "c3", "environment": 'A="2"\n', "strategy": "reload"}
+    with pytest.raises(CommandFailed, match=r"fastapi_strategy is reload.*also changes the environment"):
+        deploy(app, before=["touch /nowhere/at/all"], check=check, **wanted).result()
+
+
+TERMS = {"strategy": "swap", "app": "app:app", "user": "deploy", "group": GROUP, "ready_path": "/ready"}
+TERMS |= {"health_path": "/health", "ready_timeout": 1, "bake": 1, "patience": 1, "host": "localhost", "writable": []}
+
+
+@pytest.fixture
+def cut_off(app):
+    """The app with `release` in slot blue, live, and the note of a run to it that was cut off."""
+
+    def leave(release, phase, kind="rollback", previous="c3"):
+        (Path(app.root) / "slots").mkdir()
+        app.put("blue", app.make("blue", Snapshot(release, 'A="1"\n', {}, ""), TERMS, GROUP))
+        app.point_to("blue")
+        lock = DeployLock(app.root)
+        note = {"release": release, "kind": kind, "previous": previous, "phase": phase}
+        lock.write({**note, "by": "ann@laptop", "since": "noon", "pid": 1})
+        os.close(lock.descriptor)
+        return history.read(app.root)
+
+    return leave
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_is_live_is_asked_through_the_proxy(app, cut_off, monkeypatch, status):
+    """In the deploy's own trip; what fails there is told as the proxy's fault."""
+    cut_off("a1", "watch", "deploy", "c3")
+    asked = []
+    monkeypatch.setattr(swap_flow, "FRONT_LIMIT", 0.3)
+    monkeypatch.setattr(swap_flow.Swap, "apply", lambda _swap: None)
+    monkeypatch.setattr(probe, "ask", lambda door, path, _limit: asked.append((door, path)) or Answer(status, "it"))
+    run = deploy(app, release="a1", environment='A="1"\n', host="a.test", front_port=443, front_tls=True)
+    if status == 200:
+        assert run.result()["changed"]
+    else:
+        with pytest.raises(CommandFailed, match=r"live in slot blue.*not through the proxy.*502.*site.yml"):
+            run.result()
+    assert asked[0] == (Door("a.test", port=443, tls=True), "/health")
+    assert history.read(app.root)[-1]["outcome"] == "live"
+
+
+def test_a_rollback_that_was_cut_off_at_its_very_end_is_on_record_as_one(app, cut_off):
+    before = cut_off("a1", "done")
+    result = deploy(app, ("active", "inactive"), rollback=True).result()
+    # It is done, and not done again one release further back.
+    assert (result["changed"], result["release"]) == (False, "a1")
+    (entry,) = history.read(app.root)[len(before) :]
+    assert (entry["kind"], entry["release"], entry["previous"], entry["outcome"]) == ("rollback", "a1", "c3", "live")
+    assert "c3" in history.marked(history.read(app.root))
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_rollback_that_was_cut_off_after_its_move_is_finished_and_marks_what_it_left(app, cut_off, check):
+    cut_off("a1", "disable")
+    run = deploy(app, rollback=True, check=check)
+    run.left = {} if check else run._lock().left
+    run.left = run.left or swap_flow.left_in(app.root)
+    swap = run._swap()
+    assert (swap.wanted.release, swap.steps) == ("a1", ["disable", "watch", "drain"])
+    assert run._previous(swap) == "c3"
+
+
+def test_a_deploy_that_is_finished_takes_the_place_of_what_was_live_before_the_cut(app, cut_off):
+    cut_off("c3", "watch", "deploy", "a1")
+    run = deploy(app, release="c3", environment='A="1"\n')
+    run.left = run._lock().left
+    assert run._previous(run._swap()) == "a1"
+
+
+def test_a_rollback_from_a_release_that_was_cut_off_in_place_leaves_that_one(app, cut_off):
+    """The slot had been filled with it, and nobody knows whether it ever ran."""
+    cut_off("a1", "done")
+    app.put("blue", app.make("blue", Snapshot("c3", 'A="1"\n', {}, ""), {**TERMS, "strategy": "restart"}, GROUP))
+    run = deploy(app, rollback=True)
+    swap = run._swap()
+    assert (swap.before, swap.wanted.release, run._previous(swap)) == ("a1", "a1", "c3")
+
+
+def test_a_rollback_behind_a_deploy_that_was_cut_off_before_its_move_is_told(app, cut_off):
+    """The person may have meant to undo that deploy, which never had traffic."""
+    cut_off("a1", "start")
+    history.append(app.root, {"release": "b2", "outcome": "interrupted"}, os.getgid())
+    history.append(app.root, {"release": "c3", "outcome": "live"}, os.getgid())
+    history.append(app.root, {"release": "e5", "outcome": "interrupted", "kind": "deploy"}, os.getgid())
+    told = []
+    run = deploy(app, rollback=True)
+    run.warn = told.append
+    assert run._swap().wanted.release == "c3"
+    assert "of release e5, did not get through (interrupted), and a1 is live as before it" in told[0]
+
+
+@pytest.mark.parametrize("bad", ["e5", "a1"])
+def test_a_rollback_after_a_deploy_that_failed_is_refused_unless_it_says_where_to(app, cut_off, bad):
+    """What was good before serves still. Bad may be the release, or a change of settings of the live one."""
+    cut_off("a1", "done")
+    history.append(app.root, {"release": "c3", "outcome": "live"}, os.getgid())
+    history.append(app.root, {"release": "a1", "outcome": "live"}, os.getgid())
+    history.append(app.root, {"release": bad, "previous": "a1", "outcome": "failed", "kind": "deploy"}, os.getgid())
+    with pytest.raises(CommandFailed, match=f"nothing to roll back.*release {bad}, did not get.*release a1 serves"):
+        deploy(app, rollback=True)._swap()
+    assert deploy(app, rollback=True, release="c3")._swap().wanted.release == "c3"
+
+
+def test_a_release_that_was_rolled_back_from_comes_back_with_a_warning(app, cut_off):
+    cut_off("a1", "done")
+    history.append(app.root, {"release": "a1", "previous": "c3", "kind": "rollback", "outcome": "live"}, os.getgid())
+    told = []
+    for release in ("c3", "a1"):
+        run = deploy(app, release=release, environment='A="1"\n')
+        run.warn = told.append
+        run._swap()
+    assert len(told) == 1 and "c3 is known to be bad (rolled back from" in told[0]

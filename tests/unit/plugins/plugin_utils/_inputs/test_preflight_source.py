@@ -1,0 +1,125 @@
+"""What is refused of an app's source before any host is asked."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.source import (
+    Checked,
+    app_hint,
+    check_python,
+    check_source,
+)
+
+VALUES = {"source": "/src", "version": "", "requirements": "", "exclude": [".git"], "app": "app.main:app"}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    top = tmp_path / "hello"
+    (top / "app").mkdir(parents=True)
+    (top / "app" / "main.py").touch()
+    (top / "requirements.txt").write_text("fastapi\n")
+    (top / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\n')
+    return top
+
+
+def check(source: Path, **changes: object) -> Checked:
+    with tempfile.TemporaryDirectory() as run:
+        return check_source(VALUES | {"source": str(source)} | changes, str(source), run)
+
+
+def test_a_good_source_passes_and_says_which_python_it_needs(source: Path) -> None:
+    assert check(source) == Checked([], "", ">=3.11")
+
+
+def test_an_archive_is_looked_into(source: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "hello.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, "hello-1.0")
+    assert check(archive) == Checked([], "", ">=3.11")
+    (source / "requirements.txt").unlink()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, "hello-1.0")
+    ((variable, sentence),) = check(archive).problems
+    assert variable == "source"
+    assert f"fastapi_source is {archive}" in sentence, "names the archive, not where it was unpacked"
+
+
+def test_a_repository_is_looked_into_and_its_credentials_are_not_shown(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    git = ["git", "-C", source, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    url = f"file://{source}"
+    assert check_source(VALUES | {"source": url}, url, str(tmp_path)) == Checked([], "", ">=3.11")
+    ((variable, sentence),) = check_source(VALUES | {"source": url, "version": "man"}, url, str(tmp_path)).problems
+    assert variable == "version" and "main" in sentence
+    url = "http://u:k4n4ry@127.0.0.1:9/x.git"
+    ((variable, sentence),) = check_source(VALUES | {"source": url}, url, str(tmp_path)).problems
+    assert variable == "source" and "can't be reached" in sentence and "k4n4ry" not in sentence
+
+
+def test_a_version_of_a_directory_is_refused(source: Path) -> None:
+    ((variable, sentence),) = check(source, version="v1").problems
+    assert variable == "version" and "Take fastapi_version out" in sentence and "file://" not in sentence
+    (source / ".git").mkdir()
+    ((_variable, sentence),) = check(source, version="v1").problems
+    assert f"fastapi_source: file://{source}" in sentence
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    ((variable, sentence),) = check(tmp_path / "none").problems
+    assert variable == "source" and f"{tmp_path}/none" in sentence
+
+
+def test_every_problem_of_a_source_at_once(source: Path) -> None:
+    (source / "app" / "main.py").rename(source / "app" / "api.py")
+    (source / "requirements.txt").write_text("-e .\n")
+    (source / "pyproject.toml").write_text("not toml")
+    found = check(source).problems
+    assert [variable for variable, _sentence in found] == ["requirements", "app", "source"]
+
+
+def test_a_requirements_file_that_is_named_and_missing(source: Path) -> None:
+    ((variable, sentence),) = check(source, requirements="prod.txt").problems
+    assert variable == "requirements" and "prod.txt" in sentence
+
+
+@pytest.mark.parametrize(
+    ("paths", "app", "part"),
+    [
+        (["main.py"], "app.main:app", "Perhaps fastapi_app should be main:app."),
+        (["src/other/x.py", "api/main.py"], "app.main:app", "api.main:app"),
+        (["src/app/main.py"], "app.main:app", "Write fastapi_env: {PYTHONPATH: src}."),
+        (["x.py"], "app.main:app", "Check both."),
+        (["app/main.py"], "app.main:app", ""),
+        (["main.py"], "main:app", ""),
+    ],
+)
+def test_a_likely_slip_in_the_apps_name_is_pointed_out(paths: list[str], app: str, part: str) -> None:
+    hint = app_hint(paths, app)
+    assert part in hint and bool(hint) == bool(part)
+
+
+def test_a_source_below_src_is_found_where_the_environment_says_so(source: Path) -> None:
+    (source / "src").mkdir()
+    (source / "app").rename(source / "src" / "app")
+    assert "PYTHONPATH: src" in check(source).warning
+    assert check(source, env={"PYTHONPATH": "src"}).warning == ""
+    assert check(source, env={"PYTHONPATH": "/opt/lib:./src/"}).warning == ""
+    # Another check says what is wrong with it.
+    assert "PYTHONPATH: src" in check(source, env="PYTHONPATH=src").warning
+
+
+def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:
+    assert check_python(">=3.11", "3.11.2") == []
+    assert check_python("", "3.11.2") == []
+    ((variable, sentence),) = check_python(">=3.12", "3.11.2")
+    assert variable == "python" and ">=3.12" in sentence and "3.11.2" in sentence

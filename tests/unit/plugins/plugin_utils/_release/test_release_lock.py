@@ -1,0 +1,221 @@
+"""What the app needs, from pylock.toml, uv.lock and pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lock
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.wheels import only_listed
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.markers import Marker
+
+A, B, C = ("a" * 64, "b" * 64, "c" * 64)
+MARKERS = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36)).markers
+
+PYLOCK = f"""
+lock-version = "1.0"
+created-by = "uv"
+default-groups = ["web"]
+
+[[packages]]
+name = "FastAPI"
+version = "0.121.0"
+sdist = {{ url = "https://x/f.tar.gz", hashes = {{ sha256 = "{A}" }} }}
+wheels = [{{ url = "https://x/f.whl", hashes = {{ sha256 = "{B}" }} }}]
+
+[[packages]]
+name = "colorama"
+version = "0.4"
+marker = "sys_platform == 'win32'"
+wheels = [{{ url = "https://x/c.whl", hashes = {{ sha256 = "{C}" }} }}]
+
+[[packages]]
+name = "gunicorn"
+version = "26.0"
+marker = "'web' in dependency_groups or 'x' in extras"
+wheels = [{{ url = "https://x/g.whl", hashes = {{ sha256 = "{C}" }} }}]
+
+[[packages]]
+name = "pytest"
+version = "9"
+marker = "'dev' in dependency_groups"
+wheels = [{{ url = "https://x/p.whl", hashes = {{ sha256 = "{C}" }} }}]
+
+[[packages]]
+name = "me"
+directory = {{ path = ".", editable = true }}
+"""
+
+
+def write(path: Path, **files: str) -> str:
+    for name, text in files.items():
+        (path / f"{name}.toml").write_text(text)
+    return str(path)
+
+
+def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
+    found = release_lock.read(write(tmp_path, pylock=PYLOCK), "pylock.toml", None)
+    assert [line.partition(" ")[0] for line in found.lines] == [
+        "FastAPI==0.121.0",
+        "colorama==0.4",
+        "gunicorn==26.0",
+        "pytest==9",
+    ]
+    assert found.hashes[("fastapi", "0.121")] == {A, B}
+    on_the_host = [line for line in found.lines if ";" not in line or Marker(line.partition(";")[2]).evaluate(MARKERS)]
+    assert [line.partition("==")[0] for line in on_the_host] == ["FastAPI", "gunicorn"]
+    assert injected(found, MARKERS) == ["uvicorn==0.54.0", "uvicorn-worker==0.4.0"]
+
+
+@pytest.mark.parametrize("name", ["pylock.prod.toml", "sub/pylock.toml"])
+def test_other_names_of_a_pylock(tmp_path: Path, name: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / name).write_text(PYLOCK)
+    assert release_lock.read(str(tmp_path), name, None).hashes
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ('vcs = { type = "git", url = "https://x/y.git" }', "lib: it is fetched from version control"),
+        ('directory = { path = "libs/lib" }', "lib: it is a directory of whoever made the lock"),
+        ('archive = { url = "https://x/y.zip", hashes = { sha256 = "0" } }', "lib: it is a URL or a path"),
+        ('wheels = [{ url = "x", hashes = { sha256 = "0" } }]', "lib: it has no version"),
+        ('version = "1"', "lib: it has no file with a sha256"),
+    ],
+)
+def test_what_has_no_wheel_on_an_index_is_refused_by_name(tmp_path: Path, package: str, words: str) -> None:
+    write(tmp_path, pylock=f'lock-version = "1.0"\n[[packages]]\nname = "lib"\n{package}\n')
+    with pytest.raises(ReleaseError, match=f"^fastapi_requirements is pylock.toml.*\n.*{words}"):
+        release_lock.read(str(tmp_path), "pylock.toml", None)
+
+
+def test_a_pylock_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"lock-version is '2\.0'"):
+        release_lock.read(write(tmp_path, pylock='lock-version = "2.0"\n'), "pylock.toml", None)
+
+
+@given(
+    st.lists(st.sampled_from(["dev", "web", "a.b"]), unique=True),
+    st.sampled_from(["dev", "web", "a.b"]),
+    st.booleans(),
+    st.sampled_from(["extras", "dependency_groups"]),
+    st.sampled_from(['"', "'"]),
+)
+def test_groups_in_a_marker_are_decided(groups: list[str], name: str, negated: bool, where: str, quote: str) -> None:
+    text = f"{quote}{name}{quote} {'not ' if negated else ''}in {where}"
+    decided = release_lock.decide_groups(f"python_version > '3' and ({text})", groups)
+    inside = where == "dependency_groups" and name in groups
+    assert Marker(decided).evaluate(MARKERS) is (inside is not negated)
+
+
+PYPROJECT = """
+[project]
+name = "My_App"
+version = "1"
+dependencies = ["fastapi>=0.100,<1", "uvicorn[standard]", "h11; python_version < '3.0'"]
+[project.optional-dependencies]
+extra = ["rich"]
+"""
+LOCK = """
+version = 1
+[[package]]
+name = "my-app"
+source = { virtual = "." }
+[package.metadata]
+requires-dist = [
+    { name = "fastapi", specifier = "<1,>=0.100" },
+    { name = "h11", marker = "python_full_version < '3'" },
+    { name = "rich", marker = "extra == 'extra'" },
+    { name = "uvicorn", extras = ["standard"] },
+]
+"""
+
+
+def stale(pyproject: str, lock: str = LOCK) -> list[str]:
+    return release_lock.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        ("", "", []),
+        (">=0.100,<1", ">=0.100,<2", ["fastapi"]),
+        ('"uvicorn[standard]", ', "", ["uvicorn"]),
+        ('"uvicorn[standard]"', '"uvicorn[standard]", "httpx"', ["httpx"]),
+        ("My_App", "other", ["fastapi", "h11", "uvicorn"]),
+    ],
+)
+def test_a_lock_that_is_older_than_its_project_is_seen(before: str, after: str, names: list[str]) -> None:
+    assert stale(PYPROJECT.replace(before, after)) == names
+
+
+def test_what_a_lock_takes_from_elsewhere_has_no_version_to_compare() -> None:
+    lock = LOCK.replace('specifier = "<1,>=0.100"', 'git = "https://x/y"')
+    assert stale(PYPROJECT, lock) == []
+
+
+def test_a_uv_lock_is_what_uv_exports(tmp_path: Path) -> None:
+    write(tmp_path, pyproject=PYPROJECT)
+    (tmp_path / "uv.lock").write_text(LOCK)
+    asked: list[str] = []
+
+    def export(project: str) -> str:
+        asked.append(project.rstrip("/"))
+        return f"fastapi==0.121.0 \\\n    --hash=sha256:{A}\nh11==0.16 ; python_version < '3.0'\n"
+
+    found = release_lock.read(str(tmp_path), "uv.lock", export)
+    assert asked == [str(tmp_path)]
+    assert found.lines == ["fastapi==0.121.0", "h11==0.16 ; python_version < '3.0'"]
+    assert found.hashes == {("fastapi", "0.121"): {A}}
+    # Without uv, as before the host is asked, what can be checked is.
+    assert release_lock.read(str(tmp_path), "uv.lock", None).lines == []
+    write(tmp_path, pyproject=PYPROJECT.replace("<1", "<2"))
+    with pytest.raises(ReleaseError, match=r"fastapi_requirements is uv\.lock.*fastapi in that differs\. Run uv lock"):
+        release_lock.read(str(tmp_path), "uv.lock", None)
+    (tmp_path / "pyproject.toml").unlink()
+    with pytest.raises(ReleaseError, match=r"there is no pyproject\.toml"):
+        release_lock.read(str(tmp_path), "uv.lock", None)
+
+
+@pytest.mark.parametrize("line", ["-e ./libs/lib", "./libs/lib", "lib @ git+https://x/y@abc", "lib @ https://x/y.whl"])
+def test_path_and_git_dependencies_of_a_uv_lock_are_refused(tmp_path: Path, line: str) -> None:
+    write(tmp_path, pyproject=PYPROJECT)
+    (tmp_path / "uv.lock").write_text(LOCK)
+    with pytest.raises(ReleaseError, match="can't be served by wheels") as refused:
+        release_lock.read(str(tmp_path), "uv.lock", lambda _project: line)
+    assert f"uv.lock, {line}: " in str(refused.value)
+
+
+def test_the_dependencies_of_a_project(tmp_path: Path) -> None:
+    found = release_lock.read(write(tmp_path, pyproject=PYPROJECT), "pyproject.toml", None)
+    assert found.lines == ["fastapi>=0.100,<1", "uvicorn[standard]", "h11; python_version < '3.0'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[tool.ruff]\n", "no list of dependencies"),
+        ("[project]\nname = 'x'\ndynamic = ['dependencies']\n", "no list of dependencies"),
+        ("[project]\ndependencies = ['lib @ git+https://x/y']\n", "lib @ git.*version control"),
+        ("[project]\ndependencies = ['lib>1']\n[tool.uv.sources]\nLib = { path = 'x' }\n", "lib>1: .*from a path"),
+        ("[project]\ndependencies = ['lib>']\n", "isn't a requirement that can be read"),
+        ("[project]\ndependencies = [\n", "can't be read"),
+    ],
+)
+def test_a_project_that_can_not_be_served_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ReleaseError, match=words):
+        release_lock.read(write(tmp_path, pyproject=text), "pyproject.toml", None)
+
+
+def test_a_file_that_an_index_had_later_is_no_choice() -> None:
+    item = f"fastapi==0.121.0 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{B}"
+    assert only_listed(item, {("fastapi", "0.121"): {B, C}}) == f"fastapi==0.121.0 --hash=sha256:{B}"
+    assert only_listed(item, {("fastapi", "0.121"): {C}}) == item, "refused later, with the sentence for that"
+    assert only_listed(item, {}) == item

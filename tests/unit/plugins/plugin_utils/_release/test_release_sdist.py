@@ -1,0 +1,234 @@
+"""Packages that an index has as source alone: built once, or refused with the way out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import workshop as release_workshop
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.sdist import is_pure, wanted
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
+from release_run import Run
+from release_wheelhouse import make_sdist, make_wheel
+
+HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
+
+
+@pytest.fixture
+def index(run: Run, tmp_path: Path, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of sources beside the wheels."""
+    directory = tmp_path / "sources"
+    directory.mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{wheelhouse} {directory}")
+    return directory
+
+
+def require(source: Path, *lines: str) -> None:
+    (source / "requirements.txt").write_text("\n".join(["fastapi", *lines, ""]))
+
+
+def built(run: Run) -> int:
+    return sum(line.startswith("Building") for line in run.said)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("plain-a", ""), ("plain-b", "==1.0"), ("plain-c", ">=0.9")])
+def test_a_pure_source_is_built_once(run: Run, source: Path, index: Path, name: str, wanted: str) -> None:
+    make_sdist(index, name, "1.0", requires=("starlette",))
+    require(source, name + wanted)
+    first = run()
+    assert first["packages"][name] == "1.0" and built(run) == 1
+    # Another set of wheels, the same source.
+    require(source, name + wanted, "packaging")
+    assert run()["changed"] and built(run) == 1
+
+
+def test_sources_that_need_each_other(run: Run, source: Path, index: Path) -> None:
+    make_sdist(index, "outer", "1.0", requires=("inner",))
+    make_sdist(index, "inner", "2.0")
+    make_sdist(index, "inner", "3.0")
+    require(source, "outer", "inner<3")
+    assert run(state="collected")["needs_build"] is False
+    packages = run()["packages"]
+    assert (packages["outer"], packages["inner"]) == ("1.0", "2.0") and built(run) == 2
+
+
+def test_an_older_wheel_is_preferred_to_a_newer_source(run: Run, source: Path, index: Path) -> None:
+    """As it was before sources were taken: nothing is built where it needn't be."""
+    make_sdist(index, "starlette", "0.99")
+    require(source)
+    assert run()["packages"]["starlette"] == "0.48.0" and built(run) == 0
+
+
+def test_listed_hashes_are_those_of_the_source(run: Run, source: Path, index: Path) -> None:
+    sdist = make_sdist(index, "hashed", "1.0")
+    require(source, f"hashed==1.0 --hash=sha256:{hashlib.sha256(sdist.read_bytes()).hexdigest()}")
+    assert run()["packages"]["hashed"] == "1.0"
+    require(source, f"hashed==1.0 --hash=sha256:{'0' * 64}")
+    with pytest.raises(ReleaseError, match=r"hashed==1\.0 has no wheel") as refused:
+        run()
+    assert "Fetching its source failed" in str(refused.value) and built(run) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"tag": f"cp{sys.version_info.major}{sys.version_info.minor}-none-linux_x86_64"},
+            "its source is compiled, here",
+        ),
+        ({"fails": "no such header: ffi.h"}, "no such header: ffi.h"),
+    ],
+    ids=["compiled", "fails"],
+)
+def test_a_compiled_source_is_refused_with_the_way_out(
+    run: Run, source: Path, index: Path, options: dict, words: str
+) -> None:
+    make_sdist(index, "compiled", "1.0", **options)
+    require(source, "compiled==1.0")
+    with pytest.raises(ReleaseError, match=r"compiled==1\.0 has no wheel for") as refused:
+        run(state="collected")
+    assert words in str(refused.value) and "Set fastapi_build_host to a host" in str(refused.value)
+    assert not run.root.exists()
+
+
+@pytest.fixture
+def system_python(run: Run) -> None:
+    """An interpreter that a user without rights can start too; that of the tests may be in root's home."""
+    run.params["python"] = "/usr/bin/python3"
+    if not Path("/usr/bin/python3.11").exists():
+        pytest.skip("needs Debian's Python")
+
+
+@pytest.mark.usefixtures("system_python")
+def test_a_build_host_builds_what_is_compiled(run: Run, source: Path, index: Path) -> None:
+    """Here both hosts are this machine; what is sent is all that the build has."""
+    make_wheel(index, "build-tool", "1.0")
+    make_sdist(index, "compiled", "2.0", tag="py3-none-linux_x86_64", needs=("build-tool",))
+    require(source, "compiled==2.0")
+    first = run(state="collected", build_host="builder")
+    assert (first["needs_build"], first["complete"], built(run)) == (True, False, 1)
+    with pytest.raises(ReleaseError, match=r"compiled-2\.0 has no wheel.*state=built"):
+        run(collected=first["collected"], build_host="builder")
+    second = run(state="built", build_host="builder", collected=first["collected"])
+    assert second["needs_build"] is False and not run.root.exists()
+    assert run(collected=first["collected"], build_host="builder")["packages"]["compiled"] == "2.0"
+    # The wheel is kept, also for another set.
+    require(source, "compiled==2.0", "packaging")
+    assert run(state="collected", build_host="builder")["needs_build"] is False
+
+
+@pytest.mark.usefixtures("system_python")
+def test_what_fails_on_a_build_host_is_said_with_its_last_lines(run: Run, source: Path, index: Path) -> None:
+    make_sdist(index, "compiled", "3.0", fails="no such header: pq.h")
+    require(source, "compiled==3.0")
+    collected = run(state="collected", build_host="builder")["collected"]
+    with pytest.raises(ReleaseError, match="A compiler and headers have to be there") as refused:
+        run(state="built", build_host="builder", collected=collected)
+    assert "no such header: pq.h" in str(refused.value)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """What is sent to a build host, as far as a build that never gets to pip needs it."""
+    pip = make_wheel(tmp_path / "made", "pip", "1.0")
+    path = tmp_path / "build.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.write(make_sdist(tmp_path / "made", "x", "1"), "source/x-1.tar.gz")
+        packed.write(pip, f"pip/{pip.name}")
+    return path
+
+
+def build(archive: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    monkeypatch.setattr(release_build, "command", lambda *arguments: ["/bin/sh", "-c", script])
+    return release_build.build(str(archive), hashlib.sha256(archive.read_bytes()).hexdigest(), "python")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
+def test_a_build_has_no_rights_and_one_directory_of_its_own(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "id -u; id -G; touch ../stray ../source/stray 2>&1; pwd >mine && ls; exit 1"
+    with pytest.raises(ReleaseError) as refused:
+        build(archive, script, monkeypatch)
+    said = str(refused.value).splitlines()
+    assert "0" not in " ".join(said[-5:-2]).split() and "mine" in said
+    assert sum("Permission denied" in line for line in said) == 2
+
+
+def test_a_link_in_a_wheels_place_is_not_followed(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("canary")
+    with pytest.raises(OSError, match="symbolic links"):
+        build(archive, f"mkdir out && ln -s {tmp_path}/secret out/x-1-py3-none-any.whl", monkeypatch)
+
+
+def test_an_archive_that_came_over_damaged_is_not_built(tmp_path: Path) -> None:
+    (tmp_path / "build.zip").write_bytes(b"x")
+    with pytest.raises(ReleaseError, match="came over damaged"):
+        release_build.build(str(tmp_path / "build.zip"), "0" * 64, sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("like", "good"),
+    [
+        (HOST, True),
+        (Target("3.11.9", "cp311", "x86_64", "glibc", (2, 31)), True),
+        (Target("3.13.2", "cp313", "x86_64", "glibc", (2, 36)), False),
+        (Target("3.11.2", "cp311", "aarch64", "glibc", (2, 36)), False),
+        (Target("3.11.2", "cp311", "x86_64", "musl", (1, 2)), False),
+        (Target("3.11.2", "cp311", "x86_64", "glibc", (2, 41)), False),
+    ],
+    ids=str,
+)
+def test_a_build_host_has_to_be_like_the_target(like: Target, good: bool) -> None:
+    if good:
+        release_workshop.check_alike("builder", like, HOST)
+        return
+    with pytest.raises(ReleaseError, match=r"^fastapi_build_host is builder") as refused:
+        release_workshop.check_alike("builder", like, HOST)
+    assert str(like) in str(refused.value) and str(HOST) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ("plain", "plain>1,<3"),
+        ("other", "other"),
+        ("Locked==1.0", f"Locked==1.0 --hash=sha256:{'a' * 64}"),
+        ("locked", f"locked==1.0 --hash=sha256:{'a' * 64}"),
+        ("plain==2.0", "plain==2.0"),
+    ],
+)
+def test_what_is_asked_for(missing: str, line: str) -> None:
+    requirements = Requirements(["Plain>1", "locked==1.0"], ["plain<3"], {("locked", "1"): {"a" * 64}})
+    assert wanted(missing, requirements) == line
+
+
+@pytest.mark.parametrize(
+    ("filename", "pure"),
+    [
+        ("a-1-py3-none-any.whl", True),
+        ("a-1-py2.py3-none-any.whl", True),
+        ("a-1-cp311-cp311-linux_x86_64.whl", False),
+        ("a-1-py3-none-linux_x86_64.whl", False),
+        ("a-1-py312-none-any.whl", False),
+        ("a-1-cp39-abi3-any.whl", False),
+    ],
+)
+def test_purity(filename: str, pure: bool) -> None:
+    assert is_pure(filename) is pure
+
+
+def test_what_builds_a_source(tmp_path: Path) -> None:
+    sdist = make_sdist(tmp_path, "x", "1", needs=("flit-core",))
+    assert release_workshop.build_requirements(str(sdist)) == ["flit-core"]
+    path = tmp_path / "y-1.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("y-1/setup.py", "")
+    assert release_workshop.build_requirements(str(path)) == ["setuptools>=40.8.0", "wheel"]
