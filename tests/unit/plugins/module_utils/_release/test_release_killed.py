@@ -126,12 +126,12 @@ def test_a_damaged_archive(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 ON_A_SMALL_DISK = """
 import json, os, subprocess, sys
-from ansible_collections.graceful.deploy.plugins.module_utils import release_facts, release_install
-from ansible_collections.graceful.deploy.plugins.module_utils.release_common import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._release import install as release_install
 order, kilobytes, seen = json.loads(sys.argv[1]), int(sys.argv[2]), {}
 subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", order["root"]], check=True)
 if sys.argv[3] == "unchecked":
-    release_facts.free_bytes = lambda path: 1 << 40
+    release_install.free_bytes = lambda path: 1 << 40
 try:
     release_install.install(release_install.Order(**order))
     said = ""
