@@ -1,7 +1,7 @@
 """Runs a shell command inside a module when it has begun a phase, or come back from a function.
 
 Python imports this at each start by a .pth file in its site directory. /run/saboteur.json says where and what:
-{"file": "_swap/start.py", "function": "phase", "phase": "move", "command": "kill -9 $PPID"}, where only that function
+{"file": "_swap/swap.py", "function": "phase", "phase": "move", "command": "kill -9 $PPID"}, where only that function
 has a phase. Without that file it does nothing.
 """
 

@@ -112,11 +112,6 @@ options:
       - Seconds that the proxy waits for an answer. More than O(timeout); V(0) is 5 more.
     type: int
     default: 0
-  swap_timeout:
-    description:
-      - Seconds that a swap waits for the old slot to stop. At least O(stop_timeout); V(0) is 10 more.
-    type: int
-    default: 0
 seealso:
   - name: systemd.resource-control(5)
     description: What MemoryMax= and MemoryHigh= do.
@@ -252,7 +247,7 @@ plan:
       type: int
       sample: 65
     swap_patience:
-      description: Seconds that a swap waits for the old slot to stop.
+      description: Seconds that a swap waits for the old slot to stop, 10 more than O(stop_timeout).
       type: int
       sample: 55
 capacity:

@@ -18,7 +18,7 @@ def sabotage(ask):
     """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
     ask.run(f"cp /opt/load/saboteur.py {SITE}; echo import saboteur >{SITE}/saboteur.pth")
 
-    def plan(command: str, phase: str = "", file: str = "_swap/start.py", function: str = "phase") -> None:
+    def plan(command: str, phase: str = "", file: str = "_swap/swap.py", function: str = "phase") -> None:
         text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
         ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
 

@@ -48,9 +48,9 @@ class Facts:
 
     files: dict[str, list[str]] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
-    journals: list[places.Target] = field(default_factory=list)
-    trees: list[places.Target] = field(default_factory=list)
-    logs: list[places.Target] = field(default_factory=list)
+    journals: list[places.Removable] = field(default_factory=list)
+    trees: list[places.Removable] = field(default_factory=list)
+    logs: list[places.Removable] = field(default_factory=list)
     units: dict[str, dict[str, str]] = field(default_factory=dict)
     runtime: list[str] | None = None
     entries: list[str] | None = None

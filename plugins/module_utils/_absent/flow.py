@@ -14,12 +14,13 @@ from typing import Any
 from .._app import names
 from .._app.lock import DeployLock, Held
 from .._app.slots import SLOTS, App
+from .._host import files
 from .._host.probe import Door, ask
 from .._host.systemd import CommandFailed, Run, Systemd
 from . import facts as absent_facts
 from . import steps
 from .front import site_layer
-from .places import Host, Target, remove, remove_empty
+from .places import HostTree, Removable, remove, remove_empty
 from .steps import Step
 
 QUEUE_PATIENCE = 10
@@ -37,7 +38,7 @@ class Removal:
     :param check: tell, and do nothing.
     """
 
-    def __init__(self, params: dict[str, Any], check: bool, run: Run, host: Host = Host()) -> None:  # noqa: B008
+    def __init__(self, params: dict[str, Any], check: bool, run: Run, host: HostTree = HostTree()) -> None:  # noqa: B008
         self.params = params
         self.check = check
         self.run = run
@@ -114,11 +115,7 @@ class Removal:
         try:
             return DeployLock(self.app.root)
         except Held as held:
-            who, since, phase = (held.note.get(key, "unknown") for key in ("by", "since", "phase"))
-            raise CommandFailed(
-                f"Nothing was removed. A deploy of {self.app.name} is moving traffic on this host: {who} began at "
-                f"{since}, and is in phase {phase} (process {held.note.get('pid')}). Run again when it has ended."
-            ) from held
+            raise CommandFailed(f"Nothing was removed. {held.sentence(self.app.name)}") from held
 
     def _write_note(self) -> None:
         """What can't be seen any more once the site is gone."""
@@ -126,13 +123,7 @@ class Removal:
             tuple(row) for row in self.facts.note.get("trees", [])
         }
         text = json.dumps({"name": self.app.name, "trees": sorted(trees)}) + "\n"
-        path = os.path.join(self.app.root, absent_facts.NOTE)
-        descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(f"{path}.new", path)
+        files.write(os.path.join(self.app.root, absent_facts.NOTE), text.encode(), 0o600)
 
     def _take(self, step: Step) -> None:
         if step.verb == "proxy":
@@ -142,7 +133,7 @@ class Removal:
             remove(step.target)
         elif step.verb == "clear" and step.target:
             for entry in dict.fromkeys([*step.names, *steps.LAST]):
-                remove(Target(self.app.root, entry))
+                remove(Removable(self.app.root, entry))
         elif step.verb == "rmdir" and step.target:
             remove_empty(step.target)
         elif step.verb == "stop":

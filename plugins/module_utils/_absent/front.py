@@ -15,7 +15,7 @@ from .._host.systemd import Run
 from .._layer.flow import Layer
 from .._preflight.caddy import read_caddy
 from . import places
-from .places import Host, Target
+from .places import HostTree, Removable
 
 UNKNOWN = "_unknown.caddy"
 _SITES = "/etc/caddy/sites"
@@ -29,7 +29,7 @@ def is_alone(name: str, directory: str) -> bool:
     return sites <= {f"{name}.caddy", UNKNOWN}
 
 
-def certificates(host: Host, sites: list[str]) -> list[Target]:
+def certificates(host: HostTree, sites: list[str]) -> list[Removable]:
     """Certificates that Caddy keeps for names of the app's site, and of nothing else in its configuration.
 
     :param sites: the app's own site files.
@@ -44,7 +44,7 @@ def certificates(host: Host, sites: list[str]) -> list[Target]:
         for entry in names_in(os.path.join(directory, issuer)):
             domain = entry.replace("wildcard_", "*", 1)
             if speaks_of(domain, mine) and not speaks_of(domain, others):
-                found.append(Target(storage, os.path.join(_CERTIFICATES, issuer, entry)))
+                found.append(Removable(storage, os.path.join(_CERTIFICATES, issuer, entry)))
     return found
 
 
@@ -68,7 +68,7 @@ def without(text: str, caddy: dict[str, Any]) -> str:
     return re.sub(r"^https?://:.* {$", f"{addresses} {{", text, count=1, flags=re.MULTILINE) if ports else ""
 
 
-def site_layer(run: Run, host: Host, name: str, proxy: str, alone: bool) -> Layer:
+def site_layer(run: Run, host: HostTree, name: str, proxy: str, alone: bool) -> Layer:
     """The removal of an app's site from one proxy, which is reloaded where it runs, and goes on as before where it
     can't be.
 

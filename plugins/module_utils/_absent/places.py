@@ -42,7 +42,7 @@ _FILES = {
 
 
 @dataclass(frozen=True)
-class Host:
+class HostTree:
     """Where the host's own root directory is; another one than ``/`` in tests."""
 
     top: str = ""
@@ -52,7 +52,7 @@ class Host:
 
 
 @dataclass(frozen=True, order=True)
-class Target:
+class Removable:
     """Something to be removed.
 
     :param base: a directory that root alone can exchange for a link.
@@ -67,11 +67,11 @@ class Target:
         return os.path.join(self.base, self.inside)
 
 
-def files(host: Host, name: str) -> dict[str, list[str]]:
+def files(host: HostTree, name: str) -> dict[str, list[str]]:
     return {kind: [host.at(path.format(name=name)) for path in paths] for kind, paths in _FILES.items()}
 
 
-def boot_links(host: Host, name: str) -> list[str]:
+def boot_links(host: HostTree, name: str) -> list[str]:
     """What `systemctl enable` made for the slots, also where the unit's file is gone."""
     directory = host.at("/etc/systemd/system")
     wants = [entry for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
@@ -111,18 +111,18 @@ def units(name: str) -> list[str]:
     return [*proxied, *log_units(name), slice_unit(name), *transient_units(name), *journal_units(name)]
 
 
-def journals(host: Host, name: str) -> list[Target]:
+def journals(host: HostTree, name: str) -> list[Removable]:
     """The journal's files of the app's namespace, whatever machine id they were written under."""
     found = []
     for directory in (host.at("/var/log/journal"), host.at("/run/log/journal")):
         fits = [entry for entry in names_in(directory) if re.fullmatch(rf"[0-9a-f]{{32}}\.{re.escape(name)}", entry)]
-        found += [Target(directory, entry) for entry in fits]
+        found += [Removable(directory, entry) for entry in fits]
     if os.path.isdir(host.at(f"/run/systemd/journal.{name}")):
-        found.append(Target(host.at("/run/systemd"), f"journal.{name}"))
+        found.append(Removable(host.at("/run/systemd"), f"journal.{name}"))
     return found
 
 
-def named_trees(host: Host, name: str) -> list[Target]:
+def named_trees(host: HostTree, name: str) -> list[Removable]:
     """What carries the app's name: nginx' files of it, and what certbot has of it, which is what it would renew."""
     places = [
         ("/etc/nginx/graceful", name),
@@ -131,13 +131,13 @@ def named_trees(host: Host, name: str) -> list[Target]:
         ("/etc/letsencrypt/live", f"graceful-{name}"),
         ("/etc/letsencrypt/archive", f"graceful-{name}"),
     ]
-    found = [Target(host.at(base), entry) for base, entry in places if os.path.lexists(host.at(f"{base}/{entry}"))]
-    drop_ins = Target(host.at("/etc/systemd/system"), f"systemd-journald@{name}.service.d")
+    found = [Removable(host.at(base), entry) for base, entry in places if os.path.lexists(host.at(f"{base}/{entry}"))]
+    drop_ins = Removable(host.at("/etc/systemd/system"), f"systemd-journald@{name}.service.d")
     # One of the administrator's own stays.
     return found + [drop_ins] * (names_in(drop_ins.path) == ["graceful.conf"])
 
 
-def logs(host: Host, name: str) -> list[Target]:
+def logs(host: HostTree, name: str) -> list[Removable]:
     """The proxies' logs of the app, rolled ones too, and its journal as files. Another app's name may begin like this
     one's; none has a dot."""
     found = []
@@ -145,18 +145,18 @@ def logs(host: Host, name: str) -> list[Target]:
         fits = [
             entry for entry in names_in(directory) if re.fullmatch(rf"{re.escape(name)}\.(access|error)[-.].+", entry)
         ]
-        found += [Target(directory, entry) for entry in fits]
-    place = Target(host.at("/var/log"), name)
+        found += [Removable(directory, entry) for entry in fits]
+    place = Removable(host.at("/var/log"), name)
     entries = [] if os.path.islink(place.path) else names_in(place.path)
     fits = [
         entry for entry in entries if re.fullmatch(r"(app|access)\.log(\.\d{8}T\d{6}\.\d+)?|\.position(\.new)?", entry)
     ]
     whole = bool(fits) and fits == entries
-    return found + ([place] if whole else [Target(place.base, f"{name}/{entry}") for entry in fits])
+    return found + ([place] if whole else [Removable(place.base, f"{name}/{entry}") for entry in fits])
 
 
 @contextlib.contextmanager
-def _parent(target: Target) -> Iterator[tuple[int, str]]:
+def _parent(target: Removable) -> Iterator[tuple[int, str]]:
     """The directory that holds the target, and its name there; no link is followed below the base.
 
     :raises FileNotFoundError: where it is gone; NotADirectoryError where a link stands in the way.
@@ -173,7 +173,7 @@ def _parent(target: Target) -> Iterator[tuple[int, str]]:
         os.close(place)
 
 
-def remove(target: Target) -> None:
+def remove(target: Removable) -> None:
     """Remove a file, a link or a whole directory; a link is removed itself, whatever it leads to."""
     with contextlib.suppress(FileNotFoundError), _parent(target) as (place, name):
         if stat.S_ISDIR(os.lstat(name, dir_fd=place).st_mode):
@@ -182,7 +182,7 @@ def remove(target: Target) -> None:
             os.unlink(name, dir_fd=place)
 
 
-def remove_empty(target: Target) -> None:
+def remove_empty(target: Removable) -> None:
     """Remove a directory that is empty by now.
 
     :raises OSError: where something is in it.

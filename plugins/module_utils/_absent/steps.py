@@ -14,7 +14,7 @@ from typing import Any
 from .._app.releases import BUILDING
 from . import account, places
 from .facts import NOTE, Facts
-from .places import Target
+from .places import Removable
 
 SHARED = "shared"
 # By these names alone something goes from the root, the code first: what tells that the root is the app's goes last.
@@ -37,7 +37,7 @@ class Step:
 
     verb: str
     said: str
-    target: Target | None = None
+    target: Removable | None = None
     units: tuple[str, ...] = ()
     proxy: str = ""
     names: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ def steps(facts: Facts, params: dict[str, Any]) -> list[Step]:
         found += [*_front(facts), *_services(facts, params["name"]), *_journal(facts, params["name"])]
         found += [_remove(target) for target in [*facts.logs, *_noted(facts)]]
         if facts.runtime is not None and all(entry.endswith(".sock") for entry in facts.runtime):
-            found.append(_remove(Target("/run", params["name"])))
+            found.append(_remove(Removable("/run", params["name"])))
     if proven:
         found += _root(facts, params["root"], mine, params["remove_data"])
     if params["remove_user"]:
@@ -111,17 +111,17 @@ def steps(facts: Facts, params: dict[str, Any]) -> list[Step]:
     return found
 
 
-def _remove(target: Target) -> Step:
+def _remove(target: Removable) -> Step:
     return Step("remove", f"remove {target.path}", target)
 
 
-def _file(path: str) -> Target:
-    return Target(os.path.dirname(path), os.path.basename(path))
+def _file(path: str) -> Removable:
+    return Removable(os.path.dirname(path), os.path.basename(path))
 
 
-def _noted(facts: Facts) -> list[Target]:
+def _noted(facts: Facts) -> list[Removable]:
     """Certificates and the like: those that can be seen to be the app's now, and those that could before."""
-    noted = [Target(*row) for row in facts.note.get("trees", [])]
+    noted = [Removable(*row) for row in facts.note.get("trees", [])]
     return sorted({*facts.trees, *(target for target in noted if os.path.lexists(target.path))})
 
 

@@ -10,11 +10,12 @@ import getpass
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-# No dict[str, Any]: preflight brings this file to hosts whose Python is too old for it, and that are told so.
-Entry = dict
+from .._host import files
+
+HistoryEntry = dict[str, Any]
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
 release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing)."""
@@ -30,7 +31,7 @@ def path(root: str) -> str:
     return os.path.join(root, NAME)
 
 
-def parse(text: str) -> list[Entry]:
+def parse(text: str) -> list[HistoryEntry]:
     """The entries, oldest first. A line that a power cut left half is passed over."""
     entries = []
     for line in text.splitlines():
@@ -43,7 +44,7 @@ def parse(text: str) -> list[Entry]:
     return entries
 
 
-def read(root: str) -> list[Entry]:
+def read(root: str) -> list[HistoryEntry]:
     try:
         with open(path(root), encoding="utf-8", errors="replace") as file:
             return parse(file.read())
@@ -51,7 +52,7 @@ def read(root: str) -> list[Entry]:
         return []
 
 
-def append(root: str, entry: Entry, gid: int) -> None:
+def append(root: str, entry: HistoryEntry, gid: int) -> None:
     """Add one entry, and cut a file that has grown long. The caller holds the deploy lock.
 
     :raises OSError: when the disk is full, say; the deploy itself isn't undone for that.
@@ -68,26 +69,16 @@ def append(root: str, entry: Entry, gid: int) -> None:
         os.fsync(file.fileno())
     entries = read(root)
     if len(entries) > 2 * KEPT:
-        _cut(root, entries[-KEPT:], gid)
+        kept = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries[-KEPT:])
+        files.write(path(root), kept.encode(), 0o640, gid=gid)
 
 
-def _cut(root: str, entries: Iterable[Entry], gid: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=root, prefix=".history-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchown(file.fileno(), -1, gid)
-        os.fchmod(file.fileno(), 0o640)
-        file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(temporary, path(root))
-
-
-def last_served(entries: Sequence[Entry]) -> dict[str, int]:
+def last_served(entries: Sequence[HistoryEntry]) -> dict[str, int]:
     """Releases that have been live, with the position of the entry that says so last: higher is later."""
     return {entry["release"]: number for number, entry in enumerate(entries) if entry.get("outcome") == LIVE}
 
 
-def marked(entries: Sequence[Entry]) -> dict[str, str]:
+def marked(entries: Sequence[HistoryEntry]) -> dict[str, str]:
     """Releases that are known to be bad, with the reason: the last try failed, a rollback left it, or it was ill when
     another took its place. That it had gone live is no longer said for it then: it died after it was watched.
 
@@ -110,7 +101,7 @@ def marked(entries: Sequence[Entry]) -> dict[str, str]:
     return bad
 
 
-def rollback_target(entries: Sequence[Entry], there: Iterable[str], live: str | None) -> str | None:
+def rollback_target(entries: Sequence[HistoryEntry], there: Iterable[str], live: str | None) -> str | None:
     """The release that a rollback goes to: the last that served well, is still there, and isn't the live one."""
     bad, there = marked(entries), set(there)
     good = [(number, release) for release, number in last_served(entries).items() if release not in bad]

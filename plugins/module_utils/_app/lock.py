@@ -21,6 +21,16 @@ class Held(Exception):
         super().__init__(str(note))
         self.note = note
 
+    def sentence(self, name: str) -> str:
+        """Who holds the lock of the app ``name``, and what to do."""
+        who, since, phase, pid = (self.note.get(key, "unknown") for key in ("by", "since", "phase", "pid"))
+        release = self.note.get("release")
+        what = f" with release {release}" if release else ""
+        return (
+            f"Another deploy of {name} is moving traffic on this host: {who} began at {since}{what}, and is in phase "
+            f"{phase} (process {pid}). Run again when it has ended."
+        )
+
 
 def note_in(root: str) -> dict[str, Any]:
     """What the lock's file says, whoever wrote it; empty where no deploy is under way or was cut off."""

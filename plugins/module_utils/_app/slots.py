@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import grp
 import hashlib
 import json
@@ -16,6 +15,8 @@ import stat
 import tempfile
 from dataclasses import dataclass, field
 from typing import Any
+
+from .._host import files
 
 SLOTS = ("blue", "green")
 RELEASE_LINE = "FASTAPI_RELEASE="
@@ -162,13 +163,13 @@ class App:
             environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
             held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
             record = json.dumps({**held, "terms": terms})
-            _write(os.path.join(new, "env"), environment, 0o600, 0)
-            _write(os.path.join(new, "slot.json"), record + "\n", 0o600, 0)
+            files.write(os.path.join(new, "env"), environment.encode(), 0o600, 0, 0)
+            files.write(os.path.join(new, "slot.json"), f"{record}\n".encode(), 0o600, 0, 0)
             os.mkdir(os.path.join(new, CREDENTIALS), 0o700)
             for name, text in snapshot.credentials.items():
-                _write(os.path.join(new, CREDENTIALS, name), text, 0o600, 0)
+                files.write(os.path.join(new, CREDENTIALS, name), text.encode(), 0o600, 0, 0)
             for name, text in {**snapshot.files, UNIT_COPY: snapshot.unit, SOCKET_COPY: snapshot.socket}.items():
-                _write(os.path.join(new, name), text, 0o640, gid)
+                files.write(os.path.join(new, name), text.encode(), 0o640, 0, gid)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -190,7 +191,7 @@ class App:
         """
         aside = self.aside(slot)
         if os.path.isdir(self.directory(slot)):
-            _exchange(new, self.directory(slot))
+            files.exchange(new, self.directory(slot))
             if new != aside:
                 shutil.rmtree(aside, ignore_errors=True)
                 os.rename(new, aside)
@@ -210,11 +211,7 @@ class App:
         path = os.path.join(self.root, ".env")
         if not os.path.isfile(path) or _read(path) == environment:
             return
-        new = f"{path}.new"
-        if os.path.lexists(new):
-            os.unlink(new)
-        _write(new, environment, 0o600, 0)
-        os.rename(new, path)
+        files.write(path, environment.encode(), 0o600, 0, 0)
 
     def clear(self) -> None:
         """Remove what runs that were cut off have left beside the slots."""
@@ -227,35 +224,13 @@ class App:
         """Let ``live``, where the proxy finds the release's static files, lead to the slot that has the traffic."""
         path = os.path.join(self.root, "live")
         if slot and not (os.path.islink(path) and os.readlink(path) == f"slots/{slot}"):
-            _link(f"slots/{slot}", path)
+            files.link(f"slots/{slot}", path)
 
     def point_to(self, slot: str) -> None:
         """Move the traffic: one rename, so that a dial finds the old socket or the new one, never none."""
         self.follow(slot)
-        _link(self.socket(slot), self.link)
-        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _link(target: str, path: str) -> None:
-    """Put a symbolic link at ``path``, in the place of whatever link or file is there."""
-    temporary = f"{path}.new"
-    if os.path.lexists(temporary):
-        os.unlink(temporary)
-    os.symlink(target, temporary)
-    os.rename(temporary, path)
-
-
-def _exchange(one: str, two: str) -> None:
-    """Swap two names (renameat2(2), which Python has no call for)."""
-    at_cwd, exchange = -100, 2
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(two), exchange):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), one)
+        files.link(self.socket(slot), self.link)
+        files.sync_directory(self.root)
 
 
 def _listed(path: str) -> list[str]:
@@ -269,16 +244,6 @@ def _read(path: str) -> str:
     # As it is, with every kind of line end: it is written again, and has to be the same.
     with open(path, encoding="utf-8", newline="") as file:
         return file.read()
-
-
-def _write(path: str, text: str, mode: int, gid: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chown(path, 0, gid)
-    os.chmod(path, mode)
 
 
 def is_open(tree: str) -> bool:

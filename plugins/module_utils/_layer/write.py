@@ -9,9 +9,9 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import tempfile
 from dataclasses import dataclass, field
 
+from .._host import files
 from .files import Difference, Found, Wanted
 
 
@@ -36,25 +36,12 @@ class Undo:
                 _write(Wanted(path, str(found.owner), str(found.group), found.mode or 0, found.content))
 
 
-def _own(path: str, wanted: Wanted) -> None:
-    os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid)
-    os.chmod(path, wanted.mode)
+def _ids(wanted: Wanted) -> tuple[int, int]:
+    return pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
 
 
-def _write(wanted: Wanted, path: str | None = None) -> None:
-    """Write beside and rename, owner and mode set before the name is there: never half, never readable too early."""
-    path = path or wanted.path
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".graceful-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(wanted.content or b"")
-            file.flush()
-            os.fsync(file.fileno())
-        _own(temporary, wanted)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def _write(wanted: Wanted) -> None:
+    files.write(wanted.path, wanted.content or b"", wanted.mode, *_ids(wanted))
 
 
 def apply(differences: list[Difference]) -> Undo:
@@ -76,7 +63,8 @@ def apply(differences: list[Difference]) -> Undo:
             else:
                 if difference.content:
                     os.makedirs(wanted.path, mode=0o700)
-                _own(wanted.path, wanted)
+                os.chown(wanted.path, *_ids(wanted))
+                os.chmod(wanted.path, wanted.mode)
     except (OSError, KeyError):
         undo.restore()
         raise

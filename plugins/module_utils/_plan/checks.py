@@ -12,7 +12,7 @@ from dataclasses import replace
 from .capacity import Capacity
 from .demand import ARBITER, Demand, available, find_caps, memory_for, reserve
 from .sizes import MIB, format_size, human_size, parse_size, round_down, round_up
-from .timeouts import PREFIX, Problem
+from .timeouts import PREFIX, PlanProblem
 
 # A Python interpreter with Uvicorn alone takes more, so less is a slip, such as 150 for 150M.
 SMALLEST_WORKER = 16 * MIB
@@ -20,7 +20,7 @@ SMALLEST_WORKER = 16 * MIB
 HOST_MEMORY = "host memory"
 
 
-def mend(problem: Problem, demand: Demand, capacity: Capacity) -> tuple[Demand, Capacity]:
+def mend(problem: PlanProblem, demand: Demand, capacity: Capacity) -> tuple[Demand, Capacity]:
     """The same question with the problem's proposal written in."""
     value = problem.passing_value
     if problem.variable == HOST_MEMORY:
@@ -29,9 +29,9 @@ def mend(problem: Problem, demand: Demand, capacity: Capacity) -> tuple[Demand, 
     return replace(demand, **{name: parse_size(value) if name in ("worker_memory", "memory_max") else value}), capacity
 
 
-def find_problems(demand: Demand, capacity: Capacity) -> list[Problem]:
+def find_problems(demand: Demand, capacity: Capacity) -> list[PlanProblem]:
     """Everything that can't be planned with; each check sees the input as the earlier ones would have it."""
-    problems: list[Problem] = []
+    problems: list[PlanProblem] = []
     for check in CHECKS:
         problem = check(demand, capacity)
         if problem is not None:
@@ -45,19 +45,21 @@ def _can_give(capacity: Capacity) -> str:
     return f"the {gives} that this host can give ({has} by {capacity.memory_source}, less {keeps} for the system)"
 
 
-def _check_no_workers(demand: Demand, capacity: Capacity) -> Problem | None:
+def _check_no_workers(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     workers, name = demand.workers, f"{PREFIX}workers"
     if workers is None or workers > 0:
         return None
-    return Problem(name, workers, 1, f"{name} is {workers}: nothing would answer. Write {name}: auto, or 1 or more.")
+    return PlanProblem(
+        name, workers, 1, f"{name} is {workers}: nothing would answer. Write {name}: auto, or 1 or more."
+    )
 
 
-def _check_worker_memory(demand: Demand, capacity: Capacity) -> Problem | None:
+def _check_worker_memory(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     value = format_size(demand.worker_memory)
     if demand.worker_memory >= SMALLEST_WORKER:
         return None
     smallest = format_size(SMALLEST_WORKER)
-    return Problem(
+    return PlanProblem(
         f"{PREFIX}worker_memory",
         value,
         smallest,
@@ -66,13 +68,13 @@ def _check_worker_memory(demand: Demand, capacity: Capacity) -> Problem | None:
     )
 
 
-def _check_one_worker(demand: Demand, capacity: Capacity) -> Problem | None:
+def _check_one_worker(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     room, one, value = available(capacity.memory), demand.need(1), format_size(demand.worker_memory)
     if one * demand.slots <= room:
         return None
     takes = f"{PREFIX}worker_memory is {value}: one worker and its arbiter take {human_size(one)}"
     if one <= room:
-        return Problem(
+        return PlanProblem(
             f"{PREFIX}strategy",
             demand.strategy,
             "restart",
@@ -83,7 +85,7 @@ def _check_one_worker(demand: Demand, capacity: Capacity) -> Problem | None:
     takes += " in each of two slots (swap)" * (demand.slots == 2)
     if largest >= SMALLEST_WORKER:
         passing = format_size(round_down(largest, SMALLEST_WORKER))
-        return Problem(
+        return PlanProblem(
             f"{PREFIX}worker_memory",
             value,
             passing,
@@ -91,7 +93,7 @@ def _check_one_worker(demand: Demand, capacity: Capacity) -> Problem | None:
             f"by with it, or give the host {human_size(memory_for(one * demand.slots))}.",
         )
     passing = format_size(memory_for(one * demand.slots))
-    return Problem(
+    return PlanProblem(
         HOST_MEMORY,
         format_size(capacity.memory),
         passing,
@@ -99,7 +101,7 @@ def _check_one_worker(demand: Demand, capacity: Capacity) -> Problem | None:
     )
 
 
-def _check_memory_max(demand: Demand, capacity: Capacity) -> Problem | None:
+def _check_memory_max(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     if demand.memory_max is None:
         return None
     value, one, room = format_size(demand.memory_max), demand.need(1), available(capacity.memory) // demand.slots
@@ -115,10 +117,10 @@ def _check_memory_max(demand: Demand, capacity: Capacity) -> Problem | None:
         )
     else:
         return None
-    return Problem(f"{PREFIX}memory_max", value, passing, f"{PREFIX}memory_max is {value}: {sentence}")
+    return PlanProblem(f"{PREFIX}memory_max", value, passing, f"{PREFIX}memory_max is {value}: {sentence}")
 
 
-def _check_database(demand: Demand, capacity: Capacity) -> Problem | None:
+def _check_database(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     pool, most = demand.db_pool_size, demand.db_max_connections
     if not demand.has_database or pool * demand.slots <= most:
         return None
@@ -129,10 +131,10 @@ def _check_database(demand: Demand, capacity: Capacity) -> Problem | None:
     largest = most // (demand.slots * (demand.workers or 1)) or most // demand.slots
     name, passing, or_so = ("db_pool_size", largest, "less") if largest else ("db_max_connections", pool * 2, "more")
     value = pool if largest else most
-    return Problem(PREFIX + name, value, passing, f"{says} Write {PREFIX}{name}: {passing} or {or_so}.")
+    return PlanProblem(PREFIX + name, value, passing, f"{says} Write {PREFIX}{name}: {passing} or {or_so}.")
 
 
-def _check_workers(demand: Demand, capacity: Capacity) -> Problem | None:
+def _check_workers(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     workers = demand.workers
     if workers is None:
         return None
@@ -151,7 +153,7 @@ def _check_workers(demand: Demand, capacity: Capacity) -> Problem | None:
     if not reasons:
         return None
     name, passing = f"{PREFIX}workers", min(caps.memory, workers if caps.database is None else caps.database)
-    return Problem(
+    return PlanProblem(
         name,
         workers,
         passing,
@@ -159,7 +161,7 @@ def _check_workers(demand: Demand, capacity: Capacity) -> Problem | None:
     )
 
 
-CHECKS: tuple[Callable[[Demand, Capacity], Problem | None], ...] = (
+CHECKS: tuple[Callable[[Demand, Capacity], PlanProblem | None], ...] = (
     _check_no_workers,
     _check_worker_memory,
     _check_one_worker,

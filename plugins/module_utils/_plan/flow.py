@@ -16,7 +16,7 @@ from .capacity import Capacity, read_capacity, service_affinity
 from .demand import STRATEGIES, WORKLOADS, Demand
 from .plan import make_plan
 from .sizes import format_size, parse_size, suggest_size
-from .timeouts import PREFIX, Problem, Refusal, Timeouts, climb, drain_timeout
+from .timeouts import PREFIX, PlanProblem, Refusal, Timeouts, climb, drain_timeout, swap_patience
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "workload": {"type": "str", "choices": list(WORKLOADS), "default": "io"},
@@ -32,7 +32,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "lifespan_timeout": {"type": "int", "default": 5},
     "stop_timeout": {"type": "int", "default": 45},
     "proxy_timeout": {"type": "int", "default": 0},
-    "swap_timeout": {"type": "int", "default": 0},
 }
 
 
@@ -41,11 +40,11 @@ class _Reader:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.problems: list[Problem] = []
+        self.problems: list[PlanProblem] = []
 
     def _refuse(self, name: str, passing: object, sentence: str) -> Any:
         variable = PREFIX + name
-        self.problems.append(Problem(variable, self._value(name), passing, f"{variable} {sentence}"))
+        self.problems.append(PlanProblem(variable, self._value(name), passing, f"{variable} {sentence}"))
         return passing
 
     def _value(self, name: str) -> Any:
@@ -95,7 +94,7 @@ def whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[Problem]]:
+def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[PlanProblem]]:
     """What was asked, with defaults for what is missing, None or (then there is a problem) can't be read."""
     read = _Reader(params)
     demand = Demand(
@@ -113,7 +112,6 @@ def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[Problem]
         lifespan_timeout=read.number("lifespan_timeout", 1, "seconds"),
         stop_timeout=read.number("stop_timeout", 1, "seconds"),
         proxy_timeout=read.number("proxy_timeout", 0, "seconds") or None,
-        swap_timeout=read.number("swap_timeout", 0, "seconds") or None,
     )
     return demand, timeouts, read.problems
 
@@ -155,6 +153,6 @@ def plan_for(params: dict[str, Any], capacity: Capacity) -> dict[str, Any]:
         "drain_timeout": drain_timeout(seconds["graceful_timeout"], seconds["lifespan_timeout"]),
         "stop_timeout": seconds["stop_timeout"],
         "proxy_timeout": seconds["proxy_timeout"],
-        "swap_patience": seconds["swap_timeout"],
+        "swap_patience": swap_patience(seconds["stop_timeout"]),
         "capacity": asdict(capacity),
     }

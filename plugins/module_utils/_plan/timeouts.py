@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-PREFIX = "fastapi_"
+from .._app.problems import PREFIX
 
 
 @dataclass(frozen=True)
-class Problem:
+class PlanProblem:
     """One value that can't stand, and one that could: write passing_value for variable and this problem is gone.
 
     Problems are found in order, each with the earlier ones mended; where two propose a value for the same
@@ -32,7 +32,7 @@ class Problem:
 class Refusal(ValueError):
     """The input can't be planned with. Every problem is in .problems, in the order in which to mend them."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[PlanProblem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
@@ -71,13 +71,6 @@ RUNGS = (
         "the proxy would give up with a 504 on a request that the app is still allowed to finish",
         gap=5,
     ),
-    Rung(
-        "stop_timeout",
-        "swap_timeout",
-        0,
-        "a swap would be called failed while the old slot may still be draining",
-        gap=10,
-    ),
 )
 
 
@@ -90,7 +83,12 @@ class Timeouts:
     lifespan_timeout: int = 5
     stop_timeout: int = 45
     proxy_timeout: int | None = None
-    swap_timeout: int | None = None
+
+
+def swap_patience(stop_timeout: int) -> int:
+    """How long a swap waits for the old slot's queue and workers: longer than systemd lets it drain, or the swap would
+    be called failed meanwhile."""
+    return stop_timeout + 10
 
 
 def drain_timeout(graceful_timeout: int, lifespan_timeout: int) -> int:
@@ -98,10 +96,10 @@ def drain_timeout(graceful_timeout: int, lifespan_timeout: int) -> int:
     return graceful_timeout - lifespan_timeout - 1
 
 
-def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[Problem]]:
+def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[PlanProblem]]:
     """Every time-out with a value, mended where a rung was broken, and a problem for each rung that was."""
     values: dict[str, Any] = dict(vars(timeouts))
-    problems: list[Problem] = []
+    problems: list[PlanProblem] = []
     mended: set[str] = set()
     for rung in RUNGS:
         lower, upper = values[rung.lower], values[rung.upper]
@@ -113,7 +111,7 @@ def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[Problem]]:
             continue
         would = "would then be" if rung.lower in mended else "is"
         problems.append(
-            Problem(
+            PlanProblem(
                 PREFIX + rung.upper,
                 upper,
                 smallest,

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from .._app.names import is_ours
-from .._host.files import read_text
+from .._host.files import read_text, room_at
 from .._release import facts
 from . import parse
 from .caddy import read_caddy
@@ -33,26 +33,6 @@ def read_python(path: str) -> dict[str, t.Any]:
     """What the interpreter at `path` says of itself, or what is wrong with it as `problem`."""
     found, problem = facts.probe(path)
     return {"path": path, "real_path": os.path.realpath(path), "problem": problem, **found}
-
-
-def nearest_directory(path: str) -> str:
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def read_disk(path: str) -> dict[str, t.Any]:
-    """Free space where `path` is or will be, as an ordinary write sees it (root's reserve isn't counted)."""
-    where = nearest_directory(path)
-    stats = os.statvfs(where)
-    return {
-        "path": where,
-        "device": os.stat(where).st_dev,
-        "free_bytes": stats.f_bavail * stats.f_frsize,
-        # A file system without a fixed number of inodes, such as btrfs, says 0 of 0.
-        "free_inodes": stats.f_favail if stats.f_files else None,
-        "read_only": bool(stats.f_flag & os.ST_RDONLY),
-    }
 
 
 def read_holders(ports: list[int]) -> list[dict[str, t.Any]]:
@@ -189,7 +169,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "systemd": parse.systemd_version(version) if os.path.isdir("/run/systemd/system") else None,
         "uid": os.geteuid(),
         "python": read_python(params["python"]),
-        "disks": [read_disk(params["root"]), read_disk("/var")],
+        "disks": [room_at(params["root"]), room_at("/var")],
         "logs": read_logs(params),
         "ports": read_holders(parse.wanted_ports(params)),
         "sites": read_sites(name, params["proxy"]),

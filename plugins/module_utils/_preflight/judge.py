@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from .._app.problems import HIDDEN, Problem, write
+from .._host.files import Room
 from .certificates import judge_certificates
 from .logs import judge_logs
 from .ports import check_taken, judge_ports, judge_switch
@@ -81,26 +82,24 @@ def version_of(python: dict[str, t.Any]) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]+", python.get("version", ""))[:2])
 
 
-def judge_disks(disks: list[dict[str, t.Any]]) -> t.Iterator[Problem]:
+def judge_disks(disks: list[Room]) -> t.Iterator[Problem]:
     seen = set()
     for disk, (is_root, needed) in zip(disks, ((True, ROOT_MEGABYTES), (False, VAR_MEGABYTES)), strict=True):
-        if disk["device"] in seen:
+        if disk.device in seen:
             continue
-        seen.add(disk["device"])
+        seen.add(disk.device)
         purpose = "a release with its packages" if is_root else "packages and the journal"
-        free = disk["free_bytes"] // MEGABYTE
-        if disk["read_only"]:
-            yield Problem(
-                "", HIDDEN, f"The file system of {disk['path']} is mounted read-only.", "Mount it read-write."
-            )
+        free = disk.free_bytes // MEGABYTE
+        if disk.read_only:
+            yield Problem("", HIDDEN, f"The file system of {disk.path} is mounted read-only.", "Mount it read-write.")
         elif free < needed:
-            wrong = f"{disk['path']} has {free} MB free on the host, and {purpose} may take {needed} MB."
+            wrong = f"{disk.path} has {free} MB free on the host, and {purpose} may take {needed} MB."
             advice = f"Free at least {needed - free} MB" + (
                 ", or move fastapi_root to a larger disk." if is_root else "."
             )
             yield Problem("", HIDDEN, wrong, advice)
-        elif disk["free_inodes"] is not None and disk["free_inodes"] < RELEASE_INODES:
-            wrong = f"{disk['path']} has {disk['free_inodes']} inodes free, and {purpose} may take {RELEASE_INODES}."
+        elif disk.free_inodes is not None and disk.free_inodes < RELEASE_INODES:
+            wrong = f"{disk.path} has {disk.free_inodes} inodes free, and {purpose} may take {RELEASE_INODES}."
             yield Problem("", HIDDEN, wrong, "Delete files there (many small ones use inodes up before bytes).")
 
 

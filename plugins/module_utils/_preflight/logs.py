@@ -10,6 +10,7 @@ import glob
 import os
 import typing as t
 
+from .._host.files import free_bytes
 from .._plan.sizes import format_size, human_size, parse_size
 
 DIRECTORY = "/var/log"
@@ -43,10 +44,7 @@ def read_logs(params: dict[str, t.Any], directory: str = DIRECTORY) -> dict[str,
                 used += os.lstat(path).st_blocks * 512
             except OSError:  # rotated away meanwhile
                 continue
-    while not os.path.isdir(directory):
-        directory = os.path.dirname(directory)
-    stats = os.statvfs(directory)
-    return {"used": used, "free": stats.f_bavail * stats.f_frsize}
+    return {"used": used, "free": free_bytes(directory)}
 
 
 def explain(params: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -106,13 +106,7 @@ class Deploy:
                 "Mend fastapi_name or fastapi_root, or run site.yml first."
             ) from None
         except Held as held:
-            note = held.note
-            who, since, phase = (note.get(key, "unknown") for key in ("by", "since", "phase"))
-            raise CommandFailed(
-                f"Another deploy of {self.app.name} is moving traffic on this host: {who} began at {since} with "
-                f"release {note.get('release')}, and is in phase {phase} (process {note.get('pid')}). "
-                "Run again when it has ended."
-            ) from held
+            raise CommandFailed(held.sentence(self.app.name)) from held
         if lock.left:
             entry = {"kind": "deploy", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.

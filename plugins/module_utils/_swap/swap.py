@@ -9,26 +9,113 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 
-from .._host.systemd import CommandFailed
+from .._app.slots import SLOTS, App, Snapshot
+from .._host.systemd import CommandFailed, Systemd
 from . import steps
-from .start import BAD_PATIENCE, NotReady, Starting
-from .steps import Failed
-from .watch import Watch, workers
+from .start import Candidate, NotReady
+from .steps import Failed, Terms
+from .units import UnitFiles
+from .watch import BAD_PATIENCE, Watch, illness
 
 
-class Swap(Starting):
-    """Works out the steps from what is there now, then takes them; check mode stops after the first half."""
+class Swap:
+    """Works out the steps from what is there now, then takes them; check mode stops after the first half.
+
+    :param wanted: what the live slot has to be.
+    :param commands: lines for the shell; where there are any, they are run from the new release, and nothing else is.
+    """
+
+    def __init__(self, systemd: Systemd, app: App, wanted: Snapshot, terms: Terms, commands: list[str]) -> None:
+        self.systemd = systemd
+        self.app = app
+        self.wanted = wanted
+        self.terms = terms
+        self.live = app.live()
+        units = {slot: self._units(slot) for slot in SLOTS}
+        states = systemd.show([unit for pair in units.values() for unit in pair])
+        self.reread = any(state.get("NeedDaemonReload") == "yes" for state in states.values())
+        self.cut = bool(self.live) and app.cut_off(self.live)
+        held = app.held(self.live, aside=self.cut) if self.live else {}
+        self.before = held.get("release")
+        self.ill = ""
+        """What was wrong with it."""
+        if self.live and not self.cut:
+            state = states[app.service(self.live)]
+            self.ill = illness(state, time.time() - systemd.entered_at(state))
+        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
+        self.now = steps.now(self.live, current, {s: [states[u] for u in pair] for s, pair in units.items()})
+        # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
+        strategy = "restart" if self.cut and terms.strategy == "reload" else terms.strategy
+        self.slot = steps.target(self.now, strategy)
+        self.other = steps.other(self.slot)
+        self.commands = commands
+        self.units = UnitFiles(systemd, {app.unit_file: wanted.unit, app.socket_file: wanted.socket})
+        self.steps = steps.steps(self.now, strategy, bool(self.units.changes))
+        self.strategy = strategy
+        self.reloads = "reload" in self.steps
+        """Whether the release comes to the traffic by a reload, after the commands where there are any."""
+        if commands:
+            # The release that is live has been prepared for already.
+            self.steps = ["fill", "before"] if wanted.release != self.before else []
+        self.candidate = Candidate(systemd, app, self.slot, self.live, wanted, terms, self.units)
+        self.new = ""
+        """The directory that was filled, until it is the slot's."""
+        self.moved_at = 0.0
+        """When this run last moved the link, on the monotonic clock; 0 before it has."""
+        self.phases: dict[str, float] = {}
+        self.notes: list[str] = []
+        self.told: Callable[[str], None] = lambda _name: None
+        """Called with the name of each phase when it begins."""
 
     def sentences(self) -> list[str]:
         return steps.sentences(self.steps, self.slot, self.wanted.release)
+
+    def phase(self, name: str) -> None:
+        """Begin a phase; the one before has ended."""
+        now = time.monotonic()
+        self._end_phase(now)
+        self.phases[name] = 0.0
+        self._begun = (name, now)
+        self.told(name)
+
+    def _end_phase(self, now: float) -> None:
+        if self.phases:
+            name, begun = self._begun
+            self.phases[name] = round(now - begun, 2)
+
+    @property
+    def moved(self) -> bool:
+        """Whether the traffic has reached what is wanted."""
+        return "move" in self.phases or ("move" not in self.steps and "ready" in self.phases)
+
+    def _serves(self) -> str:
+        release = self.wanted.release if self.moved else self.before
+        return f"Release {release} serves." if release else "Nothing was live before, and nothing is."
+
+    def _units(self, slot: str) -> tuple[str, str]:
+        return self.app.service(slot), self.app.socket_unit(slot)
 
     def apply(self) -> None:
         """Take the steps.
 
         :raises Failed: when the release can't be proved; what was live before still is, or is again.
         """
-        new = ""
+        take: dict[str, Callable[[], None]] = {
+            "fill": self._fill,
+            "before": self._before,
+            "check": lambda: self.candidate.check(self.new, self._serves()),
+            "unit": self.units.write,
+            "start": lambda: self._bring_up("start"),
+            "restart": lambda: self._bring_up("restart"),
+            "reload": lambda: self._bring_up("reload"),
+            "enable": self._enable,
+            "move": lambda: self._point_to(self.slot),
+            "disable": self._disable,
+            "watch": self._watch,
+            "drain": self._drain,
+        }
         if self.reread:
             self.systemd.do("daemon-reload")
         try:
@@ -37,15 +124,7 @@ class Swap(Starting):
                 self.app.put(self.live, self.app.aside(self.live))
             for step in self.steps:
                 self.phase(step)
-                if step == "fill":
-                    booted = self.app.booted(self.slot) if "reload" in self.steps else ""
-                    new = self.app.make(self.slot, self.wanted, vars(self.terms), self.terms.group, booted)
-                elif step in ("before", "check"):
-                    getattr(self, f"_{step}")(new)
-                elif step in ("start", "restart", "reload"):
-                    self._try(step, new)
-                else:
-                    getattr(self, f"_{step}")()
+                take[step]()
             self.phase("done")
             self.app.publish(self.wanted.environment)
             self.app.follow(self.app.live())
@@ -60,14 +139,18 @@ class Swap(Starting):
             self.phases.pop("done", None)
             self.app.clear()
 
-    def _try(self, verb: str, new: str) -> None:
+    def _fill(self) -> None:
+        booted = self.app.booted(self.slot) if "reload" in self.steps else ""
+        self.new = self.app.make(self.slot, self.wanted, vars(self.terms), self.terms.group, booted)
+
+    def _before(self) -> None:
+        self.notes += self.candidate.prepare(self.new, self.commands, self._serves())
+
+    def _bring_up(self, verb: str) -> None:
         try:
-            self._run(verb, new)
+            self.candidate.bring_up(verb, self.new, self.slot in self.now.up, lambda: self.phase("ready"))
         except NotReady as trouble:
             raise Failed(trouble.why, self._step_back(), trouble.log) from trouble
-
-    def _unit(self) -> None:
-        self.units.write()
 
     def _enable(self) -> None:
         # systemd reads all units anew after each; where a disable follows, once is enough.
@@ -77,34 +160,34 @@ class Swap(Starting):
     def _disable(self) -> None:
         self.systemd.do("--quiet", "disable", "--", *self._units(self.other))
 
-    def _move(self) -> None:
-        self._point_to(self.slot)
-
     def _point_to(self, slot: str) -> None:
         self.app.point_to(slot)
         self.moved_at = time.monotonic()
 
     def _watch(self) -> None:
         """See that the release stays well while there is something to go back to, and go back if it doesn't."""
-        terms = self.terms
-        if self.start:
+        terms, candidate = self.terms, self.candidate
+        if candidate.start:
             watched = time.monotonic() - self.moved_at if self.moved_at else 0.0
-            trouble = self.watch.stays_well(self.start, terms.health_path, terms.bake - watched)
+            trouble = candidate.watch.stays_well(candidate.start, terms.health_path, terms.bake - watched)
         else:
             # An earlier run was cut off before it had watched.
-            self.start = self.watch.begin(time.time() - terms.bake)
-            trouble = self.watch.ready(self.start, terms.ready_path, terms.ready_timeout)
+            candidate.start = candidate.watch.begin(time.time() - terms.bake)
+            trouble = candidate.watch.ready(candidate.start, terms.ready_path, terms.ready_timeout)
         if trouble:
-            self._go_back(trouble)
+            self._go_back(trouble, candidate.start.since)
 
-    def _go_back(self, trouble: str) -> None:
-        """The release has the traffic and isn't well: what was live before gets it back, or is started again."""
-        since, back = self.start.since, self.other
+    def _go_back(self, trouble: str, since: float) -> None:
+        """The release has the traffic and isn't well: what was live before gets it back, or is started again.
+
+        :param since: when it was started, seconds since the epoch.
+        """
+        back, watch = self.other, self.candidate.watch
         if "move" not in self.steps and not self._can_go_back():
-            log = self.watch.log(since)
+            log = watch.log(since)
             raise Failed(f"Release {self.wanted.release} didn't stay well: {trouble}", self._step_back(), log)
         self._point_to(back)
-        log = self.watch.log(since)
+        log = watch.log(since)
         release = self.app.held(back).get("release")
         self.units.put_back()
         self.systemd.do("--quiet", "enable", "--", *self._units(back))
@@ -119,12 +202,16 @@ class Swap(Starting):
         watch = Watch(self.systemd, self.app, self.other, self.terms.host)
         return watch.ready(watch.begin(time.time()), self.terms.ready_path, BAD_PATIENCE) is None
 
+    def _empty(self, slot: str, patience: float) -> None:
+        watch = Watch(self.systemd, self.app, slot, self.terms.host)
+        watch.empty(self.terms.ready_path, patience, self.moved_at)
+
     def _retire(self, slot: str) -> None:
         """Take a slot that failed off the host: not enabled, not running, and filled as before the try."""
         units = self._units(slot)
         self.systemd.run(["systemctl", "--quiet", "disable", "--", *units])
-        if slot in self.now.up or self.start:
-            self._empty(slot)
+        if slot in self.now.up or self.candidate.start:
+            self._empty(slot, BAD_PATIENCE)
         self.systemd.run(["systemctl", "stop", "--", *units])
         self.systemd.run(["systemctl", "reset-failed", "--", *units])
         aside = self.app.aside(slot)
@@ -134,33 +221,31 @@ class Swap(Starting):
 
     def _step_back(self) -> str:
         """Leave the host as it was before the try."""
-        app, slot = self.app, self.slot
+        app, slot, watch = self.app, self.slot, self.candidate.watch
         aside = app.aside(slot)
         self.units.put_back()
         if slot != self.live:
-            self.start = None
+            self.candidate.start = None
             self._retire(slot)
             same = ", with the settings that it had" if self.before == self.wanted.release else ""
             return f"Release {self.before} serves as before{same}." if self.live else self._serves()
         if not os.path.isdir(aside):
             return f"Slot {slot} held this release already; it is left to systemd, which goes on trying."
         app.put(slot, aside)
-        verb = "reload" if "reload" in self.steps and not self.watch.lost(self.watch.begin(0)) else "restart"
+        verb = "reload" if "reload" in self.steps and not watch.lost(watch.begin(0)) else "restart"
         self.systemd.run(["systemctl", verb, "--", app.service(slot)])
-        trouble = self.watch.ready(self.watch.begin(time.time()), self.terms.ready_path, self.terms.ready_timeout)
+        trouble = watch.ready(watch.begin(time.time()), self.terms.ready_path, self.terms.ready_timeout)
         return f"Release {self.before} " + (f"was started again, but {trouble}" if trouble else "serves again.")
 
     def _drain(self) -> None:
+        start = self.candidate.start
         if "reload" in self.steps:
-            end = time.monotonic() + self.terms.patience
-            main = self.watch.state().get("MainPID", "")
-            while workers(main) & self._old_workers and time.monotonic() < end:
-                time.sleep(0.1)
+            self.candidate.await_old_workers()
         if self.other in self.now.quiet:
             return
-        if "watch" in self.steps and self.start and (trouble := self.watch.lost(self.start)):
+        if "watch" in self.steps and start and (trouble := self.candidate.watch.lost(start)):
             # The last moment in which there is something to go back to.
-            self._go_back(trouble)
+            self._go_back(trouble, start.since)
         if self.other in self.now.up:
             self._empty(self.other, self.terms.patience)
         # Not waited for: nothing new can reach it, and what it is at may take as long as the longest request. The

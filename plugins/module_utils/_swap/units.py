@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
+from .._host import files
 from .._host.systemd import Systemd
 
 
@@ -20,7 +18,7 @@ class UnitFiles:
 
     def __init__(self, systemd: Systemd, wanted: dict[str, str]) -> None:
         self.systemd = systemd
-        found = {path: _read(path) for path in wanted}
+        found = {path: files.read_text(path) for path in wanted}
         self.changes = {path: (found[path], text) for path, text in wanted.items() if text and found[path] != text}
         """What differs: the text that was found, and the wanted one."""
         self.written = False
@@ -37,17 +35,7 @@ class UnitFiles:
 
     def _replace(self, texts: dict[str, str]) -> None:
         for path, text in texts.items():
-            descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".graceful-")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fchmod(file.fileno(), 0o644)
-                    os.fsync(file.fileno())
-                os.rename(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            files.write(path, text.encode(), 0o644)
         if texts:
             self.systemd.do("daemon-reload")
 
@@ -57,11 +45,3 @@ class UnitFiles:
             {"before_header": path, "after_header": path, "before": found, "after": wanted}
             for path, (found, wanted) in self.changes.items()
         ]
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._app.slots import App
 from .._host.journal import last_lines
-from .._host.probe import Answer, Door, ask_watching, wait_until_good
+from .._host.probe import Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd
 from .._plan.sizes import human_size
 
@@ -22,6 +22,10 @@ CRASHES_AT_START = 2
 """Workers that may end unexpectedly before a start is given up: one may be bad luck, a row of them isn't."""
 HEALTH_PATIENCE = 2.5
 """Seconds that a question for the health path may take while a new release is watched."""
+BAD_PATIENCE = 2.0
+"""Seconds to wait for the queue of a slot that failed or was left behind: it may never answer."""
+LATE = 0.1
+"""Seconds after the link has moved in which a proxy that had read it just before may still dial the old slot."""
 SETTLE = 0.5
 """Seconds after SIGHUP in which the old workers close their listeners."""
 
@@ -123,6 +127,17 @@ class Watch:
                 return f"{path} on {self.door.name} failed after the move: {answer}"
             time.sleep(0.1 if bad else min(0.1, max(0.0, end - time.monotonic())))
         return None
+
+    def empty(self, path: str, patience: float, moved_at: float = 0.0) -> None:
+        """Wait until nothing waits in the slot's queue: closing a socket drops what was not accepted.
+
+        The queue is first in, first out, so when a question of our own is answered, all before it were accepted.
+
+        :param patience: seconds for the answer.
+        :param moved_at: when the link was last moved, on the monotonic clock; 0 where that isn't known.
+        """
+        time.sleep(max(0.0, (moved_at or time.monotonic()) + LATE - time.monotonic()))
+        ask(self.door, path, patience)
 
     def log(self, since: float) -> str:
         return last_lines(self.systemd.run, self.app.name, self.unit, since) or "(it logged nothing)"

@@ -23,7 +23,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._plan.flow import 
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.sizes import parse_size
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import (
     PREFIX,
-    Problem,
+    PlanProblem,
     Refusal,
     Timeouts,
     climb,
@@ -56,13 +56,13 @@ PARAMS = st.fixed_dictionaries(
 CAPACITIES = st.builds(Capacity, st.integers(1, 64), st.just("affinity"), st.integers(0, 2**35), st.just("MemTotal"))
 
 
-def problems_of(params, capacity=HOST) -> list[Problem]:
+def problems_of(params, capacity=HOST) -> list[PlanProblem]:
     with pytest.raises(Refusal) as caught:
         plan_for(params, capacity)
     return caught.value.problems
 
 
-def write_in(problem: Problem, params: dict, capacity: Capacity) -> tuple[dict, Capacity]:
+def write_in(problem: PlanProblem, params: dict, capacity: Capacity) -> tuple[dict, Capacity]:
     if problem.variable == HOST_MEMORY:
         memory = parse_size(problem.passing_value)
         return params, Capacity(capacity.cpus, capacity.cpu_source, memory, capacity.memory_source)
@@ -204,12 +204,12 @@ def test_a_plan_passes_its_own_ladder_and_can_be_written_down(params, capacity):
                 lifespan_timeout=plan["lifespan_timeout"],
                 stop_timeout=plan["stop_timeout"],
                 proxy_timeout=plan["proxy_timeout"],
-                swap_timeout=plan["swap_patience"],
             )
         )[1]
         == []
     )
     assert plan["drain_timeout"] >= 1
+    assert plan["swap_patience"] >= plan["stop_timeout"]
     for name in ("memory_max", "memory_high", "memory_worst_case"):
         assert parse_size(plan[name]) == plan[name + "_bytes"]
     assert json.loads(json.dumps(plan)) == plan

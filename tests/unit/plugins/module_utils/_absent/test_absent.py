@@ -15,7 +15,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._absent import fac
 from ansible_collections.graceful.deploy.plugins.module_utils._absent import front as absent_front
 from ansible_collections.graceful.deploy.plugins.module_utils._absent import places
 from ansible_collections.graceful.deploy.plugins.module_utils._absent.flow import Removal
-from ansible_collections.graceful.deploy.plugins.module_utils._absent.places import Host, Target, remove
+from ansible_collections.graceful.deploy.plugins.module_utils._absent.places import HostTree, Removable, remove
 from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
 
@@ -86,7 +86,7 @@ class Machine:
     def absent(self, check: bool = False, **options: object) -> dict:
         params = {"name": self.name, "root": str(self.root), "user": "nobody-here", "group": "nobody-here"}
         params |= {"remove_data": False, "remove_user": False, **options}
-        removal = Removal(params, check, self.run, Host(str(self.top)))
+        removal = Removal(params, check, self.run, HostTree(str(self.top)))
         try:
             return removal.result()
         finally:
@@ -304,9 +304,9 @@ def test_a_link_in_a_path_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "base/link").symlink_to(precious.parent)
     with pytest.raises(NotADirectoryError):
-        remove(Target(str(tmp_path / "base"), "link/certificate"))
-    remove(Target(str(tmp_path / "base"), "link"))
-    remove(Target(str(tmp_path / "base"), "link"))
+        remove(Removable(str(tmp_path / "base"), "link/certificate"))
+    remove(Removable(str(tmp_path / "base"), "link"))
+    remove(Removable(str(tmp_path / "base"), "link"))
     assert precious.exists() and not os.path.lexists(tmp_path / "base/link")
 
 
@@ -386,7 +386,7 @@ def test_a_name_is_a_whole_one() -> None:
 
 def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
     """What a role leaves and the removal doesn't know would stay for ever."""
-    known = {path for paths in places.files(Host(), "NAME").values() for path in paths}
+    known = {path for paths in places.files(HostTree(), "NAME").values() for path in paths}
     known |= {
         "/etc/systemd/system/systemd-journald@NAME.service.d",
         "/var/log/NAME",

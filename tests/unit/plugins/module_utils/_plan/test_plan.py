@@ -18,7 +18,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._plan.demand impor
     reserve,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.plan import Plan, make_plan
-from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import Problem, Refusal
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import PlanProblem, Refusal
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def plan_or_none(demand: Demand, capacity: Capacity) -> Plan | None:
         return None
 
 
-def problems_of(demand: Demand, capacity: Capacity) -> list[Problem]:
+def problems_of(demand: Demand, capacity: Capacity) -> list[PlanProblem]:
     with pytest.raises(Refusal) as caught:
         make_plan(demand, capacity)
     return caught.value.problems

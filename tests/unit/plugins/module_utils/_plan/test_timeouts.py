@@ -10,11 +10,12 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import (
     PREFIX,
     RUNGS,
-    Problem,
+    PlanProblem,
     Refusal,
     Timeouts,
     climb,
     drain_timeout,
+    swap_patience,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,11 +28,10 @@ TIMEOUTS = st.builds(
     lifespan_timeout=SECONDS,
     stop_timeout=SECONDS,
     proxy_timeout=st.none() | SECONDS,
-    swap_timeout=st.none() | SECONDS,
 )
 
 
-def write_in(timeouts: Timeouts, problem: Problem) -> Timeouts:
+def write_in(timeouts: Timeouts, problem: PlanProblem) -> Timeouts:
     return replace(timeouts, **{problem.variable.removeprefix(PREFIX): problem.passing_value})
 
 
@@ -43,14 +43,14 @@ def holds(values: dict[str, int]) -> bool:
         and drain + values["lifespan_timeout"] < values["graceful_timeout"]
         and values["graceful_timeout"] + 5 <= values["stop_timeout"]
         and values["timeout"] < values["proxy_timeout"]
-        and values["swap_timeout"] >= values["stop_timeout"]
+        and swap_patience(values["stop_timeout"]) >= values["stop_timeout"]
     )
 
 
 def test_the_defaults_hold():
     values, problems = climb(Timeouts())
     assert not problems
-    assert (values["proxy_timeout"], values["swap_timeout"]) == (65, 55)
+    assert (values["proxy_timeout"], swap_patience(values["stop_timeout"])) == (65, 55)
     assert drain_timeout(30, 5) == 24
     assert holds(values)
 
@@ -62,7 +62,6 @@ def test_the_defaults_hold():
         (Timeouts(graceful_timeout=50), ("graceful_timeout is 50", "stop_timeout is 45"), 55),
         (Timeouts(graceful_timeout=41), ("graceful_timeout is 41", "stop_timeout is 45"), 46),
         (Timeouts(proxy_timeout=60), ("timeout is 60", "proxy_timeout is 60"), 61),
-        (Timeouts(swap_timeout=44), ("stop_timeout is 45", "swap_timeout is 44"), 45),
     ],
 )
 def test_a_broken_rung_names_both_values_and_what_mends_it(timeouts, names, passing):
@@ -83,12 +82,11 @@ def test_the_sentence_word_for_word():
 
 
 def test_all_broken_rungs_at_once_and_what_follows_from_mending_one():
-    problems = climb(Timeouts(lifespan_timeout=40, proxy_timeout=1, swap_timeout=46))[1]
+    problems = climb(Timeouts(lifespan_timeout=40, proxy_timeout=1))[1]
     assert [(problem.variable, problem.passing_value) for problem in problems] == [
         ("fastapi_graceful_timeout", 42),
         ("fastapi_stop_timeout", 47),
         ("fastapi_proxy_timeout", 61),
-        ("fastapi_swap_timeout", 47),
     ]
     assert "fastapi_graceful_timeout would then be 42" in str(problems[1])
 
@@ -125,10 +123,9 @@ def test_no_smaller_value_mends_a_rung(timeouts):
 
 @given(TIMEOUTS)
 def test_what_isn_t_given_never_breaks_a_rung(timeouts):
-    open_ended = replace(timeouts, proxy_timeout=None, swap_timeout=None)
+    open_ended = replace(timeouts, proxy_timeout=None)
     assert not {problem.variable for problem in climb(open_ended)[1]} & {
         "fastapi_proxy_timeout",
-        "fastapi_swap_timeout",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import ansible
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.names import is_ours
+from ansible_collections.graceful.deploy.plugins.module_utils._host.files import Room, room_at
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import facts as preflight_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import flow as preflight_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import parse as preflight_parse
@@ -57,9 +59,9 @@ PARAMS = {
 }
 
 
-def disk(path: str = "/srv", megabytes: int = 9000, device: int = 1, **changes: object) -> dict[str, object]:
-    found = {"path": path, "device": device, "free_bytes": megabytes << 20, "free_inodes": None, "read_only": False}
-    return found | changes
+def disk(path: str = "/srv", megabytes: int = 9000, device: int = 1, **changes: object) -> Room:
+    found = Room(path, device, free_bytes=megabytes << 20, free_inodes=None, read_only=False)
+    return dataclasses.replace(found, **changes)
 
 
 def host(**changes: object) -> dict[str, object]:
@@ -372,10 +374,10 @@ def test_what_is_in_the_way_of_the_root(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_that_of_the_nearest_directory(tmp_path: Path) -> None:
-    found = preflight_facts.read_disk(str(tmp_path / "a" / "b"))
-    assert found["path"] == str(tmp_path)
-    assert found["device"] == os.stat(tmp_path).st_dev
-    assert found["free_bytes"] > 0
+    found = room_at(str(tmp_path / "a" / "b"))
+    assert found.path == str(tmp_path)
+    assert found.device == os.stat(tmp_path).st_dev
+    assert found.free_bytes > 0
 
 
 def test_a_listener_of_this_process_is_found() -> None:
