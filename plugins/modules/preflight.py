@@ -16,7 +16,8 @@ description:
     that is wrong with them in one message, each with its value, where it was set, what it would cost, and what to
     write instead. Nothing has been changed by then, and no host was asked.
   - Where the variables are good, one trip looks at the host (its system, Python, disks, ports, users and units) and
-    plans workers, memory and timeouts as M(graceful.deploy.worker_plan) does. What is wrong there is told at once too.
+    plans workers, memory and timeouts as M(graceful.deploy.worker_plan_info) does. What is wrong
+    there is told at once too.
   - A variable that begins with C(fastapi_) and that the role doesn't have is refused with the nearest name.
   - Values of C(fastapi_env) and C(fastapi_index_url) never leave the control node, and appear in no output.
 extends_documentation_fragment:
@@ -37,7 +38,7 @@ notes:
   - Has to run as root, as the role does. In place of that it says what is missing.
   - The whole of the role's variables is in force only inside the role; elsewhere its defaults stand in.
 seealso:
-  - module: graceful.deploy.worker_plan
+  - module: graceful.deploy.worker_plan_info
 """
 
 EXAMPLES = r"""
@@ -61,7 +62,7 @@ msg:
   returned: always
   type: str
 plan:
-  description: The plan, as RV(graceful.deploy.worker_plan#module:plan).
+  description: The plan, as RV(graceful.deploy.worker_plan_info#module:plan).
   returned: success
   type: dict
 variables:

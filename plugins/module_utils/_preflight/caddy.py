@@ -17,7 +17,6 @@ import re
 import typing as t
 
 from .._host.files import read_text
-from .._host.systemd import Run
 
 # What apt brings on Debian 12 and 13: what a bare host will have.
 PACKAGED_VERSION = "2.6.2"
@@ -27,6 +26,9 @@ MAIN = "/etc/caddy/Caddyfile"
 HEADER = "# Written by Ansible (graceful.deploy."
 _WANTS = "# wants "
 _MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
+
+
+Run = t.Callable[[list[str]], tuple[int, str, str]]
 
 
 def parse_version(text: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: worker_plan
+module: worker_plan_info
 short_description: Plan how many Gunicorn workers a host can carry, with which limits and timeouts
 version_added: 0.1.0
 author:
@@ -120,11 +120,11 @@ seealso:
 
 EXAMPLES = r"""
 # On the command line, for any host:
-#   ansible all -m graceful.deploy.worker_plan
-#   ansible all -m graceful.deploy.worker_plan -a 'workload=mixed worker_memory=300M'
+#   ansible all -m graceful.deploy.worker_plan_info
+#   ansible all -m graceful.deploy.worker_plan_info -a 'workload=mixed worker_memory=300M'
 
 - name: Plan for an app that takes 300M a worker
-  graceful.deploy.worker_plan:
+  graceful.deploy.worker_plan_info:
     worker_memory: 300M
   register: planned
 
@@ -133,13 +133,13 @@ EXAMPLES = r"""
     msg: "{{ planned.msg }}"
 
 - name: Plan within a database's connections, with two slots at once
-  graceful.deploy.worker_plan:
+  graceful.deploy.worker_plan_info:
     strategy: swap
     db_pool_size: 10
     db_max_connections: 80
 
 - name: Plan for an app with downloads of up to five minutes
-  graceful.deploy.worker_plan:
+  graceful.deploy.worker_plan_info:
     timeout: 300
     graceful_timeout: 310
     stop_timeout: 320

@@ -28,7 +28,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts imp
     Timeouts,
     climb,
 )
-from ansible_collections.graceful.deploy.plugins.modules import worker_plan
+from ansible_collections.graceful.deploy.plugins.modules import worker_plan_info as worker_plan
 from cgroup_trees import NAMES, lay_out
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -240,8 +240,8 @@ def test_documentation_has_what_is_returned():
 
 def test_examples_pass():
     for task in yaml.safe_load(worker_plan.EXAMPLES):
-        if "graceful.deploy.worker_plan" in task:
-            assert plan_for(task["graceful.deploy.worker_plan"], HOST)["workers"]
+        if "graceful.deploy.worker_plan_info" in task:
+            assert plan_for(task["graceful.deploy.worker_plan_info"], HOST)["workers"]
 
 
 def run_module(arguments: dict, check: bool = False) -> tuple[int, dict]:
@@ -251,7 +251,7 @@ def run_module(arguments: dict, check: bool = False) -> tuple[int, dict]:
     code = (
         "from ansible.module_utils.testing import patch_module_args\n"
         "import json, sys\n"
-        "from ansible_collections.graceful.deploy.plugins.modules import worker_plan\n"
+        "from ansible_collections.graceful.deploy.plugins.modules import worker_plan_info as worker_plan\n"
         "with patch_module_args(json.load(sys.stdin)['ANSIBLE_MODULE_ARGS']):\n"
         "    worker_plan.main()\n"
     )

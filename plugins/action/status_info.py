@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The control node's half of ``status`` and ``logs``: prints their text, which a result of Ansible's would garble."""
+"""The control node's half of ``status_info`` and ``logs_info``: prints their text as it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _supports_async = False
-    module = "graceful.deploy.status"
+    module = "graceful.deploy.status_info"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: logs
+module: logs_info
 short_description: Read an app's log on a host
 version_added: 0.1.0
 author:
@@ -57,18 +57,18 @@ attributes:
     support: full
     description: Has an action plugin of the same name, which prints the lines.
 seealso:
-  - module: graceful.deploy.status
+  - module: graceful.deploy.status_info
 """
 
 EXAMPLES = r"""
 - name: Read what went wrong in the last hour
-  graceful.deploy.logs:
+  graceful.deploy.logs_info:
     name: hello
     since: -1h
     only: problems
 
 - name: Read all that is known of one request
-  graceful.deploy.logs:
+  graceful.deploy.logs_info:
     name: hello
     request: 3a3e7a8e-5591-46b3-8cf4-4ad18ef7a9f2
 """

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: status
+module: status_info
 short_description: Tell what an app is doing on a host, what it did, and which releases there are
 version_added: 0.1.0
 author:
@@ -40,7 +40,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Show what the app is doing
-  graceful.deploy.status:
+  graceful.deploy.status_info:
     name: hello
 """
 
