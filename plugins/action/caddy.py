@@ -31,8 +31,7 @@ class ActionModule(ActionBase):
             return {**result, **answer}
         found = list(caddy.problems(params, answer["host"], program))
         if found:
-            sentences = [problem.sentence.replace("fastapi_", "caddy_") for problem in found]
-            raise AnsibleActionFail("Nothing was changed. " + "\n".join(sentences))
+            raise AnsibleActionFail("Nothing was changed. " + "\n".join(problem.sentence for problem in found))
         chosen = caddy.choose(answer["host"], program)
         result |= {"caddy": chosen, "warnings": caddy.warnings(chosen)}
         if program and not chosen["present"]:
@@ -46,7 +45,7 @@ class ActionModule(ActionBase):
             return inspect(path)
         except (NotCaddy, OSError) as error:
             why = f"{error.strerror}." if isinstance(error, OSError) else str(error)
-            raise AnsibleActionFail(f"Nothing was changed. caddy_program is '{path}': {why}") from None
+            raise AnsibleActionFail(f"Nothing was changed. fastapi_caddy is '{path}': {why}") from None
 
     def _bring(self, program: Program, path: str, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Copy it there, complete or not at all, as Ansible's own copy does."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import typing as t
 
-import yaml
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ..module_utils._app.problems import PREFIX, Problem, report
-from ..module_utils._host.text import mask
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..plugin_utils._inputs import caddy as caddy_choice
 from ..plugin_utils._inputs import check
@@ -24,6 +22,7 @@ from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
 from ..plugin_utils._inputs.rules import inventory_host
 from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
+from ..plugin_utils._inputs.specification import ROLE, Spec, load_spec, typed
 from ..plugin_utils._release.git_url import is_git
 
 try:
@@ -32,7 +31,6 @@ try:
 except ImportError:
     Origin = None
 
-ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "fastapi")
 # What the host is told of the variables. The environment and the index with its password stay on the control node.
 HOST_VARIABLES = (
     *("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", "redirect_domains"),
@@ -77,13 +75,6 @@ def place(value: object) -> str:
     return f"{origin.path if path.startswith('..') else path}:{origin.line_num or 1}"
 
 
-def load_spec() -> check.Spec:
-    """The role's options by name without prefix: the one place that says which variables there are."""
-    with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as file:
-        options = yaml.safe_load(file)["argument_specs"]["main"]["options"]
-    return {name.removeprefix(PREFIX): option for name, option in options.items()}
-
-
 def trusted(value: t.Any) -> t.Any:
     """A default of the role's specification, which may refer to other variables."""
     if isinstance(value, (dict, list)):
@@ -118,7 +109,7 @@ class ActionModule(ActionBase):
         if removal:
             spec, raw = ({name: every[name] for name in every if name in check.FOR_REMOVAL} for every in (spec, raw))
         values, found = self._template(raw, task_vars)
-        values = check.typed(values, spec)
+        values = typed(values, spec)
         names = [*map(str, task_vars), *(PREFIX + name for name in raw)]
         found = check.check_names(names, known) + found + check.check(values, spec, {name for name, _text in found})
         hosts = ["localhost", *task_vars.get("groups", {}).get("all", [])]
@@ -137,7 +128,7 @@ class ActionModule(ActionBase):
         if not found and removal:
             # The module that removes it looks at the host for itself.
             said = f"{values['name']} is to be taken off the host."
-            return {**result, "msg": said, "plan": {}, "variables": values, "host": {}}
+            return {**result, "msg": said, "plan": {}, "host": {}}
         if not found:
             answer = self._ask_host(values, task_vars, host)
             # Which Python it has, where Ansible had to look for it: else each task of ours would look again.
@@ -157,8 +148,6 @@ class ActionModule(ActionBase):
             places = find_places(raw, task_vars)
             sentences = [text + (f" ({places[name]})" if places.get(name) else "") for name, text in found]
             return {**result, "failed": True, "msg": report(sentences, host)}
-        shown = {name: value for name, value in values.items() if name not in check.SECRET}
-        shown["source"] = mask(shown["source"])
         plan = answer["plan"]
         warnings = [*answer.get("warnings", []), *filter(None, [source.warning])]
         return {
@@ -167,12 +156,11 @@ class ActionModule(ActionBase):
             "msg": f"{plan['explanation']} {answer['logs']['text']}",
             "plan": plan,
             "logs": answer["logs"],
-            "variables": shown,
             "host": answer["host"],
             "releases": answer["releases"],
         }
 
-    def _raw(self, task_vars: dict[str, t.Any], spec: check.Spec) -> dict[str, t.Any]:
+    def _raw(self, task_vars: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
         """Each variable as it was written: the task's own, the host's, or the role's default."""
         raw = {name: trusted(option["default"]) for name, option in spec.items() if "default" in option}
         raw.update({name: task_vars[PREFIX + name] for name in spec if PREFIX + name in task_vars})
@@ -225,7 +213,7 @@ class ActionModule(ActionBase):
                 wrong, advice = f"it can't be read on the control node: {error.strerror}", "Name a file that is there."
             return None, Problem("caddy", path, wrong + ".", advice)
 
-    def _first_causes(self, found: list[Found], task_vars: dict[str, t.Any], spec: check.Spec) -> list[Found]:
+    def _first_causes(self, found: list[Found], task_vars: dict[str, t.Any], spec: Spec) -> list[Found]:
         """Without what follows from another problem: a default made from a bad name, such as the root."""
         given = self._task.args.get("variables") or {}
         derived = {name for name, option in spec.items() if "{{" in str(option.get("default")) and name not in given}

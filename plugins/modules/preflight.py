@@ -64,13 +64,6 @@ plan:
   description: The plan, as RV(graceful.deploy.worker_plan#module:plan).
   returned: success
   type: dict
-variables:
-  description:
-    - Every variable of the role as it is in force, by name without C(fastapi_), templated and of its type, so that
-      C("8080") from the command line is a number and C(off) without quotes is the word.
-    - Without C(env) and C(index_url).
-  returned: success
-  type: dict
 host:
   description: What is known of the host.
   returned: success

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,58 +12,100 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+# What one role registers for the next.
+REGISTERED = {"release_result"}
+
+
+def entries_of(role: Path) -> dict:
+    return yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
 
 
 def spec_of(role: Path) -> dict:
-    return yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    return entries_of(role)["main"]["options"]
 
 
-def defaults_of(role: Path) -> dict:
-    return yaml.safe_load((role / "defaults" / "main.yml").read_text())
+SPEC = spec_of(ROOT / "roles" / "fastapi")
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_defaults_are_the_specified_ones_key_by_key_and_value_by_value(role):
-    documented = {name: option["default"] for name, option in spec_of(role).items() if "default" in option}
-    assert defaults_of(role) == documented
-
-
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_every_variable_has_the_roles_prefix_and_is_required_or_has_a_default(role):
-    for name, option in spec_of(role).items():
-        assert name.startswith(f"{role.name}_")
-        assert bool(option.get("required")) != ("default" in option), name
-        assert option["description"], name
-
-
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_every_variable_is_used_by_its_role(role):
-    text = "".join(
+def text_of(role: Path) -> str:
+    return "".join(
         path.read_text() for folder in ("tasks", "templates", "vars") for path in sorted((role / folder).glob("*"))
     )
+
+
+def test_what_is_made_from_the_one_specification_is_up_to_date():
+    command = [sys.executable, ROOT / "scripts" / "docs", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_role_has_the_words_meanings_and_defaults_of_the_one_specification(role):
+    for entry, spec in entries_of(role).items():
+        for name, option in spec["options"].items():
+            assert name.startswith("fastapi_")
+            assert option["description"], name
+            # What is for an entry point alone is given to it, so that it leaves no name behind in the play.
+            assert bool(option.get("required")) != ("default" in option) or name not in SPEC, name
+            assert "default" not in option or name in SPEC, f"{entry}: {name}"
+            if name in SPEC:
+                assert option.get("default") == SPEC[name].get("default")
+                assert option["type"] == SPEC[name]["type"]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_variable_that_a_role_uses_is_an_option_of_its(role):
+    """A misspelt one would be undefined in one branch of a template, one day."""
+    used = set(re.findall(r"\b(?<!\.)fastapi_[a-z_]+\b(?!\()", text_of(role)))
+    known = {name for spec in entries_of(role).values() for name in spec["options"]}
+    # Handed by role fastapi to others.
+    known |= {"fastapi_found", "fastapi_front_port"} if role.name == "fastapi" else set()
+    assert used - known == set()
+
+
+def test_every_variable_is_used_by_some_role():
+    text = "".join(text_of(role) for role in ROLES)
     # preflight reads the public variables by the specification itself.
-    checked = (ROOT / "plugins" / "module_utils" / "_plan" / "flow.py").read_text()
-    for name in spec_of(role):
-        planned = role.name == "fastapi" and f'"{name.removeprefix("fastapi_")}"' in checked
-        assert re.search(rf"\b{name}\b", text) or planned or name == "fastapi_supervisor", name
+    for name in SPEC:
+        assert re.search(rf"\b{name}\b", text) or name == "fastapi_supervisor", name
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role.name != "fastapi"], ids=lambda role: role.name)
-def test_what_fastapi_hands_to_a_role_is_known_to_it(role):
-    """Specifications ignore unknown names, so a misspelt one would be lost without a word."""
-    handed = set()
-    tasks = [yaml.safe_load(path.read_text()) for path in (ROOT / "roles" / "fastapi" / "tasks").glob("*.yml")]
-    for task in itertools.chain.from_iterable(tasks):
-        include = task.get("ansible.builtin.include_role", {})
-        if include.get("name") == f"graceful.deploy.{role.name}":
-            handed |= set(task.get("vars", {}))
-    assert handed <= set(spec_of(role))
-    required = {name for name, option in spec_of(role).items() if option.get("required")}
-    assert required <= handed
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_tasks_file_that_others_may_name_has_a_specification(role):
+    """Those that the role itself includes are its own."""
+    text = "".join(path.read_text() for path in (role / "tasks").glob("*.yml"))
+    included = set(re.findall(r"include_tasks: (\w+)\.yml", text))
+    named = set(re.findall(rf"graceful\.deploy\.{role.name}(?:,\s*|\n\s*)tasks_from: (\w+)", everything()))
+    files = {path.stem for path in (role / "tasks").glob("*.yml")}
+    assert named <= set(entries_of(role)) <= files
+    assert files - included <= set(entries_of(role))
+
+
+def everything() -> str:
+    files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("examples/*.yml")]
+    return "".join(path.read_text() for path in files)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_names_say_whose_they_are(role):
+    """A role's constants begin with _ROLE_, what it registers with __ROLE_: all roles of a host share their names."""
+    constants = role / "vars" / "main.yml"
+    for name in yaml.safe_load(constants.read_text()) if constants.exists() else []:
+        assert name.startswith(f"_{role.name}_")
+    for name in re.findall(r"register: (\w+)", text_of(role)):
+        assert name.startswith(f"__{role.name}_") or name in REGISTERED
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_nothing_of_ansibles_markup_is_left_in_the_readme(role):
+    text = (role / "README.md").read_text()
+    assert re.findall(r"\b(?:[BCEILMOPRUV]|RV)\([^)]*\)", text) == []
 
 
 def test_what_scenarios_and_examples_set_exists():
-    known = set(spec_of(ROOT / "roles" / "fastapi")) | {"fastapi_hosts"}
+    known = {name for role in ROLES for spec in entries_of(role).values() for name in spec["options"]} | {
+        "fastapi_hosts"
+    }
     files = [*ROOT.glob("molecule/*/*.yml"), *ROOT.glob("examples/**/*.yml"), *ROOT.glob("playbooks/*.yml")]
     for path in [*files, ROOT / "README.md"]:
         for name in re.findall(r"\bfastapi_[a-z_]+(?=:)", path.read_text()):
@@ -72,7 +115,7 @@ def test_what_scenarios_and_examples_set_exists():
 def test_the_scenarios_change_nearly_every_variable():
     paths = [ROOT / "molecule" / "consumer" / "converge.yml", *ROOT.glob("molecule/front/sites/*.yml")]
     text = "".join(path.read_text() for path in paths)
-    missing = {name for name in spec_of(ROOT / "roles" / "fastapi") if f"{name}:" not in text}
+    missing = {name for name in SPEC if f"{name}:" not in text}
     # An index of one's own needs a server, a version a repository, a build host a compiler: tested where releases are.
     elsewhere = {"fastapi_index_url", "fastapi_version", "fastapi_build_host"}
     # Given by a test, for a run.

@@ -13,6 +13,9 @@ import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.parse import site_addresses, wanted_addresses
 
 ROOT = Path(__file__).resolve().parents[2]
+# As module worker_plan returns it.
+PLAN = {"workers": 3, "memory_high": "300M", "memory_max": "400M", "drain_timeout": 24, "lifespan_timeout": 5}
+PLAN |= {"graceful_timeout": 30, "stop_timeout": 50}
 PLAYBOOK = """
 - hosts: localhost
   gather_facts: false
@@ -21,7 +24,7 @@ PLAYBOOK = """
     - ansible.builtin.copy:
         dest: "{out}"
         mode: "0644"
-        content: "{{{{ lookup('ansible.builtin.template', '{template}') }}}}"
+        content: "{{{{ lookup('graceful.deploy.template', '{template}') }}}}"
 """
 
 
@@ -29,7 +32,7 @@ PLAYBOOK = """
 def render(tmp_path):
     def rendered(role: str, template: str, **variables) -> str:
         folder = ROOT / "roles" / role
-        values = {f"{role}_name": "hello"}
+        values = {"fastapi_name": "hello", "fastapi_found": {"plan": PLAN}}
         for file in folder.glob("defaults/main.yml"), folder.glob("vars/main.yml"):
             values |= yaml.safe_load("".join(path.read_text() for path in file)) or {}
         values |= variables
@@ -40,6 +43,7 @@ def render(tmp_path):
         values_file.write_text(yaml.safe_dump(values))
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", f"@{values_file}"]
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".collections")
         done = subprocess.run(
             [*command, "-e", f"ansible_python_interpreter={sys.executable}", str(playbook)],
             env=environment,
@@ -54,9 +58,7 @@ def render(tmp_path):
 
 
 def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
-    text = render(
-        "gunicorn", "gunicorn.conf.py.j2", gunicorn_workers=3, gunicorn_release="x", gunicorn_health_interval=7
-    )
+    text = render("gunicorn", "gunicorn.conf.py.j2", fastapi_health_interval=7)
     settings = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.parse(text).body
@@ -73,7 +75,7 @@ def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
 
 
 def test_the_unit_stops_later_than_gunicorn(render):
-    text = render("gunicorn", "service.j2", gunicorn_release="x", gunicorn_stop_timeout=50)
+    text = render("gunicorn", "service.j2")
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["TimeoutStopSec"] == "50"
     assert lines["WatchdogSec"] == "30"
@@ -81,7 +83,8 @@ def test_the_unit_stops_later_than_gunicorn(render):
     assert lines["User"] == lines["Group"] == "deploy"
     assert lines["EnvironmentFile"] == "/srv/hello/slots/%i/env"
     assert lines["MemoryDenyWriteExecute"] == "yes"
-    assert lines["TasksMax"] == "640"
+    assert lines["TasksMax"] == "896"
+    assert (lines["MemoryHigh"], lines["MemoryMax"]) == ("300M", "400M")
     assert lines["CapabilityBoundingSet"] == ""
     assert "SystemCallFilter=~bind\nSystemCallFilter=~listen:0\n" in text
     # Of the app itself the unit says nothing: both slots have it, and one may hold another release.
@@ -92,12 +95,11 @@ def test_each_line_of_the_sandbox_may_be_another(render):
     text = render(
         "gunicorn",
         "service.j2",
-        gunicorn_release="x",
-        gunicorn_allow_jit=True,
-        gunicorn_allow_listen=True,
-        gunicorn_writable_paths=["/var/lib/a", "/var/lib/b"],
-        gunicorn_credentials={"key": "canary"},
-        gunicorn_sandbox={"PrivateDevices": False, "DeviceAllow": ["/dev/a rw", "/dev/b"], "TasksMax": 4000},
+        fastapi_allow_jit=True,
+        fastapi_allow_listen=True,
+        fastapi_writable_paths=["/var/lib/a", "/var/lib/b"],
+        fastapi_credentials={"key": "canary"},
+        fastapi_sandbox={"PrivateDevices": False, "DeviceAllow": ["/dev/a rw", "/dev/b"], "TasksMax": 4000},
     )
     for line in (
         "MemoryDenyWriteExecute=no",
@@ -115,8 +117,8 @@ def test_each_line_of_the_sandbox_may_be_another(render):
 
 
 def test_the_watchdog_is_never_as_quick_as_the_arbiters_own_loop(render):
-    variables = {"gunicorn_health_interval": 1, "gunicorn_health_failures": 2, "gunicorn_on_failure": "mail@%n.service"}
-    text = render("gunicorn", "service.j2", gunicorn_release="x", **variables)
+    variables = {"fastapi_health_interval": 1, "fastapi_health_failures": 2, "fastapi_on_failure": "mail@%n.service"}
+    text = render("gunicorn", "service.j2", **variables)
     assert "WatchdogSec=10\n" in text
     assert "OnFailure=mail@%n.service\n" in text
 
@@ -125,12 +127,12 @@ def test_the_watchdog_is_never_as_quick_as_the_arbiters_own_loop(render):
     ("variables", "address"),
     [
         ({}, "http://:80 {"),
-        ({"caddy_http_port": 8080}, "http://:8080 {"),
-        ({"caddy_domains": ["a.test", "b.test"], "caddy_tls": "off"}, "http://a.test:80, http://b.test:80 {"),
+        ({"fastapi_http_port": 8080}, "http://:8080 {"),
+        ({"fastapi_domains": ["a.test", "b.test"], "fastapi_tls": "off"}, "http://a.test:80, http://b.test:80 {"),
         # A bare off is false to YAML.
-        ({"caddy_domains": ["a.test"], "caddy_tls": False}, "http://a.test:80 {"),
-        ({"caddy_domains": ["a.test", "b.test"]}, "a.test, b.test {"),
-        ({"caddy_domains": ["a.test"], "caddy_tls": "internal"}, "a.test {"),
+        ({"fastapi_domains": ["a.test"], "fastapi_tls": False}, "http://a.test:80 {"),
+        ({"fastapi_domains": ["a.test", "b.test"]}, "a.test, b.test {"),
+        ({"fastapi_domains": ["a.test"], "fastapi_tls": "internal"}, "a.test {"),
     ],
 )
 def test_the_sites_address(caddy_site, variables, address):
@@ -140,43 +142,69 @@ def test_the_sites_address(caddy_site, variables, address):
     assert site_addresses(text) == wanted_addresses(
         {
             "proxy": "caddy",
-            "tls": variables.get("caddy_tls", "acme" if "caddy_domains" in variables else "off") or "off",
-            "domains": variables.get("caddy_domains", []),
-            "http_port": variables.get("caddy_http_port", 80),
+            "tls": variables.get("fastapi_tls", "acme" if "fastapi_domains" in variables else "off") or "off",
+            "domains": variables.get("fastapi_domains", []),
+            "http_port": variables.get("fastapi_http_port", 80),
         }
     )
-    assert ("tls internal" in text) == (variables.get("caddy_tls") == "internal")
+    assert ("tls internal" in text) == (variables.get("fastapi_tls") == "internal")
     assert text.count("{") == text.count("}")
 
 
 def test_the_access_log_stays_within_its_limit(caddy_site):
-    text = caddy_site(caddy_log_max_size="50M")
+    text = caddy_site(fastapi_log_max_size="50M")
     assert "roll_size 10MiB" in text
     assert "roll_keep 4\n" in text
 
 
+TEXT = {
+    "fastapi_domains": ["a.test"],
+    "fastapi_tls": "internal",
+    "fastapi_hsts": "0",
+    "fastapi_compress": "false",
+    "fastapi_maintenance": "False",
+    "fastapi_health_interval": "{{ 6 * 2 }}",
+    "fastapi_timeout": "30",
+}
+
+
+def test_what_is_text_on_the_command_line_is_of_its_type_in_a_template(render, caddy_site, site):
+    """From -e all is text: "false" would be true, "0" as well, and nothing could be computed."""
+    text = caddy_site(**TEXT)
+    assert "encode" not in text and "Strict-Transport-Security" not in text
+    assert "try_files /maintenance" in text
+    assert "response_header_timeout 35s" in text
+    lines = site(**TEXT)
+    assert "gzip off;" in lines and "set $hello_closed 0;" in lines
+    assert not [line for line in lines if "max-age" in line]
+    allowed = {"fastapi_allow_jit": "false", "fastapi_allow_listen": "true", "fastapi_health_failures": "4"}
+    unit = render("gunicorn", "service.j2", **TEXT, **allowed).splitlines()
+    assert "MemoryDenyWriteExecute=yes" in unit and "WatchdogSec=48" in unit
+    assert "SystemCallFilter=~bind" not in unit
+
+
 EVERYTHING = {
-    "caddy_domains": ["a.test", "b.test"],
-    "caddy_redirect_domains": ["www.a.test"],
-    "caddy_tls": "acme",
-    "caddy_acme_directory": "https://acme.test/directory",
-    "caddy_acme_email": "ann@a.test",
-    "caddy_acme_ca": "/etc/ssl/ca.pem",
-    "caddy_hsts": 3600,
-    "caddy_trusted_proxies": ["10.0.0.0/8"],
-    "caddy_static": {"/static": "app/static"},
-    "caddy_protect": [
+    "fastapi_domains": ["a.test", "b.test"],
+    "fastapi_redirect_domains": ["www.a.test"],
+    "fastapi_tls": "acme",
+    "fastapi_acme_directory": "https://acme.test/directory",
+    "fastapi_acme_email": "ann@a.test",
+    "fastapi_acme_ca": "/etc/ssl/ca.pem",
+    "fastapi_hsts": 3600,
+    "fastapi_trusted_proxies": ["10.0.0.0/8"],
+    "fastapi_static": {"/static": "app/static"},
+    "fastapi_protect": [
         {"path": "/admin", "users": {"ann": "$2y$05$" + "x" * 53}},
         {"path": "/", "addresses": ["10.0.0.0/8"]},
     ],
-    "caddy_headers": {"X-Frame-Options": "'the' one; of #1"},
-    "caddy_maintenance": True,
-    "caddy_snippet": 'respond /mine "mine" 200\n',
+    "fastapi_headers": {"X-Frame-Options": "'the' one; of #1"},
+    "fastapi_maintenance": True,
+    "fastapi_proxy_snippet": 'respond /mine "mine" 200\n',
 }
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, EVERYTHING, {**EVERYTHING, "caddy_tls": "internal"}], ids=["none", "all", "internal"]
+    "variables", [{}, EVERYTHING, {**EVERYTHING, "fastapi_tls": "internal"}], ids=["none", "all", "internal"]
 )
 def test_caddy_takes_the_site(caddy_site, tmp_path, variables):
     site = tmp_path / "Caddyfile"
@@ -203,14 +231,14 @@ def handlers(told) -> list[dict]:
 
 
 NGINX = {
-    "nginx_protect": [
+    "fastapi_protect": [
         {"path": "/admin.d", "users": {"ann": "$2y$05$x"}},
         {"path": "/", "addresses": ["10.0.0.0/8"]},
     ],
-    "nginx_static": {"/static": "app/static"},
-    "nginx_rate_limit": "90/h",
-    "nginx_snippet": "location = /mine {\n    return 200 mine;\n}\n",
-    "nginx_headers": {"X-Frame-Options": "'the' one; of #1"},
+    "fastapi_static": {"/static": "app/static"},
+    "fastapi_rate_limit": "90/h",
+    "fastapi_proxy_snippet": "location = /mine {\n    return 200 mine;\n}\n",
+    "fastapi_headers": {"X-Frame-Options": "'the' one; of #1"},
 }
 
 
@@ -221,7 +249,7 @@ def caddy_site(render):
     found = {"present": True, "current": True, "own_main": False, "others": [], "open_ports": [], "brought": False}
 
     def rendered(template: str = "site.caddy.j2", **variables) -> str:
-        return render("caddy", template, **{**role_vars, "caddy_found": found, **variables})
+        return render("caddy", template, **{**role_vars, "fastapi_found": {"host": {"caddy": found}}, **variables})
 
     return rendered
 
@@ -245,20 +273,20 @@ def site(render):
     ("variables", "there", "missing"),
     [
         ({}, ["listen 80 default_server;", "listen [::]:80 default_server;", "server_name _;"], ["return 421;"]),
-        ({"nginx_http_port": 8080}, ["listen 8080 default_server;"], ["listen 80 default_server;"]),
+        ({"fastapi_http_port": 8080}, ["listen 8080 default_server;"], ["listen 80 default_server;"]),
         # A bare off is false to YAML.
         (
-            {"nginx_domains": ["a.test", "b.test"], "nginx_tls": False},
+            {"fastapi_domains": ["a.test", "b.test"], "fastapi_tls": False},
             ["listen 80;", "server_name a.test b.test;", "return 421;"],
             ["listen 80 default_server;", "listen 443 ssl http2;"],
         ),
         (
-            {"nginx_domains": ["a.test"], "nginx_redirect_domains": ["www.a.test"], "nginx_hsts": 60},
+            {"fastapi_domains": ["a.test"], "fastapi_redirect_domains": ["www.a.test"], "fastapi_hsts": 60},
             ["listen 443 ssl http2;", "server_name a.test www.a.test;", "ssl_reject_handshake on;", '"" "max-age=60";'],
             ["http2 on;"],
         ),
         (
-            {"nginx_domains": ["a.test"], "nginx_version": "1.26"},
+            {"fastapi_domains": ["a.test"], "fastapi_found": {"host": {"release": "13"}}},
             ["listen 443 ssl;", "http2 on;"],
             ["listen 443 ssl http2;"],
         ),
@@ -281,7 +309,7 @@ def test_nginx_protects_by_whole_segments_and_leaves_liveness_out_of_the_whole_s
 
 
 def test_two_apps_whose_names_look_alike_share_no_name_in_nginx(site):
-    dash, line = (set(site(nginx_name=name, **NGINX)) for name in ("a-b", "a_b"))
+    dash, line = (set(site(fastapi_name=name, **NGINX)) for name in ("a-b", "a_b"))
     shared = [text for text in dash & line if text.startswith(("map", "geo", "limit_req_zone", "log_format"))]
     assert shared == []
     assert any(text.endswith("$a_hb_id {") for text in dash)
@@ -290,7 +318,7 @@ def test_two_apps_whose_names_look_alike_share_no_name_in_nginx(site):
 
 def test_nginx_access_log_stays_within_its_limit(render):
     role_vars = yaml.safe_load((ROOT / "roles" / "nginx" / "vars" / "main.yml").read_text())
-    text = render("nginx", "logrotate.conf.j2", **role_vars, nginx_log_max_size="50M")
+    text = render("nginx", "logrotate.conf.j2", **role_vars, fastapi_log_max_size="50M")
     assert "size 10485760\n" in text
     assert "rotate 4\n" in text
-    assert "-mmin +2160 " in render("nginx", "logs.service.j2", **role_vars, nginx_log_retention="36h")
+    assert "-mmin +2160 " in render("nginx", "logs.service.j2", **role_vars, fastapi_log_retention="36h")

@@ -13,13 +13,12 @@ from ...module_utils._app import names as shapes
 from ...module_utils._app.problems import HIDDEN, PREFIX, Problem, write
 from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
-from ...module_utils._plan.flow import plan_for, whole_number
+from ...module_utils._plan.flow import plan_for
 from ...module_utils._plan.timeouts import Refusal
 from . import env_file, front, rules
 from . import rules as sandbox
 from .site import check_site
-
-Spec = dict[str, dict[str, t.Any]]
+from .specification import Spec, choices
 
 # What the collection's playbooks read beside the role's own variables.
 PLAYBOOK_VARIABLES = frozenset({"hosts", "serial"})
@@ -109,26 +108,6 @@ RULES: dict[str, rules.Rule] = {
 }
 # The plan's own rules are asked here as well, on a host without bounds: what is refused there fits no host.
 BOUNDLESS = Capacity(cpus=1.0, cpu_source="", memory=1 << 60, memory_source="")
-
-
-def typed(values: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
-    """The values as their types: "8080" from -e is a number, and YAML's `off` without quotes is the word."""
-    found = dict(values)
-    for name, value in values.items():
-        option = spec.get(name, {})
-        if option.get("type") == "int" and whole_number(value) is not None:
-            found[name] = whole_number(value)
-        # From -e every word is text.
-        if option.get("type") == "bool" and str(value).lower() in ("true", "false"):
-            found[name] = str(value).lower() == "true"
-        if value is False and "off" in choices(option):
-            found[name] = "off"
-    return found
-
-
-def choices(option: dict[str, t.Any]) -> list[str]:
-    """The option's choices; YAML makes `off` without quotes false in the specification too."""
-    return ["off" if choice is False else str(choice) for choice in option.get("choices") or []]
 
 
 def check_names(names: t.Iterable[str], spec: Spec) -> list[tuple[str, str]]:

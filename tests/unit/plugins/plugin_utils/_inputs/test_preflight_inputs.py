@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._app.problems import report
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.flow import whole_number
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check as inputs
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.front import is_network
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.site import bare, check_site, is_hostname
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import choices, typed
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -33,7 +35,7 @@ def variables(**changes: object) -> dict[str, object]:
         "proxy_timeout": 65,
         "max_requests_jitter": 0,
     }
-    return inputs.typed(values | changes, SPEC)
+    return typed(values | changes, SPEC)
 
 
 def sentences(**changes: object) -> list[str]:
@@ -116,7 +118,7 @@ def is_of_type(value: object, name: str) -> bool:
     """Whether a value is of its option's type, told generously: what isn't has to be refused."""
     option = SPEC[name]
     if option["type"] == "int" or name == "workers":
-        return inputs.whole_number(value) is not None or (name == "workers" and value == "auto")
+        return whole_number(value) is not None or (name == "workers" and value == "auto")
     if option["type"] == "list":
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     if option["type"] == "dict":
@@ -126,8 +128,8 @@ def is_of_type(value: object, name: str) -> bool:
     sizes = ("worker_memory", "memory_max", "max_body", "log_max_size")
     return (
         isinstance(value, str)
-        or (name in sizes and inputs.whole_number(value) is not None)
-        or (value is False and "off" in inputs.choices(option))
+        or (name in sizes and whole_number(value) is not None)
+        or (value is False and "off" in choices(option))
     )
 
 
