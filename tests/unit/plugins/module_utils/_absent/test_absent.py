@@ -402,7 +402,7 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
         variables = ROOT / "roles" / role / "vars/main.yml"
         for name, value in (yaml.safe_load(variables.read_text()) if variables.exists() else {}).items():
             text = text.replace("{{ " + name + " }}", str(value)).replace(f'"{{{{ {name} }}}}', f'"{value}')
-    text = re.sub(r"\{\{ (caddy|nginx|gunicorn|log_rotation)_name \}\}", "NAME", text)
+    text = text.replace("{{ fastapi_name }}", "NAME")
     written = set(re.findall(r"/(?:etc|var|usr)/[\w./@-]*NAME[\w./@-]*", text))
     strays = {path for path in written if not any(path == one or path.startswith(f"{one}/") for one in known)}
     assert len(written) > 6
