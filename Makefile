@@ -33,7 +33,7 @@ format: environments ## Let ruff put the Python files into form
 	ruff check --fix .
 	ruff format .
 
-docs: environments ## Write the roles' READMEs from their argument specifications
+docs: environments ## Write the roles' options, defaults and READMEs from the one specification
 	python scripts/docs
 
 docs-check: environments ## Are the generated documents up to date, and the changelog fragments sound?

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
@@ -19,8 +20,9 @@ Spec = dict[str, dict[str, t.Any]]
 ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "roles", "fastapi")
 
 
+@functools.cache
 def load_spec() -> Spec:
-    """The role's options by name without prefix."""
+    """The role's options by name without prefix. Read once in a process, of which Ansible has one for each task."""
     with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as file:
         options = yaml_load(file)["argument_specs"]["main"]["options"]
     return {name.removeprefix(PREFIX): option for name, option in options.items()}
