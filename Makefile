@@ -1,6 +1,7 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer molecule-front molecule-swap molecule-supervise bench lock clean
+.PHONY: help demo demo-clean test test-all setup setup-all images lint lint-ansible lint-yaml lint-python lint-shell lint-workflows types
+.PHONY: format docs docs-check sanity unit example build-check molecule bench lock clean environments
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -15,19 +16,45 @@ demo: ## See it work: one disposable Debian host in a container, with the exampl
 demo-clean: ## Remove the demo's host
 	@scripts/demo clean
 
-test: ## Everything below, stage by stage, with times (about an hour on 2 cores)
+test: ## What one Python can prove in minutes: all stages below, the scenarios in part (12 minutes on 2 cores)
 	@scripts/test
 
-setup: ## Make the environments .venv (ansible-core 2.21) and .venv-2.19
+test-all: ## Everything on both Debians, with both ends of ansible-core (35 minutes on 2 cores)
+	@scripts/test all
+
+setup: ## Make the environment .venv, with the newest Python that there is (TEST_PYTHON=3.11: with that one)
 	@scripts/setup
 
-lint: environments ## ansible-lint, yamllint, ruff (a few seconds each)
+setup-all: ## The same with .venv-2.19 and .venv-2.20, named after their ansible-core
+	@scripts/setup all
+
+images: ## Make the images of the hosts that Molecule and the demo use
+	@scripts/image
+
+lint: environments ## ansible-lint, yamllint, ruff, types and workflows, side by side
+	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target lint-ansible lint-yaml lint-python lint-shell lint-workflows types
+
+lint-ansible: environments
 	ansible-lint --offline
+
+lint-yaml: environments
 	yamllint --strict .
+
+lint-python: environments
 	ruff check .
 	ruff format --check .
 	ruff check examples/hello
 	ruff format --check examples/hello
+
+lint-shell: environments
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run scripts/lib.sh $$(grep -l '^#!/usr/bin/env bash' scripts/*)
+
+# With the schemas that it brings along, so without a network.
+lint-workflows: environments
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+types: environments ## mypy
+	if grep -q '^\[tool.mypy\]' pyproject.toml; then mypy; else echo "pyproject.toml says nothing of mypy yet"; fi
 
 format: environments ## Let ruff put the Python files into form
 	ruff check --fix .
@@ -40,32 +67,33 @@ docs-check: environments ## Are the generated documents up to date, and the chan
 	python scripts/docs --check
 	antsibull-changelog lint
 
-sanity: ## ansible-test sanity, with both ansible-cores
+sanity: ## ansible-test sanity; sanity-2.19 and sanity-2.20 with another ansible-core
 	@scripts/sanity
+sanity-%:
+	@scripts/sanity .venv-$*
 
-unit: ## pytest, with both ansible-cores; the example app's own tests
+unit: ## pytest; unit-2.19 and unit-2.20 with another ansible-core
 	@scripts/unit
+unit-%:
+	@scripts/unit .venv-$*
 
-build-check: environments ## Build the collection, install it elsewhere, run it from there by name
+example: ## The example app's own tests
+	@scripts/example
+
+build-check: environments ## Build the collection, install it elsewhere, run it from there by name; build-check-2.19 ...
 	python -m pytest -q tests/artefact
+build-check-%: setup-all
+	.venv-$*/bin/python -m pytest -q tests/artefact
 
-molecule: ## All Molecule scenarios on Debian 12 and 13
+molecule: ## All Molecule scenarios on Debian 12 and 13; one, or one host: molecule-swap, molecule-swap-trixie
 	@scripts/molecule
-
-molecule-default: ## site.yml as it is, with the newest ansible-core
-	@scripts/molecule default
-
-molecule-consumer: ## Another playbook, two apps on one host, with the oldest ansible-core
-	@scripts/molecule consumer
-
-molecule-front: ## The front door: two Caddys and nginx, asked the same questions; two hosts at once
-	@scripts/molecule front
-
-molecule-swap: ## Deploys under load: good ones, bad ones, cut-off ones; both hosts at once
-	@scripts/molecule swap
-
-molecule-supervise: ## A night in which everything breaks that can, under load; both hosts at once
-	@scripts/molecule supervise
+molecule-%:
+	@scripts/molecule $*
+# Of one host the tests that `make test` asks, and those that only test-all does.
+core-%:
+	@scripts/molecule --core $*
+rest-%:
+	@scripts/molecule --rest $*
 
 bench: environments ## Measure against plain playbooks that do the same (20 minutes)
 	scripts/image bookworm
@@ -75,8 +103,7 @@ lock: environments ## Pin scripts/requirements-test.in anew in requirements-test
 	scripts/lock
 
 clean: demo-clean ## Remove what was made here: environments, caches, the demo
-	rm -rf .venv .venv-2.19 .cache .ansible .hypothesis .pytest_cache .ruff_cache .mypy_cache .benchmarks tests/output
+	rm -rf .venv .venv-2.19 .venv-2.20 .cache .ansible .hypothesis .pytest_cache .ruff_cache .mypy_cache .benchmarks tests/output
 
-.PHONY: environments
 environments:
 	@scripts/setup

@@ -40,10 +40,36 @@ quietly() {
     rm -f "$log"
 }
 
+# make_environment DIRECTORY: .venv, or one of those that want a certain Python.
+make_environment() { if [ "$1" = .venv ]; then scripts/setup; else scripts/setup all; fi; }
+
+# core_of DIRECTORY: which ansible-core an environment has, and which Python.
+core_of() { "$1/bin/python" -c '
+import platform, ansible.release as release
+print(f"ansible-core {release.__version__} on Python {platform.python_version()}")'; }
+
+# The scenarios of Molecule, and the hosts of one.
+scenarios() { for file in molecule/*/molecule.yml; do basename "${file%/*}"; done; }
+hosts_of() { sed -n 's/^ *- name: \([a-z0-9-]*\)$/\1/p' "molecule/$1/molecule.yml"; }
+
+# environment_of HOST: the strangers' playbooks meet the oldest ansible-core.
+environment_of() { case $1 in consumer* | alone*) echo .venv-2.19 ;; *) echo .venv ;; esac; }
+
 # Whether we may install Debian packages on this machine.
 can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
+# One at a time: stages that run side by side may each lack something, and apt doesn't wait for another apt.
 apt_install() {
+    (
+        if command -v flock >/dev/null; then
+            exec 8>"$CACHE/apt.lock"
+            flock 8
+        fi
+        apt_install_now "$@" 8>&-
+    )
+}
+
+apt_install_now() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get install -y --no-install-recommends "$@" </dev/null >/dev/null 2>&1 && return
     # A new machine has no package lists yet, or old ones: not worth a word.
