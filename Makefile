@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test lint format docs docs-check sanity unit build-check molecule molecule-default molecule-consumer molecule-front molecule-swap molecule-supervise bench lock clean
+.PHONY: help setup demo demo-clean test lint format docs docs-check docsite sanity unit build-check molecule molecule-default molecule-consumer molecule-front molecule-swap molecule-supervise bench lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -28,6 +28,7 @@ lint: environments ## ansible-lint, yamllint, ruff (a few seconds each)
 	ruff format --check .
 	ruff check examples/hello
 	ruff format --check examples/hello
+	ANSIBLE_COLLECTIONS_PATH=.collections antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --check-extra-docs-refs .
 
 format: environments ## Let ruff put the Python files into form
 	ruff check --fix .
@@ -36,9 +37,13 @@ format: environments ## Let ruff put the Python files into form
 docs: environments ## Write the roles' READMEs from their argument specifications
 	python scripts/docs
 
-docs-check: environments ## Are the generated documents up to date, and the changelog fragments sound?
+docs-check: environments ## Are the generated documents up to date, and the changelog fragments sound? Do links lead somewhere?
 	python scripts/docs --check
 	antsibull-changelog lint
+	python -m pytest -q tests/docs
+
+docsite: environments ## Build the docs site as HTML, from the same sources
+	@scripts/docsite
 
 sanity: ## ansible-test sanity, with both ansible-cores
 	@scripts/sanity
