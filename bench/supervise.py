@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import source
-from front import RECIPE_APP, CLIENTS, inside, install
+from front import CLIENTS, RECIPE_APP, inside, install
 from hosts import BenchError, Host, docker
 from measure import Side, run
 

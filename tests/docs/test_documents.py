@@ -1,4 +1,4 @@
-"""What the Markdown files say of this repository is so: links lead somewhere, variables exist, the map names what is there."""
+"""The Markdown files are right about the repository: links lead somewhere, variables exist, the map names what is there."""
 
 from __future__ import annotations
 
