@@ -1,4 +1,4 @@
-"""The Markdown files are right about the repository: links lead somewhere, variables exist, the map names what is there."""
+"""The Markdown files are right about the repository: links lead somewhere, variables exist, the map is true."""
 
 from __future__ import annotations
 
