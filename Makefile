@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-all setup setup-all images lint lint-ansible lint-yaml lint-python lint-shell lint-workflows types
-.PHONY: format docs docs-check sanity unit example build-check molecule bench lock clean environments
+.PHONY: help demo demo-clean test test-all setup setup-all images lint lint-ansible lint-yaml lint-python lint-collection lint-shell lint-workflows types
+.PHONY: format docs docs-check docsite sanity unit example build-check molecule bench lock clean environments
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -32,7 +32,7 @@ images: ## Make the images of the hosts that Molecule and the demo use
 	@scripts/image
 
 lint: environments ## ansible-lint, yamllint, ruff, types and workflows, side by side
-	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target lint-ansible lint-yaml lint-python lint-shell lint-workflows types
+	@$(MAKE) --no-print-directory --jobs=6 --keep-going --output-sync=target lint-ansible lint-yaml lint-python lint-collection lint-shell lint-workflows types
 
 lint-ansible: environments
 	ansible-lint --offline
@@ -45,6 +45,9 @@ lint-python: environments
 	ruff format --check .
 	ruff check examples/hello
 	ruff format --check examples/hello
+
+lint-collection: environments
+	ANSIBLE_COLLECTIONS_PATH=.collections antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --check-extra-docs-refs .
 
 lint-shell: environments
 	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run scripts/lib.sh $$(grep -l '^#!/usr/bin/env bash' scripts/*)
@@ -63,9 +66,13 @@ format: environments ## Let ruff put the Python files into form
 docs: environments ## Write the roles' options, defaults and READMEs from the one specification
 	python scripts/docs
 
-docs-check: environments ## Are the generated documents up to date, and the changelog fragments sound?
+docs-check: environments ## Are the generated documents up to date, and the changelog fragments sound? Do links lead somewhere?
 	python scripts/docs --check
 	antsibull-changelog lint
+	python -m pytest -q tests/docs
+
+docsite: environments ## Build the docs site as HTML, from the same sources
+	@scripts/docsite
 
 sanity: ## ansible-test sanity; sanity-2.19 and sanity-2.20 with another ansible-core
 	@scripts/sanity

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reverse proxies cost: the same app asked through ours, through the article's, and through none."""
+"""What the reverse proxies cost: the same app asked through ours, through the usual recipe's, and through none."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from hosts import BenchError, Host, docker
 from measure import Side, run
 
 BENCH = Path(__file__).resolve().parent
-ARTICLE_PORT = 81
+RECIPE_PORT = 81
 UNREADY = "/etc/bench-unready"
 SECONDS = 4
 CLIENTS = 32
 BODIES = {"/": "GET /", "/megabyte": "GET of 1 MB"}
 IDLE, ACTIVE = 1000, 200
-# The article's way on the same host: the same release and as many workers, on a TCP port, and its Caddyfile.
-ARTICLE_APP = r"""
+# The usual recipe on the same host: the same release and as many workers, on a TCP port, and its Caddyfile.
+RECIPE_APP = r"""
 set -e
 release=$(readlink -f /srv/hello/slots/*/release | head -n 1)
 workers=$(sed -n 's/^workers = //p' /srv/hello/slots/*/gunicorn.conf.py | head -n 1)
-systemd-run --quiet --unit=article-app --property=User=deploy --property=Restart=always --working-directory="$release" \
+systemd-run --quiet --unit=recipe-app --property=User=deploy --property=Restart=always --working-directory="$release" \
     "$release/.venv/bin/python" -m gunicorn app.main:app --worker-class uvicorn_worker.UvicornWorker \
     --workers "$workers" --bind 127.0.0.1:8000 --timeout 60 --graceful-timeout 30 --keep-alive 5 \
     --access-logfile - --error-logfile -
 """
-ARTICLE_CADDY = """
-systemd-run --quiet --unit=article-caddy --setenv=HOME=/root \
+RECIPE_CADDY = """
+systemd-run --quiet --unit=recipe-caddy --setenv=HOME=/root \
     /usr/bin/caddy run --config /opt/Caddyfile --adapter caddyfile
 """
 
@@ -58,7 +58,7 @@ class Way:
 
 WAYS = (
     Way("no proxy", "caddy", 0, ""),
-    Way("the article's Caddy", "caddy", ARTICLE_PORT, "article-caddy.service"),
+    Way("the recipe's Caddy", "caddy", RECIPE_PORT, "recipe-caddy.service"),
     Way("our Caddy", "caddy", 80, "caddy.service"),
     Way("our nginx", "nginx", 80, "nginx.service"),
 )
@@ -73,10 +73,10 @@ def prepare(side: Side, hosts: Mapping[str, Host], to: Path, programs: tuple[Pat
         run(chosen, "site.yml", host, *programs)
         install(host)
     template = (BENCH / "plain" / "templates" / "Caddyfile.j2").read_text()
-    caddyfile = source.swap_once(re.compile(r"^:80 ", re.M), f":{ARTICLE_PORT} ", template)
+    caddyfile = source.swap_once(re.compile(r"^:80 ", re.M), f":{RECIPE_PORT} ", template)
     # Its administration's port would be the only one; ours uses a socket.
     docker("exec", "-i", hosts["caddy"].name, "tee", "/opt/Caddyfile", data=caddyfile.encode())
-    hosts["caddy"].run("sh", "-c", ARTICLE_APP + ARTICLE_CADDY, check=True)
+    hosts["caddy"].run("sh", "-c", RECIPE_APP + RECIPE_CADDY, check=True)
     for way in WAYS:
         host = hosts[way.host]
         host.wait(f"{way.name} answers", lambda host=host, way=way: asked(host, way) == "200")
@@ -157,12 +157,12 @@ TITLES = {
 
 def verdict(results: Results, calm: bool) -> list[str]:
     lines = []
-    article = results["the article's Caddy"]
+    recipe = results["the recipe's Caddy"]
     for way in WAYS[2:]:
         for words in BODIES.values():
-            quotient = median(results[way.name][f"{words}: rate"]) / median(article[f"{words}: rate"])
+            quotient = median(results[way.name][f"{words}: rate"]) / median(recipe[f"{words}: rate"])
             word = "not decided, the machine was busy" if not calm else "reached" if quotient >= 1 else "MISSED"
             lines.append(
-                f"{way.name}, {words}: {quotient:.2f} of the article's requests a second, wanted 1.0 or more: {word}"
+                f"{way.name}, {words}: {quotient:.2f} of the recipe's requests a second, wanted 1.0 or more: {word}"
             )
     return lines

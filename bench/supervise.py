@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the supervision costs: our unit beside the article's, and without one of its parts at a time."""
+"""What the supervision costs: our unit beside the recipe's, and without one of its parts at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from statistics import median
 
 import source
-from front import ARTICLE_APP, CLIENTS, inside, install
+from front import CLIENTS, RECIPE_APP, inside, install
 from hosts import BenchError, Host, docker
 from measure import Side, run
 
 Results = dict[str, dict[str, list[float]]]
 STARTS, IDLE, SECONDS = 5, 30, 4
 UNIT = "/etc/systemd/system/hello@.service"
-ARTICLE = "the article's unit"
+RECIPE = "the recipe's unit"
 OURS = "ours"
 
 
@@ -38,7 +38,7 @@ class Way:
 
 
 WAYS = (
-    Way(ARTICLE),
+    Way(RECIPE),
     Way(OURS),
     Way("without the sandbox", unit=r"/^# The sandbox/,/^\[Install\]/{/^\[Install\]/!d}"),
     Way("without the watching", unit="/^WatchdogSec=/d", gunicorn=r"s/interval=[0-9]\+/interval=86400/"),
@@ -50,7 +50,7 @@ def prepare(side: Side, host: Host, to: Path, programs: tuple[Path, Path]) -> No
     source.write(to, 1)
     run(side, "site.yml", host, *programs)
     install(host)
-    host.run("sh", "-c", ARTICLE_APP, check=True)
+    host.run("sh", "-c", RECIPE_APP, check=True)
     slot, _socket = live(host)
     host.run("sh", "-c", f"cp {UNIT} /opt/unit; cp /srv/hello/slots/{slot}/gunicorn.conf.py /opt/gunicorn", check=True)
 
@@ -63,8 +63,8 @@ def live(host: Host) -> tuple[str, str]:
 
 def place(host: Host, way: Way) -> tuple[str, str]:
     """Make the host run this way; returns its unit and its door."""
-    if way.name == ARTICLE:
-        return "article-app.service", "8000"
+    if way.name == RECIPE:
+        return "recipe-app.service", "8000"
     slot, socket = live(host)
     files = (
         (way.unit, "/opt/unit", UNIT),

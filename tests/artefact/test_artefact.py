@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 TOP = {
-    *("CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "ansible.cfg", "changelogs", "docs"),
-    *("examples", "meta", "playbooks", "plugins", "roles"),
+    *("CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
+    *("SECURITY.md", "ansible.cfg", "changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles"),
 }
 
 
