@@ -1,4 +1,4 @@
-"""One constant-rate client that runs as long as a file's tests do; each fault looks at the requests that ended since."""
+"""One constant-rate client for as long as a file's tests run; each fault looks at the requests that ended since."""
 
 from __future__ import annotations
 

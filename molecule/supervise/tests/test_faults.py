@@ -108,7 +108,7 @@ def test_the_disk_under_the_release_is_full(night):
 
 @pytest.fixture
 def clock(night):
-    """Moves the app's wall clock, and no other: the host's is everybody's. By two lines in the environment of its slot."""
+    """Moves the wall clock of the app alone, by two lines in the environment of its slot."""
     source, library, setting = "/opt/clock.c", "/opt/clock.so", f"{ROOT}/shared/switches/clock"
     night.ask.run(
         f"cat >{source} <<'END'\n{(SCENARIO / 'clock.c').read_text()}END\n"
