@@ -97,7 +97,7 @@ class Control:
         return process.returncode, said
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ask(host) -> Asker:
     return Asker(host)
 

@@ -26,6 +26,7 @@ import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TextIO
 
 KINDS = ("get", "post", "slow")
 OPTIONS = (
@@ -66,6 +67,8 @@ class Load:
     """(number, kind, time sent, seconds taken, release, worker)"""
     late: list[float] = field(default_factory=list)
     """Seconds by which the client itself was behind: its machine was busy, not the server."""
+    log: TextIO | None = None
+    """For who can't wait for the report: a line of JSON for each request as it ends."""
 
     async def run(self, seconds: float, stop: asyncio.Event) -> dict:
         began, clock = time.time(), time.monotonic()
@@ -84,18 +87,23 @@ class Load:
         return self.report(began, ended)
 
     async def _one(self, number: int, kind: str) -> None:
-        at, clock = time.time(), time.monotonic()
+        at, clock, how, what = time.time(), time.monotonic(), "answered", ""
         try:
             async with asyncio.timeout(self.timeout):
                 head, body = await self._exchange(number, kind)
             release, worker = check(number, kind, head, body)
         except (Lost, OSError) as error:
-            took, what = time.monotonic() - clock, str(error) or type(error).__name__
+            how, took, what = "lost", time.monotonic() - clock, str(error) or type(error).__name__
             self.lost.append({"n": number, "kind": kind, "at": at, "seconds": took, "what": what})
         except Mixed as error:
-            self.mixed.append({"n": number, "kind": kind, "at": at, "what": str(error)})
+            how, took, what = "mixed", time.monotonic() - clock, str(error)
+            self.mixed.append({"n": number, "kind": kind, "at": at, "what": what})
         else:
-            self.answers.append((number, kind, at, time.monotonic() - clock, release, worker))
+            took = time.monotonic() - clock
+            self.answers.append((number, kind, at, took, release, worker))
+        if self.log:
+            row = {"n": number, "kind": kind, "at": at, "seconds": took, "how": how, "what": what}
+            print(json.dumps(row), file=self.log, flush=True)
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
         reader, writer = await asyncio.open_connection(self.address, self.port)
@@ -183,7 +191,8 @@ async def main(arguments: argparse.Namespace) -> dict:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     load = Load(**{name: getattr(arguments, name) for name, *_ in OPTIONS if name != "seconds"})
-    report = await load.run(arguments.seconds, stop)
+    with open(arguments.log, "w", encoding="utf-8") if arguments.log else contextlib.nullcontext() as load.log:
+        report = await load.run(arguments.seconds, stop)
     return {**report, "timeline": sorted(load.answers)} if arguments.timeline else report
 
 
@@ -192,6 +201,7 @@ def parser() -> argparse.ArgumentParser:
     for name, default, text in OPTIONS:
         options.add_argument(f"--{name}", type=type(default), default=default, help=f"{text} ({default})")
     options.add_argument("--timeline", action="store_true", help="each answer: n, kind, sent, seconds, release, worker")
+    options.add_argument("--log", help="file for a line of JSON for each request, as soon as it has ended")
     options.add_argument("--out", help="file for the report, which appears whole (standard output)")
     return options
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import io
 import json
 import signal
 import subprocess
@@ -67,7 +68,7 @@ class Faulty:
         writer.close()
 
 
-def load(server: Faulty, count: int = 30, **options: float) -> tuple[dict, list[tuple]]:
+def load(server: Faulty, count: int = 30, **options: object) -> tuple[dict, list[tuple]]:
     """Send ``count`` requests at 200 a second."""
 
     async def both() -> tuple[dict, list[tuple]]:
@@ -112,7 +113,11 @@ def test_a_good_server_loses_nothing():
 )
 def test_each_fault_is_seen_and_named(fault, where, what, number):
     server = Faulty(lambda seen: fault if seen == number else "")
-    report, answers = load(server, timeout=0.5)
+    log = io.StringIO()
+    report, answers = load(server, timeout=0.5, log=log)
+    rows = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [row["n"] for row in rows if row["how"] == where] == [number]
+    assert len([row for row in rows if row["how"] == "answered"]) == 29
     assert [each["n"] for each in report[where]] == [number]
     assert what in report[where][0]["what"]
     assert report[where][0]["kind"] == ("get", "post", "slow")[(number - 1) % 3]
@@ -160,16 +165,17 @@ def test_it_never_waits_for_an_answer_to_send_the_next():
 
 
 def test_it_ends_at_sigterm_and_waits_for_what_is_due(tmp_path):
-    """As a program: the report appears whole, with the answers that were still on their way."""
-    server, out = Faulty(), tmp_path / "report.json"
+    """As a program: the report appears whole, with the answers that were still on their way; the log as it goes."""
+    server, out, log = Faulty(), tmp_path / "report.json", tmp_path / "log"
 
     async def both() -> None:
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         options = ["--port", str(port), "--slow", "0.5", "--first", "1000", "--timeline", "--out", str(out)]
+        options += ["--log", str(log)]
         process = await asyncio.create_subprocess_exec(sys.executable, str(STEADY), *options)
         async with asyncio.timeout(20):
-            while server.arrived < 20:
+            while server.arrived < 20 or not log.read_text():
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0
@@ -178,6 +184,9 @@ def test_it_ends_at_sigterm_and_waits_for_what_is_due(tmp_path):
     report = json.loads(out.read_text())
     assert 20 <= report["sent"] == report["answered"] == len(report["timeline"]) < 200
     assert report["timeline"][0][0] == 1000
+    assert sorted(json.loads(line)["n"] for line in log.read_text().splitlines()) == [
+        row[0] for row in report["timeline"]
+    ]
 
 
 def test_its_help_says_what_it_does():

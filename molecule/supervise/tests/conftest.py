@@ -2,74 +2,75 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from load import SLOW, Load, Seen
 
 SCENARIO = Path(__file__).resolve().parents[1]
-STEADY = SCENARIO.parents[1] / "tests" / "load" / "steady.py"
 NAME = "night"
 ROOT = f"/srv/{NAME}"
-INTERVAL = 4
+INTERVAL = 2
 """Seconds: fastapi_health_interval in variables.yml."""
 LIMIT = 3 * INTERVAL
 """Seconds after which what hangs is ended: times fastapi_health_failures."""
+WATCHDOG = max(LIMIT, 10)
+"""Seconds after which an arbiter that hangs is ended."""
 START = 8
 """Seconds that the end of what hung, a start and what has queued meanwhile may take on a busy machine."""
-QUICK = 1.0
-"""Seconds within which a GET or a POST is answered when all is well."""
-ROWS = pytest.StashKey[list]()
-_loads = itertools.count(1)
+ROW = "fault"
 
 
-class Seen:
-    """What a load client saw around a fault. Counts are requests, times seconds."""
+@dataclass(frozen=True)
+class State:
+    """What serves at one moment."""
 
-    def __init__(self) -> None:
-        self.struck = 0.0
-        self.sent = self.answered = 0
-        self.lost: list[dict] = []
-        self.again = 0.0
-        """From the fault until the last request that was lost, or answered late, had ended."""
+    slot: str
+    arbiter: int
+    """0 for none."""
+    workers: list[int]
+    health: int
+    """Status of the liveness path, asked through the proxy; 0 for no answer."""
 
-    def read(self, report: dict, slow: float) -> None:
-        self.sent, self.answered, self.lost = report["sent"], report["answered"], report["lost"]
-        assert report["mixed"] == [], f"lost in other answers: {report['mixed']}"
-        usual = {"get": QUICK, "post": QUICK, "slow": slow + QUICK}
-        late = [at + took for _, kind, at, took, *_ in report["timeline"] if took > usual[kind]]
-        ends = late + [each["at"] + each["seconds"] for each in self.lost]
-        self.again = max((end - self.struck for end in ends), default=0.0)
-        # What was lost before the fault is no part of it.
-        before = [each for each in self.lost if each["at"] + each["seconds"] < self.struck]
-        assert not before, f"lost before the fault: {before}"
-
-    def __str__(self) -> str:
-        kinds = sorted({f"{each['kind']}: {each['what']}" for each in self.lost})
-        return f"{len(self.lost)} of {self.sent} lost {kinds or ''}, all served again after {self.again:.1f} s"
+    @property
+    def well(self) -> bool:
+        return len(self.workers) == 2 and self.health == 200
 
 
 class Night:
     """The app on one host, and ways to break it."""
 
-    slow = 2.0  # seconds that a third of the requests take
+    slow = SLOW
 
-    def __init__(self, ask, control, request) -> None:
+    def __init__(self, ask, control, load: Load, record: Callable[[str, object], None]) -> None:
         self.ask = ask
         self.control = control
-        self.rows = request.config.stash.setdefault(ROWS, [])
+        self.load = load
+        self.record = record
+
+    def look(self) -> State:
+        """All that is asked again and again, by one command."""
+        out = self.ask.run(
+            f"slot=$(basename $(readlink {ROOT}/live.sock) .sock); "
+            f"main=$(systemctl show --property=MainPID --value {NAME}@$slot.service); echo $slot $main; "
+            "[ $main = 0 ] || pgrep -P $main | tr '\\n' ' '; echo; "
+            "curl -s -m 5 -o /dev/null -w '%{http_code}' http://127.0.0.1/health || true"
+        )
+        first, workers, health = out.splitlines()
+        slot, arbiter = first.split()
+        return State(slot, int(arbiter), sorted(map(int, workers.split())), int(health))
 
     @property
     def live(self) -> str:
-        return self.ask.run(f"readlink {ROOT}/live.sock").strip().removeprefix(f"/run/{NAME}/").removesuffix(".sock")
+        return self.look().slot
 
     @property
     def unit(self) -> str:
@@ -80,97 +81,96 @@ class Night:
 
     @property
     def arbiter(self) -> int:
-        return int(self.show("MainPID")["MainPID"])
+        return self.look().arbiter
 
     @property
     def workers(self) -> list[int]:
-        return sorted(int(pid) for pid in self.ask.run(f"pgrep -P {self.arbiter} || true").split())
+        return self.look().workers
 
     def up(self) -> bool:
-        return len(self.workers) == 2 and self.ask.get("/health")[0] == 200
+        return self.look().well
+
+    def wait(self) -> State:
+        """Wait until the app is well."""
+        return self.ask.until("the app is well", lambda: (state := self.look()).well and state)
 
     def switch(self, name: str, on: bool = True) -> None:
         self.ask.run(f"{'touch' if on else 'rm -f'} {ROOT}/shared/switches/{name}")
 
     def said(self, pattern: str, since: float) -> list[str]:
         """What the app's journal says since a time (epoch) that matches, as messages."""
-        self.ask.run(f"journalctl --namespace={NAME} --sync")
-        lines = self.ask.run(f"journalctl --namespace={NAME} --since=@{since:.3f} --output=cat --no-pager").splitlines()
+        journal = f"journalctl --namespace={NAME}"
+        lines = self.ask.run(f"{journal} --sync; {journal} --since=@{since:.3f} --output=cat --no-pager").splitlines()
         texts = [json.loads(line).get("event", line) if line.startswith("{") else line for line in lines]
         return [text for text in texts if re.search(pattern, str(text))]
 
     def supervisor_said(self, pattern: str, since: float) -> list[str]:
         """What systemd itself says of the unit."""
-        self.ask.run("journalctl --sync")
-        command = f"journalctl --unit={self.unit} --since=@{since:.3f} --output=cat --no-pager"
+        command = f"journalctl --sync; journalctl --unit={self.unit} --since=@{since:.3f} --output=cat --no-pager"
         return [line for line in self.ask.run(command).splitlines() if re.search(pattern, line)]
 
     def now(self) -> float:
         return float(self.ask.run("date +%s.%N"))
 
-    def _client(self, options: str, outside: bool) -> Callable[[], str]:
-        """Begin to send requests; what comes back ends that and gives the client's report."""
-        if outside:
-            address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-            inspect = ["docker", "inspect", "--format", address, self.ask.host.backend.host]
-            found = subprocess.run(inspect, check=True, capture_output=True, text=True).stdout.strip()
-            command = [sys.executable, str(STEADY), "--address", found, *options.split()]
-            client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-            def report() -> str:
-                client.terminate()
-                return client.communicate(timeout=60)[0]
-
-            return report
-        out = "/run/steady.json"
-        service = "systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60"
-        self.ask.run(f"rm -f {out}; {service} python3 /opt/load/steady.py {options} --out {out}")
-        return lambda: self.ask.run(f"systemctl stop steady; cat {out}")
+    def _clean(self, load: Load) -> float:
+        """Since when no request may be lost (epoch): the last fault, or now where something else was done since."""
+        well = self.wait()
+        if load.calm and load.calm[:2] == (well.arbiter, well.workers):
+            return load.calm[2]
+        now = self.now()
+        load.settle(now)
+        return now
 
     def under(
-        self,
-        fault: str,
-        strike: Callable[[], object],
-        over: Callable[[], object],
-        options: str = "",
-        outside: bool = False,
+        self, fault: str, strike: Callable[[], object], over: Callable[[], object], outside: bool = False
     ) -> Seen:
         """Inject a fault under load, wait until it is over, and count.
 
-        :param fault: what it is, for the table; '' makes no row.
+        :param fault: what it is, for the table.
         :param strike: does it.
         :param over: something true when the host has recovered.
-        :param options: for the client.
         :param outside: have the client beside the host, not in it.
         """
-        seen = Seen()
-        wanted = f"--seconds 590 --rate 30 --slow {self.slow} --timeline --first {next(_loads) * 1_000_000} {options}"
-        end = self._client(wanted, outside)
-        self.ask.run("sleep 3")
-        try:
-            seen.struck = self.now()
+        with contextlib.closing(Load(self.ask, outside=True)) if outside else contextlib.nullcontext(self.load) as load:
+            load.start()
+            clean = self._clean(load)
+            struck = self.now()
+            # What was lost before the fault is no part of it.
+            lost = [row for row in load.ended(clean) if row["how"] == "lost" and row["at"] > clean]
+            assert not lost, f"lost before the fault: {lost}"
             strike()
             self.ask.until(f"{fault}: over", over, 90)
             # Whatever is slow to come back has the time to be noticed.
-            self.ask.run("sleep 4")
-        finally:
-            report = end()
-        seen.read(json.loads(report), self.slow)
+            load.settle(self.now())
+            seen = Seen(struck, load.ended(struck))
+            after = self.look()
+            load.calm = (after.arbiter, after.workers, self.now())
         print(f"{fault}: {seen}")
-        if fault:
-            debian = "trixie" if self.ask.systemd_version() > 252 else "bookworm"
-            row = {"fault": fault, "debian": debian, "sent": seen.sent, "lost": len(seen.lost)}
-            self.rows.append({**row, "again": round(seen.again, 1)})
+        debian = "trixie" if self.ask.systemd_version() > 252 else "bookworm"
+        row = {"fault": fault, "debian": debian, "sent": seen.sent, "lost": len(seen.lost)}
+        self.record(ROW, {**row, "again": round(seen.again, 1)})
         return seen
 
 
+def one_replaced(night: Night, before: list[int]) -> Callable[[], bool]:
+    """A condition: one of these workers is no more, another one is there, and all is served."""
+    return lambda: (now := night.look()).well and len({*now.workers} - {*before}) == 1
+
+
+@pytest.fixture(scope="module")
+def load(ask) -> Iterator[Load]:
+    with contextlib.closing(Load(ask)) as load:
+        yield load
+
+
 @pytest.fixture
-def night(ask, control, request) -> Night:
-    night = Night(ask, control, request)
+def night(ask, control, load, record_property) -> Night:
+    night = Night(ask, control, load, record_property)
     ask.run(f"rm -f {ROOT}/shared/switches/*; systemctl reset-failed '{NAME}@*' 2>/dev/null || true")
-    if not night.arbiter:
-        ask.run(f"systemctl start {night.unit}")
-    ask.until("the app is well", night.up)
+    state = night.look()
+    if not state.arbiter:
+        ask.run(f"systemctl start {NAME}@{state.slot}.service")
+    night.wait()
     return night
 
 
@@ -192,7 +192,8 @@ def deploy(night, tmp_path):
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """The rows for a person, and, where SUPERVISE_ROWS names a file, added to it for scripts/reliability."""
-    rows = terminalreporter.config.stash.get(ROWS, [])
+    reports = [report for how in ("failed", "passed") for report in terminalreporter.stats.get(how, [])]
+    rows = [value for report in reports for name, value in report.user_properties if name == ROW]
     if not rows:
         return
     terminalreporter.section("Faults under load")

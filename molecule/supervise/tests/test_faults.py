@@ -7,12 +7,7 @@ import time
 from datetime import datetime
 
 import pytest
-import yaml
-from conftest import NAME, ROOT, SCENARIO, START
-
-
-def one_replaced(night, before: list[int]):
-    return lambda: len({*night.workers} - {*before}) == 1 and night.up()
+from conftest import NAME, ROOT, SCENARIO, START, one_replaced
 
 
 def test_a_worker_is_killed(night):
@@ -57,14 +52,15 @@ def test_a_fork_bomb_ends_at_the_limit(night):
 
 def test_journald_is_restarted(night):
     """The app writes on to the socket that it has; what it says meanwhile is there afterwards."""
-    before = [night.arbiter, *night.workers]
+    before = night.look()
     seen = night.under(
         "the journal's service is restarted",
         lambda: night.ask.run(f"systemctl restart systemd-journald@{NAME}.service systemd-journald.service"),
         night.up,
     )
     assert seen.lost == [], str(seen)
-    assert [night.arbiter, *night.workers] == before
+    after = night.look()
+    assert (after.arbiter, after.workers) == (before.arbiter, before.workers)
     marker = str(time.time_ns())
     night.ask.run(f"curl -s -m 5 -o /dev/null 'http://127.0.0.1/slow?seconds=0&marker={marker}'")
     logged = f"journalctl --namespace={NAME} --sync; journalctl --namespace={NAME} --output=cat | grep {marker}"
@@ -111,26 +107,29 @@ def test_the_disk_under_the_release_is_full(night):
 
 
 @pytest.fixture
-def clock(night, deploy):
-    """Moves the app's wall clock, and no other: the host's is everybody's."""
+def clock(night):
+    """Moves the wall clock of the app alone, by two lines in the environment of its slot."""
     source, library, setting = "/opt/clock.c", "/opt/clock.so", f"{ROOT}/shared/switches/clock"
     night.ask.run(
         f"cat >{source} <<'END'\n{(SCENARIO / 'clock.c').read_text()}END\n"
         "apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null 2>&1; "
         f"gcc -Wall -Werror -O2 -shared -fPIC -o {library} {source}; echo 0 >{setting}; chmod 644 {setting}"
     )
-    usual = yaml.safe_load((SCENARIO / "variables.yml").read_text())["fastapi_env"]
-    deploy(fastapi_env={**usual, "LD_PRELOAD": library, "CLOCK_JUMP": setting})
+    environment, unit = f"{ROOT}/slots/{night.live}/env", night.unit
+    lines = f"LD_PRELOAD={library}\nCLOCK_JUMP={setting}\n"
+    night.ask.run(f"cp -a {environment} /run/usual; printf '{lines}' >>{environment}; systemctl restart {unit}")
     yield lambda seconds: night.ask.run(f"echo {seconds} >{setting}")
-    deploy()
+    night.ask.run(f"cp -a /run/usual {environment}; systemctl restart {unit}")
 
 
-@pytest.mark.parametrize("hours", [1, -1])
-def test_the_clock_jumps(night, clock, hours):
-    before = [night.arbiter, *night.workers]
-    seen = night.under(f"the clock jumps ({hours:+d}h)", lambda: clock(hours * 3600), night.up)
-    assert [night.arbiter, *night.workers] == before
-    assert seen.lost == [], str(seen)
-    # It did, by the app's own log.
-    said = [line["timestamp"] for line in night.ask.log(NAME, night.unit) if line.get("event") == "request"][-1]
-    assert abs(datetime.fromisoformat(said).timestamp() - night.now() - hours * 3600) < 60, said
+def test_the_clock_jumps(night, clock):
+    before = night.wait()
+    for hours in (1, -1):
+        seen = night.under(f"the clock jumps ({hours:+d}h)", lambda seconds=hours * 3600: clock(seconds), night.up)
+        # It did, by the app's own log.
+        said = [line["timestamp"] for line in night.ask.log(NAME, night.unit) if line.get("event") == "request"][-1]
+        assert abs(datetime.fromisoformat(said).timestamp() - night.now() - hours * 3600) < 60, said
+        assert seen.lost == [], str(seen)
+        clock(0)
+    after = night.look()
+    assert (after.arbiter, after.workers) == (before.arbiter, before.workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from conftest import ROOT
 
 
 @pytest.fixture
@@ -45,10 +46,30 @@ def test_the_arbiter_is_killed(night, ask, stopped):
     assert seen.lost == [], str(seen)
 
 
+RECYCLED = {"fastapi_max_requests": 60, "fastapi_max_requests_jitter": 30}
+
+
 def test_swap(night, deploy, stopped):
     workers = night.workers
-    deploy("swap")
+    deploy("swap", **RECYCLED)
     assert stopped(workers) == {*workers}
+
+
+def test_workers_that_are_recycled_lose_nothing(night, ask, deploy, stopped):
+    """max_requests with jitter, against slow leaks."""
+    settings = f"{ROOT}/slots/{night.live}/gunicorn.conf.py"
+    if ask.host.run(f"grep -q 'max_requests = 60' {settings}").rc:
+        deploy("swap", **RECYCLED)
+    before = night.wait().workers
+    seen = night.under(
+        "max_requests recycles workers",
+        lambda: None,
+        lambda: (now := night.look()).well and not {*now.workers} & {*before},
+    )
+    assert seen.lost == [], str(seen)
+    assert night.said("Maximum request limit", seen.struck)
+    assert stopped(before) == {*before}
+    ask.run(f"sed -i 's/^max_requests = 60$/max_requests = 0/' {settings}; systemctl restart {night.unit}")
 
 
 def test_the_order_at_boot_and_at_shutdown(night, ask):

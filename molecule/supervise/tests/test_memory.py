@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import LIMIT, START
+from conftest import LIMIT, START, one_replaced
 
 
 def test_a_runaway_worker_is_killed_alone(night):
@@ -13,7 +13,7 @@ def test_a_runaway_worker_is_killed_alone(night):
     seen = night.under(
         "a worker eats all memory (MemoryMax)",
         lambda: night.ask.run("curl -s -m 1 -X POST http://127.0.0.1/fault/hog || true"),
-        lambda: len({*night.workers} - {*before}) == 1 and night.up(),
+        one_replaced(night, before),
     )
     assert night.arbiter == arbiter
     assert len({*night.workers} & {*before}) == 1
@@ -32,26 +32,10 @@ def test_a_worker_without_file_descriptors_is_replaced(night):
     seen = night.under(
         "a worker runs out of file descriptors",
         lambda: night.ask.run("curl -s -m 5 -X POST http://127.0.0.1/fault/files || true"),
-        lambda: len({*night.workers} - {*before}) == 1 and night.up(),
+        one_replaced(night, before),
     )
     assert night.said("Not alive: .*Too many open files", seen.struck)
     assert seen.again < LIMIT + START
-
-
-def test_workers_that_are_recycled_lose_nothing(night, deploy):
-    """max_requests with jitter, against slow leaks."""
-    deploy(fastapi_max_requests=60, fastapi_max_requests_jitter=30)
-    before = night.workers
-    seen = night.under(
-        "max_requests recycles workers",
-        lambda: None,
-        lambda: not {*night.workers} & {*before} and night.up(),
-    )
-    assert seen.lost == [], str(seen)
-    assert night.said("Maximum request limit", seen.struck)
-    events = night.ask.run("runuser -u postgres -- psql -At night -c \"SELECT pid FROM events WHERE what = 'stopped'\"")
-    assert {*map(str, before)} <= {*events.split()}
-    deploy()
 
 
 def test_status_says_what_workers_take(night, control):

@@ -140,7 +140,7 @@ def forks(most: int) -> int:
         except OSError:
             return number
         if not child:
-            signal.alarm(60)
+            signal.alarm(15)
             signal.pause()
             os._exit(0)
     return most
