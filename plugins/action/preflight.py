@@ -23,7 +23,7 @@ from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
 from ..plugin_utils._inputs.rules import inventory_host
 from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
 from ..plugin_utils._inputs.specification import ROLE, Spec, load_spec, typed
-from ..plugin_utils._release.git_url import is_git
+from ..plugin_utils._release.git import is_git
 
 try:
     # Where a value was set is no public interface of ansible-core; without it the messages only lack the place.

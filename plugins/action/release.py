@@ -10,7 +10,7 @@ import base64
 import os
 import shutil
 import tempfile
-import typing as t
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -19,17 +19,16 @@ from ansible.utils.display import Display
 
 from ..module_utils._app.releases import ReleaseError
 from ..module_utils._host.files import sha256_of
-from ..module_utils._host.text import mask
-from ..module_utils._release.common import argument_spec
-from ..plugin_utils._release import flow
-from ..plugin_utils._release.deliver import Host
-from ..plugin_utils._release.git_url import is_git
+from ..module_utils._host.run import ProgramError
+from ..plugin_utils._release import flow, options
+from ..plugin_utils._release.deliver import Ways
+from ..plugin_utils._release.git import is_git
 
-MODULE = "graceful.deploy.release"
+MODULE = "graceful.deploy.release_host"
 # Bytes of an archive that still go with the module itself, a command in place of six: the source of most apps does.
 SMALL = 1 << 20
-# What the host is told in any case. A git URL stays here, and the index unless the host is to ask it: both may hold
-# passwords.
+# What the host is told in any case. The source stays here, and the index unless the host is to ask it: the URLs of both
+# may hold passwords.
 HOST_OPTIONS = ("name", "root", "user", "group", "python", "keep")
 
 
@@ -42,25 +41,24 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
-        public = {name: option for name, option in argument_spec().items() if not name.startswith("_")}
-        _checked, params = self.validate_argument_spec(argument_spec=public)
+        _checked, params = self.validate_argument_spec(argument_spec=options.argument_spec())
         if not is_git(params["source"]):
             params["source"] = self._loader.path_dwim(os.path.expanduser(params["source"]))
         params["root"] = (params["root"] or f"/srv/{params['name']}").rstrip("/")
         self._params = params
-        self._facts: dict[str, t.Any] = {}
+        self._facts: dict[str, Any] = {}
         workdir = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
         try:
-            if problem := wrong_option(params):
+            if problem := options.wrong_option(params):
                 raise ReleaseError(problem)
-            host = Host(self._query, self._install, self._say, self._build)
-            result.update(flow.run(params, bool(self._task.check_mode), workdir, host))
+            ways = Ways(self._query, self._install, self._say, self._build)
+            result.update(flow.run(params, bool(self._task.check_mode), workdir, ways))
         except _Failed as failure:
             result.update(failure.args[0])
-        except ReleaseError as error:
+        except (ReleaseError, ProgramError) as error:
             result.update(failed=True, msg=str(error))
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
@@ -72,33 +70,30 @@ class ActionModule(ActionBase):
     def _say(self, text: str) -> None:
         Display().display(f"{self._task_vars.get('inventory_hostname', 'host')}: {text}")
 
-    def _module(self, **internal: object) -> dict[str, t.Any]:
-        arguments = {name: self._params[name] for name in HOST_OPTIONS} | {
-            "source": mask(self._params["source"]),
-            **internal,
-        }
-        answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._task_vars)
+    def _module(self, state: str, **more: object) -> dict[str, Any]:
+        arguments = {name: self._params[name] for name in HOST_OPTIONS} | {"state": state, **more}
+        answer: dict[str, Any] = self._execute_module(MODULE, arguments, task_vars=self._task_vars)
         if answer.get("failed") or answer.get("unreachable"):
             raise _Failed({name: value for name, value in answer.items() if name not in ("invocation", "changed")})
         # Which Python the host has, where Ansible had to look for it: else each task of ours would look again.
         self._facts |= answer.get("ansible_facts", {})
         return answer
 
-    def _query(self) -> dict[str, t.Any]:
-        return self._module(_state="query")
+    def _query(self) -> dict[str, Any]:
+        return self._module("queried")
 
-    def _install(self, archive: str, sha256: str, release: str, python: str) -> dict[str, t.Any]:
+    def _install(self, archive: str, sha256: str, release: str, python: str) -> dict[str, Any]:
         # With its password, which the option's no_log keeps out of the log, and pip and uv have in their environment.
         index = {"index_url": self._params["index_url"]} if self._params["method"] == "index" else {}
-        sent = {"_sha256": sha256, "_release": release, "python": python, **index}
+        sent = {"sha256": sha256, "release": release, "python": python, **index}
         if os.path.getsize(archive) > SMALL:
-            return self._module(_state="install", _archive=self._send(archive), **sent)
+            return self._module("installed", archive=self._send(archive), **sent)
         with open(archive, "rb") as file:
             content = base64.b64encode(file.read()).decode()
-        return self._module(_state="install", _content=content, **sent)
+        return self._module("installed", content=content, **sent)
 
     def _build(self, archive: str, sha256: str, into: str) -> str:
-        built = self._module(_state="build", _archive=self._send(archive), _sha256=sha256)
+        built = self._module("built", archive=self._send(archive), sha256=sha256)
         wheel = os.path.join(into, os.path.basename(built["wheel"]))
         self._connection.fetch_file(built["wheel"], wheel)
         if sha256_of(wheel) != built["sha256"]:
@@ -109,7 +104,7 @@ class ActionModule(ActionBase):
         """Where the archive is on the host then."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, os.path.basename(archive))
+        remote: str = self._connection._shell.join_path(self._connection._shell.tmpdir, os.path.basename(archive))
         try:
             self._transfer_file(archive, remote)
         except AnsibleConnectionFailure:
@@ -120,14 +115,3 @@ class ActionModule(ActionBase):
             ) from error
         self._fixup_perms2((self._connection._shell.tmpdir, remote), execute=False)
         return remote
-
-
-def wrong_option(params: dict[str, t.Any]) -> str:
-    """What the argument specification can't say; '' where all is well."""
-    if not os.path.isabs(params["root"]):
-        return f"root is {params['root']}: it has to be an absolute path on the host, such as /srv/{params['name']}."
-    if params["keep"] < 1:
-        return f"keep is {params['keep']}: at least the release that is made has to stay. Write 1 or more."
-    if params["state"] == "built" and not (params["collected"] and params["build_host"]):
-        return "state is built, which needs build_host, and what a task with state=collected returned as collected."
-    return ""

@@ -17,7 +17,7 @@ from .._app.releases import BUILDING, complete
 from .._app.slots import SLOTS
 from .._host.files import names_in, read_text
 from .._host.systemd import Systemd
-from .._release.place import locked
+from .._release.place import mutex
 from . import account as absent_account
 from . import front, places
 
@@ -102,7 +102,7 @@ def is_building(directory: str) -> bool:
     for name in names_in(directory):
         path = os.path.join(directory, name)
         if name.startswith(BUILDING) and os.path.isdir(path) and not os.path.islink(path):
-            with locked(path, wait=False) as dead:
+            with mutex(path, wait=False) as dead:
                 if not dead:
                     return True
     return False

@@ -7,11 +7,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def mask(text: str) -> str:
     """Hide what stands between a URL's scheme and its host."""
     return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+
+
+def hide(text: str, hidden: Iterable[str]) -> str:
+    """A program's words without these secrets, and without what URLs in them hold."""
+    for secret in hidden:
+        text = text.replace(secret, "***")
+    return mask(text)
 
 
 def megabytes(size: float) -> str:

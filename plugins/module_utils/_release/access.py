@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a release shares: directories that outlive it, which the app writes to, and those that the proxy reads."""
+"""Who may read and write what of a release: its group, the app in directories that outlive it, the proxy."""
 
 from __future__ import annotations
 
@@ -14,20 +14,16 @@ from collections.abc import Sequence
 from .._app.releases import ReleaseError
 
 
-def directory(root: str) -> str:
-    return os.path.join(root, "shared")
-
-
-def link(root: str, tree: str, final: str, paths: Sequence[str]) -> None:
+def link_shared(root: str, tree: str, final: str, paths: Sequence[str]) -> None:
     """Links in the release `tree`, which will be at `final`. They are relative: an app may be moved as a whole."""
     for path in paths:
         place = os.path.join(tree, path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        target = os.path.relpath(os.path.join(directory(root), path), os.path.dirname(os.path.join(final, path)))
+        target = os.path.relpath(os.path.join(root, "shared", path), os.path.dirname(os.path.join(final, path)))
         os.symlink(target, place)
 
 
-def make(root: str, paths: Sequence[str], uid: int, gid: int) -> None:
+def make_shared(root: str, paths: Sequence[str], uid: int, gid: int) -> None:
     """Make the directories that aren't there: the last part of a path is the app's to write, what leads to it isn't.
 
     The app may have put links below what it owns, so no part of a path is ever followed where it is one.
@@ -59,8 +55,24 @@ def _step(place: int, name: str, path: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
     except OSError as error:
         raise ReleaseError(
-            f"{path} isn't a directory on the host. Move it away, or mend fastapi_shared_paths."
+            f"{path} isn't a directory on the host. Move it away, or change fastapi_shared_paths."
         ) from error
+
+
+def hand_over(tree: str, gid: int, cloned: bool) -> None:
+    """Readable for the group, writable for root alone, nothing for others.
+
+    :param cloned: whether the environment has all that already, in files that another release has as well.
+    """
+    for directory, names, files in os.walk(tree):
+        if cloned and directory == tree:
+            names.remove(".venv")
+        for name in ["", *(name for name in names if os.path.islink(os.path.join(directory, name))), *files]:
+            path = os.path.join(directory, name) if name else directory
+            mode = os.lstat(path).st_mode
+            os.chown(path, os.geteuid(), gid, follow_symlinks=False)
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, 0o750 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o640)
 
 
 def open_up(tree: str, paths: Sequence[str]) -> None:

@@ -10,18 +10,15 @@ import glob
 import os
 import pwd
 import shutil
-import subprocess
 import tempfile
 import zipfile
 
 from .._app.releases import ReleaseError
 from .._host.files import sha256_of
-from .._host.text import last_lines
-
-_LIMIT = 3600
+from .._host.run import BUILD_HOST, ProgramError, run
 
 
-def build(archive: str, sha256: str, python: str) -> dict[str, object]:
+def build(archive: str, sha256: str, python: str) -> dict[str, str]:
     """Build the wheel; returns its path, beside the archive, and its SHA-256.
 
     :param archive: with ``source/``, ``pip/`` and ``wheels/``, which hold what the build needs.
@@ -71,29 +68,17 @@ def _run(arguments: list[str], own: str, name: str) -> None:
 
     :param own: an empty directory that was made for it; the only one that is given away.
     """
-    nobody = {}
+    nobody = None
     if os.geteuid() == 0:
-        account = pwd.getpwnam("nobody")
-        os.chown(own, account.pw_uid, account.pw_gid, follow_symlinks=False)
-        nobody = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        nobody = pwd.getpwnam("nobody")
+        os.chown(own, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", "HOME": own, "TMPDIR": own}
     try:
-        done = subprocess.run(
-            arguments,
-            cwd=own,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-            check=False,
-            **nobody,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ReleaseError(f"Building {name} failed on the build host: {error}") from error
-    if done.returncode:
+        run(f"Building {name}", arguments, environment, BUILD_HOST, 3600, directory=own, account=nobody)
+    except ProgramError as error:
+        if not error.said:
+            raise
         raise ReleaseError(
             f"Building {name} failed on the build host. A compiler and headers have to be there: build-essential, "
-            "python3-dev, and what the package's own documentation asks for.\n"
-            + (last_lines(done.stderr or done.stdout, 30) or "It said nothing.")
-        )
+            f"python3-dev, and what the package's own documentation asks for.\n{error.said}"
+        ) from None

@@ -11,10 +11,11 @@ import grp
 import json
 import os
 import shutil
-import subprocess
+from typing import Any
 
 from .._app.releases import created, records_in, standing
 from .._host.files import free_bytes
+from .._host.run import HOST, ProgramError, finish, run
 from . import store
 
 # Run by the app's interpreter, which needn't be the one that runs this module. Without `platform`, which is slow.
@@ -72,10 +73,9 @@ def probe(python: str) -> tuple[dict[str, object], str]:
         found = f"There is {', '.join(there)}." if there else "No other Python 3 was found there either."
         return {}, f"is {python}, and there is no such program on the host. {found}"
     try:
-        run = subprocess.run([program, "-I", "-S", "-c", PROBE], capture_output=True, text=True, timeout=60, check=True)
-        facts = json.loads(run.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip()[-300:]
+        facts = json.loads(run("Starting it", [program, "-I", "-S", "-c", PROBE], os.environ, HOST, limit=60))
+    except (ProgramError, ValueError) as error:
+        said = (getattr(error, "said", "") or str(error)).strip()[-300:]
         return {}, f"is {python}, which doesn't run as a Python on the host: {said}"
     facts["path"] = program
     if not facts["libc"]:
@@ -88,11 +88,11 @@ def _musl(machine: str) -> str:
     loader = f"/lib/ld-musl-{machine}.so.1"
     if not os.path.exists(loader):
         return ""
-    said = subprocess.run([loader], capture_output=True, text=True, timeout=10, check=False).stderr
+    said = finish([loader], os.environ, limit=10).stderr
     return next((f"musl {line.split()[1]}" for line in said.splitlines() if line.startswith("Version ")), "musl 1.1")
 
 
-def environments(root: str, records: dict[str, dict], group: str) -> dict[str, str]:
+def environments(root: str, records: dict[str, dict[str, Any]], group: str) -> dict[str, str]:
     """A release for each environment that another may be cloned from: links share the owner, so it has to be right."""
     found = {}
     for release in sorted(records, key=lambda name: str(records[name]["created"])):

@@ -14,9 +14,10 @@ import re
 from dataclasses import dataclass
 
 from .._app.releases import ReleaseError
+from .._host.run import HOST, ProgramError, run
 from .._host.text import mask
-from . import venv
-from .index import Index, hide, index_of, parse_config, pip_environment, secrets, uv_environment
+from .index import Index, pip_environment, read_index, secrets, uv_environment
+from .venv import unpack_pip
 
 _WHEELS = "or fastapi_release_method: wheels, with which the host asks no index"
 # What uv and pip say, and what that means to the person who deploys. The first that fits is told.
@@ -67,12 +68,11 @@ class HostIndex:
 
     def install(self, program: str, command: list[str], build: str) -> None:
         """Run the command that installs; raises with what is in the way, credentials hidden."""
-        step = "Installing from the index"
+        environment, hidden = self.environment(program, build), secrets(self.index)
         try:
-            venv.run(step, command, build, self.environment(program, build))
-        except ReleaseError as error:
-            said = hide(str(error), secrets(self.index))
-            raise ReleaseError(meaning(said, self.name)) from None
+            run("Installing from the index", command, environment, HOST, hidden=hidden)
+        except ProgramError as error:
+            raise ReleaseError(meaning(str(error), self.name)) from None
 
 
 def meaning(said: str, index: str) -> str:
@@ -89,7 +89,4 @@ def of_host(build: str, python: str, index_url: str) -> HostIndex:
 
     :param index_url: the task's, which wins; it may hold credentials.
     """
-    pip = venv.unpack_pip(build)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    said = venv.run("Reading pip's configuration", [python, "-I", pip, "config", "list"], build, inherited)
-    return HostIndex(index_of(parse_config(said), {}, index_url))
+    return HostIndex(read_index([python, "-I", unpack_pip(build)], {}, index_url, HOST))

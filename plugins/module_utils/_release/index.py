@@ -12,9 +12,10 @@ import os
 import re
 import ssl
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .._host.run import environment_without, run
 from .._host.text import mask
 
 
@@ -36,6 +37,16 @@ class Index:
     client_cert: str = ""
     proxy: str = ""
     timeout: str = ""
+
+
+def read_index(pip: Sequence[str], options: Mapping[str, list[str]], index_url: str, where: str) -> Index:
+    """The indexes that pip is configured with, joined with those of the requirements files and of the task.
+
+    :param pip: how to start pip.
+    :param where: the machine that this runs on, for the sentence of what fails.
+    """
+    config = run("Reading pip's configuration", [*pip, "config", "list"], environment_without("PYTHON"), where)
+    return index_of(parse_config(config), options, index_url)
 
 
 def parse_config(text: str) -> dict[str, str]:
@@ -155,13 +166,6 @@ def secrets(index: Index) -> list[str]:
             found |= {part, urllib.parse.unquote(part)}
     # Short ones would blacken ordinary words; a user's name may be one, a token isn't.
     return sorted((part for part in found if len(part) >= 6), key=len, reverse=True)
-
-
-def hide(text: str, hidden: Iterable[str]) -> str:
-    """Text of pip or uv without credentials."""
-    for secret in hidden:
-        text = text.replace(secret, "***")
-    return mask(text)
 
 
 def _listing(directory: str) -> list[tuple[str, int, int]]:

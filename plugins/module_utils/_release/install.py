@@ -11,19 +11,22 @@ import grp
 import json
 import os
 import pwd
-import stat
 from dataclasses import dataclass, field
+from typing import Any
 
 from .._app.releases import RECORD, ReleaseError, record_of
 from .._host.files import free_bytes, sha256_of
-from .._host.text import megabytes
-from . import archive as release_unpack
-from . import clone as release_clone
-from . import host_index, store
-from . import place as release_place
-from . import venv as release_venv
-from .access import link, make, open_up
-from .common import VENV_TIME, Missing
+from .._host.run import HOST, run
+from . import archive, host_index, place, store, venv
+from .access import hand_over, link_shared, make_shared, open_up
+from .archive import VENV_TIME, Manifest
+
+
+class Missing(Exception):
+    """What the control node counted on isn't on the host, or not whole. It sends everything then.
+
+    The argument is a sentence about what is missing.
+    """
 
 
 @dataclass(frozen=True)
@@ -46,43 +49,43 @@ class Order:
         return os.path.join(self.root, "releases")
 
 
-def install(order: Order) -> dict[str, object]:
+def install(order: Order) -> dict[str, Any]:
     """Install the archive's release unless it is there already; returns what the task reports."""
     uid, gid = owner(order)
     make_releases_directory(order, gid)
     if sha256_of(order.archive) != order.sha256:
         raise ReleaseError("The archive came over damaged: its SHA-256 isn't the one it was sent with. Run again.")
-    manifest = release_unpack.read_manifest(order.archive)
+    manifest = archive.read_manifest(order.archive)
     if manifest["release"] != order.release:
         raise ReleaseError(f"The archive holds release {manifest['release']}, not {order.release}.")
     check_space(order, manifest)
-    with release_place.building(order.releases, order.release) as build:
+    with place.building(order.releases, order.release) as build:
         tree = os.path.join(build, "source")
         os.mkdir(tree, 0o750)
-        release_unpack.unpack(order.archive, manifest, build)
-        set_times(tree, int(manifest["built"]))
+        archive.unpack(order.archive, manifest, build)
+        set_times(tree, manifest["built"])
         set_times(os.path.join(tree, ".venv"), VENV_TIME)
         try:
             installer = provide(order, manifest, build, tree, gid)
         except Missing as missing:
             return {"changed": False, "missing": str(missing)}
         shared = manifest["record"]["shared_paths"]
-        make(order.root, shared, uid, gid)
-        link(order.root, tree, os.path.join(order.releases, order.release), shared)
-        broken = release_venv.compile_source(order.python, build, tree)
+        make_shared(order.root, shared, uid, gid)
+        link_shared(order.root, tree, os.path.join(order.releases, order.release), shared)
+        broken = venv.compile_source(order.python, build, tree)
         record = write_record(tree, manifest, installer)
         hand_over(tree, gid, bool(manifest["clone"]))
         open_up(tree, record["public_paths"])
         # On the disk before it has its name, so that a power cut leaves no complete-looking release with holes.
-        release_venv.run("Writing the release to disk", ["sync", "--file-system", tree], build)
-        changed = release_place.put_in_place(order.root, order.release, tree)
+        run("Writing the release to disk", ["sync", "--file-system", tree], venv.environment(build), HOST)
+        changed = place.put_in_place(order.root, order.release, tree)
     return {
         "changed": changed,
         "installer": installer,
         "cloned": manifest["clone"],
         "not_compiled": broken,
         "size": record["size"],
-        "pruned": release_place.prune(order.root, order.release, order.keep),
+        "pruned": place.prune(order.root, order.release, order.keep),
     }
 
 
@@ -108,23 +111,13 @@ def make_releases_directory(order: Order, gid: int) -> None:
     os.chmod(order.releases, 0o751)
 
 
-def check_space(order: Order, manifest: dict) -> None:
-    """The archive's content once, what it unpacks to twice: bytecode is about as large as its source."""
-    needed = int(manifest["archive_bytes"]) + 2 * int(manifest["unpacked_bytes"])
-    free = free_bytes(order.releases)
-    if free < needed:
-        raise ReleaseError(space_sentence(order.releases, free, needed))
+def check_space(order: Order, manifest: Manifest) -> None:
+    """Raise where the disk has too few bytes or inodes free."""
+    archive.check_space(order.releases, free_bytes(order.releases), archive.space_needed(manifest))
     inodes = os.statvfs(order.releases)
-    files = 2 * int(manifest["unpacked_files"])
+    files = 2 * manifest["unpacked_files"]
     if inodes.f_files and inodes.f_favail < files:
         raise ReleaseError(f"{order.releases} has {inodes.f_favail} inodes free, and the release needs {files}.")
-
-
-def space_sentence(path: str, free: int, needed: int) -> str:
-    return (
-        f"{path} has {megabytes(free)} free, and building the release needs {megabytes(needed)}. "
-        "Nothing was changed. Free some space, or lower fastapi_keep_releases."
-    )
 
 
 def set_times(tree: str, when: int) -> None:
@@ -135,60 +128,43 @@ def set_times(tree: str, when: int) -> None:
             os.utime(os.path.join(directory, name), (when, when), follow_symlinks=False)
 
 
-def write_record(tree: str, manifest: dict, installer: str) -> dict[str, object]:
+def write_record(tree: str, manifest: Manifest, installer: str) -> dict[str, Any]:
     """Write release.json, the last file of a release."""
-    venv = release_clone.fingerprint(os.path.join(tree, ".venv"))
-    size = sum(os.lstat(os.path.join(place, name)).st_size for place, _names, files in os.walk(tree) for name in files)
+    size = sum(os.lstat(os.path.join(top, name)).st_size for top, _names, files in os.walk(tree) for name in files)
     created = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     record = {"id": manifest["release"], "created": created, **manifest["record"]}
-    record |= {"installer": installer, "size": size, "venv": venv}
+    record |= {"installer": installer, "size": size, "venv": venv.fingerprint(os.path.join(tree, ".venv"))}
     with open(os.path.join(tree, RECORD), "x", encoding="utf-8") as file:
         json.dump(record, file, indent=2)
         file.write("\n")
     return record
 
 
-def hand_over(tree: str, gid: int, cloned: bool) -> None:
-    """Readable for the group, writable for root alone, nothing for others.
-
-    :param cloned: whether the environment has all that already, in files that another release has as well.
-    """
-    for directory, names, files in os.walk(tree):
-        if cloned and directory == tree:
-            names.remove(".venv")
-        for name in ["", *(name for name in names if os.path.islink(os.path.join(directory, name))), *files]:
-            path = os.path.join(directory, name) if name else directory
-            mode = os.lstat(path).st_mode
-            os.chown(path, os.geteuid(), gid, follow_symlinks=False)
-            if not stat.S_ISLNK(mode):
-                os.chmod(path, 0o750 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o640)
-
-
-def provide(order: Order, manifest: dict, build: str, tree: str, gid: int) -> str:
+def provide(order: Order, manifest: Manifest, build: str, tree: str, gid: int) -> str:
     """Make ``.venv`` in `tree`, from wheels or from another release's; returns what installed it, then or now."""
-    venv, final = os.path.join(tree, ".venv"), os.path.join(order.releases, order.release)
+    final = os.path.join(order.releases, order.release)
     # Nobody prunes meanwhile.
-    with release_place.locked(release_place.lock_of(order.releases)):
+    with place.mutex(place.mutex_of(order.releases)):
         if manifest["clone"]:
-            return clone(order, manifest, venv, gid)
+            return clone(order, manifest, os.path.join(tree, ".venv"), gid)
         missing = store.complete(order.root, build, manifest["parts"], manifest["files"])
     if missing:
         raise Missing(f"{os.path.basename(missing[0])} isn't among the host's wheels any more, or is damaged.")
     method = manifest["record"]["method"]
     if method == "venv":
-        release_venv.settle(venv, order.python, build)
+        venv.settle(os.path.join(tree, ".venv"), order.python, build)
         return "the control node"
     from_index = host_index.of_host(build, order.python, order.index_url).install if method == "index" else None
-    return release_venv.make(build, tree, final, order.python, order.name, from_index)
+    return venv.make(build, tree, final, order.python, order.name, from_index)
 
 
-def clone(order: Order, manifest: dict, venv: str, gid: int) -> str:
+def clone(order: Order, manifest: Manifest, target: str, gid: int) -> str:
     origin, wanted = manifest["clone"], manifest["record"]["environment"]
     record = record_of(order.root, origin)
     if record.get("environment") != wanted:
         raise Missing(f"Release {origin} isn't on the host any more.")
-    place = os.path.join(order.releases, origin, ".venv")
-    if release_clone.fingerprint(place)["digest"] != record["venv"]["digest"]:
+    there = os.path.join(order.releases, origin, ".venv")
+    if venv.fingerprint(there)["digest"] != record["venv"]["digest"]:
         raise Missing(f"The environment of release {origin} was changed by hand, so it isn't taken again.")
-    release_clone.clone(place, venv, os.path.join(order.releases, order.release, ".venv"), gid)
+    venv.clone(there, target, os.path.join(order.releases, order.release, ".venv"), gid)
     return str(record["installer"])

@@ -23,14 +23,17 @@ def paths(root: str, release: str) -> tuple[str, str]:
     return releases, os.path.join(releases, release)
 
 
-def lock_of(releases: str) -> str:
-    """The lock of the directory of releases: root's alone. What the app's group may open, the app could hold."""
+def mutex_of(releases: str) -> str:
+    """The file to hold while the directory of releases is changed: root's alone, for who may open it could hold it."""
     return os.path.join(os.path.dirname(releases), "build.lock")
 
 
 @contextlib.contextmanager
-def locked(path: str, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a file or directory, which ends with the process that holds it, however that ends."""
+def mutex(path: str, wait: bool = True) -> Iterator[bool]:
+    """One process at a time that holds this file or directory; it is free when its holder ends, however that ends.
+
+    :param wait: without it, False is given where another process holds it.
+    """
     descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -45,21 +48,21 @@ def locked(path: str, wait: bool = True) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def building(releases: str, release: str) -> Iterator[str]:
-    """A locked directory to build in, gone afterwards. Those of other live runs are left alone, the rest cleared."""
+    """A directory to build in, held by this run and gone afterwards. Those of dead runs are cleared on the way."""
     with contextlib.ExitStack() as stack:
-        # Made and locked under the lock of its parent: no other run can see it unlocked and take it for a leftover.
-        with locked(lock_of(releases)):
+        # Made and held while the parent is held: no other run can see it free and take it for a leftover.
+        with mutex(mutex_of(releases)):
             clear_leftovers(releases)
             build = tempfile.mkdtemp(prefix=f"{BUILDING}{release}-", dir=releases)
             stack.callback(shutil.rmtree, build, ignore_errors=True)
-            stack.enter_context(locked(build))
+            stack.enter_context(mutex(build))
         yield build
 
 
 def clear_leftovers(releases: str) -> None:
     for entry in os.scandir(releases):
         if entry.name.startswith(BUILDING) and entry.is_dir(follow_symlinks=False):
-            with locked(entry.path, wait=False) as dead:
+            with mutex(entry.path, wait=False) as dead:
                 if dead:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
@@ -67,7 +70,7 @@ def clear_leftovers(releases: str) -> None:
 def put_in_place(root: str, release: str, tree: str) -> bool:
     """Rename the release to its name. False where a run beside this one was first with the same release."""
     releases, final = paths(root, release)
-    with locked(lock_of(releases)):
+    with mutex(mutex_of(releases)):
         if os.path.lexists(final):
             if record_of(root, release):
                 return False
@@ -87,7 +90,7 @@ def prune(root: str, release: str, keep: int) -> list[str]:
     Renamed first: a release is complete or has no release's name, also while it goes.
     """
     releases, _path = paths(root, release)
-    with locked(lock_of(releases)):
+    with mutex(mutex_of(releases)):
         records, _incomplete = records_in(root)
         stand = standing(root, records)
         protected = {*stand["protected"], release}

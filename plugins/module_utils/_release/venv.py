@@ -2,21 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes a release's virtual environment from the wheels beside it: by uv, or by pip where uv doesn't run."""
+"""Makes a release's virtual environment: by uv or pip from the wheels beside it, or out of another release's.
+
+What two releases share is never written again: Python and the installers replace files by renaming new ones over them,
+and only root may write here. What names its own place, in ``bin`` and ``pyvenv.cfg``, is a file of the release's own.
+"""
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import shutil
-import subprocess
+import stat
 import zipfile
 from collections.abc import Callable
 
 from .._app.releases import ReleaseError
-from .._host.text import last_lines
+from .._host.run import HOST, ProgramError, finish, run
+from .store import link_or_copy
 
-_LIMIT = 900
+_SCRIPT = 1 << 20
+"""Bytes that a script or a settings file stays under."""
 
 Install = Callable[[str, list[str], str], None]
 """Runs what installs from an index: 'uv' or 'pip', the command, and the directory of the build."""
@@ -32,16 +39,16 @@ def make(build: str, tree: str, final: str, python: str, name: str, from_index: 
     """
     venv = os.path.join(tree, ".venv")
     uv = uv_program(build)
-    sources = _locked(build) if from_index else _sources(build)
+    sources = _requirements(build) if from_index else _sources(build)
     if uv:
         made, installed = uv_commands(uv, build, venv, python, name, sources, from_index is None)
     else:
         made, installed = pip_commands(unpack_pip(build), venv, python, sources, from_index is None)
-    run("Making the virtual environment", made, build)
+    run("Making the virtual environment", made, environment(build), HOST)
     if from_index:
         from_index("uv" if uv else "pip", installed, build)
     else:
-        run("Installing the wheels", installed, build)
+        run("Installing the wheels", installed, environment(build), HOST)
     if uv:
         return "uv"
     relocate(venv, os.path.join(final, ".venv"))
@@ -80,10 +87,10 @@ def pip_commands(pip: str, venv: str, python: str, sources: list[str], offline: 
 
 
 def _sources(build: str) -> list[str]:
-    return ["--no-index", "--find-links", os.path.join(build, "wheels"), *_locked(build)]
+    return ["--no-index", "--find-links", os.path.join(build, "wheels"), *_requirements(build)]
 
 
-def _locked(build: str) -> list[str]:
+def _requirements(build: str) -> list[str]:
     """Nothing but wheels: building one would run its code as root."""
     return ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", os.path.join(build, "lock.txt")]
 
@@ -100,8 +107,8 @@ def uv_program(build: str) -> str:
                 shutil.copyfileobj(source, target, 1 << 20)
         os.chmod(program, 0o700)
         try:
-            subprocess.run([program, "--version"], capture_output=True, timeout=30, check=True, env=environment(build))
-        except (OSError, subprocess.SubprocessError):
+            run("Starting uv", [program, "--version"], environment(build), HOST, limit=30)
+        except ProgramError:
             continue
         return program
     return ""
@@ -123,10 +130,10 @@ def relocate(venv: str, final: str) -> None:
             continue
         with open(path, "rb") as file:
             content = file.read()
-        mended = content.replace(os.fsencode(venv), os.fsencode(final))
-        if mended != content:
+        corrected = content.replace(os.fsencode(venv), os.fsencode(final))
+        if corrected != content:
             with open(path, "wb") as file:
-                file.write(mended)
+                file.write(corrected)
 
 
 def settle(venv: str, python: str, build: str) -> None:
@@ -137,7 +144,8 @@ def settle(venv: str, python: str, build: str) -> None:
         kept = [line for line in file if line.partition("=")[0].strip() not in ("home", "version_info")]
     with open(config, "w", encoding="utf-8") as file:
         file.writelines([f"home = {os.path.dirname(os.path.realpath(python))}\n", *kept])
-    run("Starting the environment's Python", [os.path.join(venv, "bin", "python"), "-I", "-c", ""], build)
+    command = [os.path.join(venv, "bin", "python"), "-I", "-c", ""]
+    run("Starting the environment's Python", command, environment(build), HOST)
 
 
 def compile_source(python: str, build: str, tree: str) -> list[str]:
@@ -147,35 +155,77 @@ def compile_source(python: str, build: str, tree: str) -> list[str]:
     """
     # One process: an app is small against its dependencies, which uv has compiled on all cores.
     command = [python, "-I", "-m", "compileall", "-q", "-x", r"/\.venv/", tree]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_LIMIT, check=False, env=environment(build), errors="replace"
-    )
+    lines = finish(command, environment(build), limit=900).stdout.splitlines()
     marker = f"*** Error compiling '{tree}/"
-    lines = done.stdout.splitlines()
     return [line[len(marker) :].rstrip(".").rstrip("'") for line in lines if line.startswith(marker)]
-
-
-def run(step: str, command: list[str], build: str, env: dict[str, str] | None = None) -> str:
-    """Run one step; returns what it printed, or raises with its name and the last that it said."""
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-            check=False,
-            env=env or environment(build),
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ReleaseError(f"{step} failed on the host: {error}") from error
-    if done.returncode:
-        said = last_lines(done.stderr or done.stdout) or "It said nothing."
-        raise ReleaseError(f"{step} failed on the host with exit code {done.returncode}:\n{said}")
-    return done.stdout
 
 
 def environment(build: str) -> dict[str, str]:
     """Nothing of the caller's: no index, no proxy and no PYTHONPATH may take part."""
     path = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     return {"PATH": path, "LANG": "C.UTF-8", "HOME": build, "TMPDIR": build}
+
+
+def clone(origin: str, venv: str, final: str, gid: int) -> None:
+    """Make `venv`, which will be at `final`, out of the environment `origin`. Modes and owners are then right.
+
+    :raises FileNotFoundError: where `origin` goes meanwhile.
+    """
+    _directory(venv, gid)
+    for place, names, files in os.walk(origin):
+        inside = os.path.relpath(place, origin)
+        for name in (*names, *files):
+            source, target = os.path.join(place, name), os.path.normpath(os.path.join(venv, inside, name))
+            if os.path.islink(source):
+                os.symlink(os.readlink(source), target)
+                os.chown(target, -1, gid, follow_symlinks=False)
+            elif name in names:
+                _directory(target, gid)
+            elif names_its_place(source, os.path.join(inside, name), origin):
+                _written_anew(source, target, origin, final, gid)
+            else:
+                link_or_copy(source, target)
+
+
+def names_its_place(source: str, inside: str, origin: str) -> bool:
+    """Whether a file holds the path of its environment. Programs of megabytes, such as Ruff's, don't."""
+    if os.path.normpath(inside) != "pyvenv.cfg" and os.path.dirname(inside) != "bin":
+        return False
+    if os.path.getsize(source) > _SCRIPT:
+        return False
+    with open(source, "rb") as file:
+        return os.fsencode(origin) in file.read()
+
+
+def _directory(path: str, gid: int) -> None:
+    os.mkdir(path, 0o750)
+    os.chown(path, -1, gid)
+
+
+def _written_anew(source: str, target: str, origin: str, final: str, gid: int) -> None:
+    before = os.stat(source)
+    with open(source, "rb") as file:
+        content = file.read()
+    with open(target, "xb") as file:
+        file.write(content.replace(os.fsencode(origin), os.fsencode(final)))
+    os.chown(target, -1, gid)
+    os.chmod(target, stat.S_IMODE(before.st_mode))
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def fingerprint(venv: str) -> dict[str, object]:
+    """What tells whether an environment is still as it was made: ``digest`` of its files' names, sizes and times.
+
+    Bytecode is left out: Python may have written some for another level of optimisation. ``directories`` is their
+    number, which is what a clone takes on the disk.
+    """
+    lines, directories = [], 0
+    for place, names, files in os.walk(venv):
+        directories += 1 + ("__pycache__" in names)
+        names[:] = [name for name in names if name != "__pycache__"]
+        for name in [*files, *(name for name in names if os.path.islink(os.path.join(place, name)))]:
+            path = os.path.join(place, name)
+            found = os.lstat(path)
+            content = os.readlink(path) if stat.S_ISLNK(found.st_mode) else f"{found.st_size} {found.st_mtime_ns}"
+            lines.append(f"{os.path.relpath(path, venv)} {content}\n")
+    return {"digest": hashlib.sha256("".join(sorted(lines)).encode()).hexdigest(), "directories": directories}

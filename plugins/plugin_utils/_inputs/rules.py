@@ -15,7 +15,7 @@ from ...module_utils._app.problems import HIDDEN, Problem, show, write
 from ...module_utils._app.sandbox import SETTING
 from ...module_utils._plan.flow import whole_number
 from ...module_utils._plan.sizes import parse_size, suggest_size
-from .._release.read import wrong_path
+from .._release.source import wrong_path
 
 Rule = t.Callable[[str, t.Any], "Problem | None"]
 

@@ -14,7 +14,8 @@ from ...module_utils._app.problems import PREFIX
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from .._release import lockfile, read
-from .._release import source as release_source
+from .._release.source import check_app, scan
+from .._release.target import check_python as check_interpreter
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
 NEEDED = frozenset({"source", "version", "requirements", "exclude", "app"})
@@ -57,17 +58,17 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         if opened is None:
             return Checked(found)
         top, _origin = opened
-        entries = attempt(release_source.scan, top, values["exclude"])
-        requirements = attempt(release_source.find_requirements, top, values["requirements"])
+        entries = attempt(scan, top, values["exclude"])
+        requirements = attempt(lockfile.find_requirements, top, values["requirements"])
         if requirements is not None:
             attempt(lockfile.read, top, requirements, None)
         warning = ""
         if entries is not None:
-            attempt(release_source.check_app, entries, values["app"])
+            attempt(check_app, entries, values["app"])
             env = values.get("env")
             searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
             warning = app_hint({entry.path for entry in entries}, values["app"], searched)
-        wanted = attempt(release_source.requires_python, top) or ""
+        wanted = attempt(lockfile.requires_python, top) or ""
     # An archive is unpacked to a place that nobody knows.
     return Checked(
         [(variable, sentence.replace(top, mask(path))) for variable, sentence in found],
@@ -106,7 +107,7 @@ def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = (
 def check_python(wanted: str, version: str) -> list[tuple[str, str]]:
     """Whether the host's interpreter is one that the app's pyproject.toml allows."""
     try:
-        release_source.check_python(wanted, version)
+        check_interpreter(wanted, version)
     except ReleaseError as error:
         return [("python", str(error))]
     return []

@@ -2,28 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packs what a release is made of into one archive: source, wheels, lock, installers, and a manifest of them all."""
+"""Packs what makes a release into one archive: source, wheels, locked requirements, installers, and a manifest."""
 
 from __future__ import annotations
 
 import contextlib
-import getpass
 import gzip
 import hashlib
 import io
 import json
 import os
-import socket
-import subprocess
 import tarfile
 import zipfile
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import IO, Any
 
+from ...module_utils._app.history import deployer
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
-from ...module_utils._release.archive import MANIFEST
-from ...module_utils._release.common import FORMAT
+from ...module_utils._host.run import CONTROL_NODE, ProgramError, environment_without, run
+from ...module_utils._release.archive import FORMAT, MANIFEST, File, Manifest
 from .methods import Environment
 from .source import Entry
 from .target import Target
@@ -38,7 +36,7 @@ class Contents:
     :param source: directory of the source, which `entries` are relative to.
     :param installers: paths of the wheels that install on the host.
     :param record: what the host's release.json will say.
-    :param lock: requirements with hashes that name exactly what is installed.
+    :param locked: requirements with hashes that name exactly what is installed.
     :param ready: the environment, where it is shipped whole.
     :param environment: digest of all that decides the virtual environment.
     """
@@ -48,8 +46,8 @@ class Contents:
     entries: list[Entry]
     wheels: list[Wheel]
     installers: list[str]
-    record: dict[str, object]
-    lock: str
+    record: dict[str, Any]
+    locked: str
     ready: Environment | None = None
     environment: str = ""
 
@@ -68,19 +66,7 @@ class Contents:
         return wheels | {f"tools/{os.path.basename(path)}": path for path in self.installers}
 
 
-@dataclass
-class _Hashing:
-    """A file that is written once from start to end and hashed on the way."""
-
-    file: BinaryIO
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def write(self, block: bytes) -> int:
-        self.digest.update(block)
-        return self.file.write(block)
-
-
-def write_archive(contents: Contents, manifest: dict, path: str) -> str:
+def write_archive(contents: Contents, manifest: Manifest, path: str) -> str:
     """Write the archive, the same bytes for the same input; returns its SHA-256.
 
     It is compressed where it isn't wheels, which are already. Times and owners are left to the host.
@@ -89,30 +75,26 @@ def write_archive(contents: Contents, manifest: dict, path: str) -> str:
         **{name: os.path.join(place, entry.path) for name, (place, entry) in contents.members.items()},
         **contents.parts,
     }
-    with open(path, "xb") as file:
-        archive = _Hashing(file)
-        packed: BinaryIO | _Hashing = archive
-        with contextlib.ExitStack() as stack:
-            if not set(contents.parts) & set(manifest["files"]):
-                packed = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=3, fileobj=archive, mtime=0))
-            tar = stack.enter_context(tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT))
-            _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest, sort_keys=True).encode()))
-            if "lock.txt" in manifest["files"]:
-                _add(tar, "lock.txt", io.BytesIO(contents.lock.encode()))
-            for name in sorted(set(manifest["files"]) - {"lock.txt"}):
-                try:
-                    with open(members[name], "rb") as member:
-                        seen = _add(tar, name, member)
-                except OSError as error:
-                    raise ReleaseError(f"{members[name]} can't be packed: {error.strerror}.") from error
-                if seen != manifest["files"][name]["sha256"]:
-                    raise ReleaseError(
-                        f"{members[name]} changed while it was packed. Run again when nothing writes to it."
-                    )
-    return archive.digest.hexdigest()
+    with contextlib.ExitStack() as stack:
+        packed: IO[bytes] | gzip.GzipFile = stack.enter_context(open(path, "xb"))
+        if not set(contents.parts) & set(manifest["files"]):
+            packed = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=3, fileobj=packed, mtime=0))
+        tar = stack.enter_context(tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT))
+        _add(tar, MANIFEST, io.BytesIO(json.dumps(manifest, sort_keys=True).encode()))
+        if "lock.txt" in manifest["files"]:
+            _add(tar, "lock.txt", io.BytesIO(contents.locked.encode()))
+        for name in sorted(set(manifest["files"]) - {"lock.txt"}):
+            try:
+                with open(members[name], "rb") as member:
+                    seen = _add(tar, name, member)
+            except OSError as error:
+                raise ReleaseError(f"{members[name]} can't be packed: {error.strerror}.") from error
+            if seen != manifest["files"][name]["sha256"]:
+                raise ReleaseError(f"{members[name]} changed while it was packed. Run again when nothing writes to it.")
+    return sha256_of(path)
 
 
-def _add(tar: tarfile.TarFile, name: str, content: BinaryIO) -> str:
+def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> str:
     info = tarfile.TarInfo(name)
     info.size = content.seek(0, os.SEEK_END)
     content.seek(0)
@@ -125,22 +107,21 @@ def _add(tar: tarfile.TarFile, name: str, content: BinaryIO) -> str:
 class _Reading:
     """A file that is hashed while it is read."""
 
-    file: BinaryIO
+    file: IO[bytes]
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         block = self.file.read(size)
         self.digest.update(block)
         return block
 
 
-def record_of(
-    source: str, digest: str, requirements: str, target: Target, packages: dict[str, str]
-) -> dict[str, object]:
+def record_of(source: str, digest: str, requirements: str, target: Target, packages: dict[str, str]) -> dict[str, Any]:
     """What release.json says besides what the host adds. None of it changes the id.
 
     :param source: as the task names it, for the revision and for people.
     """
+    user, _at, machine = deployer().rpartition("@")
     return {
         "digest": digest,
         "source": {"name": os.path.basename(os.path.abspath(source)), "revision": revision(source)},
@@ -148,33 +129,23 @@ def record_of(
         "python": target.version,
         "platform": target.family,
         "packages": packages,
-        "built_by": {"user": _user(), "host": socket.gethostname()},
+        "built_by": {"user": user, "host": machine},
     }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def revision(source: str) -> str:
     """The git revision of a checkout, '-dirty' where files differ from it, '' where git has none. Read only."""
     # Optional locks: status would otherwise rewrite the index. fsmonitor: the checkout could name a program to run.
     git = ["git", "-C", source, "-c", "core.fsmonitor=false"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    said = []
-    for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
-        try:
-            done = subprocess.run(
-                [*git, *command], capture_output=True, text=True, timeout=30, check=True, env=environment
-            )
-        except (OSError, subprocess.SubprocessError):
-            return ""
-        said.append(done.stdout.strip())
-    return said[0] + ("-dirty" if said[1] else "")
+    environment = environment_without("GIT_") | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        commit, changes = (
+            run("Asking git", [*git, *command], environment, CONTROL_NODE, limit=30).strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
+        )
+    except ProgramError:
+        return ""
+    return commit + ("-dirty" if changes else "")
 
 
 def identified(contents: Contents, target: Target, python: str, method: str) -> Contents:
@@ -184,32 +155,32 @@ def identified(contents: Contents, target: Target, python: str, method: str) -> 
     """
     digests = {wheel.path: wheel.sha256 for wheel in contents.wheels}
     wheels = {name: digests.get(path) or sha256_of(path) for name, path in contents.parts.items()}
-    environment = digest_of([FORMAT, method, target.minor, python, target.family, contents.lock])
+    environment = digest_of([FORMAT, method, target.minor, python, target.family, contents.locked])
     record = {**contents.record, "method": method, "environment": environment, "wheels": wheels}
     return replace(contents, environment=environment, record=record)
 
 
-def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object]:
+def manifest_of(contents: Contents, known: dict[str, Any], built: int) -> Manifest:
     """The manifest: every file that is sent with its hash, every link, and what the host has to have room for.
 
     :param contents: of identified().
-    :param known: `environments` and `wheels` that the host has, as `release_facts.query` says it.
+    :param known: `environments` and `wheels` that the host has, as `facts.query` of the host's half says it.
     :param built: seconds since the epoch, the time of the release's files.
     """
     clone = known["environments"].get(contents.environment, "")
-    wheels, lock = ([], b"") if clone else (contents.wheels, contents.lock.encode())
-    parts = {} if clone else contents.record["wheels"]
+    wheels, locked = ([], b"") if clone else (contents.wheels, contents.locked.encode())
+    parts: dict[str, str] = {} if clone else contents.record["wheels"]
     sent = {name: sha256 for name, sha256 in parts.items() if sha256 not in known["wheels"]}
     files = {name: _file(sha256) for name, sha256 in sent.items()}
     if not clone:
-        files["lock.txt"] = _file(hashlib.sha256(lock).hexdigest())
+        files["lock.txt"] = _file(hashlib.sha256(locked).hexdigest())
     members = replace(contents, ready=None if clone else contents.ready).members
     entries = {name: entry for name, (_place, entry) in members.items()}
     for name, entry in entries.items():
         if not entry.target:
             files[name] = _file(entry.sha256, entry.executable)
     source_size = sum(entry.size for entry in entries.values())
-    packed = source_size + len(lock) + sum(os.path.getsize(contents.parts[name]) for name in sent)
+    packed = source_size + len(locked) + sum(os.path.getsize(contents.parts[name]) for name in sent)
     return {
         "format": FORMAT,
         "release": contents.release,
@@ -226,12 +197,7 @@ def manifest_of(contents: Contents, known: dict, built: int) -> dict[str, object
     }
 
 
-def space_needed(manifest: dict) -> int:
-    """Bytes that the host needs free: the archive's content once, what it unpacks to twice."""
-    return int(manifest["archive_bytes"]) + 2 * int(manifest["unpacked_bytes"])
-
-
-def _file(sha256: str, executable: bool = False) -> dict[str, object]:
+def _file(sha256: str, executable: bool = False) -> File:
     return {"sha256": sha256, "executable": executable}
 
 

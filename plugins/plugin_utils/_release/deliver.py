@@ -12,56 +12,61 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
 from ...module_utils._host.text import megabytes
-from ...module_utils._release.install import space_sentence
-from . import bundle, tools
+from ...module_utils._release.archive import check_space, space_needed
+from . import bundle
 from .target import Target
+from .tools import cache_directory, digest_of, making
 
 
 @dataclass(frozen=True)
-class Host:
+class Ways:
     """The ways to the host, and to the person who watches.
 
-    :param query: one trip: what `release_facts.query` says.
+    :param query: one trip: what `facts.query` of the host's half says.
     :param install: the archive's path, its SHA-256, the release's id and the interpreter's path -> what
-        `release_install.install` says; ``missing`` is all that it says where the host lacks what wasn't sent.
+        `install.install` of the host's half says: ``missing`` alone, where the host lacks something that wasn't sent.
     :param say: one line of progress, said only when there is real work.
     :param build: where the task is delegated to the build host: archive, SHA-256 and directory -> the wheel's path.
     """
 
-    query: Callable[[], dict]
-    install: Callable[[str, str, str, str], dict]
+    query: Callable[[], dict[str, Any]]
+    install: Callable[[str, str, str, str], dict[str, Any]]
     say: Callable[[str], None]
-    build: Callable[[str, str, str], str] | None = None
+    build: Callable[[str, str, str], str]
 
 
-def deliver(params: dict, contents: bundle.Contents, facts: dict, host: Host, target: Target) -> dict[str, object]:
+def deliver(
+    params: dict[str, Any], contents: bundle.Contents, facts: dict[str, Any], ways: Ways, target: Target
+) -> dict[str, Any]:
     """Pack what the host lacks, send it and install."""
     python = facts["interpreter"]["path"]
     contents = bundle.identified(contents, target, python, params["method"])
     contents.record["shared_paths"] = params["shared_paths"]
     contents.record["public_paths"] = params["public_paths"]
-    for known in (facts, {"environments": {}, "wheels": []}):
+    releases = os.path.join(params["root"], "releases")
+    nothing: dict[str, Any] = {"environments": {}, "wheels": []}
+    for known in (facts, nothing):
         packed = pack(contents, known)
-        if facts["free"] < packed.needed:
-            raise ReleaseError(space_sentence(os.path.join(params["root"], "releases"), facts["free"], packed.needed))
+        check_space(releases, facts["free"], packed.needed)
         size = packed.size
-        host.say(f"Sending {megabytes(size)}…")
-        done = host.install(packed.path, packed.sha256, contents.release, python)
+        ways.say(f"Sending {megabytes(size)}…")
+        done = ways.install(packed.path, packed.sha256, contents.release, python)
         if not done.get("missing"):
             break
         # Pruned or damaged since the host was asked.
-        host.say(done["missing"])
+        ways.say(done["missing"])
     else:
         raise ReleaseError(f"The host still says, though everything was sent: {done['missing']}")
     how = f"installed by {done['installer']}" if not done["cloned"] else f"environment of {done['cloned']}"
     installed = f"{len(contents.record['packages'])} packages for {target}, {megabytes(size)} sent, {how}"
     pruned = f" Removed {', '.join(done['pruned'])}." if done["pruned"] else ""
     broken = done["not_compiled"]
-    path = os.path.join(params["root"], "releases", contents.release)
+    path = os.path.join(releases, contents.release)
     return {
         "changed": done["changed"],
         "packages": contents.record["packages"],
@@ -93,22 +98,22 @@ class Pack:
         return os.path.getsize(self.path)
 
 
-def pack(contents: bundle.Contents, known: dict) -> Pack:
+def pack(contents: bundle.Contents, known: dict[str, Any]) -> Pack:
     """The archive for a host that has what `known` says; packed unless it is in the cache."""
-    packs = os.path.join(tools.cache_directory(), "packs")
+    packs = os.path.join(cache_directory(), "packs")
     os.makedirs(packs, mode=0o700, exist_ok=True)
     manifest = bundle.manifest_of(contents, known, built(packs, contents.release))
-    place = os.path.join(packs, f"{contents.release}-{tools.digest_of(manifest)}")
+    place = os.path.join(packs, f"{contents.release}-{digest_of(manifest)}")
     if os.path.isdir(place) and not _is_whole(place):
         shutil.rmtree(place)
-    with tools.making(place) as new:
+    with making(place) as new:
         if new is not None:
             forget_unused(packs)
             sha256 = bundle.write_archive(contents, manifest, _archive(new))
             with open(os.path.join(new, "sha256"), "w", encoding="ascii") as file:
                 file.write(sha256)
     os.utime(place)
-    return Pack(_archive(place), _noted(place), bundle.space_needed(manifest))
+    return Pack(_archive(place), _noted(place), space_needed(manifest))
 
 
 def built(packs: str, release: str) -> int:

@@ -9,20 +9,24 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import os
+from typing import Any
 
 from ...module_utils._app.releases import ReleaseError, to_prune
-from . import bundle, deliver, methods, read
-from . import requirements as release_requirements
-from . import source as release_source
-from . import tools as release_tools
-from . import wheels as release_wheels
-from . import workshop as release_workshop
-from .deliver import Host
+from ...module_utils._host.run import CONTROL_NODE
+from ...module_utils._release.index import read_index
+from . import bundle, methods, wheels
+from .deliver import Ways, deliver
+from .read import Source, read_source
+from .requirements import injected
+from .resolver import Collector, locked
 from .sdist import NeedsBuildHost
-from .target import Target, target_of
+from .source import release_id
+from .target import Target, check_python, target_of
+from .tools import cache_directory, host_installers, provide
+from .workshop import workshop_of
 
 
-def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
+def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[str, Any]:
     """Make the release unless the host has it; returns the task's result without Ansible's own keys.
 
     With state `collected` nothing is done on the host beyond asking it. Wheels are collected in check mode as well:
@@ -31,17 +35,18 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
     :param params: the task's options; `source` is absolute or a URL.
     :param workdir: an empty directory of this task's, inside the one of the whole run.
     """
-    source = read.read_source(params, workdir, host.say)
-    facts = params["collected"] or host.query()
+    source = read_source(params, workdir, ways.say)
+    facts = params["collected"] or ways.query()
     if facts["interpreter_problem"]:
         raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
     target = target_of(facts["interpreter"])
-    release_source.check_python(source.requires_python, target.version)
-    pins = release_requirements.injected(source.requirements, target.markers)
-    release, digest = release_source.release_id(source.entries, header_of(params, source, target, pins))
+    check_python(source.requires_python, target.version)
+    pins = injected(source.requirements, target.markers)
+    release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
     complete, name = release in facts["created"], f"Release {release} of {params['name']}"
-    result = {"release": release, "path": path, "python": python_of(target), "complete": complete, "changed": False}
+    result: dict[str, Any] = {"release": release, "path": path, "python": python_of(target), "complete": complete}
+    result["changed"] = False
     collecting = params["state"] != "present"
     if collecting:
         result |= {"collected": facts, "needs_build": False}
@@ -59,7 +64,7 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
     try:
-        made = collect(params, source, target, pins, host, facts.get("set", {}).get(release, ""))
+        made = collect(params, source, target, pins, ways, facts.get("set", {}).get(release, ""))
     except NeedsBuildHost as needs:
         what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
         if not collecting:
@@ -67,18 +72,18 @@ def run(params: dict, check: bool, workdir: str, host: Host) -> dict:
         return {**result, "needs_build": True, "msg": f"{what}."}
     if collecting:
         # Of this very release alone: the source is read again, and may be another one by then.
-        result["collected"] = {**facts, "set": {release: release_wheels.name_of(made.wheels)}}
+        result["collected"] = {**facts, "set": {release: wheels.name_of(made.wheels)}}
     if check or collecting:
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"source": source.origin} if source.origin else {}
-    parts = (made.wheels, made.installers, record, made.lock, made.environment)
+    parts = (made.wheels, made.installers, record, made.locked, made.environment)
     contents = bundle.Contents(release, source.directory, source.entries, *parts)
-    return {**result, **deliver.deliver(params, contents, facts, host, target)}
+    return {**result, **deliver(params, contents, facts, ways, target)}
 
 
-def header_of(params: dict, source: read.Source, target: Target, pins: list[str]) -> dict[str, object]:
+def header_of(params: dict[str, Any], source: Source, target: Target, pins: list[str]) -> dict[str, object]:
     """What makes a release another one besides its files. A requirements file may be among the excluded ones."""
     requirements = source.requirements
     return {
@@ -102,7 +107,7 @@ def python_of(target: Target) -> dict[str, str]:
     }
 
 
-def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
+def diff_of(facts: dict[str, Any], release: str, keep: int) -> dict[str, str]:
     """The complete releases before and after, oldest first."""
     # '~' sorts behind every date: what is made now is the newest.
     after = {**facts["created"]} if release in facts["created"] else {**facts["created"], release: "~"}
@@ -121,26 +126,28 @@ def diff_of(facts: dict, release: str, keep: int) -> dict[str, str]:
     }
 
 
-def collect(params: dict, source: read.Source, target: Target, pins: list[str], host: Host, ready: str) -> methods.Made:
-    """The wheels or their lock, and meanwhile what installs them on the host.
+def collect(
+    params: dict[str, Any], source: Source, target: Target, pins: list[str], ways: Ways, ready: str
+) -> methods.Made:
+    """The wheels or the locked requirements, and meanwhile what installs them on the host.
 
     :param ready: name of the set of wheels, where an earlier task of this run has collected them.
     """
-    cache = release_tools.cache_directory()
+    cache = cache_directory()
     options = source.requirements.options
-    tools = release_tools.tools(cache, options, params["index_url"], host.say)
+    tools = provide(cache, options, params["index_url"], ways.say)
     # Asked for where it is needed: pip takes a while to say.
-    index = functools.cache(lambda: release_tools.read_index(tools.pip, options, params["index_url"]))
-    if wheels := release_wheels.named(cache, ready):
-        return methods.from_wheels(wheels, release_tools.host_installers(cache, tools, target, index))
-    workshop = release_workshop.workshop_of(params, target, host.query, host.build, host.say)
-    collector = release_wheels.Collector(cache, tools, index(), target, host.say, workshop)
+    index = functools.cache(lambda: read_index(tools.pip, options, params["index_url"], CONTROL_NODE))
+    if collected := wheels.named(cache, ready):
+        return methods.from_wheels(collected, host_installers(cache, tools, target, index))
+    workshop = workshop_of(params, target, ways.query, ways.build, ways.say)
+    collector = Collector(cache, tools, index(), target, ways.say, workshop)
     wanted = (collector, source.requirements, pins, source.requirements_name)
     if params["method"] == "venv":
-        wheels = release_wheels.collect(*wanted)
-        return methods.from_environment(methods.make(collector, wheels), wheels)
+        collected = wheels.collect(*wanted)
+        return methods.from_environment(methods.make(collector, collected), collected)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        installers = pool.submit(release_tools.host_installers, cache, tools, target, index)
+        installers = pool.submit(host_installers, cache, tools, target, index)
         if params["method"] == "index":
-            return methods.from_index(methods.locked(*wanted), installers.result())
-        return methods.from_wheels(release_wheels.collect(*wanted), installers.result())
+            return methods.from_index(locked(*wanted), installers.result())
+        return methods.from_wheels(wheels.collect(*wanted), installers.result())

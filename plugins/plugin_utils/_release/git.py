@@ -2,27 +2,126 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The app's source from a git URL: a mirror in the control node's cache, and a checkout of one commit."""
+"""The app's source from a git URL: what it means, a mirror in the control node's cache, a checkout of one commit."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import fcntl
 import hashlib
 import os
 import re
-import subprocess
-from collections.abc import Iterator
+import shutil
+import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
-from .git_url import COMMIT, Remote, environment, why
+from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
+from ...module_utils._host.text import last_lines, mask
+from ...module_utils._release.place import mutex
 from .tools import forget_unused
 
-_LIMIT = 900
 _NAMES = "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
 _HEAD = "refs/graceful/head"
+
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+"""A full commit id, by SHA-1 or SHA-256."""
+
+_URL = re.compile(r"(git\+)?(https?|ssh|git|file)://")
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!//)|[\w.-]+:(?!/)\S+\.git/?$")
+_VERSION = re.compile(r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+# Of the repository that a deploy is started in, such as by its hook: they would take the mirror's place.
+_LOCAL = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
+}
+# git's helpers for http show the URL that they are given in their argument list, so the credentials go another way.
+_HELPER = '!f() { test "$1" = get && echo "username=$GRACEFUL_USER" && echo "password=$GRACEFUL_PASSWORD"; }; f'
+
+
+def is_git(source: str) -> bool:
+    """Whether `fastapi_source` is an address that git clones, and no path."""
+    return bool(_URL.match(source) or _SCP.match(source) or source.startswith("git+"))
+
+
+def name_of(source: str) -> str:
+    """What the repository is called: 'hello' of 'git@example.com:us/hello.git'."""
+    return re.split(r"[/:]", source.rstrip("/"))[-1].removesuffix(".git")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A repository and the version that is wanted of it.
+
+    :param url: without credentials, as git is told.
+    :param user: and `password` are '' where the URL has none, or where they are ssh's.
+    """
+
+    url: str
+    version: str
+    user: str = ""
+    password: str = ""
+
+    @property
+    def shown(self) -> str:
+        return mask(self.url)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What isn't shown of git's words. Short ones would blacken ordinary words."""
+        return [secret for secret in (self.password, self.user) if len(secret) >= 6]
+
+
+def remote_of(source: str, version: str) -> Remote:
+    """Take the URL apart; raises with what to write instead where it or the version can't be meant."""
+    url = source.removeprefix("git+")
+    shown = mask(source)
+    if not _URL.match(url) and not _SCP.match(url):
+        raise ReleaseError(
+            f"fastapi_source is {shown}: it has to be a URL with https, ssh, git or file, or user@host:path."
+        )
+    if match := re.search(r"\.git@([^/@]+)$|#", url):
+        advice = f"Write that in fastapi_version: {match[1]}" if match[1] else "Take it out"
+        raise ReleaseError(f"fastapi_source is {shown}, with something after the repository's address. {advice}.")
+    if re.search(r"^https?://.*\.(zip|tar|tgz|tar\.\w+)$", url):
+        raise ReleaseError(
+            f"fastapi_source is {shown}, an archive on a server: only git's addresses are fetched. Download it, and "
+            "write the file's path."
+        )
+    if version and not _VERSION.fullmatch(version):
+        raise ReleaseError(
+            f"fastapi_version is {version!r}: it has to be a branch, a tag or a commit. Write one, such as main, or '' "
+            "for what the repository's HEAD is."
+        )
+    if not url.startswith("http"):
+        return Remote(url, version)
+    parts = urllib.parse.urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    user, _colon, password = credentials.partition(":")
+    plain = urllib.parse.urlunsplit(parts._replace(netloc=host)) if at else url
+    return Remote(plain, version, urllib.parse.unquote(user), urllib.parse.unquote(password))
+
+
+def environment(remote: Remote, base: Mapping[str, str]) -> dict[str, str]:
+    """git's environment: the address of the remote, and its credentials where no argument list shows them."""
+    settings = {"remote.origin.url": remote.url}
+    if remote.user or remote.password:
+        settings["credential.helper"] = _HELPER
+    inherited = {name: value for name, value in base.items() if name not in _LOCAL}
+    count = int(inherited.get("GIT_CONFIG_COUNT") or 0)
+    found = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), start=count):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    credentials = {"GRACEFUL_USER": remote.user, "GRACEFUL_PASSWORD": remote.password}
+    return {
+        **inherited,
+        **found,
+        **credentials,
+        "GIT_TERMINAL_PROMPT": "0",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "LC_ALL": "C",
+    }
 
 
 def checkout(remote: Remote, cache: str, into: str) -> str:
@@ -32,8 +131,12 @@ def checkout(remote: Remote, cache: str, into: str) -> str:
     """
     mirror = os.path.join(cache, "git", hashlib.sha256(remote.url.encode()).hexdigest()[:20])
     os.makedirs(os.path.dirname(mirror), mode=0o700, exist_ok=True)
+    if shutil.which("git") is None:
+        raise ReleaseError(
+            f"fastapi_source is {remote.shown}, and the control node has no git to fetch it. Install git."
+        )
     git = _Git(remote, mirror)
-    with _locked(os.path.join(os.path.dirname(mirror), f".{os.path.basename(mirror)}.lock")):
+    with mutex(os.path.join(os.path.dirname(mirror), f".{os.path.basename(mirror)}.lock")):
         if not os.path.isdir(os.path.join(mirror, "refs")):
             git.run("Making a mirror", ["init", "--quiet", "--bare", "--template=", mirror])
         if not (COMMIT.fullmatch(remote.version) and git.commit(remote.version)):
@@ -102,36 +205,13 @@ class _Git:
 
     def run(self, step: str, arguments: list[str], index: str = "") -> str:
         # No hook of the user's own runs here, and nothing waits for an answer that nobody can type.
-        command = [
-            "git",
-            f"--git-dir={self.mirror}",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "gc.autoDetach=false",
-            *arguments,
-        ]
+        command = ["git", f"--git-dir={self.mirror}", "-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false"]
+        command += arguments
+        settings = environment(self.remote, os.environ) | ({"GIT_INDEX_FILE": index} if index else {})
         try:
-            done = subprocess.run(
-                command,
-                env=environment(self.remote, os.environ) | ({"GIT_INDEX_FILE": index} if index else {}),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_LIMIT,
-                check=False,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise ReleaseError(
-                f"fastapi_source is {self.remote.shown}, and the control node has no git to fetch it. Install git."
-            ) from None
-        except (OSError, subprocess.SubprocessError) as error:
-            raise ReleaseError(f"fastapi_source is {self.remote.shown}: {step} failed: {error}") from None
-        if done.returncode:
-            raise ReleaseError(f"fastapi_source is {self.remote.shown}, and {why(step, self.remote, done.stderr)}")
-        return done.stdout
+            return run(step, command, settings, CONTROL_NODE, hidden=self.remote.secrets, detached=True)
+        except ProgramError as error:
+            raise ReleaseError(f"fastapi_source is {self.remote.shown}, and {why(step, error)}") from None
 
     def commit(self, name: str) -> str:
         """The full commit that `name` stands for in the mirror, '' where there is none."""
@@ -146,9 +226,20 @@ class _Git:
         return self.run("Listing the names", order).split()
 
 
-@contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """One process at a time; the lock ends with its holder."""
-    with open(path, "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def why(step: str, error: ProgramError) -> str:
+    """What git's words mean, and what to do; pure."""
+    said = last_lines(error.said or str(error), 5)
+    if re.search(r"terminal prompts disabled|Authentication failed|could not read (Username|Password)|40[13]", said):
+        what = (
+            "the server wants other credentials, or there is no such repository. Put a token into the URL, or set up a "
+            "credential helper or a key for the user who runs Ansible."
+        )
+    elif re.search(r"Permission denied|Host key verification failed", said):
+        what = "ssh wasn't let in. Run git ls-remote on it as the user who runs Ansible, and correct what that says."
+    elif re.search(r"not found|does not appear to be a git repository|does not exist", said):
+        what = "there is no such repository, or it isn't shown to this user. Check the address and the credentials."
+    elif re.search(r"Could not resolve|unable to access|Connection (refused|timed out)|Network is unreachable", said):
+        what = "the server can't be reached from the control node. Check the address, the network and git's proxy."
+    else:
+        what = f"{step.lower()} failed."
+    return f"{what}\ngit said: {said}"

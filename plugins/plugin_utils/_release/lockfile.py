@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads what the app needs from pylock.toml (PEP 751), uv.lock and pyproject.toml, as if from requirements.txt."""
+"""Finds what says what the app needs, and reads pylock.toml (PEP 751), uv.lock and pyproject.toml as requirements."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -23,8 +24,57 @@ from .requirements import Requirements
 Export = Callable[[str], str]
 """Gives what uv exports of the project in a directory, as a requirements.txt with hashes."""
 
+REQUIREMENTS = (
+    "requirements.txt",
+    "requirements-prod.txt",
+    "requirements-production.txt",
+    "requirements/prod.txt",
+    "requirements/production.txt",
+    "pylock.toml",
+    "uv.lock",
+)
+"""Names that are looked for where the task names none; then pyproject.toml, if it lists dependencies."""
+
 _GROUP = re.compile(r"""(['"])(?P<name>[\w.-]+)\1\s+(?P<not>not\s+)?in\s+(?P<of>extras|dependency_groups)""")
 _TRUE, _FALSE = "python_version >= '0'", "python_version < '0'"
+
+
+def find_requirements(source: str, wanted: str) -> str:
+    """Name of the requirements file below `source`; raises with what to write where there is none or more than one."""
+    if wanted:
+        name = os.path.normpath(wanted)
+        if os.path.isabs(name) or name.startswith(".."):
+            raise ReleaseError(f"fastapi_requirements is {wanted}: it has to be a path inside fastapi_source.")
+        if not os.path.isfile(os.path.join(source, name)):
+            raise ReleaseError(
+                f"fastapi_requirements is {wanted}, and there is no such file in fastapi_source ({source})."
+            )
+        return name
+    found = [name for name in REQUIREMENTS if os.path.isfile(os.path.join(source, name))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ReleaseError(
+            f"fastapi_source ({source}) has {' and '.join(found)}. Write fastapi_requirements: {found[0]}"
+        )
+    if has_dependencies(load(source, "pyproject.toml")):
+        return "pyproject.toml"
+    for origin, command in {
+        "poetry.lock": "poetry export -o requirements.txt",
+        "pdm.lock": "pdm export --prod -o requirements.txt",
+        "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
+        "requirements.in": "uv pip compile --universal --generate-hashes requirements.in -o requirements.txt",
+    }.items():
+        if os.path.isfile(os.path.join(source, origin)):
+            advice = f"Make one from its {origin}: {command}"
+            break
+    else:
+        advice = "Write a requirements.txt with the packages that the app imports, at least fastapi"
+    looked = ", ".join([*REQUIREMENTS, "dependencies in pyproject.toml"])
+    raise ReleaseError(
+        f"fastapi_source is {source}, and nothing in it says what the app needs (looked for {looked}). "
+        f"{advice}. Or name the file in fastapi_requirements."
+    )
 
 
 def read(source: str, name: str, export: Export | None) -> Requirements:
@@ -42,7 +92,7 @@ def read(source: str, name: str, export: Export | None) -> Requirements:
     return requirements.read(source, name)
 
 
-def load(source: str, name: str) -> dict:
+def load(source: str, name: str) -> dict[str, Any]:
     """The TOML of a file below `source`; {} where there is none."""
     try:
         with open(os.path.join(source, name), "rb") as file:
@@ -53,12 +103,12 @@ def load(source: str, name: str) -> dict:
         raise ReleaseError(f"{name} in fastapi_source ({source}) can't be read: {error}") from error
 
 
-def project_of(pyproject: dict) -> dict:
+def project_of(pyproject: dict[str, Any]) -> dict[str, Any]:
     project = pyproject.get("project")
     return project if isinstance(project, dict) else {}
 
 
-def has_dependencies(pyproject: dict) -> bool:
+def has_dependencies(pyproject: dict[str, Any]) -> bool:
     """Whether a pyproject.toml says what the app needs; many hold the settings of tools alone."""
     project = project_of(pyproject)
     return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", [])
@@ -84,7 +134,7 @@ def _read_uv(source: str, name: str, export: Export | None) -> Requirements:
     return requirements.whole(found, name)
 
 
-def stale_names(project: dict, lock: dict) -> list[str]:
+def stale_names(project: dict[str, Any], lock: dict[str, Any]) -> list[str]:
     """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides."""
     own = canonicalize_name(str(project.get("name", "")))
     (package, *_none) = [p for p in lock.get("package", []) if p["name"] == own] or [{}]
@@ -112,7 +162,7 @@ def _range(specifier: str) -> str:
     return ",".join(sorted(str(part) for part in SpecifierSet(specifier)))
 
 
-def _read_pyproject(pyproject: dict, name: str) -> Requirements:
+def _read_pyproject(pyproject: dict[str, Any], name: str) -> Requirements:
     """The dependencies of [project]: ranges, which are resolved when wheels are collected."""
     found = Requirements()
     project = project_of(pyproject)
@@ -137,7 +187,7 @@ def _name(line: str) -> str:
     return canonicalize_name(re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0])
 
 
-def read_pylock(lock: dict, name: str) -> Requirements:
+def read_pylock(lock: dict[str, Any], name: str) -> Requirements:
     """The packages of a lock as exact versions, each with the hashes of its files. Where it says they are isn't read:
     the index settings decide that, and the hashes that it is the same file."""
     found = Requirements()
@@ -157,7 +207,7 @@ def read_pylock(lock: dict, name: str) -> Requirements:
     return requirements.whole(found, name)
 
 
-def _add_package(found: Requirements, package: dict, groups: list[str]) -> str:
+def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]) -> str:
     for kind, text in {
         "vcs": "it is fetched from version control",
         "directory": "it is a directory of whoever made the lock",
@@ -188,3 +238,8 @@ def decide_groups(marker: str, groups: list[str]) -> str:
         return _TRUE if inside != bool(match["not"]) else _FALSE
 
     return _GROUP.sub(decided, marker)
+
+
+def requires_python(source: str) -> str:
+    """What pyproject.toml asks of the interpreter, '' where it asks nothing."""
+    return str(project_of(load(source, "pyproject.toml")).get("requires-python", ""))

@@ -15,27 +15,28 @@ from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
-from ...module_utils._release import facts as release_facts
-from ...module_utils._release.common import FORMAT, VENV_TIME
-from . import tools
-from . import wheels as release_wheels
-from .requirements import Requirements
+from ...module_utils._host.run import CONTROL_NODE, environment_without, run
+from ...module_utils._release.archive import FORMAT, VENV_TIME
+from ...module_utils._release.facts import probe
+from .resolver import Collector
 from .source import Entry
 from .target import Target, normal_machine
+from .tools import digest_of, forget_unused, making
+from .wheels import Wheel, locked_text
 
 
 @dataclass(frozen=True)
 class Made:
     """What an environment is made of on the host.
 
-    :param lock: a requirements file with hashes that names exactly what is installed.
+    :param locked: a requirements file with hashes that names exactly what is installed.
     :param packages: version by name.
     :param environment: where it is shipped whole.
     """
 
-    wheels: list[release_wheels.Wheel]
+    wheels: list[Wheel]
     installers: list[str]
-    lock: str
+    locked: str
     packages: dict[str, str]
     environment: Environment | None = None
 
@@ -46,47 +47,24 @@ class Made:
         return f"set of {len(self.wheels)} wheels" if self.wheels else f"lock of {len(self.packages)} packages"
 
 
-def from_wheels(wheels: list[release_wheels.Wheel], installers: list[str]) -> Made:
+def from_wheels(wheels: list[Wheel], installers: list[str]) -> Made:
     packages = {wheel.name: wheel.version for wheel in wheels}
-    return Made(wheels, installers, release_wheels.lock_text(wheels), packages)
+    return Made(wheels, installers, locked_text(wheels), packages)
 
 
-def locked(collector: release_wheels.Collector, requirements: Requirements, pins: list[str], name: str) -> str:
-    """The requirements with all that they need, one version each, with the hashes of its files on the index.
-
-    Resolved once, on the control node, so that all hosts install the same, today and next week.
-
-    :param name: of the requirements file, for sentences.
-    """
-    locks = os.path.join(collector.cache, "locks")
-    os.makedirs(locks, mode=0o700, exist_ok=True)
-    path = os.path.join(locks, release_wheels.identity_of(collector, requirements, pins))
-    with tools.making(path) as new:
-        if new is not None:
-            count = len(requirements.lines) + len(pins)
-            collector.say(f"Resolving {count} requirements for {collector.target}…")
-            lines = release_wheels.resolve(collector, requirements, pins, new, name)
-            with open(os.path.join(new, "lock.txt"), "w", encoding="utf-8") as file:
-                file.writelines(f"{release_wheels.only_listed(line, requirements.hashes)}\n" for line in lines)
-            tools.forget_unused(locks)
-    os.utime(path)
-    with open(os.path.join(path, "lock.txt"), encoding="utf-8") as file:
-        return file.read()
-
-
-def from_environment(environment: Environment, wheels: list[release_wheels.Wheel]) -> Made:
+def from_environment(environment: Environment, wheels: list[Wheel]) -> Made:
     """The wheels are in it, and nothing installs anything on the host."""
     made = from_wheels(wheels, [])
-    return Made([], [], made.lock, made.packages, environment)
+    return Made([], [], made.locked, made.packages, environment)
 
 
-def from_index(lock: str, installers: list[str]) -> Made:
-    return Made([], installers, lock, packages_of(lock))
+def from_index(locked: str, installers: list[str]) -> Made:
+    return Made([], installers, locked, packages_of(locked))
 
 
-def packages_of(lock: str) -> dict[str, str]:
-    """Version by name of what a lock names."""
-    pins = [line.split()[0] for line in lock.splitlines() if line and line[0] not in " #-"]
+def packages_of(locked: str) -> dict[str, str]:
+    """Version by name of what locked requirements name."""
+    pins = [line.split()[0] for line in locked.splitlines() if line and line[0] not in " #-"]
     return {name: version for name, _separator, version in (pin.partition("==") for pin in pins)}
 
 
@@ -102,18 +80,18 @@ class Environment:
     entries: list[Entry]
 
 
-def make(collector: release_wheels.Collector, wheels: list[release_wheels.Wheel]) -> Environment:
+def make(collector: Collector, wheels: list[Wheel]) -> Environment:
     """The environment of the wheels, from the cache or made now; raises where this control node can't make it."""
     python = interpreter(collector.target, candidates(collector.target.minor))
     environments = os.path.join(collector.cache, "environments")
     os.makedirs(environments, mode=0o700, exist_ok=True)
-    identity = tools.digest_of([FORMAT, python, collector.target.family, release_wheels.lock_text(wheels)])
+    identity = digest_of([FORMAT, python, collector.target.family, locked_text(wheels)])
     path = os.path.join(environments, identity)
-    with tools.making(path) as new:
+    with making(path) as new:
         if new is not None:
             collector.say(f"Making the environment for {collector.target}…")
             _install(collector, wheels, python, new)
-            tools.forget_unused(environments)
+            forget_unused(environments)
     os.utime(path)
     directory = os.path.join(path, "venv")
     entries = [entry for entry in every_file(directory) if entry.path != "bin/python"]
@@ -131,10 +109,10 @@ def interpreter(target: Target, programs: list[str]) -> str:
     """The one of `programs` that is like the host's; raises with both where none is."""
     seen = []
     for program in programs:
-        facts, _problem = release_facts.probe(program)
+        facts, _problem = probe(program)
         if facts:
             minor = ".".join(str(facts["version"]).split(".")[:2])
-            machine = normal_machine(str(facts["machine"]), int(facts["bits"]))
+            machine = normal_machine(str(facts["machine"]), int(str(facts["bits"])))
             libc = str(facts["libc"]).partition(" ")[0]
             like = (minor, machine, libc) == (target.minor, target.machine, target.libc)
             if like and facts["implementation"] == "cpython" and not facts["free_threaded"]:
@@ -147,29 +125,29 @@ def interpreter(target: Target, programs: list[str]) -> str:
     )
 
 
-def _install(collector: release_wheels.Collector, wheels: list[release_wheels.Wheel], python: str, new: str) -> None:
+def _install(collector: Collector, wheels: list[Wheel], python: str, new: str) -> None:
     """By uv, then with one time for all files, which bytecode remembers of its source, and bytecode."""
-    uv, venv, lock = collector.tools.uv, os.path.join(new, "venv"), os.path.join(new, "lock.txt")
-    with open(lock, "w", encoding="utf-8") as file:
-        file.write(release_wheels.lock_text(wheels))
+    uv, venv, locked = collector.tools.uv, os.path.join(new, "venv"), os.path.join(new, "lock.txt")
+    with open(locked, "w", encoding="utf-8") as file:
+        file.write(locked_text(wheels))
     common = ["--no-config", "--no-progress", "--quiet", "--no-python-downloads", "--no-managed-python"]
     links = ["--no-index", "--find-links", os.path.dirname(wheels[0].path)]
     inside = os.path.join(venv, "bin", "python")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "UV_", "PIP_"))}
+    environment = environment_without("PYTHON", "UV_", "PIP_")
     environment["UV_CACHE_DIR"] = os.path.join(new, "cache")
     for command in (
         [uv, "venv", *common, "--relocatable", "--python", python, "--no-project", venv],
         [uv, "pip", "install", *common, "--offline", *links, "--require-hashes", "--no-deps", "--python", inside]
-        + ["-r", lock],
+        + ["-r", locked],
     ):
-        tools.run("Making the environment", command, environment)
+        run("Making the environment", command, environment, CONTROL_NODE)
     shutil.rmtree(environment["UV_CACHE_DIR"], ignore_errors=True)
     for place, _names, files in os.walk(venv):
         for name in files:
             os.utime(os.path.join(place, name), (VENV_TIME, VENV_TIME), follow_symlinks=False)
     # Quietly: packages ship files that aren't meant for this Python, and uv passes over them as well.
     program = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
-    tools.run("Compiling", [inside, "-I", "-c", program, os.path.join(venv, "lib")], environment)
+    run("Compiling", [inside, "-I", "-c", program, os.path.join(venv, "lib")], environment, CONTROL_NODE)
 
 
 def every_file(directory: str) -> list[Entry]:

@@ -2,24 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The app's source on the control node, wherever it comes from: a directory, an archive or a git URL."""
+"""Brings the app's source to a directory of the control node, from a path, an archive or a git URL, and reads it.
+
+An archive can't write anywhere but into its own directory.
+"""
 
 from __future__ import annotations
 
+import calendar
+import functools
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import IO, Any
 
-from ...module_utils._app.releases import RECORD, ReleaseError
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
+from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
-from . import archive, git_url, lockfile
-from . import git as release_git
-from . import requirements as release_requirements
-from . import source as release_source
-from . import tools as release_tools
-from .tools import Say
+from . import git, lockfile
+from .requirements import Requirements
+from .source import Entry, check_app, check_public, scan, without_shared
+from .tools import Say, cache_directory, digest_of, making, provide
 
 
 @dataclass(frozen=True)
@@ -30,25 +39,25 @@ class Source:
     """
 
     directory: str
-    entries: list[release_source.Entry]
+    entries: list[Entry]
     requirements_name: str
-    requirements: release_requirements.Requirements
+    requirements: Requirements
     requires_python: str
     origin: dict[str, str] = field(default_factory=dict)
 
 
-def read_source(params: dict, workdir: str, say: Say) -> Source:
+def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
     """Everything that can be wrong with the source without knowing the host."""
     directory, origin = open_source(params["source"], params["version"], workdir)
     try:
-        name = release_source.find_requirements(directory, params["requirements"])
+        name = lockfile.find_requirements(directory, params["requirements"])
         requirements = lockfile.read(directory, name, lambda project: uv_export(project, params["index_url"], say))
-        requires_python = release_source.requires_python(directory)
-        entries = release_source.scan(directory, params["exclude"])
+        requires_python = lockfile.requires_python(directory)
+        entries = scan(directory, params["exclude"])
         entries = without_shared(entries, params["shared_paths"])
-        check(entries, params["public_paths"], params["shared_paths"])
-        release_source.check_app(entries, params["app"])
-    except ReleaseError as error:
+        check_public(entries, params["public_paths"], params["shared_paths"])
+        check_app(entries, params["app"])
+    except (ReleaseError, ProgramError) as error:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(directory, mask(params["source"]))) from None
     return Source(directory, entries, name, requirements, requires_python, origin)
@@ -56,10 +65,10 @@ def read_source(params: dict, workdir: str, say: Say) -> Source:
 
 def uv_export(project: str, index_url: str, say: Say) -> str:
     """What the uv.lock in the directory `project` says, as a requirements.txt. Asks no index and writes nothing."""
-    tools = release_tools.tools(release_tools.cache_directory(), {}, index_url, say)
+    tools = provide(cache_directory(), {}, index_url, say)
     command = [tools.uv, "export", "--quiet", "--frozen", "--offline", "--project", project, "--no-header"]
     command += ["--no-annotate", "--no-dev", "--no-emit-project", "--format", "requirements.txt"]
-    return release_tools.run("Reading uv.lock", command, uv_environment(Index(), os.environ))
+    return run("Reading uv.lock", command, uv_environment(Index(), os.environ), CONTROL_NODE)
 
 
 def open_source(source: str, version: str, workdir: str) -> tuple[str, dict[str, str]]:
@@ -69,19 +78,19 @@ def open_source(source: str, version: str, workdir: str) -> tuple[str, dict[str,
     :param workdir: a directory of the task's own. What it lies in belongs to the whole run, and holds the checkout of a
         URL: all hosts and tasks have the same commit, fetched once, whatever is pushed meanwhile.
     """
-    if not git_url.is_git(source):
+    if not git.is_git(source):
         check_no_version(source, version)
-        return archive.open_source(source, workdir), {}
-    remote = git_url.remote_of(source, version)
-    shared = os.path.join(os.path.dirname(workdir), f"graceful-source-{release_tools.digest_of([source, version])}")
-    with release_tools.making(shared) as new:
+        return open_path(source, workdir), {}
+    remote = git.remote_of(source, version)
+    shared = os.path.join(os.path.dirname(workdir), f"graceful-source-{digest_of([source, version])}")
+    with making(shared) as new:
         if new is not None:
             os.mkdir(os.path.join(new, "source"))
-            commit = release_git.checkout(remote, release_tools.cache_directory(), os.path.join(new, "source"))
+            commit = git.checkout(remote, cache_directory(), os.path.join(new, "source"))
             with open(os.path.join(new, "commit"), "w", encoding="ascii") as file:
                 file.write(commit)
     with open(os.path.join(shared, "commit"), encoding="ascii") as file:
-        origin = {"name": git_url.name_of(source), "revision": file.read()}
+        origin = {"name": git.name_of(source), "revision": file.read()}
     return os.path.join(shared, "source"), origin
 
 
@@ -89,77 +98,143 @@ def check_no_version(path: str, version: str) -> None:
     """Raise where a version is asked of something that has none; a checkout is shipped as it lies there."""
     if not version:
         return
-    git = os.path.exists(os.path.join(path, ".git")) or os.path.exists(os.path.join(path, "objects"))
-    advice = f" Or write fastapi_source: file://{path} to have that version of it." if git else ""
+    repository = any(os.path.exists(os.path.join(path, name)) for name in (".git", "objects"))
+    advice = f" Or write fastapi_source: file://{path} to have that version of it." if repository else ""
     raise ReleaseError(
         f"fastapi_version is {version}, and fastapi_source is {path}: only a git URL has versions, a path is shipped "
         f"as it is. Take fastapi_version out.{advice}"
     )
 
 
-class Entry(Protocol):
-    """A file or a link of the source, by its path."""
+@dataclass(frozen=True)
+class Member:
+    """One thing in an archive.
 
-    @property
-    def path(self) -> str: ...
+    :param kind: 'file', 'directory', 'link' or 'other'.
+    :param when: time of its last change, which tells two sets of shipped wheels apart.
+    :param open: gives the content of a file.
+    """
+
+    path: str
+    kind: str
+    executable: bool
+    target: str
+    when: float
+    open: Callable[[], IO[bytes] | None]
 
 
-_E = TypeVar("_E", bound=Entry)
-_PLACEHOLDERS = (".gitkeep", ".keep")
-
-
-def wrong_path(paths: Sequence[str]) -> str:
-    """What is wrong with the first bad one, as a sentence without its subject; '' where all are good. Pure."""
-    for path in paths:
-        parts = path.split("/")
-        if not path or any(part in ("", ".", "..") for part in parts) or not path.isprintable():
-            return f"{path!r} in it has to be a directory below the release, such as media or var/uploads."
-        if parts[0] in (".venv", RECORD):
-            return f"{path!r} in it is the release's own."
-        if paths.count(path) > 1:
-            return f"{path!r} is in it twice."
-        for other in paths:
-            if path.startswith(f"{other}/"):
-                return f"{path!r} in it lies in {other!r}, which is shared as a whole."
+def _meant(source: str) -> str:
+    """What to write where somebody counted a path from where they are, and Ansible from the playbook."""
+    here, parts = os.getcwd(), source.strip("/").split("/")
+    for begin in range(len(parts)):
+        path = os.path.join(here, *parts[begin:])
+        if os.path.exists(path):
+            return f"A relative path counts from the playbook's directory. Write fastapi_source: {path}."
     return ""
 
 
-def without_shared(entries: Iterable[_E], paths: Sequence[str]) -> list[_E]:
-    """The source's entries without placeholders for shared directories; raises where it has something else there."""
-    if wrong := wrong_path(paths):
-        raise ReleaseError(f"fastapi_shared_paths is {list(paths)!r}: {wrong}")
-    stay = []
-    for entry in entries:
-        shared = next((path for path in paths if f"{entry.path}/".startswith(f"{path}/")), "")
-        blocked = next((path for path in paths if path.startswith(f"{entry.path}/")), "")
-        if blocked:
+def open_path(source: str, workdir: str) -> str:
+    """The directory to ship: `source` itself, or what it unpacks to below `workdir`."""
+    if os.path.isdir(source):
+        return source
+    if not os.path.exists(source):
+        wrong = f"fastapi_source is {source}, and there is nothing of that name on the control node."
+        raise ReleaseError(f"{wrong} {_meant(source)}".rstrip())
+    into = os.path.join(workdir, "source")
+    os.mkdir(into, 0o700)
+    try:
+        if tarfile.is_tarfile(source):
+            with tarfile.open(source, "r:*") as tar:
+                unpack_members(_tar_members(tar), into)
+        elif zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                unpack_members(_zip_members(archive), into)
+        else:
             raise ReleaseError(
-                f"fastapi_shared_paths has {blocked}, and {entry.path} in fastapi_source is no directory. Rename one."
+                f"fastapi_source is {source}, which is neither a directory nor an archive (.tar.gz, .tgz, .tar, .zip)."
             )
-        if not shared:
-            stay.append(entry)
-        elif os.path.basename(entry.path) not in _PLACEHOLDERS or entry.path == shared:
-            raise ReleaseError(
-                f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}, which nobody would see "
-                f"behind the shared directory. Move it elsewhere, or leave it out: add {shared} to fastapi_exclude."
-            )
-    return stay
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, KeyError) as error:
+        # RuntimeError: a zip file with a password. KeyError: a hard link to nothing.
+        raise ReleaseError(f"fastapi_source is {source}, and can't be unpacked: {error}") from error
+    except ReleaseError as error:
+        raise ReleaseError(str(error).replace("ARCHIVE", f"fastapi_source ({source})")) from None
+    return single_top(into)
 
 
-def check(entries: Iterable[Entry], paths: Sequence[str], shared: Sequence[str]) -> None:
-    """Raise where the source has no such directory, or one that the app may write to."""
-    names = [entry.path for entry in entries]
-    for path in paths:
-        if wrong := wrong_path([path]):
-            raise ReleaseError(f"fastapi_static has {path}: {wrong}")
-        for other in shared:
-            if f"{path}/".startswith(f"{other}/") or other.startswith(f"{path}/"):
-                raise ReleaseError(
-                    f"fastapi_static has {path}, and fastapi_shared_paths has {other}: the proxy serves what is in the "
-                    "release, and nothing that the app writes. Let the app serve that one."
-                )
-        if not any(name.startswith(f"{path}/") for name in names):
+def single_top(directory: str) -> str:
+    """An archive usually holds one directory, which is no part of the source."""
+    names = os.listdir(directory)
+    only = os.path.join(directory, names[0]) if len(names) == 1 else ""
+    return only if only and os.path.isdir(only) and not os.path.islink(only) else directory
+
+
+def unpack_members(members: Iterator[Member], into: str) -> None:
+    """Write the members. Symlinks come last, so that nothing is written through one."""
+    links: dict[str, str] = {}
+    for member in members:
+        path = member.path.removeprefix("./").rstrip("/")
+        if path in ("", ".") and member.kind == "directory":
+            continue
+        if not is_safe_path(path):
+            raise ReleaseError(f"ARCHIVE has a member whose path leads out of it: {member.path!r}.")
+        if member.kind == "other":
             raise ReleaseError(
-                f"fastapi_static has {path}, and there is no such directory in fastapi_source, or nothing in it. Write "
-                "the directory's path in the source, and see that fastapi_exclude doesn't leave it out."
+                f"ARCHIVE has a member that is neither a file, a directory nor a symlink: {member.path!r}."
             )
+        place = os.path.join(into, path)
+        if member.kind == "directory":
+            os.makedirs(place, exist_ok=True)
+        elif member.kind == "link":
+            if not is_safe_link(path, member.target):
+                raise ReleaseError(f"ARCHIVE has a symlink that leads out of it: {path!r} to {member.target!r}.")
+            links[path] = member.target
+        else:
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            _write(member, place)
+    for path, target in links.items():
+        place = os.path.join(into, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if os.path.lexists(place):
+            raise ReleaseError(f"ARCHIVE has {path!r} twice, once as a symlink.")
+        os.symlink(target, place)
+
+
+def _write(member: Member, place: str) -> None:
+    # As tar does, the later of two members of one name wins.
+    if os.path.lexists(place):
+        os.unlink(place)
+    content = member.open()
+    if content is None:
+        raise ReleaseError(f"ARCHIVE has a member without content: {member.path!r}.")
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if member.executable else 0o600)
+    with content, os.fdopen(descriptor, "wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+    os.utime(place, (member.when, member.when))
+
+
+def _tar_members(tar: tarfile.TarFile) -> Iterator[Member]:
+    for item in tar:
+        # A hard link is one more name of a file in the archive: tarfile finds its content.
+        if item.isreg() or (item.islnk() and is_safe_path(item.linkname.removeprefix("./"))):
+            kind = "file"
+        else:
+            kind = "directory" if item.isdir() else "link" if item.issym() else "other"
+        content = functools.partial(tar.extractfile, item)
+        yield Member(item.name, kind, bool(item.mode & stat.S_IXUSR), item.linkname, item.mtime, content)
+
+
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
+    for item in archive.infolist():
+        mode = item.external_attr >> 16
+        target = ""
+        if item.is_dir():
+            kind = "directory"
+        elif stat.S_ISLNK(mode):
+            kind, target = "link", os.fsdecode(archive.read(item))
+        else:
+            kind = "other" if stat.S_IFMT(mode) not in (0, stat.S_IFREG) else "file"
+        # Programs that keep no time write month 0.
+        year, month, *rest = item.date_time
+        when = calendar.timegm((year, max(month, 1), *rest))
+        content = functools.partial(archive.open, item)
+        yield Member(item.filename, kind, bool(mode & stat.S_IXUSR), target, when, content)

@@ -12,17 +12,18 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, canonicalize_version, parse_wheel_filename
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
-from ...module_utils._release.index import Index, pip_environment, secrets, uv_environment
-from . import tools as release_tools
+from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
+from ...module_utils._release.index import Index, secrets, uv_environment
 from .requirements import Requirements
 from .target import Target
+from .tools import Say, Tools, digest_of, fetch, forget_unused, making
 
 # pip runs a package's code as soon as it has its source, and for many that fails where nothing can be compiled. So it
 # is stopped between the two.
@@ -54,8 +55,8 @@ class Workshop:
         with what a person has to know.
     """
 
-    key: list[object]
-    build: Callable[[str, str, release_tools.Tools, Index], str]
+    key: Sequence[object]
+    build: Callable[[str, str, Tools, Index], str]
 
 
 @dataclasses.dataclass
@@ -68,11 +69,11 @@ class Sources:
 
     directory: str
     cache: str
-    tools: release_tools.Tools
+    tools: Tools
     index: Index
     target: Target
     workshop: Workshop
-    say: release_tools.Say
+    say: Say
     built: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     tried: set[str] = dataclasses.field(default_factory=set)
 
@@ -92,7 +93,7 @@ class Sources:
         try:
             source = self._fetch(wanted(missing, requirements))
             wheel = self._wheel(source, missing)
-        except ReleaseError as error:
+        except (ReleaseError, ProgramError) as error:
             return str(error)
         name, version, _build_number, _tags = parse_wheel_filename(os.path.basename(wheel))
         key = (str(name), canonicalize_version(str(version)))
@@ -112,22 +113,22 @@ class Sources:
         command = [sys.executable, "-I", "-c", _FETCH, os.path.dirname(self.tools.pip[-1]), into]
         command += ["download", "--quiet", "--no-deps", "--no-binary=:all:", "--python-version", self.target.version]
         command += ["-d", os.path.join(into, "unused"), "-r", path]
-        release_tools.run("Fetching its source", command, pip_environment(self.index, os.environ), secrets(self.index))
+        fetch("Fetching its source", command, self.index)
         (source,) = (entry.path for entry in os.scandir(into) if entry.is_file() and entry.path != path)
         return source
 
     def _wheel(self, source: str, missing: str) -> str:
-        key = release_tools.digest_of([sha256_of(source), *self.workshop.key])
+        key = digest_of([sha256_of(source), *self.workshop.key])
         place = os.path.join(self.cache, "built", key)
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        with release_tools.making(place) as new:
+        with making(place) as new:
             if new is not None:
                 self.say(f"Building the wheel of {missing} from its source…")
                 wheel = self.workshop.build(source, new, self.tools, self.index)
                 for entry in os.scandir(new):
                     if entry.path != wheel:
                         shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)
-                release_tools.forget_unused(os.path.dirname(place))
+                forget_unused(os.path.dirname(place))
         os.utime(place)
         return glob.glob(os.path.join(glob.escape(place), "*.whl"))[0]
 
@@ -145,14 +146,14 @@ def wanted(missing: str, requirements: Requirements) -> str:
     return " ".join([missing, *(f"--hash=sha256:{digest}" for digest in sorted(hashes))])
 
 
-def build_here(source: str, into: str, tools: release_tools.Tools, index: Index) -> str:
+def build_here(source: str, into: str, tools: Tools, index: Index) -> str:
     """Build on the control node what fits every host: pure Python."""
     command = [tools.uv, "build", "--wheel", "--python", sys.executable, "-o", into, source]
     command += ["--no-index"] if index.no_index else []
     way_out = "Set fastapi_build_host to a host of the inventory with the same Python and platform, where it is built"
     try:
-        release_tools.run("Building its source", command, uv_environment(index, os.environ), secrets(index))
-    except ReleaseError as error:
+        run("Building its source", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
+    except ProgramError as error:
         raise ReleaseError(f"{way_out}. {error}") from None
     (wheel,) = glob.glob(os.path.join(glob.escape(into), "*.whl"))
     if not is_pure(os.path.basename(wheel)):
@@ -169,6 +170,6 @@ def is_pure(filename: str) -> bool:
 HERE = Workshop([], build_here)
 
 
-def later(source: str, into: str, tools: release_tools.Tools, index: Index) -> str:
+def later(source: str, into: str, tools: Tools, index: Index) -> str:
     """For a task that may not build: leaves it to the one that is delegated to the build host."""
     raise NeedsBuildHost(re.sub(r"(\.tar\.\w+|\.zip)$", "", os.path.basename(source)))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The app's source on the control node: which files are shipped, what they hash to, what is wrong with them."""
+"""The files of the app's source: which are shipped, what they hash to, what is wrong with them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,15 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ...module_utils._app.releases import RECORD, ReleaseError
 from ...module_utils._host.files import sha256_of
-from ...module_utils._release.common import FORMAT
-from . import lockfile
+from ...module_utils._release.archive import FORMAT
 
-REQUIREMENTS = (
-    "requirements.txt",
-    "requirements-prod.txt",
-    "requirements-production.txt",
-    "requirements/prod.txt",
-    "requirements/production.txt",
-    "pylock.toml",
-    "uv.lock",
-)
-"""Names that are looked for where the task names none; then pyproject.toml, if it lists dependencies."""
+_PLACEHOLDERS = (".gitkeep", ".keep")
+"""Files that only keep a directory in git."""
 
 
 @dataclass(frozen=True)
@@ -121,44 +110,6 @@ def release_id(entries: Iterable[Entry], header: dict[str, object]) -> tuple[str
     return whole[:12], whole
 
 
-def find_requirements(source: str, wanted: str) -> str:
-    """Name of the requirements file below `source`; raises with what to write where there is none or more than one."""
-    if wanted:
-        name = os.path.normpath(wanted)
-        if os.path.isabs(name) or name.startswith(".."):
-            raise ReleaseError(f"fastapi_requirements is {wanted}: it has to be a path inside fastapi_source.")
-        if not os.path.isfile(os.path.join(source, name)):
-            raise ReleaseError(
-                f"fastapi_requirements is {wanted}, and there is no such file in fastapi_source ({source})."
-            )
-        return name
-    found = [name for name in REQUIREMENTS if os.path.isfile(os.path.join(source, name))]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ReleaseError(
-            f"fastapi_source ({source}) has {' and '.join(found)}. Write fastapi_requirements: {found[0]}"
-        )
-    if lockfile.has_dependencies(lockfile.load(source, "pyproject.toml")):
-        return "pyproject.toml"
-    for origin, command in {
-        "poetry.lock": "poetry export -o requirements.txt",
-        "pdm.lock": "pdm export --prod -o requirements.txt",
-        "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
-        "requirements.in": "uv pip compile --universal --generate-hashes requirements.in -o requirements.txt",
-    }.items():
-        if os.path.isfile(os.path.join(source, origin)):
-            advice = f"Make one from its {origin}: {command}"
-            break
-    else:
-        advice = "Write a requirements.txt with the packages that the app imports, at least fastapi"
-    looked = ", ".join([*REQUIREMENTS, "dependencies in pyproject.toml"])
-    raise ReleaseError(
-        f"fastapi_source is {source}, and nothing in it says what the app needs (looked for {looked}). "
-        f"{advice}. Or name the file in fastapi_requirements."
-    )
-
-
 def check_app(entries: Iterable[Entry], app: str) -> None:
     """Raise where the app's top package is in the source and its module isn't. Else it may be an installed one."""
     module = app.partition(":")[0]
@@ -174,18 +125,58 @@ def check_app(entries: Iterable[Entry], app: str) -> None:
         )
 
 
-def requires_python(source: str) -> str:
-    """What pyproject.toml asks of the interpreter, '' where it asks nothing."""
-    return str(lockfile.project_of(lockfile.load(source, "pyproject.toml")).get("requires-python", ""))
+def wrong_path(paths: Sequence[str]) -> str:
+    """What is wrong with the first bad one, as a sentence without its subject; '' where all are good. Pure."""
+    for path in paths:
+        parts = path.split("/")
+        if not path or any(part in ("", ".", "..") for part in parts) or not path.isprintable():
+            return f"{path!r} in it has to be a directory below the release, such as media or var/uploads."
+        if parts[0] in (".venv", RECORD):
+            return f"{path!r} in it is the release's own."
+        if paths.count(path) > 1:
+            return f"{path!r} is in it twice."
+        for other in paths:
+            if path.startswith(f"{other}/"):
+                return f"{path!r} in it lies in {other!r}, which is shared as a whole."
+    return ""
 
 
-def check_python(wanted: str, version: str) -> None:
-    try:
-        fits = not wanted or SpecifierSet(wanted).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        raise ReleaseError(f"requires-python in pyproject.toml is {wanted!r}, which isn't a version range.") from None
-    if not fits:
-        raise ReleaseError(
-            f"The app needs Python {wanted} (requires-python in its pyproject.toml), and the host's is {version}. "
-            "Set fastapi_python to one that fits, or widen requires-python if the app runs there."
-        )
+def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry]:
+    """The source's entries without placeholders for shared directories; raises where it has something else there."""
+    if wrong := wrong_path(paths):
+        raise ReleaseError(f"fastapi_shared_paths is {list(paths)!r}: {wrong}")
+    stay = []
+    for entry in entries:
+        shared = next((path for path in paths if f"{entry.path}/".startswith(f"{path}/")), "")
+        blocked = next((path for path in paths if path.startswith(f"{entry.path}/")), "")
+        if blocked:
+            raise ReleaseError(
+                f"fastapi_shared_paths has {blocked}, and {entry.path} in fastapi_source is no directory. Rename one."
+            )
+        if not shared:
+            stay.append(entry)
+        elif os.path.basename(entry.path) not in _PLACEHOLDERS or entry.path == shared:
+            raise ReleaseError(
+                f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}, which nobody would see "
+                f"behind the shared directory. Move it elsewhere, or leave it out: add {shared} to fastapi_exclude."
+            )
+    return stay
+
+
+def check_public(entries: Iterable[Entry], paths: Sequence[str], shared: Sequence[str]) -> None:
+    """Raise where the source has no such directory, or one that the app may write to."""
+    names = [entry.path for entry in entries]
+    for path in paths:
+        if wrong := wrong_path([path]):
+            raise ReleaseError(f"fastapi_static has {path}: {wrong}")
+        for other in shared:
+            if f"{path}/".startswith(f"{other}/") or other.startswith(f"{path}/"):
+                raise ReleaseError(
+                    f"fastapi_static has {path}, and fastapi_shared_paths has {other}: the proxy serves what is in the "
+                    "release, and nothing that the app writes. Let the app serve that one."
+                )
+        if not any(name.startswith(f"{path}/") for name in names):
+            raise ReleaseError(
+                f"fastapi_static has {path}, and there is no such directory in fastapi_source, or nothing in it. Write "
+                "the directory's path in the source, and see that fastapi_exclude doesn't leave it out."
+            )

@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ...module_utils._app.releases import ReleaseError
 
@@ -73,7 +76,7 @@ class Target:
         }
 
 
-def target_of(interpreter: dict) -> Target:
+def target_of(interpreter: dict[str, Any]) -> Target:
     """From what the host's probe says; raises where no wheels can be collected for it."""
     version = str(interpreter["version"])
     where = f"fastapi_python is {interpreter['path']} (Python {version})"
@@ -97,6 +100,19 @@ def target_of(interpreter: dict) -> Target:
         libc=libc,
         libc_version=(major, minor),
     )
+
+
+def check_python(wanted: str, version: str) -> None:
+    """Raise where an interpreter of this version isn't what the app's pyproject.toml asks for."""
+    try:
+        fits = not wanted or SpecifierSet(wanted).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        raise ReleaseError(f"requires-python in pyproject.toml is {wanted!r}, which isn't a version range.") from None
+    if not fits:
+        raise ReleaseError(
+            f"The app needs Python {wanted} (requires-python in its pyproject.toml), and the host's is {version}. "
+            "Set fastapi_python to one that fits, or widen requires-python if the app runs there."
+        )
 
 
 def normal_machine(machine: str, bits: int) -> str:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import hashlib
 import importlib.util
@@ -15,22 +14,21 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
-from ...module_utils._host.text import last_lines
-from ...module_utils._release.index import Index, hide, index_of, parse_config, pip_environment, secrets
+from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
+from ...module_utils._release.index import Index, pip_environment, read_index, secrets
+from ...module_utils._release.place import mutex
 from .target import Target, wheel_fits
 
 UV = "0.13.9"
 PIP = "26.3"
-_LIMIT = 1200
 _UNUSED_DAYS = 60
 
 Say = Callable[[str], None]
@@ -75,11 +73,10 @@ def digest_of(value: object) -> str:
 def making(path: str) -> Iterator[str | None]:
     """A directory to fill that becomes `path` at the end; None where `path` is there, made meanwhile by another fork.
 
-    The lock ends with its process. Leftovers of a process that died are cleared by the next one to hold it.
+    Leftovers of a process that died are cleared by the next one.
     """
     parent, name = os.path.split(path)
-    with open(os.path.join(parent, f".{name}.lock"), "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with mutex(os.path.join(parent, f".{name}.lock")):
         if os.path.isdir(path):
             yield None
             return
@@ -100,34 +97,7 @@ def forget_unused(directory: str) -> None:
             shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def run(step: str, command: Sequence[str], environment: Mapping[str, str], hidden: Sequence[str] = ()) -> str:
-    """Run a program on the control node; returns its output, or raises with the last that it said, secrets hidden."""
-    try:
-        done = subprocess.run(
-            command,
-            env=dict(environment),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ReleaseError(f"{step} failed on the control node: {type(error).__name__}") from None
-    if done.returncode:
-        said = hide(last_lines(done.stderr or done.stdout), hidden)
-        raise ReleaseError(f"{step} failed on the control node:\n{said}")
-    return done.stdout
-
-
-def read_index(pip: Sequence[str], options: Mapping[str, list[str]], index_url: str) -> Index:
-    """The indexes that pip is configured with, joined with those of the requirements files and of the task."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    config = run("Reading pip's configuration", [*pip, "config", "list"], inherited)
-    return index_of(parse_config(config), options, index_url)
-
-
-def tools(cache: str, options: Mapping[str, list[str]], index_url: str, say: Say) -> Tools:
+def provide(cache: str, options: Mapping[str, list[str]], index_url: str, say: Say) -> Tools:
     """The tools of the cache, fetched at the first use on this control node."""
     identity = digest_of([UV, PIP, platform.system(), platform.machine(), platform.libc_ver()])
     path = os.path.join(cache, f"tools-{identity}")
@@ -137,14 +107,19 @@ def tools(cache: str, options: Mapping[str, list[str]], index_url: str, say: Say
         if new is not None:
             say(f"Fetching uv {UV} and pip {PIP} for this control node, once…")
             pip = _first_pip(new)
-            index = read_index(pip, options, index_url)
+            index = read_index(pip, options, index_url, CONTROL_NODE)
             wheels = os.path.join(new, "wheels")
             command = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", wheels]
             command += [f"uv=={UV}", f"pip=={PIP}"]
-            run("Fetching uv and pip from the index", command, pip_environment(index, os.environ), secrets(index))
+            fetch("Fetching uv and pip from the index", command, index)
             _unpack(wheels, new)
             shutil.rmtree(os.path.join(new, "first"), ignore_errors=True)
     return Tools(path)
+
+
+def fetch(step: str, pip: list[str], index: Index) -> None:
+    """Run a command of pip's that takes something from the index."""
+    run(step, pip, pip_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
 
 
 def _first_pip(new: str) -> list[str]:
@@ -152,13 +127,14 @@ def _first_pip(new: str) -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     first = os.path.join(new, "first")
-    made = subprocess.run([sys.executable, "-m", "venv", first], capture_output=True, text=True, check=False)
-    if made.returncode:
+    try:
+        run("Making an environment for pip", [sys.executable, "-m", "venv", first], os.environ, CONTROL_NODE)
+    except ProgramError:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise ReleaseError(
             f"The control node's Python ({sys.executable}) has neither pip nor venv, which collect the wheels. Install "
             f"one for it: apt-get install python{version}-venv"
-        )
+        ) from None
     return [os.path.join(first, "bin", "python"), "-m", "pip"]
 
 
@@ -184,5 +160,5 @@ def host_installers(cache: str, own: Tools, target: Target, index_of_run: Callab
             index = index_of_run()
             command = [*own.pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", new, f"uv=={UV}"]
             command += [argument for tag in target.platforms for argument in ("--platform", tag)]
-            run(f"Fetching uv for {target}", command, pip_environment(index, os.environ), secrets(index))
+            fetch(f"Fetching uv for {target}", command, index)
     return [*glob.glob(os.path.join(path, "uv-*.whl")), own.wheel("pip")]

@@ -9,23 +9,19 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
-import re
 import shutil
-import sys
 import zipfile
 from dataclasses import dataclass
 
-from packaging.utils import canonicalize_name, canonicalize_version, parse_wheel_filename
+from packaging.utils import canonicalize_version, parse_wheel_filename
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
-from ...module_utils._release.common import FORMAT
-from ...module_utils._release.index import Index, fingerprint, pip_environment, secrets, uv_environment
-from . import tools as release_tools
-from .refusal import refusal, without_wheel
+from ...module_utils._release.index import Index
 from .requirements import Requirements, check_hashes
-from .sdist import HERE, Sources, Workshop
-from .target import Target
+from .resolver import Collector, identity_of, only_listed, resolve, write_lines
+from .sdist import Sources
+from .tools import fetch, forget_unused, making
 
 
 @dataclass(frozen=True)
@@ -41,18 +37,6 @@ class Wheel:
     files: int
 
 
-@dataclass(frozen=True)
-class Collector:
-    """What collecting needs besides the requirements."""
-
-    cache: str
-    tools: release_tools.Tools
-    index: Index
-    target: Target
-    say: release_tools.Say
-    workshop: Workshop = HERE
-
-
 def collect(collector: Collector, requirements: Requirements, pins: list[str], name: str) -> list[Wheel]:
     """The wheels of the requirements, all that they need, and the pins; raises with what has no wheel.
 
@@ -62,33 +46,23 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
     if os.path.isdir(path) and not _is_whole(path):
         shutil.rmtree(path)
     if not os.path.isdir(path):
-        with release_tools.making(path) as new:
+        with making(path) as new:
             if new is not None:
                 _build(collector, requirements, pins, new, name)
-                release_tools.forget_unused(os.path.dirname(path))
+                forget_unused(os.path.dirname(path))
     os.utime(path)
     return read_set(path)
-
-
-def identity_of(collector: Collector, requirements: Requirements, pins: list[str]) -> str:
-    """Equal where the same is asked of the same indexes for the same target."""
-    target = collector.target
-    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
-    return release_tools.digest_of(
-        [*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)]
-    )
 
 
 def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
     count = len(requirements.lines) + len(pins)
     collector.say(f"Resolving {count} requirements for {collector.target}…")
     sources = Sources(os.path.join(new, "built"), **vars(collector))
-    while (lock := resolve(collector, requirements, pins, new, name, sources)) is None:
-        collector.say("Resolving again…")
-    collector.say(f"Collecting {len(lock)} wheels…")
+    locked = resolve(collector, requirements, pins, new, name, sources)
+    collector.say(f"Collecting {len(locked)} wheels…")
     # What was built has a hash of its own; that of its source was checked.
     listed = {**requirements.hashes, **{key: {digest} for key, digest in sources.built.items()}}
-    _download(collector, sources.with_built, [only_listed(item, listed) for item in lock], new)
+    _download(collector, sources.with_built, [only_listed(item, listed) for item in locked], new)
     shutil.rmtree(sources.directory, ignore_errors=True)
     wheels = read_set(new)
     digests = {(wheel.name, canonicalize_version(wheel.version)): wheel.sha256 for wheel in wheels}
@@ -101,66 +75,20 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)
 
 
-def resolve(
-    collector: Collector,
-    requirements: Requirements,
-    pins: list[str],
-    new: str,
-    name: str,
-    sources: Sources | None = None,
-) -> list[str] | None:
-    """The locked requirements, each with its hashes, with the host's markers decided.
-
-    None where one of them has no wheel, and it was built: the next try may find it, and what it needs.
-
-    :param sources: where wheels may be built; None where they may not.
-    """
-    _write(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
-    _write(os.path.join(new, "constraints.in"), requirements.constraints)
-    index, lock = sources.with_built if sources else collector.index, os.path.join(new, "resolved.txt")
-    command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
-    command += ["-c", os.path.join(new, "constraints.in"), "-o", lock]
-    command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
-    command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
-    command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
-    try:
-        release_tools.run("Resolving", command, uv_environment(index, os.environ), secrets(index))
-    except ReleaseError as error:
-        said = str(error).replace(new + os.sep, "")
-        missing = without_wheel(said)
-        problem = sources.add(missing, requirements) if missing and sources else ""
-        if missing and sources and not problem:
-            return None
-        raise ReleaseError(refusal(said, name, collector.target, problem)) from None
-    with open(lock, encoding="utf-8") as file:
-        return [item for item in re.split(r"\n(?=\S)", file.read().strip()) if item and not item.startswith("#")]
-
-
-def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
-    """A locked requirement with the hashes that the app lists for it alone, where the index has a file with one: an
-    index may have had new files since."""
-    pin, *rest = item.replace("\\\n", " ").split()
-    name, _separator, version = pin.partition("==")
-    wanted = listed.get((canonicalize_name(name), canonicalize_version(version)), set())
-    known = [entry for entry in rest if entry.rpartition(":")[2] in wanted]
-    return " ".join([pin, *(entry for entry in rest if not entry.startswith("--hash=")), *known]) if known else item
-
-
-def _download(collector: Collector, index: Index, lock: list[str], new: str) -> None:
+def _download(collector: Collector, index: Index, locked: list[str], new: str) -> None:
     """By several pips at once: most of one's time goes into waiting for an index and starting up."""
-    parts = max(1, min(4, os.cpu_count() or 1, len(lock) // 6))
+    parts = max(1, min(4, os.cpu_count() or 1, len(locked) // 6))
     target = collector.target
     command = [*collector.tools.pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     command += [argument for tag in target.platforms for argument in ("--platform", tag)]
     command += ["--python-version", target.minor, "--implementation", "cp", "--abi", target.abi, "--abi", "abi3"]
     command += ["--abi", "none", "-d", os.path.join(new, "wheels")]
-    environment, hidden = pip_environment(index, os.environ), secrets(index)
     os.mkdir(os.path.join(new, "wheels"))
 
     def part(number: int) -> None:
         path = os.path.join(new, f"part-{number}.txt")
-        _write(path, lock[number::parts])
-        release_tools.run("Collecting wheels", [*command, "-r", path], environment, hidden)
+        write_lines(path, locked[number::parts])
+        fetch("Collecting wheels", [*command, "-r", path], index)
 
     with concurrent.futures.ThreadPoolExecutor(parts) as pool:
         for done in [pool.submit(part, number) for number in range(parts)]:
@@ -190,8 +118,8 @@ def named(cache: str, name: str) -> list[Wheel]:
     return read_set(path) if name and _is_whole(path) else []
 
 
-def lock_text(wheels: list[Wheel]) -> str:
-    """A lock that names exactly the files that are shipped."""
+def locked_text(wheels: list[Wheel]) -> str:
+    """Requirements with hashes that name exactly the files that are shipped."""
     return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
 
 
@@ -199,16 +127,7 @@ def _is_whole(path: str) -> bool:
     """Whether a cached set is what was collected. A disk that filled up or a curious hand may have changed it."""
     try:
         with open(os.path.join(path, "set.json"), encoding="utf-8") as file:
-            wanted = json.load(file)
+            wanted: dict[str, str] = json.load(file)
         return wanted == {entry.name: sha256_of(entry.path) for entry in os.scandir(os.path.join(path, "wheels"))}
     except (OSError, ValueError):
         return False
-
-
-def _sorted_hashes(requirements: Requirements) -> list[list[object]]:
-    return sorted([[*key], sorted(digests)] for key, digests in requirements.hashes.items())
-
-
-def _write(path: str, lines: list[str]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)

@@ -11,15 +11,17 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
 from ...module_utils._release.index import Index
-from . import tools as release_tools
-from . import wheels as release_wheels
 from .requirements import Requirements
+from .resolver import Collector
 from .sdist import HERE, Workshop, later
 from .target import Target, target_of
+from .tools import Say, Tools, cache_directory
+from .wheels import collect
 
 _DEFAULT = ["setuptools>=40.8.0", "wheel"]
 """What builds a source that doesn't say what does, by PEP 517."""
@@ -29,7 +31,7 @@ Build = Callable[[str, str, str], str]
 
 
 def workshop_of(
-    params: dict, target: Target, query: Callable[[], dict], build: Build, say: release_tools.Say
+    params: dict[str, Any], target: Target, query: Callable[[], dict[str, Any]], build: Build, say: Say
 ) -> Workshop:
     """Where this task builds wheels: on the control node, on the host that it is delegated to, or not at all."""
     if not params["build_host"]:
@@ -38,7 +40,7 @@ def workshop_of(
     if params["state"] != "built":
         return Workshop(key, later)
 
-    def there(source: str, into: str, tools: release_tools.Tools, index: Index) -> str:
+    def there(source: str, into: str, tools: Tools, index: Index) -> str:
         facts = query()
         if facts["interpreter_problem"]:
             raise ReleaseError(
@@ -46,10 +48,10 @@ def workshop_of(
             )
         like = target_of(facts["interpreter"])
         check_alike(params["build_host"], like, target)
-        collector = release_wheels.Collector(release_tools.cache_directory(), tools, index, like, say)
+        collector = Collector(cache_directory(), tools, index, like, say)
         name = os.path.basename(source)
         needed = Requirements(lines=build_requirements(source))
-        wheels = release_wheels.collect(collector, needed, [], f"what builds {name}") if needed.lines else []
+        wheels = collect(collector, needed, [], f"what builds {name}") if needed.lines else []
         archive = os.path.join(into, "build.zip")
         with zipfile.ZipFile(archive, "w") as packed:
             packed.write(source, f"source/{name}")
@@ -75,7 +77,8 @@ def build_requirements(source: str) -> list[str]:
     """What the source's pyproject.toml asks for to be built."""
     try:
         with tarfile.open(source) as tar:
-            text = next((tar.extractfile(m) for m in tar if m.isreg() and _is_project(m.name)), None)
+            member = next((m for m in tar if m.isreg() and _is_project(m.name)), None)
+            text = tar.extractfile(member) if member else None
             content = text.read() if text else b""
     except tarfile.ReadError:
         with zipfile.ZipFile(source) as archive:

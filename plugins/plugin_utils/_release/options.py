@@ -2,17 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What both halves of the module ``release`` share: its options, its layout on disk and the rule for pruning."""
+"""The options of the module ``release``, and the rules for them that an argument specification can't say."""
 
 from __future__ import annotations
 
-FORMAT = 1
-"""Goes into every id: raise it when the same input should become another release."""
-
-
-VENV_TIME = 1577836800
-"""Seconds since the epoch, 2020: the time of all files in an environment that was shipped. Bytecode is valid only with
-the time that its source had when it was compiled."""
+import os
+from typing import Any
 
 DEFAULT_EXCLUDE = [
     ".git",
@@ -36,8 +31,8 @@ DEFAULT_EXCLUDE = [
 ]
 
 
-def argument_spec() -> dict[str, dict[str, object]]:
-    """The options of the task. The ones with an underscore are between the action plugin and its module."""
+def argument_spec() -> dict[str, dict[str, Any]]:
+    """The task's options, as the module's documentation lists them too."""
     return {
         "name": {"type": "str", "required": True},
         "root": {"type": "str", "default": ""},
@@ -57,17 +52,15 @@ def argument_spec() -> dict[str, dict[str, object]]:
         "state": {"type": "str", "choices": ["collected", "built", "present"], "default": "present"},
         "collected": {"type": "dict", "default": {}},
         "build_host": {"type": "str", "default": ""},
-        "_state": {"type": "str", "choices": ["query", "install", "build"], "default": "query"},
-        "_archive": {"type": "str", "default": ""},
-        # Not that it were secret: Ansible would write it to the host's log.
-        "_content": {"type": "str", "default": "", "no_log": True},
-        "_sha256": {"type": "str", "default": ""},
-        "_release": {"type": "str", "default": ""},
     }
 
 
-class Missing(Exception):
-    """What the control node counted on isn't on the host, or not whole. It sends everything then.
-
-    The argument is a sentence about what is missing.
-    """
+def wrong_option(params: dict[str, Any]) -> str:
+    """What the argument specification can't say; '' where all is well."""
+    if not os.path.isabs(params["root"]):
+        return f"root is {params['root']}: it has to be an absolute path on the host, such as /srv/{params['name']}."
+    if params["keep"] < 1:
+        return f"keep is {params['keep']}: at least the release that is made has to stay. Write 1 or more."
+    if params["state"] == "built" and not (params["collected"] and params["build_host"]):
+        return "state is built, which needs build_host, and what a task with state=collected returned as collected."
+    return ""

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Resolves requirements to one version each, by the pinned uv, and says what a person can do where that can't be."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name, canonicalize_version
+
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
+from ...module_utils._release.archive import FORMAT
+from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
+from .requirements import Requirements
+from .sdist import HERE, Sources, Workshop
+from .target import Target
+from .tools import Say, Tools, digest_of, forget_unused, making
+
+_NO_WHEEL = re.compile(
+    r"(?:all versions of )?(\S+?)(==\S+)? has no (?:usable )?wheels|(?:all versions of )(\S+) have no usable wheels"
+)
+_HINTED = re.compile(r"Wheels are required for `([^`]+)`")
+_NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
+_NO_VERSION = re.compile(r"there (?:is no version of|are no versions of) (\S+)")
+_PYTHON = re.compile(r"does not satisfy (Python\S+)")
+_FETCH = re.compile(r"(?:Failed to fetch|Request failed)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Collector:
+    """What collecting needs besides the requirements."""
+
+    cache: str
+    tools: Tools
+    index: Index
+    target: Target
+    say: Say
+    workshop: Workshop = HERE
+
+
+def identity_of(collector: Collector, requirements: Requirements, pins: list[str]) -> str:
+    """Equal where the same is asked of the same indexes for the same target."""
+    target = collector.target
+    wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
+    return digest_of([*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)])
+
+
+def locked(collector: Collector, requirements: Requirements, pins: list[str], name: str) -> str:
+    """The requirements with all that they need, one version each, with the hashes of its files on the index.
+
+    Resolved once, on the control node, so that all hosts install the same, today and next week.
+
+    :param name: of the requirements file, for sentences.
+    """
+    locks = os.path.join(collector.cache, "locks")
+    os.makedirs(locks, mode=0o700, exist_ok=True)
+    path = os.path.join(locks, identity_of(collector, requirements, pins))
+    with making(path) as new:
+        if new is not None:
+            count = len(requirements.lines) + len(pins)
+            collector.say(f"Resolving {count} requirements for {collector.target}…")
+            lines = resolve(collector, requirements, pins, new, name)
+            with open(os.path.join(new, "lock.txt"), "w", encoding="utf-8") as file:
+                file.writelines(f"{only_listed(line, requirements.hashes)}\n" for line in lines)
+            forget_unused(locks)
+    os.utime(path)
+    with open(os.path.join(path, "lock.txt"), encoding="utf-8") as file:
+        return file.read()
+
+
+def resolve(
+    collector: Collector,
+    requirements: Requirements,
+    pins: list[str],
+    new: str,
+    name: str,
+    sources: Sources | None = None,
+) -> list[str]:
+    """The locked requirements, each with its hashes, with the host's markers decided.
+
+    Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them.
+
+    :param sources: where wheels may be built; None where they may not.
+    """
+    write_lines(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
+    write_lines(os.path.join(new, "constraints.in"), requirements.constraints)
+    index, out = sources.with_built if sources else collector.index, os.path.join(new, "resolved.txt")
+    command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
+    command += ["-c", os.path.join(new, "constraints.in"), "-o", out]
+    command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
+    command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
+    try:
+        run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
+    except ProgramError as error:
+        said = str(error).replace(new + os.sep, "")
+        missing = without_wheel(said)
+        problem = sources.add(missing, requirements) if missing and sources else ""
+        if missing and sources and not problem:
+            collector.say("Resolving again…")
+            return resolve(collector, requirements, pins, new, name, sources)
+        raise ReleaseError(refusal(said, name, collector.target, problem)) from None
+    with open(out, encoding="utf-8") as file:
+        return [item for item in re.split(r"\n(?=\S)", file.read().strip()) if item and not item.startswith("#")]
+
+
+def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
+    """A locked requirement with the hashes that the app lists for it alone, where the index has a file with one: an
+    index may have had new files since."""
+    pin, *rest = item.replace("\\\n", " ").split()
+    name, _separator, version = pin.partition("==")
+    wanted = listed.get((canonicalize_name(name), canonicalize_version(version)), set())
+    known = [entry for entry in rest if entry.rpartition(":")[2] in wanted]
+    return " ".join([pin, *(entry for entry in rest if not entry.startswith("--hash=")), *known]) if known else item
+
+
+def refusal(said: str, name: str, target: Target, problem: str = "") -> str:
+    """One sentence on what is wrong and one on what to do, then uv's own words.
+
+    :param said: output of ``uv pip compile``, credentials already hidden.
+    :param name: of the requirements file.
+    :param problem: why what has no wheel can't be built from its source.
+    """
+    flat = flattened(said)
+    head = f"fastapi_requirements is {name}, "
+    if missing := without_wheel(said):
+        return (
+            f"{head}and {missing} has no wheel for {target}. Name a version that has one, set fastapi_python to a "
+            "Python that it has wheels for, or build the wheel yourself (pip wheel) and give its directory by a "
+            f"--find-links line in a requirements file or in pip's configuration.\n{problem or f'uv said: {flat}'}"
+        )
+    if match := _NOT_FOUND.search(flat):
+        what = f"and no index has {match[1]}. Check the spelling, or set fastapi_index_url to the index that has it."
+    elif match := _NO_VERSION.search(flat):
+        what = f"and no index has {match[1].rstrip(',')}. Name a version that there is."
+    elif match := _PYTHON.search(flat):
+        advice = "Set fastapi_python, or name an older version."
+        what = f"and a package in it needs {match[1]}, where the host has {target.version}. {advice}"
+    elif _FETCH.search(flat):
+        advice = "Check the network, pip's configuration and fastapi_index_url."
+        what = f"and the index can't be reached from the control node. {advice}"
+    else:
+        what = f"and its requirements can't be met together for {target}. Loosen one of those that uv names."
+    return f"{head}{what}\nuv said: {flat}"
+
+
+def flattened(said: str) -> str:
+    """What uv said in one line, without the sentence before it."""
+    return " ".join((said.partition(":\n")[2] or said).split())
+
+
+def without_wheel(said: str) -> str:
+    """The requirement that has no wheel for the target, '' where that isn't what is wrong."""
+    flat = flattened(said)
+    hinted = _HINTED.search(flat)
+    for match in _NO_WHEEL.finditer(flat):
+        name = match[1] or match[3]
+        if hinted is None or name == hinted[1]:
+            return f"{name}{match[2] or ''}"
+    return hinted[1] if hinted else ""
+
+
+def _sorted_hashes(requirements: Requirements) -> list[list[object]]:
+    return sorted([[*key], sorted(digests)] for key, digests in requirements.hashes.items())
+
+
+def write_lines(path: str, lines: list[str]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
