@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._release import install as release_install
-from ansible_collections.graceful.deploy.plugins.module_utils._release.common import DEFAULT_EXCLUDE
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_control
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.deliver import Host
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_flow
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.deliver import Ways
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.options import DEFAULT_EXCLUDE
 from release_wheelhouse import fill, repack_tools
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -111,7 +111,7 @@ class Run:
             sent = workdir / os.path.basename(archive)
             return shutil.copy(release_build.build(str(sent), sha256, params["python"])["wheel"], into)
 
-        return release_control.run(params, check, str(workdir), Host(query, install, self.said.append, build))
+        return release_flow.run(params, check, str(workdir), Ways(query, install, self.said.append, build))
 
 
 @pytest.fixture
