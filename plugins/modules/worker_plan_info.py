@@ -272,13 +272,13 @@ capacity:
       type: str
       sample: cgroup v2 memory.max at /system.slice
 problems:
-  description: What the plan is refused for, in the order in which to mend it.
+  description: What the plan is refused for, in the order in which to fix it.
   returned: when the input can't be planned with
   type: list
   elements: dict
   contains:
     variable:
-      description: The role's variable; V(host memory) where no variable could mend it.
+      description: The role's variable; V(host memory) where no variable could fix it.
       type: str
       sample: fastapi_stop_timeout
     value:

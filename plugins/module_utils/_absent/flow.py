@@ -71,7 +71,7 @@ class Removal:
                     self._take(step)
             except OSError as error:
                 raise CommandFailed(
-                    f"{error.filename}: {error.strerror}. Some of {self.app.name} is removed; when that is mended, run "
+                    f"{error.filename}: {error.strerror}. Some of {self.app.name} is removed; when that is fixed, run "
                     "again for the rest."
                 ) from error
         name, said = self.params["name"], self._said

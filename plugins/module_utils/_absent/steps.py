@@ -70,7 +70,7 @@ def refusal(facts: Facts, params: dict[str, Any]) -> str:
     if owner:
         return (
             f"fastapi_root is {root}, which is the directory of another app, {owner}. "
-            "Mend fastapi_name or fastapi_root."
+            "Fix fastapi_name or fastapi_root."
         )
     if facts.building:
         return f"A release of {name} is being built on this host. Run again when that has ended."

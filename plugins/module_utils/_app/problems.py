@@ -63,5 +63,5 @@ def write(variable: str, value: object) -> str:
 def report(sentences: list[str], host: str) -> str:
     """The message of a refusal: every problem at once, in one numbered list."""
     count = "1 problem" if len(sentences) == 1 else f"{len(sentences)} problems"
-    head = f"Nothing was changed on {host}: there {'is' if len(sentences) == 1 else 'are'} {count} to mend first."
+    head = f"Nothing was changed on {host}: there {'is' if len(sentences) == 1 else 'are'} {count} to fix first."
     return "\n".join([head, *(f"{number}. {text}" for number, text in enumerate(sentences, start=1))])

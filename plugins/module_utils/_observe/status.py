@@ -102,7 +102,7 @@ def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
         lines = last_lines(systemd.run, app.name, unit, systemd.changed_at(state) - LOOK_BACK, LAST_LINES)
         said = f"Its last lines:\n{lines}\n" if lines else f"Why says journalctl --unit={unit}.\n"
         return (
-            f"{given_up}{said}When the cause is mended: systemctl reset-failed {unit} && systemctl start {unit}, "
+            f"{given_up}{said}When the cause is fixed: systemctl reset-failed {unit} && systemctl start {unit}, "
             "or deploy."
         )
     notes = [f"systemd has restarted it {restarts} time(s): journalctl --unit={unit}"] if restarts else []

@@ -16,11 +16,11 @@ from .timeouts import PREFIX, PlanProblem
 
 # A Python interpreter with Uvicorn alone takes more, so less is a slip, such as 150 for 150M.
 SMALLEST_WORKER = 16 * MIB
-# What a problem names as its variable where none of the user's could mend it.
+# What a problem names as its variable where none of the user's could fix it.
 HOST_MEMORY = "host memory"
 
 
-def mend(problem: PlanProblem, demand: Demand, capacity: Capacity) -> tuple[Demand, Capacity]:
+def fix(problem: PlanProblem, demand: Demand, capacity: Capacity) -> tuple[Demand, Capacity]:
     """The same question with the problem's proposal written in."""
     value = problem.passing_value
     if problem.variable == HOST_MEMORY:
@@ -36,7 +36,7 @@ def find_problems(demand: Demand, capacity: Capacity) -> list[PlanProblem]:
         problem = check(demand, capacity)
         if problem is not None:
             problems.append(problem)
-            demand, capacity = mend(problem, demand, capacity)
+            demand, capacity = fix(problem, demand, capacity)
     return problems
 
 

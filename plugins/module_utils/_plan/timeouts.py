@@ -16,7 +16,7 @@ from .._app.problems import PREFIX
 class PlanProblem:
     """One value that can't stand, and one that could: write passing_value for variable and this problem is gone.
 
-    Problems are found in order, each with the earlier ones mended; where two propose a value for the same
+    Problems are found in order, each with the earlier ones fixed; where two propose a value for the same
     variable, the later one holds.
     """
 
@@ -30,7 +30,7 @@ class PlanProblem:
 
 
 class Refusal(ValueError):
-    """The input can't be planned with. Every problem is in .problems, in the order in which to mend them."""
+    """The input can't be planned with. Every problem is in .problems, in the order in which to fix them."""
 
     def __init__(self, problems: list[PlanProblem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -49,7 +49,7 @@ class Rung:
 
 
 # The first margin is a drain of at least one second, and one more between the end of the lifespan shutdown and
-# Gunicorn's SIGKILL. From the workers outwards, so that a value mended on one rung is what the next one is held to.
+# Gunicorn's SIGKILL. From the workers outwards, so that a value fixed on one rung is what the next one is held to.
 RUNGS = (
     Rung(
         "lifespan_timeout",
@@ -97,10 +97,10 @@ def drain_timeout(graceful_timeout: int, lifespan_timeout: int) -> int:
 
 
 def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[PlanProblem]]:
-    """Every time-out with a value, mended where a rung was broken, and a problem for each rung that was."""
+    """Every time-out with a value, fixed where a rung was broken, and a problem for each rung that was."""
     values: dict[str, Any] = dict(vars(timeouts))
     problems: list[PlanProblem] = []
-    mended: set[str] = set()
+    fixed: set[str] = set()
     for rung in RUNGS:
         lower, upper = values[rung.lower], values[rung.upper]
         if upper is None and rung.gap is not None:
@@ -109,7 +109,7 @@ def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[PlanProblem]]:
         smallest = lower + rung.margin
         if upper >= smallest:
             continue
-        would = "would then be" if rung.lower in mended else "is"
+        would = "would then be" if rung.lower in fixed else "is"
         problems.append(
             PlanProblem(
                 PREFIX + rung.upper,
@@ -120,5 +120,5 @@ def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[PlanProblem]]:
             )
         )
         values[rung.upper] = smallest
-        mended.add(rung.upper)
+        fixed.add(rung.upper)
     return values, problems

@@ -147,7 +147,7 @@ def judge_certificates(params: dict[str, t.Any], found: dict[str, t.Any]) -> tup
 
 def _unusable(problem: str, kind: str) -> tuple[str, str]:
     if problem == "missing":
-        return "there is no such file on the host.", "Put it there, or mend the path."
+        return "there is no such file on the host.", "Put it there, or fix the path."
     line = {"certificate": "CERTIFICATE", "key": "PRIVATE KEY"}[kind]
     return f"it isn't a PEM {kind}.", f"Such a file has a line that ends in {line}-----."
 

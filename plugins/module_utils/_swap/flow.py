@@ -103,7 +103,7 @@ class Deploy:
         except FileNotFoundError:
             raise CommandFailed(
                 f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
-                "Mend fastapi_name or fastapi_root, or run site.yml first."
+                "Fix fastapi_name or fastapi_root, or run site.yml first."
             ) from None
         except Held as held:
             raise CommandFailed(held.sentence(self.app.name)) from held
@@ -131,7 +131,7 @@ class Deploy:
         if wanted.release != live and (why := history.marked(history.read(app.root)).get(wanted.release)):
             self.warn(
                 f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
-                "traffic once more. If that isn't meant, mend the source, or go back: rollback.yml."
+                "traffic once more. If that isn't meant, fix the source, or go back: rollback.yml."
             )
         return Swap(self.systemd, app, wanted, terms, params["before"])
 

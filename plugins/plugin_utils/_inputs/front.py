@@ -74,7 +74,7 @@ def networks(variable: str, value: t.Any) -> Problem | None:
     for entry in value:
         if not is_network(entry):
             wrong = f"{show(entry)} in it is no address and no network such as 10.0.0.0/8 or 2001:db8::/32."
-            return Problem(variable, value, wrong, "Mend that entry or take it out.")
+            return Problem(variable, value, wrong, "Fix that entry or take it out.")
     return None
 
 
@@ -118,7 +118,7 @@ def protect(variable: str, value: t.Any) -> Problem | None:
         for name, hashed in (users or {}).items():
             if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9._@-]+", name, re.ASCII):
                 wrong = f"{show(name)} isn't a user name of letters, digits and . _ @ -."
-                return Problem(variable, HIDDEN, wrong, "Mend the name.")
+                return Problem(variable, HIDDEN, wrong, "Fix the name.")
             if not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
                 wrong = f"the password of {name} for {path} isn't a bcrypt hash, which begins with $2y$, $2b$ or $2a$."
                 return Problem(variable, HIDDEN, wrong, f"Make one with htpasswd -nB {name}, and quote it.")

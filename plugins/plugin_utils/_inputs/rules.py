@@ -121,7 +121,7 @@ def shared_paths(variable: str, value: t.Any) -> Problem | None:
     if problem := words(r"(?s).*", "media")(variable, listed):
         return Problem(variable, value, problem.wrong, problem.advice)
     wrong = wrong_path(value)
-    return Problem(variable, value, wrong, "Mend that entry or take it out.") if wrong else None
+    return Problem(variable, value, wrong, "Fix that entry or take it out.") if wrong else None
 
 
 def words(shape: str, example: str) -> Rule:
@@ -135,7 +135,7 @@ def words(shape: str, example: str) -> Rule:
         for entry in value:
             if not isinstance(entry, str) or not re.fullmatch(shape, entry):
                 wrong = f"{show(entry)} in it doesn't fit; each entry has to be text such as {example}."
-                return Problem(variable, value, wrong, "Mend that entry or take it out.")
+                return Problem(variable, value, wrong, "Fix that entry or take it out.")
         return None
 
     return rule

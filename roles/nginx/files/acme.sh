@@ -35,7 +35,7 @@ if ! fits "$@"; then
         --server "$directory" ${email:+--email "$email" --no-eff-email} $([ -n "$email" ] || echo --register-unsafely-without-email) \
         --renew-with-new-domains --force-renewal --key-type ecdsa --deploy-hook 'systemctl reload nginx.service' 2>&1); then
         echo "No certificate for $* by $directory. What is served meanwhile is the one that was there before, or, where" \
-            "there was none, one of the host's own authority. Mend what is said here, and run again: $said" >&2
+            "there was none, one of the host's own authority. Fix what is said here, and run again: $said" >&2
         exit 1
     fi
     changed=yes

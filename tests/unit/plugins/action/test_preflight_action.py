@@ -220,7 +220,7 @@ fastapi_env:
   DATABASE_URL: "postgresql://app:{CANARY}@{{{{ nowhere }}}}/app"
 """
     said = play(tmp_path, inventory, (ROOT / "playbooks" / "site.yml").read_text(), "--check")
-    assert "Nothing was changed on web1: there are 3 problems to mend first." in said
+    assert "Nothing was changed on web1: there are 3 problems to fix first." in said
     assert "fastapi_timeout is 'abc': write a whole number of seconds, 1 or more, such as 60." in said
     assert "fastapi_proxy is 'apache': it has to be one of caddy, nginx, none. Write fastapi_proxy: caddy." in said
     assert "fastapi_env['DATABASE_URL']: 'nowhere' is undefined." in said

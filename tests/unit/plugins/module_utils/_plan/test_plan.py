@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.capacity import Capacity
-from ansible_collections.graceful.deploy.plugins.module_utils._plan.checks import HOST_MEMORY, find_problems, mend
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.checks import HOST_MEMORY, find_problems, fix
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.demand import (
     STRATEGIES,
     WORKLOADS,
@@ -64,15 +64,15 @@ SENSIBLE = st.tuples(
 )
 
 
-def mended(question: tuple[Demand, Capacity]) -> tuple[Demand, Capacity]:
+def fixed(question: tuple[Demand, Capacity]) -> tuple[Demand, Capacity]:
     demand, capacity = question
     for problem in find_problems(demand, capacity):
-        demand, capacity = mend(problem, demand, capacity)
+        demand, capacity = fix(problem, demand, capacity)
     return demand, capacity
 
 
-# What can be planned: inputs mended until they just pass, which is where bounds are felt, and roomy ones.
-PLANNABLE = st.tuples(DEMANDS, CAPACITIES).map(mended) | SENSIBLE
+# What can be planned: inputs fixed until they just pass, which is where bounds are felt, and roomy ones.
+PLANNABLE = st.tuples(DEMANDS, CAPACITIES).map(fixed) | SENSIBLE
 
 
 def plan_or_none(demand: Demand, capacity: Capacity) -> Plan | None:
@@ -314,7 +314,7 @@ def test_every_refusal_names_values_that_pass(demand, capacity):
         assert problem.variable in str(problem) or problem.variable == HOST_MEMORY
         assert str(problem.value) in str(problem) or problem.variable == HOST_MEMORY
         assert str(problem.passing_value) in str(problem)
-        demand, capacity = mend(problem, demand, capacity)
+        demand, capacity = fix(problem, demand, capacity)
     assert make_plan(demand, capacity).workers >= 1
 
 
@@ -325,7 +325,7 @@ def test_too_many_workers_are_refused_with_the_most_that_pass(question, more):
     most = min(cap for cap in (caps.memory, caps.database) if cap is not None)
     (problem,) = problems_of(replace(demand, workers=most + more), capacity)
     assert (problem.variable, problem.passing_value) == ("fastapi_workers", most)
-    assert make_plan(mend(problem, demand, capacity)[0], capacity).workers == most
+    assert make_plan(fix(problem, demand, capacity)[0], capacity).workers == most
 
 
 @given(st.integers(0, 2**43))

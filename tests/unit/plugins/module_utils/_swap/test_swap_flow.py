@@ -226,7 +226,7 @@ def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
     note = status._note(Systemd(run), app, "hello@blue.service", state)
     assert note == (
         "systemd has given it up after 10 restarts (exit-code, status 3). Its last lines:\nno such queue\n"
-        "When the cause is mended: systemctl reset-failed hello@blue.service && systemctl start hello@blue.service, "
+        "When the cause is fixed: systemctl reset-failed hello@blue.service && systemctl start hello@blue.service, "
         "or deploy."
     )
     assert status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "0"}) == ""
@@ -293,7 +293,7 @@ def deploy(app, states=("active", "active"), **params):
     return swap_flow.Deploy(arguments, params.get("check", False), run, print)
 
 
-def test_an_app_that_was_never_deployed_is_named_with_what_to_mend(tmp_path):
+def test_an_app_that_was_never_deployed_is_named_with_what_to_fix(tmp_path):
     with pytest.raises(CommandFailed, match=r"There is no .*/none on this host.*fastapi_name or fastapi_root"):
         deploy(App("hello", f"{tmp_path}/none"), rollback=True).result()
 

@@ -306,5 +306,5 @@ def test_not_networks(entry: object) -> None:
 
 
 def test_a_report_counts() -> None:
-    assert report(["a."], "web1") == "Nothing was changed on web1: there is 1 problem to mend first.\n1. a."
-    assert report(["a.", "b."], "web1").endswith("there are 2 problems to mend first.\n1. a.\n2. b.")
+    assert report(["a."], "web1") == "Nothing was changed on web1: there is 1 problem to fix first.\n1. a."
+    assert report(["a.", "b."], "web1").endswith("there are 2 problems to fix first.\n1. a.\n2. b.")
