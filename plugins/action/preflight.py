@@ -21,7 +21,7 @@ from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
 from ..plugin_utils._inputs.rules import inventory_host
 from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
-from ..plugin_utils._inputs.specification import typed
+from ..plugin_utils._inputs.specification import Spec, typed
 from ..plugin_utils._inputs.variables import Found, Variables
 from ..plugin_utils._release.git import is_git
 
@@ -83,7 +83,7 @@ class ActionModule(ActionBase):
         told = {name: answer[name] for name in ("plan", "logs", "host", "releases")}
         return {**facts, "warnings": warnings, "msg": said, **told}
 
-    def _checked(self, variables: Variables, spec: check.Spec) -> tuple[dict[str, t.Any], list[Found]]:
+    def _checked(self, variables: Variables, spec: Spec) -> tuple[dict[str, t.Any], list[Found]]:
         """The typed values of the variables in `spec`, and what is wrong with them by themselves."""
         values, unread = variables.values(spec)
         values = typed(values, spec)

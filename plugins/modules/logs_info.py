@@ -82,6 +82,7 @@ text:
 """
 
 import collections
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -92,7 +93,8 @@ MOST = 5000
 
 
 def main() -> None:
-    options = {name: {"type": "str", "default": ""} for name in ("since", "until", "request", "slot", "only")}
+    names = ("since", "until", "request", "slot", "only")
+    options: dict[str, dict[str, Any]] = {name: {"type": "str", "default": ""} for name in names}
     options["slot"]["choices"] = ["", "blue", "green"]
     options["only"]["choices"] = ["", "access", "problems", "app"]
     spec = {"name": {"type": "str", "required": True}, "lines": {"type": "int"}, **options}

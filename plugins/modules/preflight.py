@@ -125,7 +125,7 @@ OLDEST = (3, 11)
 """The oldest Python that the modules of this collection run with. This file alone has to speak to an older one."""
 
 
-def too_old():
+def too_old() -> str:
     has = ".".join(map(str, sys.version_info[:3]))
     return (
         f"Ansible runs its modules on the host with {sys.executable}, Python {has}, and those here need 3.11. Use a "
@@ -133,10 +133,10 @@ def too_old():
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec={"variables": {"type": "dict", "default": {}}}, supports_check_mode=True)
     if sys.version_info < OLDEST:
-        nothing = {"plan": None, "host": {"python": {}}, "logs": {}, "releases": {}}
+        nothing: dict[str, object] = {"plan": None, "host": {"python": {}}, "logs": {}, "releases": {}}
         module.exit_json(changed=False, problems=[("", too_old())], **nothing)
     # What follows is written for the Pythons that can run it.
     from ..module_utils._preflight.flow import look

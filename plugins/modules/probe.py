@@ -86,7 +86,8 @@ def main() -> None:
     answer = wait_until_good(door, params["path"], params["timeout"])
     if isinstance(answer, str):
         module.fail_json(msg=answer)
-    module.exit_json(changed=False, status=answer.status, body=answer.text)
+    else:
+        module.exit_json(changed=False, status=answer.status, body=answer.text)
 
 
 if __name__ == "__main__":

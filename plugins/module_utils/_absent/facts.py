@@ -114,7 +114,7 @@ def service_units(directory: str, name: str) -> dict[str, str]:
     return {entry: read_text(path) for entry, path in found.items() if entry != f"{name}@.service"}
 
 
-def read_facts(systemd: Systemd, host: places.Host, params: dict[str, Any]) -> Facts:
+def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) -> Facts:
     """Look at everything that an app may have left.
 
     :param host: where the places are.

@@ -86,5 +86,5 @@ def site_layer(run: Run, host: HostTree, name: str, proxy: str, alone: bool) -> 
     ]
     unit = {"name": places.PROXY_UNITS[proxy], "enabled": False, "state": "kept", "reload_for": list(wanted)}
     unit["restart_for"] = list(wanted) if alone else []
-    nothing = {"packages": [], "user": None, "directories": [], "secrets": {}, "vet": None}
+    nothing: dict[str, Any] = {"packages": [], "user": None, "directories": [], "secrets": {}, "vet": None}
     return Layer(run, {**nothing, "files": files, "units": [unit]})

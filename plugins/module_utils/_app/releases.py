@@ -80,12 +80,12 @@ def complete(root: str) -> list[str]:
     return sorted(records_in(root)[0])
 
 
-def created(records: dict[str, dict]) -> dict[str, str]:
+def created(records: dict[str, dict[str, Any]]) -> dict[str, str]:
     """When each release was made: UTC, ISO 8601."""
     return {release: str(record["created"]) for release, record in records.items()}
 
 
-def standing(root: str, records: dict[str, dict]) -> dict[str, object]:
+def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What to_prune() decides by: ``served``, and ``protected`` but for the release just made."""
     entries = history.read(root)
     bad = history.marked(entries)

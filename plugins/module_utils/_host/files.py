@@ -11,7 +11,6 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
-from typing import BinaryIO
 
 BESIDE = ".graceful-"
 """Begins the names of files that are being written: what a run that was cut off may leave."""
@@ -35,11 +34,7 @@ def names_in(directory: str) -> list[str]:
 
 def sha256_of(path: str) -> str:
     with open(path, "rb") as file:
-        return hash_stream(file)
-
-
-def hash_stream(file: BinaryIO) -> str:
-    return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

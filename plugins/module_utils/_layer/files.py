@@ -65,7 +65,7 @@ class Found:
 
 def _name(number: int, table: Any) -> str:
     try:
-        return table(number)[0]
+        return str(table(number)[0])
     except KeyError:
         return str(number)
 

@@ -111,7 +111,7 @@ def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
     return "; ".join(notes)
 
 
-def _releases(app: App, entries: Sequence[history.Entry], slots: dict[str, Any]) -> list[dict[str, Any]]:
+def _releases(app: App, entries: Sequence[history.HistoryEntry], slots: dict[str, Any]) -> list[dict[str, Any]]:
     """The complete releases, the one that served last first, those that never did by their age behind them."""
     served, bad = history.last_served(entries), history.marked(entries)
     live = {slots[slot]["release"] for slot in SLOTS if slots[slot]["state"] == "live"}

@@ -120,8 +120,11 @@ def _mounts(files: _Files, controller: str) -> list[Mount]:
     """The hierarchies that could hold a controller: v1 if it is mounted there, for then v2 can't have it."""
     mounts = parse_mounts(files.read("/proc/self/mountinfo"))
     if not mounts:
-        usual = ((1, f"/sys/fs/cgroup/{controller}", frozenset([controller])), (2, "/sys/fs/cgroup", frozenset()))
-        mounts = [Mount(v, "/", point, names) for v, point, names in usual if files.has_directory(point)]
+        usual = [
+            Mount(1, "/", f"/sys/fs/cgroup/{controller}", frozenset([controller])),
+            Mount(2, "/", "/sys/fs/cgroup", frozenset()),
+        ]
+        mounts = [mount for mount in usual if files.has_directory(mount.point)]
     first = [mount for mount in mounts if controller in mount.controllers]
     return first or [mount for mount in mounts if mount.version == 2]
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from .._app.problems import PREFIX
 from .capacity import Capacity
 from .demand import ARBITER, Demand, available, find_caps, memory_for, reserve
 from .sizes import MIB, format_size, human_size, parse_size, round_down, round_up
-from .timeouts import PREFIX, PlanProblem
+from .timeouts import PlanProblem
 
 # A Python interpreter with Uvicorn alone takes more, so less is a slip, such as 150 for 150M.
 SMALLEST_WORKER = 16 * MIB
@@ -26,7 +28,8 @@ def fix(problem: PlanProblem, demand: Demand, capacity: Capacity) -> tuple[Deman
     if problem.variable == HOST_MEMORY:
         return demand, replace(capacity, memory=parse_size(value))
     name = problem.variable.removeprefix(PREFIX)
-    return replace(demand, **{name: parse_size(value) if name in ("worker_memory", "memory_max") else value}), capacity
+    change: dict[str, Any] = {name: parse_size(value) if name in ("worker_memory", "memory_max") else value}
+    return replace(demand, **change), capacity
 
 
 def find_problems(demand: Demand, capacity: Capacity) -> list[PlanProblem]:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from .._app.problems import PREFIX
 from .capacity import Capacity, read_capacity, service_affinity
 from .demand import STRATEGIES, WORKLOADS, Demand
 from .plan import make_plan
 from .sizes import format_size, parse_size, suggest_size
-from .timeouts import PREFIX, PlanProblem, Refusal, Timeouts, climb, drain_timeout, swap_patience
+from .timeouts import PlanProblem, Refusal, Timeouts, climb, drain_timeout, swap_patience
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "workload": {"type": "str", "choices": list(WORKLOADS), "default": "io"},
@@ -42,10 +43,9 @@ class _Reader:
         self.params = params
         self.problems: list[PlanProblem] = []
 
-    def _refuse(self, name: str, passing: object, sentence: str) -> Any:
+    def _refuse(self, name: str, passing: object, sentence: str) -> None:
         variable = PREFIX + name
         self.problems.append(PlanProblem(variable, self._value(name), passing, f"{variable} {sentence}"))
-        return passing
 
     def _value(self, name: str) -> Any:
         value = self.params.get(name)
@@ -54,19 +54,19 @@ class _Reader:
     def choice(self, name: str) -> str:
         value, spec = self._value(name), ARGUMENT_SPEC[name]
         if value in spec["choices"]:
-            return value
+            return str(value)
         choices = ", ".join(spec["choices"])
-        return self._refuse(name, spec["default"], f"is {reprlib.repr(value)}, and it can be one of: {choices}.")
+        self._refuse(name, spec["default"], f"is {reprlib.repr(value)}, and it can be one of: {choices}.")
+        return str(spec["default"])
 
     def number(self, name: str, least: int, what: str) -> int:
         number = whole_number(self._value(name))
         if number is not None and number >= least:
             return number
-        passing = ARGUMENT_SPEC[name]["default"]
+        passing: int = ARGUMENT_SPEC[name]["default"]
         is_value = f"is {reprlib.repr(self._value(name))}"
-        return self._refuse(
-            name, passing, f"{is_value}: write a whole number of {what}, {least} or more, such as {passing}."
-        )
+        self._refuse(name, passing, f"{is_value}: write a whole number of {what}, {least} or more, such as {passing}.")
+        return passing
 
     def workers(self) -> int | None:
         value = self._value("workers")

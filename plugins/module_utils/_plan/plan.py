@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._app.problems import PREFIX
 from .capacity import Capacity
 from .checks import find_problems
 from .demand import Caps, Demand, available, find_caps
 from .sizes import format_size, human_size, round_down, round_up
-from .timeouts import PREFIX, Refusal
+from .timeouts import Refusal
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def parse_size(value: object) -> int:
         )
     whole, fraction, suffix = match[1], match[2] or "", match[3]
     # Whole numbers throughout: a float would lose bytes above 2**53.
-    size = int(whole + fraction) * _UNITS.get(suffix, 1) // 10 ** len(fraction)
+    size: int = int(whole + fraction) * _UNITS.get(suffix, 1) // 10 ** len(fraction)
     if size < 1:
         raise ValueError(f"{value!r} is no size to plan with: write a number above zero, such as 150M")
     return size

@@ -75,7 +75,7 @@ def describe(port: int, pid: int) -> dict[str, t.Any]:
 
 def foreign_units(name: str) -> list[str]:
     """Units that `name` would take over or hide, and that this collection didn't write."""
-    found = {}
+    found: dict[str, str] = {}
     for directory in UNIT_DIRECTORIES:
         for suffix in ("service", "socket"):
             path = f"{directory}/{name}@.{suffix}"

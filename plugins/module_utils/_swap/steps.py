@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._app.slots import SLOTS
@@ -70,7 +71,7 @@ class Now:
 def now(live: str | None, current: bool, states: dict[str, list[dict[str, str]]]) -> Now:
     """:param states: the properties of each slot's units, by slot: the service, then the socket."""
 
-    def slots(test) -> frozenset[str]:
+    def slots(test: Callable[[list[dict[str, str]]], bool]) -> frozenset[str]:
         return frozenset(slot for slot in SLOTS if test(states[slot]))
 
     return Now(

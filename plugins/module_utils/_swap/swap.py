@@ -36,7 +36,7 @@ class Swap:
         units = {slot: self._units(slot) for slot in SLOTS}
         states = systemd.show([unit for pair in units.values() for unit in pair])
         self.reread = any(state.get("NeedDaemonReload") == "yes" for state in states.values())
-        self.cut = bool(self.live) and app.cut_off(self.live)
+        self.cut = app.cut_off(self.live) if self.live else False
         held = app.held(self.live, aside=self.cut) if self.live else {}
         self.before = held.get("release")
         self.ill = ""

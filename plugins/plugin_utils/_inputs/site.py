@@ -83,8 +83,8 @@ def check_domain(entry: object, tls: object) -> str:
 
 def check_domains(value: t.Any, tls: object, variable: str = "domains") -> list[Problem]:
     if isinstance(value, str):
-        names = ", ".join(bare(name) for name in re.split(r"[\s,]+", value) if name)
-        return [Problem(variable, value, "it has to be a list.", write(variable, f"[{names}]"))]
+        listed = ", ".join(bare(name) for name in re.split(r"[\s,]+", value) if name)
+        return [Problem(variable, value, "it has to be a list.", write(variable, f"[{listed}]"))]
     if not isinstance(value, list):
         return [Problem(variable, value, "it has to be a list of host names.", write(variable, "[www.example.com]"))]
     problems = []

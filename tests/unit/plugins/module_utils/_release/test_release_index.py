@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._host.text import hide
 from ansible_collections.graceful.deploy.plugins.module_utils._release import index as release_index
 from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.refusal import refusal, without_wheel
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import refusal, without_wheel
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
 
 # Recorded from pip 26.3, the hosts renamed.
@@ -79,7 +80,7 @@ def test_credentials_neither_make_a_set_nor_show() -> None:
     hidden = release_index.secrets(one)
     assert {"first%40token", "first@token"} <= set(hidden)
     text = "tried https://me:first%40token@main/simple with first@token"
-    assert release_index.hide(text, hidden) == "tried https://***@main/simple with ***"
+    assert hide(text, hidden) == "tried https://***@main/simple with ***"
 
 
 def test_new_wheels_in_a_directory_make_another_set(tmp_path: Path) -> None:

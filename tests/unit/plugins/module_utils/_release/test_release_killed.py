@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._host.files import sha256_of
-from ansible_collections.graceful.deploy.plugins.module_utils._release import clone as release_clone
 from ansible_collections.graceful.deploy.plugins.module_utils._release import install as release_install
+from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
 from release_run import Run, releases
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -68,7 +68,7 @@ def check(run: Run) -> None:
         if not path.name.startswith(".building-"):
             record = json.loads((path / "release.json").read_text())
             assert record["id"] == path.name
-            assert release_clone.fingerprint(str(path / ".venv"))["digest"] == record["venv"]["digest"]
+            assert release_venv.fingerprint(str(path / ".venv"))["digest"] == record["venv"]["digest"]
             assert (path / "app" / "main.py").is_file() and (path / "media").is_symlink()
 
 

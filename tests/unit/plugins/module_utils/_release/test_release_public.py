@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import is_open
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.read import check
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import Entry
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import Entry, check_public
 from release_run import Run, releases
 
 
@@ -30,11 +29,11 @@ def entries(*paths: str) -> list[Entry]:
 )
 def test_a_directory_that_cannot_be_served_is_refused(paths: list[str], shared: list[str], says: str) -> None:
     with pytest.raises(ReleaseError, match=says):
-        check(entries("app/main.py", "app/static/a.css", "media/x", "media/a/x"), paths, shared)
+        check_public(entries("app/main.py", "app/static/a.css", "media/x", "media/a/x"), paths, shared)
 
 
 def test_a_directory_that_is_there_is_fine() -> None:
-    check(entries("app/main.py", "app/static/a.css"), ["app/static", "app"], ["media"])
+    check_public(entries("app/main.py", "app/static/a.css"), ["app/static", "app"], ["media"])
 
 
 def others(path: Path) -> int:

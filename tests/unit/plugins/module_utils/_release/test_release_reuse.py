@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._host.text import megabytes
-from ansible_collections.graceful.deploy.plugins.module_utils._release import clone as release_clone
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._release import store as release_store
 from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import bundle as release_bundle
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import deliver as release_pack
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import deliver as release_deliver
 from release_run import Run, releases
 from release_wheelhouse import make_wheel
 
@@ -191,7 +190,7 @@ def test_a_clone_writes_anew_only_what_names_its_place(tmp_path: Path) -> None:
         (origin / name).chmod(0o750)
     (origin / "bin" / "program").write_bytes(os.fsencode(origin) * 100_000)
     (origin / "bin" / "python").symlink_to("/usr/bin/python3")
-    release_clone.clone(str(origin), str(venv), "/srv/new/.venv", os.getgid())
+    release_venv.clone(str(origin), str(venv), "/srv/new/.venv", os.getgid())
     assert (venv / "pyvenv.cfg").read_text() == (venv / "bin/run").read_text() == "at /srv/new/.venv\n"
     assert (venv / "bin/run").stat().st_mode & 0o777 == 0o750
     for name in ("lib/bin/run", "bin/program"):
@@ -202,12 +201,12 @@ def test_a_clone_writes_anew_only_what_names_its_place(tmp_path: Path) -> None:
 def test_a_fingerprint_tells_what_changed_and_overlooks_bytecode(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "a.py").write_text("1")
-    before = release_clone.fingerprint(str(tmp_path))["digest"]
+    before = release_venv.fingerprint(str(tmp_path))["digest"]
     (tmp_path / "lib" / "__pycache__").mkdir()
     (tmp_path / "lib" / "__pycache__" / "a.pyc").touch()
-    assert release_clone.fingerprint(str(tmp_path))["digest"] == before
+    assert release_venv.fingerprint(str(tmp_path))["digest"] == before
     (tmp_path / "link").symlink_to("lib")
-    assert release_clone.fingerprint(str(tmp_path))["digest"] != before
+    assert release_venv.fingerprint(str(tmp_path))["digest"] != before
 
 
 def test_an_archive_is_packed_once_for_all_hosts(run: Run, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +243,7 @@ def test_archives_of_yesterday_go(tmp_path: Path) -> None:
     yesterday = time.time() - 90_000
     for name in ("old", "old.built"):
         os.utime(tmp_path / name, (yesterday, yesterday))
-    release_pack.forget_unused(str(tmp_path))
+    release_deliver.forget_unused(str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new.built"]
 
 
@@ -259,5 +258,5 @@ def test_what_another_run_clears_away_meanwhile_stops_nobody(tmp_path):
     old = tmp_path / "old.built"
     old.touch()
     os.utime(old, (0, 0))
-    release_pack.forget_unused(str(tmp_path))
+    release_deliver.forget_unused(str(tmp_path))
     assert not old.exists()

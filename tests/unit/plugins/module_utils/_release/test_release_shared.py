@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
-from ansible_collections.graceful.deploy.plugins.module_utils._release.access import make
+from ansible_collections.graceful.deploy.plugins.module_utils._release.access import make_shared
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import rules as preflight_rules
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.read import without_shared, wrong_path
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import Entry
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import Entry, without_shared, wrong_path
 from hypothesis import given
 from hypothesis import strategies as st
 from release_run import Run, releases
@@ -80,14 +79,14 @@ def test_a_release_finds_what_the_one_before_wrote(run: Run, source: Path) -> No
 
 
 def test_directories_are_made_once_for_the_user(tmp_path: Path) -> None:
-    make(str(tmp_path), ["var/uploads"], 12345, 23456)
+    make_shared(str(tmp_path), ["var/uploads"], 12345, 23456)
     places = [tmp_path / "shared", tmp_path / "shared/var", tmp_path / "shared/var/uploads"]
     owners = [(place.stat().st_uid, place.stat().st_gid, place.stat().st_mode & 0o777) for place in places]
     me = os.geteuid()
     assert owners == [(me, 23456, 0o750), (me, 23456, 0o750), (12345, 23456, 0o750)]
     places[1].chmod(0o755)
     places[2].chmod(0o770)
-    make(str(tmp_path), ["var/uploads", "media"], 54321, 23456)
+    make_shared(str(tmp_path), ["var/uploads", "media"], 54321, 23456)
     assert places[1].stat().st_mode & 0o777 == 0o755 and places[2].stat().st_mode & 0o777 == 0o770
     assert places[2].stat().st_uid == 12345
 
@@ -95,7 +94,7 @@ def test_directories_are_made_once_for_the_user(tmp_path: Path) -> None:
 def test_a_directory_that_a_run_left_half_made_is_finished(tmp_path: Path) -> None:
     (tmp_path / "shared" / "media").mkdir(parents=True, mode=0o700)
     (tmp_path / "shared").chmod(0o700)
-    make(str(tmp_path), ["media"], 12345, 23456)
+    make_shared(str(tmp_path), ["media"], 12345, 23456)
     assert (tmp_path / "shared/media").stat().st_uid == 12345
 
 
@@ -106,7 +105,7 @@ def test_links_of_the_app_lead_root_nowhere(tmp_path: Path, link: str) -> None:
     (tmp_path / "root" / link).parent.mkdir(parents=True)
     (tmp_path / "root" / link).symlink_to(elsewhere)
     with pytest.raises(ReleaseError, match=rf"{link} isn't a directory on the host\. Move it away"):
-        make(str(tmp_path / "root"), ["var/uploads"], 12345, 23456)
+        make_shared(str(tmp_path / "root"), ["var/uploads"], 12345, 23456)
     assert list(elsewhere.iterdir()) == [] and elsewhere.stat().st_uid == os.geteuid()
 
 

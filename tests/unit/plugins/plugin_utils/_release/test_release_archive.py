@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
-from ansible_collections.graceful.deploy.plugins.module_utils._release import archive as release_unpack
-from ansible_collections.graceful.deploy.plugins.module_utils._release.common import FORMAT
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import archive as release_archive
+from ansible_collections.graceful.deploy.plugins.module_utils._release import archive as release_archive
+from ansible_collections.graceful.deploy.plugins.module_utils._release.archive import FORMAT
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import read as release_read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +29,7 @@ def tar_of(path: Path, members: dict[str, tuple[bytes, str]], mode: str = "w:gz"
 
 
 def open_tar(tmp_path: Path, members: dict[str, tuple[bytes, str]]) -> Path:
-    return Path(release_archive.open_source(str(tar_of(tmp_path / "source.tar.gz", members)), str(tmp_path)))
+    return Path(release_read.open_path(str(tar_of(tmp_path / "source.tar.gz", members)), str(tmp_path)))
 
 
 def test_a_single_top_directory_is_left_out(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_tar_that_would_write_elsewhere_is_refused(tmp_path: Path, members: di
     (tmp_path / "work").mkdir()
     archive = tar_of(tmp_path / "source.tar.gz", members)
     with pytest.raises(ReleaseError, match="fastapi_source"):
-        release_archive.open_source(str(archive), str(tmp_path / "work"))
+        release_read.open_path(str(archive), str(tmp_path / "work"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.tar.gz", "work"]
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["source"]
 
@@ -80,7 +80,7 @@ def test_a_zip_keeps_bits_and_links_and_refuses_traversal(tmp_path: Path) -> Non
         archive.writestr(entry("top/run", stat.S_IFREG | 0o755), "x")
         archive.writestr(entry("top/link", stat.S_IFLNK | 0o777), "run")
     (tmp_path / "one").mkdir()
-    top = Path(release_archive.open_source(str(tmp_path / "good.zip"), str(tmp_path / "one")))
+    top = Path(release_read.open_path(str(tmp_path / "good.zip"), str(tmp_path / "one")))
     assert (top / "run").stat().st_mode & stat.S_IXUSR and (top / "link").readlink() == Path("run")
     for number, (name, mode, content) in enumerate(
         [("../evil", 0, "x"), ("link", stat.S_IFLNK, "/etc/passwd"), ("device", stat.S_IFCHR, "")]
@@ -89,7 +89,7 @@ def test_a_zip_keeps_bits_and_links_and_refuses_traversal(tmp_path: Path) -> Non
             archive.writestr(entry(name, mode), content)
         (tmp_path / f"work{number}").mkdir()
         with pytest.raises(ReleaseError, match="fastapi_source"):
-            release_archive.open_source(str(tmp_path / f"{number}.zip"), str(tmp_path / f"work{number}"))
+            release_read.open_path(str(tmp_path / f"{number}.zip"), str(tmp_path / f"work{number}"))
     assert not (tmp_path / "evil").exists()
 
 
@@ -99,17 +99,17 @@ def test_a_path_that_was_counted_from_where_somebody_is_is_told(
     (tmp_path / "examples/hello").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ReleaseError, match=rf"Write fastapi_source: {tmp_path}/examples/hello\."):
-        release_archive.open_source("/somewhere/playbooks/examples/hello/", str(tmp_path))
+        release_read.open_path("/somewhere/playbooks/examples/hello/", str(tmp_path))
     with pytest.raises(ReleaseError, match=r"on the control node\.$"):
-        release_archive.open_source("/somewhere/else/", str(tmp_path))
+        release_read.open_path("/somewhere/else/", str(tmp_path))
 
 
 def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="there is nothing of that name"):
-        release_archive.open_source(str(tmp_path / "nothing"), str(tmp_path))
+        release_read.open_path(str(tmp_path / "nothing"), str(tmp_path))
     (tmp_path / "text").write_text("text")
     with pytest.raises(ReleaseError, match="neither a directory nor an archive"):
-        release_archive.open_source(str(tmp_path / "text"), str(tmp_path))
+        release_read.open_path(str(tmp_path / "text"), str(tmp_path))
 
 
 # The host's half: the archive that the control node sends.
@@ -130,14 +130,14 @@ def listed(content: bytes, executable: bool = False) -> dict[str, object]:
 
 
 def release_archive_hash(content: bytes) -> str:
-    return release_unpack.hashlib.sha256(content).hexdigest()
+    return release_archive.hashlib.sha256(content).hexdigest()
 
 
 def unpack(tmp_path: Path, manifest: dict, members: dict[str, bytes]) -> Path:
     archive = sent(tmp_path / "sent.tar", manifest, members)
     into = tmp_path / "into"
     into.mkdir()
-    release_unpack.unpack(archive, release_unpack.read_manifest(archive), str(into))
+    release_archive.unpack(archive, release_archive.read_manifest(archive), str(into))
     return into
 
 
@@ -174,11 +174,11 @@ PART = st.sampled_from(["..", ".", "", "a", "b", "/", "a/b"])
 
 @given(st.lists(PART, min_size=1, max_size=5).map("/".join))
 def test_a_safe_path_never_leaves(path: str) -> None:
-    if release_unpack.is_safe_path(path):
+    if release_archive.is_safe_path(path):
         assert Path("/top", path).resolve().is_relative_to("/top") and ".." not in path.split("/")
 
 
 @given(st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join), st.lists(PART, max_size=6).map("/".join))
 def test_a_safe_link_never_leads_out(path: str, target: str) -> None:
-    if release_unpack.is_safe_link(path, target):
+    if release_archive.is_safe_link(path, target):
         assert Path("/top", path).parent.joinpath(target).resolve().is_relative_to("/top")

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_control
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_flow
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools as release_tools
 from release_run import GROUP, USER, Run, releases
 
@@ -278,13 +278,13 @@ def test_a_source_that_changes_while_it_is_packed_is_refused(
 ) -> None:
     # An archive of these very bytes may be in the cache, and is as good.
     (source / "unlike any other").touch()
-    collect = release_control.collect
+    collect = release_flow.collect
 
     def meanwhile(*arguments: object) -> object:
         (source / "app" / "main.py").write_text("other\n")
         return collect(*arguments)
 
-    monkeypatch.setattr(release_control, "collect", meanwhile)
+    monkeypatch.setattr(release_flow, "collect", meanwhile)
     with pytest.raises(ReleaseError, match=r"main\.py changed while it was packed"):
         run()
 
@@ -361,7 +361,7 @@ def test_tools_are_fetched_where_python_has_no_pip(
     """As on a control node whose Ansible came without pip: the standard library's takes the first step."""
     monkeypatch.setattr(release_tools.importlib.util, "find_spec", lambda name: None)
     said: list[str] = []
-    tools = release_tools.tools(str(tmp_path), {}, "", said.append)
+    tools = release_tools.provide(str(tmp_path), {}, "", said.append)
     ran = subprocess.run([tools.uv, "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("uv ") and said
     assert not os.path.exists(os.path.join(tools.directory, "first"))
@@ -373,7 +373,7 @@ def test_what_to_install_is_said_where_python_has_neither_pip_nor_venv(
     monkeypatch.setattr(release_tools.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(release_tools.sys, "executable", "/bin/false")
     with pytest.raises(ReleaseError, match=r"has neither pip nor venv.*apt-get install python3\.\d+-venv"):
-        release_tools.tools(str(tmp_path), {}, "", str)
+        release_tools.provide(str(tmp_path), {}, "", str)
     assert not list(tmp_path.glob("tools-*"))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import methods as release_environment
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import methods as release_methods
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target, target_of
 from release_run import Run, releases
 
@@ -63,14 +63,14 @@ def test_it_is_made_once_and_then_taken_again(run: Run, source: Path) -> None:
 def test_another_python_machine_or_libc_is_refused_with_both_named(other: dict) -> None:
     target = dataclasses.replace(HERE, **other)
     with pytest.raises(ReleaseError) as refused:
-        release_environment.interpreter(target, [sys.executable])
+        release_methods.interpreter(target, [sys.executable])
     said = str(refused.value)
     assert f"the host has {target}" in said and f"Python {HERE.minor} on {HERE.machine} with {HERE.libc} (" in said
-    assert release_environment.interpreter(HERE, ["/bin/false", sys.executable]) == sys.executable
+    assert release_methods.interpreter(HERE, ["/bin/false", sys.executable]) == sys.executable
 
 
 def test_a_refusal_comes_before_anything_is_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_environment, "candidates", lambda minor: ["/bin/false"])
+    monkeypatch.setattr(release_methods, "candidates", lambda minor: ["/bin/false"])
     with pytest.raises(ReleaseError, match="fastapi_release_method is venv, and the host has Python 3"):
         run(method="venv")
     assert run.installs == 0 and not run.root.exists()
@@ -79,11 +79,11 @@ def test_a_refusal_comes_before_anything_is_sent(run: Run, monkeypatch: pytest.M
 def test_a_file_that_needs_a_newer_glibc_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fast.cpython-311.so").write_bytes(b"\x7fELF\0GLIBC_2.4\0GLIBC_2.38\0GLIBC_2.17\0")
     (tmp_path / "notes.txt").write_bytes(b"GLIBC_2.99\0")
-    entries = release_environment.every_file(str(tmp_path))
+    entries = release_methods.every_file(str(tmp_path))
     host = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
     with pytest.raises(ReleaseError, match=r"fast\.cpython-311\.so needs glibc 2\.38, where the host has 2\.36"):
-        release_environment.check_libc(str(tmp_path), entries, host)
-    release_environment.check_libc(str(tmp_path), entries, dataclasses.replace(host, libc_version=(2, 38)))
+        release_methods.check_libc(str(tmp_path), entries, host)
+    release_methods.check_libc(str(tmp_path), entries, dataclasses.replace(host, libc_version=(2, 38)))
 
 
 def test_a_python_that_does_not_start_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

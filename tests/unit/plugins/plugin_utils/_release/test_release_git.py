@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import git as release_git
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import read as release_read
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.git_url import (
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.git import (
     environment,
     is_git,
     name_of,

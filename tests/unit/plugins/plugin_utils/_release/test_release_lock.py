@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lock
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import only_listed
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.wheels import only_listed
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.markers import Marker
@@ -60,7 +60,7 @@ def write(path: Path, **files: str) -> str:
 
 
 def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
-    found = release_lock.read(write(tmp_path, pylock=PYLOCK), "pylock.toml", None)
+    found = release_lockfile.read(write(tmp_path, pylock=PYLOCK), "pylock.toml", None)
     assert [line.partition(" ")[0] for line in found.lines] == [
         "FastAPI==0.121.0",
         "colorama==0.4",
@@ -77,7 +77,7 @@ def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
 def test_other_names_of_a_pylock(tmp_path: Path, name: str) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / name).write_text(PYLOCK)
-    assert release_lock.read(str(tmp_path), name, None).hashes
+    assert release_lockfile.read(str(tmp_path), name, None).hashes
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_other_names_of_a_pylock(tmp_path: Path, name: str) -> None:
 def test_what_has_no_wheel_on_an_index_is_refused_by_name(tmp_path: Path, package: str, words: str) -> None:
     write(tmp_path, pylock=f'lock-version = "1.0"\n[[packages]]\nname = "lib"\n{package}\n')
     with pytest.raises(ReleaseError, match=f"^fastapi_requirements is pylock.toml.*\n.*{words}"):
-        release_lock.read(str(tmp_path), "pylock.toml", None)
+        release_lockfile.read(str(tmp_path), "pylock.toml", None)
 
 
 def test_a_pylock_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"lock-version is '2\.0'"):
-        release_lock.read(write(tmp_path, pylock='lock-version = "2.0"\n'), "pylock.toml", None)
+        release_lockfile.read(write(tmp_path, pylock='lock-version = "2.0"\n'), "pylock.toml", None)
 
 
 @given(
@@ -110,7 +110,7 @@ def test_a_pylock_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
 )
 def test_groups_in_a_marker_are_decided(groups: list[str], name: str, negated: bool, where: str, quote: str) -> None:
     text = f"{quote}{name}{quote} {'not ' if negated else ''}in {where}"
-    decided = release_lock.decide_groups(f"python_version > '3' and ({text})", groups)
+    decided = release_lockfile.decide_groups(f"python_version > '3' and ({text})", groups)
     inside = where == "dependency_groups" and name in groups
     assert Marker(decided).evaluate(MARKERS) is (inside is not negated)
 
@@ -139,7 +139,7 @@ requires-dist = [
 
 
 def stale(pyproject: str, lock: str = LOCK) -> list[str]:
-    return release_lock.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
+    return release_lockfile.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
 
 
 @pytest.mark.parametrize(
@@ -170,18 +170,18 @@ def test_a_uv_lock_is_what_uv_exports(tmp_path: Path) -> None:
         asked.append(project.rstrip("/"))
         return f"fastapi==0.121.0 \\\n    --hash=sha256:{A}\nh11==0.16 ; python_version < '3.0'\n"
 
-    found = release_lock.read(str(tmp_path), "uv.lock", export)
+    found = release_lockfile.read(str(tmp_path), "uv.lock", export)
     assert asked == [str(tmp_path)]
     assert found.lines == ["fastapi==0.121.0", "h11==0.16 ; python_version < '3.0'"]
     assert found.hashes == {("fastapi", "0.121"): {A}}
     # Without uv, as before the host is asked, what can be checked is.
-    assert release_lock.read(str(tmp_path), "uv.lock", None).lines == []
+    assert release_lockfile.read(str(tmp_path), "uv.lock", None).lines == []
     write(tmp_path, pyproject=PYPROJECT.replace("<1", "<2"))
     with pytest.raises(ReleaseError, match=r"fastapi_requirements is uv\.lock.*fastapi in that differs\. Run uv lock"):
-        release_lock.read(str(tmp_path), "uv.lock", None)
+        release_lockfile.read(str(tmp_path), "uv.lock", None)
     (tmp_path / "pyproject.toml").unlink()
     with pytest.raises(ReleaseError, match=r"there is no pyproject\.toml"):
-        release_lock.read(str(tmp_path), "uv.lock", None)
+        release_lockfile.read(str(tmp_path), "uv.lock", None)
 
 
 @pytest.mark.parametrize("line", ["-e ./libs/lib", "./libs/lib", "lib @ git+https://x/y@abc", "lib @ https://x/y.whl"])
@@ -189,12 +189,12 @@ def test_path_and_git_dependencies_of_a_uv_lock_are_refused(tmp_path: Path, line
     write(tmp_path, pyproject=PYPROJECT)
     (tmp_path / "uv.lock").write_text(LOCK)
     with pytest.raises(ReleaseError, match="can't be served by wheels") as refused:
-        release_lock.read(str(tmp_path), "uv.lock", lambda _project: line)
+        release_lockfile.read(str(tmp_path), "uv.lock", lambda _project: line)
     assert f"uv.lock, {line}: " in str(refused.value)
 
 
 def test_the_dependencies_of_a_project(tmp_path: Path) -> None:
-    found = release_lock.read(write(tmp_path, pyproject=PYPROJECT), "pyproject.toml", None)
+    found = release_lockfile.read(write(tmp_path, pyproject=PYPROJECT), "pyproject.toml", None)
     assert found.lines == ["fastapi>=0.100,<1", "uvicorn[standard]", "h11; python_version < '3.0'"]
 
 
@@ -211,7 +211,7 @@ def test_the_dependencies_of_a_project(tmp_path: Path) -> None:
 )
 def test_a_project_that_can_not_be_served_is_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ReleaseError, match=words):
-        release_lock.read(write(tmp_path, pyproject=text), "pyproject.toml", None)
+        release_lockfile.read(write(tmp_path, pyproject=text), "pyproject.toml", None)
 
 
 def test_a_file_that_an_index_had_later_is_no_choice() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
-from ansible_collections.graceful.deploy.plugins.module_utils._release.common import DEFAULT_EXCLUDE
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import bundle as release_bundle
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import source as release_source
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import target as release_target
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.options import DEFAULT_EXCLUDE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,7 +157,7 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
 
 def test_requirements_are_found_or_refused_with_what_to_write(tmp_path: Path) -> None:
     def find(wanted: str = "") -> str:
-        return release_source.find_requirements(str(tmp_path), wanted)
+        return release_lockfile.find_requirements(str(tmp_path), wanted)
 
     with pytest.raises(
         ReleaseError, match=r"says what the app needs \(looked for requirements\.txt.*Write a requirements"
@@ -220,15 +222,15 @@ def test_the_module_of_the_app(app: str, paths: list[str], good: bool) -> None:
 
 
 def test_requires_python(tmp_path: Path) -> None:
-    assert release_source.requires_python(str(tmp_path)) == ""
+    assert release_lockfile.requires_python(str(tmp_path)) == ""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nrequires-python = ">=3.12"\n')
-    wanted = release_source.requires_python(str(tmp_path))
-    release_source.check_python(wanted, "3.13.0")
+    wanted = release_lockfile.requires_python(str(tmp_path))
+    release_target.check_python(wanted, "3.13.0")
     with pytest.raises(ReleaseError, match=r"needs Python >=3\.12 .* the host's is 3\.11\.2\. Set fastapi_python"):
-        release_source.check_python(wanted, "3.11.2")
+        release_target.check_python(wanted, "3.11.2")
     (tmp_path / "pyproject.toml").write_text("[project\n")
     with pytest.raises(ReleaseError, match="can't be read"):
-        release_source.requires_python(str(tmp_path))
+        release_lockfile.requires_python(str(tmp_path))
 
 
 def test_the_revision_is_read_and_the_index_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
