@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SYSTEMD = Path(__file__).resolve().parents[3] / "tests" / "systemd"
 
 
+@pytest.mark.usefixtures("before_the_reboot")
 def test_what_is_rendered_is_what_systemd_gives(ask):
     cases = subprocess.run([sys.executable, str(SYSTEMD / "env_cases.py")], capture_output=True, check=True).stdout
     for name, text in (("cases.json", cases), ("env_roundtrip.py", (SYSTEMD / "env_roundtrip.py").read_bytes())):

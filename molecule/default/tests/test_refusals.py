@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,57 +52,83 @@ def source(tmp_path: Path, **files: str) -> str:
     return str(tmp_path / "source")
 
 
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"fastapi_graceful_timeout": 50}, ["fastapi_graceful_timeout", "50", "fastapi_stop_timeout", "45", "55"]),
-        ({"fastapi_stop_timeout": 33}, ["fastapi_stop_timeout", "33", "35"]),
-        ({"fastapi_proxy_timeout": 50}, ["fastapi_proxy_timeout", "50", "fastapi_timeout", "60"]),
-        ({"fastapi_name": "a/b"}, ["fastapi_name", "a/b"]),
-        ({"fastapi_name": "hello\n"}, ["fastapi_name"]),
-        ({"fastapi_name": "Hello"}, ["fastapi_name", "Hello", "hello"]),
-        ({"fastapi_app": "app.main"}, ["fastapi_app", "app.main", "app.main:app"]),
-        ({"fastapi_app": "app.nowhere:app"}, ["fastapi_app", "nowhere"]),
-        ({"fastapi_memory_max": "100M"}, ["fastapi_memory_max", "100M", "214M"]),
-        ({"fastapi_workers": 0}, ["fastapi_workers", "0"]),
-        ({"fastapi_workers": -1}, ["fastapi_workers", "-1"]),
-        ({"fastapi_workers": "many"}, ["fastapi_workers", "many", "auto"]),
-        ({"fastapi_env": {"A": "canary\nword"}}, ["fastapi_env", "A", "newline"]),
-        ({"fastapi_env": {"1A": "canary"}}, ["fastapi_env", "1A"]),
-        ({"fastapi_gracefull_timeout": 20}, ["fastapi_gracefull_timeout", "fastapi_graceful_timeout"]),
-        ({"fastapi_python": "/usr/bin/python3.99"}, ["fastapi_python", "python3.99"]),
-        ({"fastapi_source": "/nowhere/at/all"}, ["fastapi_source", "/nowhere/at/all"]),
-        ({"fastapi_domains": ["https://a.example.com"]}, ["fastapi_domains", "https://a.example.com", "a.example.com"]),
-    ],
-    ids=str,
-)
-def test_bad_input_is_named_with_what_to_write(site, state, variables, words):
-    before = state()
-    status, said = site(**variables)
-    text = " ".join(said.split())
-    assert status == 2, said
-    assert [word for word in words if word not in text] == [], said
-    assert "canary" not in said
-    assert "changed=0" in text
-    assert state() == before
+CASES: list[tuple[dict[str, object], list[str]]] = [
+    ({"fastapi_graceful_timeout": 50}, ["fastapi_graceful_timeout", "50", "fastapi_stop_timeout", "45", "55"]),
+    ({"fastapi_stop_timeout": 33}, ["fastapi_stop_timeout", "33", "35"]),
+    ({"fastapi_proxy_timeout": 50}, ["fastapi_proxy_timeout", "50", "fastapi_timeout", "60"]),
+    ({"fastapi_name": "a/b"}, ["fastapi_name", "a/b"]),
+    ({"fastapi_name": "hello\n"}, ["fastapi_name"]),
+    ({"fastapi_name": "Hello"}, ["fastapi_name", "Hello", "hello"]),
+    ({"fastapi_app": "app.main"}, ["fastapi_app", "app.main", "app.main:app"]),
+    ({"fastapi_app": "app.nowhere:app"}, ["fastapi_app", "nowhere"]),
+    ({"fastapi_memory_max": "100M"}, ["fastapi_memory_max", "100M", "214M"]),
+    ({"fastapi_workers": 0}, ["fastapi_workers", "0"]),
+    ({"fastapi_workers": -1}, ["fastapi_workers", "-1"]),
+    ({"fastapi_workers": "many"}, ["fastapi_workers", "many", "auto"]),
+    ({"fastapi_env": {"A": "canary\nword"}}, ["fastapi_env", "A", "newline"]),
+    ({"fastapi_env": {"1A": "canary"}}, ["fastapi_env", "1A"]),
+    ({"fastapi_gracefull_timeout": 20}, ["fastapi_gracefull_timeout", "fastapi_graceful_timeout"]),
+    ({"fastapi_python": "/usr/bin/python3.99"}, ["fastapi_python", "python3.99"]),
+    ({"fastapi_source": "/nowhere/at/all"}, ["fastapi_source", "/nowhere/at/all"]),
+    ({"fastapi_domains": ["https://a.example.com"]}, ["fastapi_domains", "https://a.example.com", "a.example.com"]),
+    # With a source of their own, or something on the host that is in the way; see below.
+    ({"fastapi_source": "NO_REQUIREMENTS"}, ["requirements.txt", "fastapi_source"]),
+    ({"fastapi_source": "NEW_PYTHON"}, ["3.99", "fastapi_python"]),
+    ({"fastapi_http_port": 8081}, ["fastapi_http_port", "8081", "python3"]),
+    ({"fastapi_name": "second", "fastapi_root": "/mnt/small/second", "fastapi_http_port": 8082}, ["MB"]),
+    ({"ansible_become": False, "ansible_user": "nobody"}, ["sudo"]),
+]
+"""Variables beside a name and a source that are good, and the words that have to be in what is said to them."""
 
 
-def test_a_source_without_requirements(site, state, tmp_path):
-    before = state()
-    tree = source(tmp_path)
-    (Path(tree) / "requirements.txt").unlink()
-    status, said = site(fastapi_source=tree)
-    assert (status, "requirements.txt" in said, "fastapi_source" in said) == (2, True, True), said
-    assert state() == before
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """Run site.yml once against as many hosts as there are cases, all of which are this one: what it said to each."""
+    said: list[str] = []
+
+    def run(ask, control, state) -> list[str]:
+        if said:
+            return said
+        bare = source(tmp_path_factory.mktemp("bare"))
+        (Path(bare) / "requirements.txt").unlink()
+        python = {"pyproject.toml": '[project]\nrequires-python = ">=3.99"\n'}
+        sources = {"NO_REQUIREMENTS": bare, "NEW_PYTHON": source(tmp_path_factory.mktemp("new"), **python)}
+        here = {"ansible_connection": "community.docker.docker", "ansible_host": control.host}
+        hosts = {}
+        for number, (variables, _words) in enumerate(CASES):
+            named = {name: sources.get(str(value), value) for name, value in variables.items()}
+            hosts[f"case-{number:02}"] = {**here, "fastapi_name": "hello", "fastapi_source": str(HELLO), **named}
+        inventory = tmp_path_factory.mktemp("inventory") / "cases.json"
+        inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+        before = state()
+        ask.run("mkdir -p /mnt/small && mount -t tmpfs -o size=40m tmpfs /mnt/small")
+        ask.run("systemd-run --unit=squatter python3 -m http.server 8081")
+        try:
+            ask.until("the port is taken", lambda: ask.host.run("curl -s http://127.0.0.1:8081/").rc == 0)
+            options = ("--limit", "case-*", "--forks", "6")
+            status, whole = control.run("site", "-i", str(inventory), *options, fastapi_serial="100%")
+            left = ask.run("ls -A /mnt/small")
+        finally:
+            ask.run("systemctl stop squatter; umount /mnt/small")
+        assert status != 0, whole
+        assert left == ""
+        assert "canary" not in whole
+        assert state() == before
+        tasks, _, recap = whole.rpartition("PLAY RECAP")
+        for name in hosts:
+            assert re.search(rf"^{name} .* changed=0 ", recap, re.M), recap
+            found = re.search(rf"^fatal: \[{name}\](.*?)(?=^fatal: |^ok: |^\[ERROR\]|\Z)", tasks, re.M | re.S)
+            said.append(found[1] if found else "")
+        return said
+
+    return run
 
 
-def test_an_app_that_needs_a_newer_python(site, state, tmp_path):
-    before = state()
-    status, said = site(
-        fastapi_source=source(tmp_path, **{"pyproject.toml": '[project]\nrequires-python = ">=3.99"\n'})
-    )
-    assert (status, "3.99" in said, "fastapi_python" in said) == (2, True, True), said
-    assert state() == before
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: str(CASES[number][0]))
+def test_bad_input_is_named_with_what_to_write(refused, ask, control, state, number):
+    text = refused(ask, control, state)[number]
+    assert text
+    assert [word for word in CASES[number][1] if word not in " ".join(text.split())] == [], text
 
 
 def test_a_requirement_without_a_wheel_for_the_hosts_python(ask, site, state, tmp_path):
@@ -117,73 +144,33 @@ def test_a_requirement_without_a_wheel_for_the_hosts_python(ask, site, state, tm
     assert state() == before
 
 
-@pytest.mark.parametrize(
-    ("code", "word"),
-    [
-        ("import nothing_like_this\n", "nothing_like_this"),
-        (
-            "from contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n\n@asynccontextmanager\n"
-            "async def lifespan(app):\n    raise RuntimeError('no such queue')\n    yield\n\n"
-            "app = FastAPI(lifespan=lifespan)\n",
-            "no such queue",
-        ),
-    ],
-    ids=["import", "lifespan"],
+LIFESPAN = (
+    "from contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n\n@asynccontextmanager\n"
+    "async def lifespan(app):\n    raise RuntimeError('no such queue')\n    yield\n\n"
+    "app = FastAPI(lifespan=lifespan)\n"
 )
-def test_a_release_that_doesnt_start_never_has_a_request(ask, site, tmp_path, code, word):
+
+
+def test_a_release_that_doesnt_start_never_has_a_request(ask, site, tmp_path):
     """The live release serves on, the run ends with the traceback, and the standby slot is gone again."""
     ask.until("the app serves", lambda: ask.get("/ready")[0] == 200)
     live, standby = slots(ask)
     main = f"systemctl show hello@{live}.service --property=MainPID"
     before = ask.get("/")[1], ask.run(main)
-    status, said = site(fastapi_source=source(tmp_path, **{"app/main.py": code}))
-    assert status == 2, said
-    assert word in said
-    assert "did not become ready" in said
-    after = ask.get("/")[1], ask.run(main)
-    assert json.loads(after[0])["release"] == json.loads(before[0])["release"]
-    assert after[1] == before[1]
-    assert ask.show(f"hello@{standby}.service", "ActiveState")["ActiveState"] == "inactive"
-    assert not ask.host.file(f"/run/hello/{standby}.sock").exists
+    for code, word in (("import nothing_like_this\n", "nothing_like_this"), (LIFESPAN, "no such queue")):
+        status, said = site(fastapi_source=source(tmp_path, **{"app/main.py": code}))
+        assert status == 2, said
+        assert word in said
+        assert "did not become ready" in said
+        after = ask.get("/")[1], ask.run(main)
+        assert json.loads(after[0])["release"] == json.loads(before[0])["release"]
+        assert after[1] == before[1]
+        assert ask.show(f"hello@{standby}.service", "ActiveState")["ActiveState"] == "inactive"
+        assert not ask.host.file(f"/run/hello/{standby}.sock").exists
     # The next good run needs no cleaning up.
     status, said = site()
     assert status == 0, said
     assert ask.run(main) == before[1]
-
-
-def test_a_port_that_something_else_has(ask, site, state):
-    before = state()
-    ask.run("systemd-run --unit=squatter python3 -m http.server 8081")
-    try:
-        ask.until("the port is taken", lambda: ask.host.run("curl -s http://127.0.0.1:8081/").rc == 0)
-        status, said = site(fastapi_http_port=8081)
-    finally:
-        ask.run("systemctl stop squatter")
-    assert (status, "fastapi_http_port" in said, "8081" in said, "python3" in said) == (2, True, True, True), said
-    assert state() == before
-
-
-def test_a_user_without_sudo(ask, site, state):
-    before = state()
-    status, said = site("-e", "ansible_become=false", "-e", "ansible_user=nobody")
-    assert status != 0
-    assert "sudo" in said or "become" in said, said
-    assert state() == before
-
-
-def test_a_full_disk_leaves_nothing_half_made(ask, site, state, tmp_path):
-    """A second app whose directory is on a file system of 40 MB."""
-    before = state()
-    ask.run("mkdir -p /mnt/small && mount -t tmpfs -o size=40m tmpfs /mnt/small")
-    try:
-        status, said = site(fastapi_name="second", fastapi_root="/mnt/small/second", fastapi_http_port=8082)
-        left = ask.run("ls -A /mnt/small")
-    finally:
-        ask.run("umount /mnt/small")
-    assert status == 2, said
-    assert "MB" in said
-    assert left == ""
-    assert state() == before
 
 
 def test_secrets_are_in_no_output_however_loud(ask, site):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -155,6 +157,26 @@ class Night:
 def one_replaced(night: Night, before: list[int]) -> Callable[[], bool]:
     """A condition: one of these workers is no more, another one is there, and all is served."""
     return lambda: (now := night.look()).well and len({*now.workers} - {*before}) == 1
+
+
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "alone: nothing else may be done to the host meanwhile")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share a host: most of what is done to one app is waiting, and the other two don't see it."""
+    for item in items:
+        apart = item.path.stem in ("test_logs", "test_sandbox")
+        item.add_marker(pytest.mark.xdist_group("others" if apart else "night"))
+
+
+@pytest.fixture(autouse=True)
+def _room(request, host) -> Iterator[None]:
+    """Lets a test that needs the host for itself wait for the other process's, and have that wait for it."""
+    alone = request.node.get_closest_marker("alone")
+    with open(Path(tempfile.gettempdir(), f"{host.backend.host}.lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
+
 SECONDS = int(os.environ.get("SUPERVISE_BUSY", "60"))
 
 
+@pytest.mark.alone
 def test_nothing_is_restarted_while_all_cpus_are_busy(night, deploy):
     ask = night.ask
     since = night.now()

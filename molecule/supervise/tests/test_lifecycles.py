@@ -80,6 +80,7 @@ def test_the_order_at_boot_and_at_shutdown(night, ask):
     assert ask.show("caddy.service", "After")["After"].split().count(night.unit) == 1
 
 
+@pytest.mark.alone
 def test_reboot_under_load(night, ask, stopped):
     """The proxy ends what it is at before the app goes, the app before its database; all serves again by itself."""
     workers = night.workers

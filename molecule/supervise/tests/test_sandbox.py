@@ -9,22 +9,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import yaml
+from conftest import SCENARIO
 
-BOXED = Path(__file__).resolve().parents[1] / "boxed"
-NAME, ROOT, OTHER = "boxed", "/srv/boxed", "neighbour"
-WORD = "canary-database-word"
-COMMON = {
-    "fastapi_workers": 2,
-    "fastapi_tls": "off",
-    "fastapi_bake": 1,
-    "fastapi_ready_timeout": 20,
-    "fastapi_user": NAME,
-    "fastapi_domains": ["boxed.test"],
-    "fastapi_name": NAME,
-    "fastapi_shared_paths": ["media"],
-    "fastapi_sandbox": {"TasksMax": 300},
-}
-SECRETS = {"database_url": f"postgresql://boxed:{WORD}@127.0.0.1/postgres", "key": "canary-key-1\nof two lines\n"}
+BOXED = SCENARIO / "boxed"
+NAME, ROOT, OTHER = "boxed", "/srv/boxed", "night"
+VARIABLES = yaml.safe_load((SCENARIO / "boxed.yml").read_text())
+SECRETS = VARIABLES["fastapi_credentials"]
 
 
 class Boxed:
@@ -39,8 +30,7 @@ class Boxed:
             source = self.tmp_path / "source"
             shutil.copytree(BOXED, source, ignore=shutil.ignore_patterns("__pycache__"))
             (source / "app/fault.py").write_text(fault)
-        wanted = {**COMMON, "fastapi_source": str(source), "fastapi_credentials": SECRETS, **variables}
-        return self.control.run(playbook, *options, **wanted)
+        return self.control.run(playbook, *options, **{**VARIABLES, "fastapi_source": str(source), **variables})
 
     def good(self, *arguments: str, **variables: object) -> str:
         status, said = self.deploy(*arguments, **variables)
@@ -83,17 +73,12 @@ class Boxed:
 
 @pytest.fixture
 def boxed(ask, control, tmp_path) -> Boxed:
-    # As on a host, where systemd does it: it hands credentials over by a mount.
-    ask.run("mount --make-rshared /")
-    boxed = Boxed(ask, control, tmp_path)
-    if not ask.host.file(f"/srv/{OTHER}/live.sock").is_symlink:
-        other = {"fastapi_name": OTHER, "fastapi_user": OTHER, "fastapi_domains": ["neighbour.test"]}
-        boxed.good("", "site", **other)
-    if not ask.host.file(f"{ROOT}/live.sock").is_symlink:
-        sql = f"create role boxed login password '{WORD}'"
-        ask.run(f"runuser -u postgres -- psql -qc {shlex.quote(sql)}")
-        boxed.good("", "site")
-    return boxed
+    # A reboot undoes what prepare.yml did.
+    ask.run(
+        f"mount --make-rshared /; unit={NAME}@$(basename $(readlink {ROOT}/live.sock) .sock).service; "
+        "systemctl is-active --quiet $unit || { systemctl reset-failed $unit; systemctl restart $unit; }"
+    )
+    return Boxed(ask, control, tmp_path)
 
 
 def test_what_systemd_says_of_the_sandbox(ask, boxed):
