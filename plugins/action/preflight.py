@@ -13,7 +13,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._app.problems import PREFIX, Problem, report
+from ..module_utils._app.problems import Problem, report
+from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..plugin_utils._inputs import caddy as caddy_choice
 from ..plugin_utils._inputs import check

@@ -44,7 +44,7 @@ import typing as t
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
-from ..module_utils._app.problems import PREFIX
+from ..module_utils._app.words import PREFIX
 from ..plugin_utils._inputs.specification import choices, load_spec, typed
 
 

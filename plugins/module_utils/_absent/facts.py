@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._app.names import is_ours
 from .._app.releases import BUILDING, complete
 from .._app.slots import SLOTS
+from .._app.words import is_ours
 from .._host.files import names_in, read_text
 from .._host.systemd import Systemd
 from .._release.place import mutex

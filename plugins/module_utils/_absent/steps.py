@@ -69,8 +69,7 @@ def refusal(facts: Facts, params: dict[str, Any]) -> str:
         owner = facts.linked
     if owner:
         return (
-            f"fastapi_root is {root}, which is the directory of another app, {owner}. "
-            "Fix fastapi_name or fastapi_root."
+            f"fastapi_root is {root}, which is the directory of another app, {owner}. Fix fastapi_name or fastapi_root."
         )
     if facts.building:
         return f"A release of {name} is being built on this host. Run again when that has ended."

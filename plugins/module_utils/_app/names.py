@@ -13,6 +13,7 @@ import typing as t
 
 from .._host.files import names_in, read_text
 from .problems import Problem, write
+from .words import is_ours
 
 # Units, users and directories under /run that exist on most servers. `postgresql`, for one, has a template unit of its
 # own, postgresql@.service, that a unit of ours would hide. What else the host has is checked there.
@@ -111,15 +112,6 @@ def python(variable: str, value: t.Any) -> Problem | None:
         wrong = "the service is kept out of home directories and couldn't start it."
         return Problem(variable, value, wrong, write(variable, "/usr/bin/python3"))
     return problem
-
-
-HEADER = "graceful.deploy"
-
-
-def is_ours(text: str) -> bool:
-    """Whether a unit file begins with this collection's own header."""
-    comments = [line for line in text.splitlines()[:10] if line.startswith("#")]
-    return any(HEADER in line for line in comments)
 
 
 def missing(name: str, units: str = "/etc/systemd/system") -> str:

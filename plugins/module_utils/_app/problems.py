@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-PREFIX = "fastapi_"
+from .words import PREFIX
+
 _LONGEST = 100
 _NOT_WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null", "")
 

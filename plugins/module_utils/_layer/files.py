@@ -14,10 +14,10 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
+from .._app.words import MARK
 from .._host.systemd import CommandFailed, Run
 
 SECRET = "(secret: not shown)\n"
-MARK = b"# Written by Ansible (graceful.deploy."
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def somebody_elses(run: Run, wanted: Wanted, found: Found) -> bool:
     if found.kind == "link" and wanted.absent:
         path = os.path.realpath(path)
         found = look(path)
-    if wanted.package is None or found.content is None or found.content.startswith(MARK):
+    if wanted.package is None or found.content is None or found.content.startswith(MARK.encode()):
         return False
     packaged = packaged_digests(run(["dpkg-query", "-W", "-f", "${Conffiles}\\n", "--", wanted.package])[1])
     if hashlib.md5(found.content, usedforsecurity=False).hexdigest() == packaged.get(path):

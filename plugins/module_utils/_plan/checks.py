@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .._app.problems import PREFIX
+from .._app.words import PREFIX
 from .capacity import Capacity
 from .demand import ARBITER, Demand, available, find_caps, memory_for, reserve
 from .sizes import MIB, format_size, human_size, parse_size, round_down, round_up

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from .._app.problems import PREFIX
+from .._app.words import PREFIX
 from .capacity import Capacity, read_capacity, service_affinity
 from .demand import STRATEGIES, WORKLOADS, Demand
 from .plan import make_plan

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._app.problems import PREFIX
+from .._app.words import PREFIX
 from .capacity import Capacity
 from .checks import find_problems
 from .demand import Caps, Demand, available, find_caps

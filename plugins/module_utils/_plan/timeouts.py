@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .._app.problems import PREFIX
+from .._app.words import PREFIX
 
 
 @dataclass(frozen=True)

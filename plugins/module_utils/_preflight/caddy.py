@@ -16,6 +16,7 @@ import pwd
 import re
 import typing as t
 
+from .._app.words import MARK
 from .._host.files import read_text
 
 # What apt brings on Debian 12 and 13: what a bare host will have.
@@ -23,7 +24,6 @@ PACKAGED_VERSION = "2.6.2"
 PROGRAM = "/usr/bin/caddy"
 BROUGHT = "/usr/local/lib/graceful-caddy-"
 MAIN = "/etc/caddy/Caddyfile"
-HEADER = "# Written by Ansible (graceful.deploy."
 _WANTS = "# wants "
 _MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 
@@ -45,7 +45,7 @@ def parse_exec_start(text: str) -> str:
 
 def parse_wants(text: str) -> dict[str, t.Any] | None:
     """What one of our own site files says that it wants of the settings all sites share; None in anybody else's."""
-    if not text.startswith(HEADER):
+    if not text.startswith(MARK):
         return None
     for line in text.splitlines():
         if line.startswith(_WANTS):
@@ -111,7 +111,7 @@ def read_caddy(run: Run, name: str, modules: bool) -> dict[str, t.Any]:
         "unit": unit,
         "account": has_account(),
         "packaged": os.path.exists("/var/lib/dpkg/info/caddy.list"),
-        "own_main": bool(main) and not main.startswith(HEADER) and not is_packaged(run, main),
+        "own_main": bool(main) and not main.startswith(MARK) and not is_packaged(run, main),
         "drops_on_reload": drops_on_reload(),
         "brought": sorted(glob.glob(BROUGHT + "*")),
         "others": [want for want in wants if want],

@@ -12,7 +12,7 @@ import pwd
 import re
 import typing as t
 
-from .._app.names import is_ours
+from .._app.words import is_ours
 from .._host.files import read_text, room_at
 from .._release import facts
 from . import parse

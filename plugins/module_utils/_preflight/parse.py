@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._app.names import is_ours
+from .._app.words import is_ours
 
 
 def parse_os_release(text: str) -> dict[str, str]:

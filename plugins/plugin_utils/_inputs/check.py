@@ -10,7 +10,8 @@ import difflib
 import typing as t
 
 from ...module_utils._app import names as shapes
-from ...module_utils._app.problems import HIDDEN, PREFIX, Problem, write
+from ...module_utils._app.problems import HIDDEN, Problem, write
+from ...module_utils._app.words import PREFIX
 from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ...module_utils._plan.flow import plan_for

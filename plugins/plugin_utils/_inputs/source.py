@@ -10,8 +10,8 @@ import re
 import tempfile
 import typing as t
 
-from ...module_utils._app.problems import PREFIX
 from ...module_utils._app.releases import ReleaseError
+from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
 from .._release import lockfile, read
 from .._release.source import check_app, scan

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.module_utils.common.yaml import yaml_load
 
-from ...module_utils._app.problems import PREFIX
+from ...module_utils._app.words import PREFIX
 from ...module_utils._plan.flow import whole_number
 
 Spec = dict[str, dict[str, t.Any]]

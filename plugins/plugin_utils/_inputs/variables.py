@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.template import trust_as_template
 
-from ...module_utils._app.problems import PREFIX
+from ...module_utils._app.words import PREFIX
 from .check import SECRET
 from .specification import ROLE, Spec, load_spec
 

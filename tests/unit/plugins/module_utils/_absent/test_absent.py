@@ -270,7 +270,7 @@ def test_a_deploy_or_a_build_under_way_is_respected(machine: Machine) -> None:
     os.close(lock.descriptor)
     building = machine.root / "releases/.building-x"
     building.mkdir()
-    with absent_facts.locked(str(building)), pytest.raises(CommandFailed, match="is being built"):
+    with absent_facts.mutex(str(building)), pytest.raises(CommandFailed, match="is being built"):
         machine.absent()
     machine.absent()
     assert machine.files() == STAYS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ansible
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app.names import is_ours
+from ansible_collections.graceful.deploy.plugins.module_utils._app.words import is_ours
 from ansible_collections.graceful.deploy.plugins.module_utils._host.files import Room, room_at
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import facts as preflight_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import flow as preflight_flow

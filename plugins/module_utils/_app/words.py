@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Words that all sides have to spell alike."""
+
+from __future__ import annotations
+
+PREFIX = "fastapi_"
+"""Begins the name of each public variable."""
+MARK = "# Written by Ansible (graceful.deploy."
+"""Begins the first line of files that this collection writes; the role's name follows."""
+
+
+def is_ours(text: str) -> bool:
+    """Whether a file says in a comment at its top that this collection wrote it."""
+    comments = [line for line in text.splitlines()[:10] if line.startswith("#")]
+    return any("graceful.deploy" in line for line in comments)
