@@ -95,8 +95,8 @@ def test_what_was_collected_is_taken_without_asking_pip_again(
     collected = run(state="collected")["collected"]
     (name,) = collected["set"].values()
     asked = []
-    read_index = release_tools.read_index
-    monkeypatch.setattr(release_tools, "read_index", lambda *given: asked.append(given) or read_index(*given))
+    read_index = release_flow.read_index
+    monkeypatch.setattr(release_flow, "read_index", lambda *given: asked.append(given) or read_index(*given))
     (source / "requirements.txt").write_text("fastapi\n# another release by now\n")
     assert run(collected=collected)["changed"] and len(asked) == 1
     (source / "requirements.txt").write_text("fastapi\n")

@@ -1,4 +1,4 @@
-"""The options of the module release. Its file holds documentation alone, which no sanity test compares with the action."""
+"""The options of the module release, whose documentation no sanity test compares with what its action goes by."""
 
 from __future__ import annotations
 
