@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._host.run import ProgramError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_flow
@@ -94,8 +95,8 @@ def test_what_was_collected_is_taken_without_asking_pip_again(
     collected = run(state="collected")["collected"]
     (name,) = collected["set"].values()
     asked = []
-    read_index = release_tools.read_index
-    monkeypatch.setattr(release_tools, "read_index", lambda *given: asked.append(given) or read_index(*given))
+    read_index = release_flow.read_index
+    monkeypatch.setattr(release_flow, "read_index", lambda *given: asked.append(given) or read_index(*given))
     (source / "requirements.txt").write_text("fastapi\n# another release by now\n")
     assert run(collected=collected)["changed"] and len(asked) == 1
     (source / "requirements.txt").write_text("fastapi\n")
@@ -254,7 +255,7 @@ def test_pip_serves_where_uv_does_not_run(run: Run, monkeypatch: pytest.MonkeyPa
 
 def test_a_failed_step_is_named_and_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release_venv, "_sources", lambda build: ["no-such-option"])
-    with pytest.raises(ReleaseError, match=r"Installing the wheels failed on the host with exit code"):
+    with pytest.raises(ProgramError, match=r"Installing the wheels failed on the host with exit code"):
         run()
     assert releases(run) == []
 

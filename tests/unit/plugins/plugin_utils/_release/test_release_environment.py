@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._host.run import ProgramError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import methods as release_methods
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target, target_of
@@ -95,6 +96,6 @@ def test_a_python_that_does_not_start_leaves_nothing(run: Run, monkeypatch: pyte
         return facts
 
     monkeypatch.setattr(release_facts, "query", other)
-    with pytest.raises(ReleaseError, match="Starting the environment's Python failed on the host"):
+    with pytest.raises(ProgramError, match="Starting the environment's Python failed on the host"):
         run(method="venv")
     assert releases(run) == []
