@@ -51,7 +51,7 @@ SYNONYMS = {
     "read_write_paths": "writable_paths",
 }
 # What to write for the variables that have no default.
-EXAMPLES = {"name": "hello", "source": "/home/me/hello"}
+SAMPLES = {"name": "hello", "source": "/home/me/hello"}
 SECRET = frozenset({"env", "credentials", "index_url", "protect"})
 
 RULES: dict[str, rules.Rule] = {
@@ -159,7 +159,7 @@ def check_value(name: str, value: t.Any, option: dict[str, t.Any]) -> list[Probl
         if option.get("default") == "":
             advice = write(name, "")
         else:
-            advice = "Take it out for the default." if "default" in option else write(name, EXAMPLES[name])
+            advice = "Take it out for the default." if "default" in option else write(name, SAMPLES[name])
         problem = Problem(name, HIDDEN, "it has no value.", advice)
     elif allowed and value not in allowed:
         near = difflib.get_close_matches(str(value).lower(), allowed, 1, 0.5) or allowed
@@ -202,7 +202,7 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
         if name in values:
             problems += check_env(values[name]) if name == "env" else check_value(name, values[name], option)
         elif option.get("required") and name not in unread:
-            problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, EXAMPLES[name])))
+            problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, SAMPLES[name])))
     bad = {problem.variable for problem in problems} | set(unread)
     good = {name: value for name, value in values.items() if name not in bad}
     problems += [problem for problem in check_site(good) if problem.variable not in bad]
