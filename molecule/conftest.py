@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +14,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORDED = "/run/recorded"
+"""Directory on a host with the modules that a run has left there, and whose calls are made again."""
+# Ansible's own `execute` of an exploded module, in a directory of the call's own: calls may be made at once.
+CALL = """
+import json, os, sys, tempfile
+
+module, changes = sys.argv[1], json.loads(sys.argv[2])
+kept = os.path.join(os.path.dirname(__file__), module)
+place = tempfile.mkdtemp(prefix="call-", dir=os.path.dirname(__file__))
+os.mkdir(f"{place}/debug_dir")
+for name in os.listdir(f"{kept}/debug_dir"):
+    if name != "args":
+        os.symlink(f"{kept}/debug_dir/{name}", f"{place}/debug_dir/{name}")
+with open(f"{kept}/debug_dir/args") as file:
+    arguments = json.load(file)
+arguments["ANSIBLE_MODULE_ARGS"].update(changes)
+with open(f"{place}/debug_dir/args", "w") as file:
+    json.dump(arguments, file)
+program = f"{place}/AnsiballZ_{module}.py"
+os.symlink(f"{kept}/AnsiballZ_{module}.py", program)
+os.execv(sys.executable, [sys.executable, program, "execute"])
+"""
 
 
 class Asker:
@@ -64,10 +87,11 @@ class Control:
     def __init__(self, host: str) -> None:
         self.host = host
 
-    def start(self, playbook: str, *options: str, **variables: object) -> subprocess.Popen[str]:
+    def start(self, playbook: str, *options: str, keep: bool = False, **variables: object) -> subprocess.Popen[str]:
         """Begin a run.
 
         :param playbook: name of one of the collection's, or a path below the checkout.
+        :param keep: whether the modules stay on the host, for Recorded.
         """
         path = ROOT / playbook if "/" in playbook else ROOT / "playbooks" / f"{playbook}.yml"
         command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", self.host]
@@ -77,6 +101,7 @@ class Control:
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
             "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_KEEP_REMOTE_FILES": str(keep),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         }
@@ -90,11 +115,62 @@ class Control:
             start_new_session=True,
         )
 
-    def run(self, playbook: str, *options: str, **variables: object) -> tuple[int, str]:
+    def run(self, playbook: str, *options: str, keep: bool = False, **variables: object) -> tuple[int, str]:
         """Run to the end: exit status and all that was said."""
-        with self.start(playbook, *options, **variables) as process:
+        with self.start(playbook, *options, keep=keep, **variables) as process:
             said = process.communicate(timeout=300)[0]
         return process.returncode, said
+
+
+class Recorded:
+    """A module as Ansible last called it on a host in a run with ``keep``: payload and parameters.
+
+    It is called again there with some parameters changed, without a run of Ansible.
+
+    :param module: its short name.
+    """
+
+    def __init__(self, ask: Asker, module: str) -> None:
+        self.module = module
+        self.host = ask.host.backend.host
+        kept, program = f"{RECORDED}/{module}", f"AnsiballZ_{module}.py"
+        ask.run(
+            f'set -e; last=$(ls -t ~/.ansible/tmp/*/{program} | head -n 1); test -n "$last"; rm -rf {kept}; '
+            f"mkdir -p {kept}; cp $last {kept}/; python3 {kept}/{program} explode >/dev/null; "
+            f"printf %s {shlex.quote(CALL)} >{RECORDED}/call.py"
+        )
+
+    def start(self, **changes: object) -> subprocess.Popen[str]:
+        """Begin a call; its standard output is the module's.
+
+        :param changes: parameters in place of the recorded ones; also Ansible's own, such as _ansible_check_mode.
+        """
+        call = ["python3", f"{RECORDED}/call.py", self.module, json.dumps(changes)]
+        return subprocess.Popen(
+            ["docker", "exec", self.host, *call],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def call(self, **changes: object) -> dict:
+        """Call to the end: the module's result, or {} where it was killed."""
+        with self.start(**changes) as process:
+            return self.result(process)
+
+    @staticmethod
+    def result(process: subprocess.Popen[str]) -> dict:
+        """Wait for a call that was begun; its result.
+
+        :raises AssertionError: where it ended by itself, and said no result.
+        """
+        said = process.communicate(timeout=300)[0]
+        if process.returncode == 128 + signal.SIGKILL:
+            return {}
+        lines = [line for line in said.splitlines() if line.startswith("{")]
+        assert lines, f"status {process.returncode}: {said}"
+        return json.loads(lines[-1])
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +191,12 @@ def before_the_reboot(host) -> None:
 @pytest.fixture
 def control(host) -> Control:
     return Control(host.backend.host)
+
+
+@pytest.fixture
+def recorded(ask) -> Callable[[str], Recorded]:
+    """Take what a run with ``keep`` has left of a module."""
+    return lambda module: Recorded(ask, module)
 
 
 def pytest_configure(config) -> None:
