@@ -30,7 +30,7 @@ if ! fits "$@"; then
     fi
     names=
     for name; do names="$names -d $name"; done
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2046,SC2086
     if ! said=$(certbot certonly --non-interactive --agree-tos --webroot --webroot-path "$webroot" --cert-name "$lineage" $names \
         --server "$directory" ${email:+--email "$email" --no-eff-email} $([ -n "$email" ] || echo --register-unsafely-without-email) \
         --renew-with-new-domains --force-renewal --key-type ecdsa --deploy-hook 'systemctl reload nginx.service' 2>&1); then

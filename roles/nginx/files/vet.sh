@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Has nginx read a copy of its configuration, in a mount namespace of its own: vet.sh COPY SITE TLS
 # Its main file names the others by their full paths, so the copy has to be where they lead.
 set -eu
