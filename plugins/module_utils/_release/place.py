@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 
 from .._app.releases import BUILDING, ReleaseError, created, record_of, records_in, standing, to_prune
+from .._host.files import sync_directory
 from . import store
 
 
@@ -76,11 +77,7 @@ def put_in_place(root: str, release: str, tree: str) -> bool:
                 return False
             raise ReleaseError(f"{final} is there without a record of its own: something else made it. Remove it.")
         os.rename(tree, final)
-        descriptor = os.open(releases, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(releases)
     return True
 
 

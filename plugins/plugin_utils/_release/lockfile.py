@@ -12,13 +12,10 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name, canonicalize_version
-
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from . import requirements
+from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
 Export = Callable[[str], str]

@@ -11,11 +11,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name, canonicalize_version
-
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
+from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
 
 PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0", "uvicorn-worker": "0.4.0"}
 """What every release needs to be served, in the versions that this collection is tested with."""

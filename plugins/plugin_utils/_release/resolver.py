@@ -11,12 +11,11 @@ import re
 import sys
 from dataclasses import dataclass
 
-from packaging.utils import canonicalize_name, canonicalize_version
-
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
+from .packages import canonicalize_name, canonicalize_version
 from .requirements import Requirements
 from .sdist import HERE, Sources, Workshop
 from .target import Target

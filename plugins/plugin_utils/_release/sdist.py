@@ -14,13 +14,11 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name, canonicalize_version, parse_wheel_filename
-
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._release.index import Index, secrets, uv_environment
+from .packages import Requirement, canonicalize_name, canonicalize_version, parse_wheel_filename
 from .requirements import Requirements
 from .target import Target
 from .tools import Say, Tools, digest_of, fetch, forget_unused, making

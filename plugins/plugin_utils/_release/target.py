@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from ...module_utils._app.releases import ReleaseError
+from .packages import InvalidSpecifier, SpecifierSet
 
 # Names that wheels had for a platform before PEP 600 numbered it by its glibc.
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}

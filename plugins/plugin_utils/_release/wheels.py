@@ -13,11 +13,10 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 
-from packaging.utils import canonicalize_version, parse_wheel_filename
-
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
 from ...module_utils._release.index import Index
+from .packages import canonicalize_version, parse_wheel_filename
 from .requirements import Requirements, check_hashes
 from .resolver import Collector, identity_of, only_listed, resolve, write_lines
 from .sdist import Sources
