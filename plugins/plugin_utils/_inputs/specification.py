@@ -22,9 +22,17 @@ ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "roles", "fasta
 
 @functools.cache
 def load_spec() -> Spec:
-    """The role's options by name without prefix. Read once in a process, of which Ansible has one for each task."""
+    """The role's options by name without prefix, each with its default.
+
+    Read once in a process, of which Ansible has one for each task.
+    """
     with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as file:
         options = yaml_load(file)["argument_specs"]["main"]["options"]
+    # Here are those too that are computed from other options.
+    with open(os.path.join(ROLE, "defaults", "main.yml"), encoding="utf-8") as file:
+        for name, value in yaml_load(file).items():
+            if name in options:
+                options[name]["default"] = value
     return {name.removeprefix(PREFIX): option for name, option in options.items()}
 
 

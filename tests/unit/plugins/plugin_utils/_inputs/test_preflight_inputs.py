@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._app.problems import report
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.flow import whole_number
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check as inputs
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.front import is_network
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.site import bare, check_site, is_hostname
-from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import choices, typed
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import choices, load_spec, typed
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-SPEC_FILE = Path(__file__).parents[5] / "roles" / "fastapi" / "meta" / "argument_specs.yml"
-SPEC = {
-    name.removeprefix("fastapi_"): option
-    for name, option in yaml.safe_load(SPEC_FILE.read_text())["argument_specs"]["main"]["options"].items()
-}
+SPEC = load_spec()
 CANARY = "k4n4ry"
 
 
