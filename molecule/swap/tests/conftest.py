@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import collections
 import importlib.util
 import itertools
 import json
 import os
 import shutil
+import subprocess
 import sys
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,23 +99,78 @@ class Load:
         return [line for line in log if line["n"] // 1_000_000 == self.number // 1_000_000]
 
 
-class Site:
-    """The app on one host, and ways to deploy to it."""
+@dataclass(frozen=True)
+class First:
+    """The session's first deploy to a host, by a real run; the modules that it called are called again by others."""
 
-    def __init__(self, ask, control, tmp_path: Path) -> None:
+    swap: Any
+    """Brings a release to the traffic, the live slot's configuration with it."""
+    install: Any
+    """Makes the release ``made`` from its archive."""
+    before: str
+    made: str
+    said: str
+    counted: Counted
+
+
+# Releases share what they are made of: a new one is there in no time, with a name, a record and files of its own.
+CLONE = """
+set -e
+cd /srv/swap/releases
+cp -al {origin} .building-by-test
+cd .building-by-test
+rm -f fault.txt version.txt
+printf %s {fault} >fault.txt
+[ -s fault.txt ] || rm fault.txt
+echo {release} >version.txt
+chown --reference=app -- *.txt
+sed -i 's/"id": "{origin}"/"id": "{release}"/; s/"created": "[^"]*"/"created": "'$(date -u +%FT%T.%6NZ)'"/' release.json
+cd ..
+mv .building-by-test {release}
+"""
+
+
+class Site:
+    """The app on one host, and ways to deploy to it: by the module alone, or by a person's run of a playbook."""
+
+    def __init__(self, ask, control, tmp_path: Path, first: First) -> None:
         self.ask = ask
         self.control = control
         self.tmp_path = tmp_path
+        self.first = first
+
+    def clone(self, fault: str = "") -> str:
+        """A release on the host that no deploy has had before, with a fault where one is named; its id."""
+        origin, release = self.held(self.live), uuid.uuid4().hex[:12]
+        self.ask.run(CLONE.format(origin=origin, release=release, fault=f"'{fault}'"))
+        return release
+
+    def begin(self, release: str = "", **changes: object) -> subprocess.Popen[str]:
+        """Begin a call of the module; without a release it is a rollback's that names none."""
+        return self.first.swap.start(**{"release": release, "bake": 0, **changes})
+
+    def swap(self, release: str, **changes: object) -> dict:
+        """The module's result for a release that is there, which isn't watched unless the test says so."""
+        return self.first.swap.call(**{"release": release, "bake": 0, **changes})
+
+    def rollback(self, release: str = "", **changes: object) -> dict:
+        return self.swap(release, rollback=True, front_port=0, **changes)
+
+    def deploy(self, release: str = "", **changes: object) -> str:
+        """Bring a release, by default a new good one, to the traffic, which has to succeed; its id."""
+        release = release or self.clone()
+        result = self.swap(release, **changes)
+        assert result and not result.get("failed"), result
+        return release
+
+    def roll_back(self, release: str = "") -> None:
+        """A rollback that has to succeed."""
+        result = self.rollback(release)
+        assert result and not result.get("failed"), result
 
     def source(self, fault: str = "", **files: str) -> str:
         """A source that no deploy has had before: the app, with a fault where one is named, and more files."""
-        version = f"{next(_versions)} of {self.ask.run('date +%s%N').strip()}\n"
-        path = self.tmp_path / f"source-{version.split()[0]}"
-        shutil.copytree(SCENARIO / "app", path, ignore=shutil.ignore_patterns("__pycache__"))
-        wanted = {"version.txt": version, **({"fault.txt": fault} if fault else {}), **files}
-        for name, text in wanted.items():
-            (path / name).write_text(text)
-        return str(path)
+        return source(self.ask, self.tmp_path, fault, **files)
 
     def start(self, playbook: str = "release", *options: str, **variables: object):
         """Begin a run, by default a deploy of a new good release."""
@@ -131,8 +189,9 @@ class Site:
         assert status == 0, said
         return said
 
-    def many(self, steps: list[dict], **variables: object) -> str:
-        return self.good("molecule/swap/many.yml", **{"many": steps, **variables})
+    def held(self, slot: str) -> str:
+        """The release that a slot was filled with."""
+        return self.ask.run(f"basename $(readlink {ROOT}/slots/{slot}/release)").strip()
 
     @property
     def live(self) -> str:
@@ -181,31 +240,48 @@ def load(ask, say):
     return lambda options="": Load(ask, say, options)
 
 
+def source(ask, where: Path, fault: str = "", **files: str) -> str:
+    version = f"{next(_versions)} of {ask.run('date +%s%N').strip()}\n"
+    path = where / f"source-{version.split()[0]}"
+    shutil.copytree(SCENARIO / "app", path, ignore=shutil.ignore_patterns("__pycache__"))
+    wanted = {"version.txt": version, **({"fault.txt": fault} if fault else {}), **files}
+    for name, text in wanted.items():
+        (path / name).write_text(text)
+    return str(path)
+
+
+_firsts: dict[str, First] = {}
+
+
 @pytest.fixture
-def site(ask, control, tmp_path) -> Site:
-    site = Site(ask, control, tmp_path)
+def first(ask, control, load, recorded, tmp_path) -> First:
+    """Made once for each host."""
+    name = ask.host.backend.host
+    if name not in _firsts:
+        before = json.loads(ask.get("/")[1])["release"]
+        variables = {"fastapi_source": source(ask, tmp_path)}
+        with load() as running:
+            status, said = control.run("release", "-e", f"@{SCENARIO}/variables.yml", keep=True, **variables)
+        assert status == 0, said
+        made = json.loads(ask.get("/")[1])["release"]
+        _firsts[name] = First(recorded("swap"), recorded("release_host"), before, made, said, running.counted)
+    return _firsts[name]
+
+
+@pytest.fixture
+def site(ask, control, tmp_path, first) -> Site:
+    site = Site(ask, control, tmp_path, first)
     if ask.host.file(f"{ROOT}/slots/{site.live}/release/fault.txt").exists:
         # A test that failed has left its bad release live, which is nothing to test others on.
-        site.good()
+        site.deploy()
     return site
 
 
-def pytest_configure(config) -> None:
-    config.addinivalue_line("markers", "shared: its cases are shared out, every other one to each Debian")
-
-
-def pytest_collection_modifyitems(config, items) -> None:
-    """Give each Debian every other case of the tests that are marked so, unless SWAP_ALL is set: half the time."""
-    seen: collections.Counter = collections.Counter()
-    left = []
-    for item in items:
-        trixie = "trixie" in item.name
-        if item.get_closest_marker("shared"):
-            seen[item.function, trixie] += 1
-            if seen[item.function, trixie] % 2 == trixie and not os.environ.get("SWAP_ALL"):
-                left.append(item)
-    items[:] = [item for item in items if item not in left]
-    config.hook.pytest_deselected(items=left)
+@pytest.fixture
+def shared(ask):
+    """Give each Debian every other one of some cases, unless SWAP_ALL is set: half the time."""
+    trixie = "trixie" in ask.host.backend.host
+    return lambda cases: cases if os.environ.get("SWAP_ALL") else cases[trixie::2]
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -18,62 +18,79 @@ BEFORE_THE_TRAFFIC = {
 BACK = 2.0
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize("fault", BEFORE_THE_TRAFFIC)
-def test_a_release_that_never_gets_the_traffic(site, load, fault):
+@pytest.mark.core
+def test_a_bad_release_by_a_persons_run(site, load):
+    """What the person reads says why, and what serves."""
     live, before, main = site.live, site.release, site.main_pid(site.live)
     with load() as running:
-        limit = 4 if fault in ("unready", "late") else 20
-        status, said = site.run(fastapi_source=site.source(fault), fastapi_ready_timeout=limit)
-    text = " ".join(said.split())
-    assert status == 2, said
+        status, said = site.run(fastapi_source=site.source("import"))
+        never_got_the_traffic(site, "import", status == 2, said, before)
+        assert (site.live, site.main_pid(live)) == (live, main)
+        site.alone()
     running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before]
+
+
+def test_releases_that_never_get_the_traffic(site, load, shared):
+    served = [site.release]
+    with load() as running:
+        for fault in shared(list(BEFORE_THE_TRAFFIC)):
+            live, before, main = site.live, site.release, site.main_pid(site.live)
+            result = site.swap(site.clone(fault), ready_timeout=4 if fault in ("unready", "late") else 20)
+            never_got_the_traffic(site, fault, result.get("failed"), result["msg"], before)
+            assert (site.live, site.main_pid(live)) == (live, main), fault
+            site.alone()
+            # The next good deploy needs no cleaning up.
+            served.append(site.deploy())
+            assert site.live != live, fault
+            site.alone()
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == served
+
+
+def never_got_the_traffic(site, fault: str, failed: bool, said: str, before: str) -> None:
+    text = " ".join(said.split())
+    assert failed, f"{fault}: {said}"
     bad = site.history()[-1]
-    assert list(running.counted.releases) == [before] != [bad["release"]]
-    assert BEFORE_THE_TRAFFIC[fault] in text, said
-    assert f"Release {bad['release']} did not become ready" in text, said
+    assert bad["release"] != before, fault
+    assert BEFORE_THE_TRAFFIC[fault] in text, f"{fault}: {said}"
+    assert f"Release {bad['release']} did not become ready" in text, f"{fault}: {said}"
     if fault in ("import", "undeclared", "lifespan", "hog"):
-        assert "Its last lines:" in text
-    assert (bad["outcome"], bad["previous"]) == ("failed", before)
-    assert bad["reason"]
-    assert (site.live, site.main_pid(live)) == (live, main)
-    site.alone()
-    # The next good deploy needs no cleaning up.
-    site.good()
-    assert site.live != live
-    site.alone()
+        assert "Its last lines:" in text, fault
+    assert (bad["outcome"], bad["previous"]) == ("failed", before), fault
+    assert bad["reason"], fault
 
 
-@pytest.mark.parametrize("fault", ["dies", "dies whole", "unhealthy"])
+@pytest.mark.parametrize("fault", ["dies", "dies whole", pytest.param("unhealthy", marks=pytest.mark.core)])
 def test_a_release_that_loses_the_traffic_again(site, load, say, fault):
     live, before = site.live, site.release
     with load() as running:
-        status, said = site.run(fastapi_source=site.source(fault), fastapi_bake=3)
-    text = " ".join(said.split())
-    assert status == 2, said
+        result = site.swap(site.clone(fault), bake=3)
+    assert result.get("failed"), result
+    text = " ".join(result["msg"].split())
     counted, bad = running.counted, site.history()[-1]
     counted.nothing_wrong()
     assert list(counted.releases) == [before, bad["release"]]
     assert (bad["outcome"], bad["previous"]) == ("moved back", before)
-    assert "didn't stay well" in text, said
-    assert f"The traffic is back on release {before}" in text, said
+    assert "didn't stay well" in text, result
+    assert f"The traffic is back on release {before}" in text, result
     if fault == "unhealthy":
-        assert "500 unwell" in text, said
+        assert "500 unwell" in text, result
         began = min(each[2] for each in counted.timeline if each[4] == bad["release"])
         assert counted.lost == [], str(counted)
     else:
-        assert "canary: dying" in text, said
+        assert "canary: dying" in text, result
         began = dying(site, running.since)
     late = [each for each in counted.timeline if each[4] == bad["release"] and each[2] > began + BACK]
     late += [each for each in counted.lost if each["at"] > began + BACK]
-    back = min(each[2] for each in counted.timeline if each[4] == before and each[2] > began)
-    say(f"traffic back {back - began:.2f} s after it went wrong, {len(counted.lost)} lost")
     assert late == [], f"late or lost: {late}"
     # What the dead workers were at is lost; nothing else.
     assert all(each["at"] < began + BACK for each in counted.lost), str(counted)
+    back = min(each[2] for each in counted.timeline if each[4] == before and each[2] > began)
+    say(f"traffic back {back - began:.2f} s after it went wrong, {len(counted.lost)} lost")
     assert site.live == live
     site.alone()
-    site.good()
+    site.deploy()
     site.alone()
 
 
@@ -84,51 +101,47 @@ def dying(site, since: str) -> float:
     return float(site.ask.run(journal).splitlines()[0].split()[0])
 
 
-@pytest.mark.parametrize(
-    ("strategy", "fault"), [("restart", "import"), ("restart", "lifespan"), ("reload", "lifespan")]
-)
-def test_a_bad_release_in_place(site, load, strategy, fault):
+def test_bad_releases_in_place(site, load):
     """With one slot: what can be seen beforehand changes nothing, and what can't is undone while the socket queues."""
     live, before = site.live, site.release
     with load() as running:
-        status, said = site.run(fastapi_source=site.source(fault), fastapi_strategy=strategy)
-    assert status == 2, said
-    assert BEFORE_THE_TRAFFIC[fault] in " ".join(said.split()), said
+        for strategy, fault in (("restart", "import"), ("restart", "lifespan"), ("reload", "lifespan")):
+            result = site.swap(site.clone(fault), strategy=strategy)
+            assert result.get("failed"), result
+            assert BEFORE_THE_TRAFFIC[fault] in " ".join(result["msg"].split()), result
+            assert (site.live, site.history()[-1]["outcome"]) == (live, "failed"), (strategy, fault)
+            site.alone()
     running.counted.nothing_lost()
     assert list(running.counted.releases) == [before]
-    assert (site.live, site.history()[-1]["outcome"]) == (live, "failed")
-    site.alone()
 
 
 def test_a_rollback_never_goes_to_a_release_that_died_after_its_watch(site):
-    """It had gone live, and the next deploy mended it; so nobody rolled back from it."""
+    """It had gone live, and the next deploy put it right; so nobody rolled back from it."""
     good = site.release
-    site.good(fastapi_source=site.source("dies whole"), fastapi_bake=0)
-    dead = site.release
+    dead = site.deploy(site.clone("dies whole"))
     service = f"swap@{site.live}.service"
     restarts = lambda: int(site.ask.show(service, "NRestarts")["NRestarts"])  # noqa: E731
     site.ask.until("systemd has started it again and again", lambda: restarts() > 2)
-    site.good()
-    site.good("rollback")
+    site.deploy(site.clone())
+    site.roll_back()
     assert site.release == good
-    status, said = site.run("rollback", fastapi_release=dead)
-    assert (status, "when" in said and "took its place" in said) == (2, True), said
+    result = site.rollback(dead)
+    assert result.get("failed") and "when" in result["msg"] and "took its place" in result["msg"], result
 
 
 def test_a_rollback_never_goes_to_a_bad_release(site):
     good = site.release
-    site.good()
-    left = site.release
-    status, _said = site.run(fastapi_source=site.source("import"))
-    bad = site.history()[-1]["release"]
-    assert status == 2
-    status, said = site.run("rollback", fastapi_release=bad)
-    assert (status, bad in said, "known to be bad" in said) == (2, True, True), said
+    left = site.deploy()
+    bad = site.clone("import")
+    assert site.swap(bad).get("failed")
+    result = site.rollback(bad)
+    assert (result.get("failed"), bad in result["msg"], "known to be bad" in result["msg"]) == (True,) * 3, result
     # What was live before it is live: a reflex must not take that away.
-    status, said = site.run("rollback")
-    assert (status, "nothing to roll back from" in said, site.release) == (2, True, left), said
-    site.good("rollback", fastapi_release=good)
+    result = site.rollback()
+    said = "nothing to roll back from" in result["msg"]
+    assert (result.get("failed"), said, site.release) == (True, True, left), result
+    site.roll_back(good)
     assert site.release == good
-    status, said = site.run("rollback", fastapi_release=left)
-    assert (status, "rolled back from" in said) == (2, True), said
+    result = site.rollback(left)
+    assert (result.get("failed"), "rolled back from" in result["msg"]) == (True, True), result
     assert site.release == good

@@ -34,61 +34,78 @@ CUTS = {
 }
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize(("strategy", "where"), [(way, each) for way, cuts in CUTS.items() for each in cuts.split()])
-def test_the_module_is_killed(site, load, sabotage, strategy, where):
-    """SIGKILL when the phase begins; the next run of the same release takes the steps that are missing."""
-    before, slot = site.release, site.live
-    variables = {"fastapi_source": site.source(), "fastapi_strategy": strategy}
-    variables["fastapi_before_swap"] = ["true"] if where == "before" else []
-    with load() as running:
-        sabotage(KILL, *(("", "_app/slots.py", "put") if where == "put" else (where,)))
-        status, said = site.run(**variables)
-        assert status != 0 and site.ask.host.file("/run/killed").exists, said
-        site.ask.run("rm /run/killed /run/saboteur.json")
-        site.good(**variables)
-    running.counted.nothing_lost()
-    now = site.release
-    assert list(running.counted.releases) == [before, now]
-    assert (site.live == slot) == (strategy != "swap")
+def cut_off(site, sabotage, release: str, strategy: str, where: str) -> None:
+    """SIGKILL when a phase begins; the next call for the same release takes the steps that are missing."""
+    slot = site.live
+    before = {"before": ["true"]} if where == "before" else {}
+    sabotage(KILL, *(("", "_app/slots.py", "put") if where == "put" else (where,)))
+    result = site.swap(release, strategy=strategy, **before)
+    assert (result, site.ask.host.file("/run/killed").exists) == ({}, True), f"{where}: {result}"
+    site.ask.run("rm /run/killed /run/saboteur.json")
+    if before:
+        site.deploy(release, strategy=strategy, **before)
+    site.deploy(release, strategy=strategy)
+    assert site.release == release, where
+    assert (site.live == slot) == (strategy != "swap"), where
     phase = {"swap": "start"}.get(strategy, strategy) if where == "put" else where
     cut = [entry for entry in site.history()[-3:] if entry["reason"] == f"cut off in phase {phase}"]
-    assert [entry["release"] for entry in cut] == [now]
+    assert [entry["release"] for entry in cut] == [release], where
     site.alone()
+
+
+@pytest.mark.parametrize("strategy", CUTS)
+def test_the_module_is_killed(site, load, sabotage, shared, strategy):
+    served = [site.release]
+    with load() as running:
+        for where in shared(CUTS[strategy].split()):
+            served.append(site.clone())
+            cut_off(site, sabotage, served[-1], strategy, where)
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == served
+
+
+@pytest.mark.core
+def test_the_module_is_killed_on_both_sides_of_the_move(site, load, sabotage):
+    """The heart of the one above: started and never proved, and moved but not watched."""
+    served = [site.release]
+    with load() as running:
+        for where in ("ready", "watch"):
+            served.append(site.clone())
+            cut_off(site, sabotage, served[-1], "swap", where)
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == served
 
 
 def test_a_release_whose_deploy_was_cut_off_can_be_gone_back_to(site, sabotage):
     """Cut off when nothing was left to do but to say so: it serves, and the history has to know."""
-    source = site.source()
+    good = site.clone()
     sabotage(KILL, "done")
-    assert site.run(fastapi_source=source)[0] != 0
-    site.ask.run("rm /run/saboteur.json")
-    site.good(fastapi_source=source)
-    good = site.release
-    site.good()
-    site.good("rollback")
+    assert site.swap(good) == {}
+    site.ask.run("rm /run/killed /run/saboteur.json")
+    site.deploy(good)
+    site.deploy()
+    site.roll_back()
     assert site.release == good
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize("phase", ["disable", "done"])
-def test_a_rollback_that_is_killed_is_finished_by_the_next(site, load, sabotage, phase):
+def test_a_rollback_that_is_killed_is_finished_by_the_next(site, load, sabotage, shared):
     """Not done once more, one release further back; what it left is known to be bad."""
-    good = site.release
-    site.good()
-    left = site.release
-    with load() as running:
-        sabotage(KILL, phase)
-        assert site.run("rollback")[0] != 0
-        site.ask.run("rm /run/killed /run/saboteur.json")
-        site.good("rollback")
-    running.counted.nothing_lost()
-    assert list(running.counted.releases) == [left, good]
-    last = site.history()[-1]
-    assert (last["kind"], last["release"], last["previous"], last["outcome"]) == ("rollback", good, left, "live")
-    site.alone()
-    status, said = site.run("rollback", fastapi_release=left)
-    assert (status, "rolled back from" in said) == (2, True), said
+    for phase in shared(["disable", "done"]):
+        good = site.release
+        left = site.deploy()
+        with load() as running:
+            sabotage(KILL, phase)
+            assert site.rollback() == {}
+            site.ask.run("rm /run/killed /run/saboteur.json")
+            site.roll_back()
+        running.counted.nothing_lost()
+        assert list(running.counted.releases) == [left, good]
+        last = site.history()[-1]
+        told = (last["kind"], last["release"], last["previous"], last["outcome"])
+        assert told == ("rollback", good, left, "live")
+        site.alone()
+        result = site.rollback(left)
+        assert (result.get("failed"), "rolled back from" in result["msg"]) == (True, True), result
 
 
 def test_the_control_node_is_gone_mid_run(site, load, sabotage):
@@ -115,78 +132,87 @@ def test_two_deploys_at_once(site, load, sabotage):
     """The second is told who holds the lock and since when; the first isn't disturbed."""
     with load() as running:
         sabotage("touch /run/there; until [ -e /run/go-on ]; do sleep 0.1; done", "ready")
-        source = site.source()
-        first = site.start(fastapi_source=source)
+        release = site.clone()
+        first = site.begin(release)
         site.ask.until("the first is under way", lambda: site.ask.host.file("/run/there").exists)
         since = json.loads(site.ask.run("cat /srv/swap/deploy.lock"))["since"]
         status, said = site.run()
         site.ask.run("touch /run/go-on; rm /run/there /run/saboteur.json")
-        first_said = first.communicate(timeout=60)[0]
+        result = site.first.swap.result(first)
         site.ask.run("rm /run/go-on")
     text = " ".join(said.split())
     assert status == 2, said
     assert f"began at {since}" in text, said
     assert "in phase ready" in text, said
     assert "@" in text.partition(" began at ")[0].split()[-1], said
-    assert first.returncode == 0, first_said
+    assert result and not result.get("failed"), result
     running.counted.nothing_lost()
     assert len(running.counted.releases) == 2
-    site.good(fastapi_source=source)
+    site.deploy(release)
     site.alone()
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize("phase", ["fill", "start", "enable", "move", "watch", "drain"])
-def test_the_disk_is_full_in_a_phase(site, load, sabotage, phase):
+def test_the_disk_is_full_in_a_phase(site, load, sabotage, shared):
     """Not a byte is free from the phase on: the deploy fails with the reason or ends well, and what serves goes on."""
-    before = site.release
-    source = site.source()
+    served = [site.release]
     with load() as running:
-        sabotage(FILL, phase)
-        status, said = site.run(fastapi_source=source)
-        site.ask.run("rm -f /srv/filler /run/saboteur.json")
-        assert status == 0 or "No space left" in said, said
-        site.good(fastapi_source=source)
+        for phase in shared(["fill", "start", "enable", "move", "watch", "drain"]):
+            served.append(site.clone())
+            sabotage(FILL, phase)
+            result = site.swap(served[-1], bake=1)
+            site.ask.run("rm /srv/filler /run/saboteur.json")
+            assert not result.get("failed") or "No space left" in result["msg"], f"{phase}: {result}"
+            site.deploy(served[-1])
+            site.alone()
     running.counted.nothing_lost()
-    assert list(running.counted.releases) == [before, site.release]
-    site.alone()
+    assert list(running.counted.releases) == served
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize("function", ["_release/archive.py:read_manifest", "_release/install.py:set_times"])
-def test_the_disk_is_full_while_the_release_is_built(site, load, sabotage, function):
-    """No half-made release stays, and the reason is told."""
-    before = site.release
+def test_the_making_of_a_release_is_cut_off(site, load, sabotage, shared):
+    """By a full disk: no half-made release stays, and the reason is told. By SIGKILL while it is half made: the next
+    run removes what is there of it, and makes a whole one."""
+    made = site.first.made
+    served = [site.release]
     with load() as running:
-        file, name = function.split(":")
-        sabotage(FILL, file=file, function=name)
-        status, said = site.run()
-        site.ask.run("rm /srv/filler /run/saboteur.json")
-        assert status == 2, said
-        assert "No space left" in said or "0 kB free" in said, said
-        assert site.ask.run("ls -A /srv/swap/releases | grep '^\\.' || true") == ""
-        site.good()
+        for where in shared(["_release/archive.py:read_manifest", "_release/install.py:set_times"]):
+            anew(site)
+            file, name = where.split(":")
+            sabotage(FILL, file=file, function=name)
+            result = install(site)
+            site.ask.run("rm /srv/filler /run/saboteur.json")
+            assert result.get("failed"), result
+            assert "No space left" in result["msg"] or "0 kB free" in result["msg"], f"{where}: {result}"
+            assert site.ask.run("ls -A /srv/swap/releases | grep '^\\.' || true") == ""
+            assert install(site)["changed"]
+            served.append(site.deploy(made))
+        for where in shared(["_release/archive.py:unpack", "_release/install.py:write_record"]):
+            served += anew(site)
+            file, name = where.split(":")
+            sabotage(KILL, file=file, function=name)
+            assert (install(site), site.ask.host.file("/run/killed").exists) == ({}, True), where
+            site.ask.run("rm /run/killed /run/saboteur.json; ls -d /srv/swap/releases/.building-*")
+            assert install(site)["changed"]
+            served.append(site.deploy(made))
+            site.alone()
     running.counted.nothing_lost()
-    assert list(running.counted.releases) == [before, site.release]
-    site.alone()
+    seen = [answers["first"] for answers in running.counted.releases.values()]
+    assert (set(running.counted.releases), seen) == (set(served), sorted(seen))
+    site.deploy()
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize("function", ["_release/archive.py:unpack", "_release/install.py:write_record"])
-def test_the_builder_of_a_release_is_killed(site, load, sabotage, function):
-    """SIGKILL while a release is half made: the next run removes what is there of it, and makes a whole one."""
-    before = site.release
-    source = site.source()
-    with load() as running:
-        file, name = function.split(":")
-        sabotage(KILL, file=file, function=name)
-        status, said = site.run(fastapi_source=source)
-        assert status != 0 and site.ask.host.file("/run/killed").exists, said
-        site.ask.run("rm /run/killed /run/saboteur.json; ls -d /srv/swap/releases/.building-*")
-        site.good(fastapi_source=source)
-    running.counted.nothing_lost()
-    assert list(running.counted.releases) == [before, site.release]
+def install(site) -> dict:
+    """Make the release that the first deploy has made; none but that may go for it."""
+    return site.first.install.call(keep=1000)
+
+
+def anew(site) -> list[str]:
+    """Have the host as it was before that release: in neither slot, and not there. What was deployed for that."""
+    deployed = []
+    while site.first.made in (site.held("blue"), site.held("green")):
+        deployed.append(site.deploy())
     site.alone()
+    site.ask.run(f"rm -rf /srv/swap/releases/{site.first.made}")
+    return deployed
 
 
 def test_a_corrupted_archive(site, tmp_path):
@@ -210,7 +236,7 @@ def test_a_wheel_is_missing(site):
     status, said = site.run(fastapi_source=site.source(**{"requirements.txt": "fastapi==0.165.0\nhttptools==99.0\n"}))
     assert (status, "httptools" in said) == (2, True), said
     assert site.main_pid(site.live) == before
-    site.good()
+    site.deploy()
     site.alone()
 
 
@@ -236,7 +262,7 @@ def test_a_service_that_somebody_stopped(site):
     """The live slot stopped and disabled by hand, the link gone: the next run serves again."""
     live = site.live
     site.ask.run(f"systemctl disable --now swap@{live}.service swap@{live}.socket; rm /srv/swap/live.sock")
-    site.good()
+    site.deploy()
     # The proxy has seen that nothing was ready, and looks again after its interval.
     site.ask.until("clients are served", lambda: site.ask.get("/ready")[0] == 200, 15)
     site.alone()

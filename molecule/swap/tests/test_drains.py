@@ -8,7 +8,7 @@ import time
 import pytest
 
 # graceful_timeout - lifespan_timeout - 1 in variables.yml.
-DRAIN = 17
+DRAIN = 9
 
 
 def told(site, word: str, since: float) -> list[str]:
@@ -25,8 +25,7 @@ def test_streams_are_told_and_come_back_to_the_new_release(site, load, say):
             "rm -f /run/streams.json; systemd-run --quiet --collect --unit=streams "
             "python3 /opt/load/streams.py --each 10 --seconds 120 --out /run/streams.json; sleep 2"
         )
-        site.good()
-        now = site.release
+        now = site.deploy(bake=1)
         site.gone(site.standby)
         site.ask.run("sleep 2; systemctl stop streams")
     running.counted.nothing_lost()
@@ -56,15 +55,15 @@ def test_a_request_longer_than_the_drain_is_cut_and_told(site, load):
     """It gets an answer that says so, at the limit; the lifespan shutdown runs, the log names what was cut."""
     began = time.time()
     old = site.live
-    source = site.source()
+    release = site.clone()
     workers = site.ask.run(f"pgrep -P {site.main_pid(old)}").split()
     with load() as running:
-        deploy_with_a_request(site, 50, fastapi_source=source)
+        deploy_with_a_request(site, 50, release)
         # The run is over, and the old slot isn't: everybody who asks is told so, and nothing is left to do.
         assert site.history()[-1]["phases"]["drain"] < 2
         assert draining(site, old)
         assert not site.ask.host.file("/run/long").exists
-        assert "changed=0 " in site.good(fastapi_source=source)
+        assert site.swap(release)["changed"] is False
         assert draining(site, old), "it had ended by then, so this shows nothing"
         # systemd starts anew, and has to know what it was at.
         site.ask.run("systemctl daemon-reexec")
@@ -83,43 +82,44 @@ def test_a_request_longer_than_the_drain_is_cut_and_told(site, load):
 
 
 def test_a_lifespan_shutdown_that_hangs_is_cut(site, load):
-    site.good(fastapi_source=site.source("stubborn"))
+    site.deploy(site.clone("stubborn"))
+    site.alone()
     began = time.time()
     with load() as running:
-        site.good()
+        site.deploy()
     running.counted.nothing_lost()
     site.alone()
     assert len(told(site, "Lifespan shutdown cut", began)) == 2
     assert 1 < drained(site, site.standby) < 10
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize("playbook", ["release", "rollback"])
-def test_a_run_waits_for_the_slot_that_it_needs(site, load, playbook):
-    """It comes while the slot that it would fill still has a request."""
-    site.good()
+@pytest.mark.parametrize("kind", [pytest.param("deploy", marks=pytest.mark.core), "rollback"])
+def test_a_run_waits_for_the_slot_that_it_needs(site, load, kind):
+    """It comes while the slot that it would fill still has a request, which is answered."""
+    site.deploy()
     site.alone()
     old = site.live
     with load() as running:
-        deploy_with_a_request(site, 15)
+        deploy_with_a_request(site, DRAIN - 3, site.clone())
         assert draining(site, old)
-        site.good(playbook)
+        if kind == "rollback":
+            site.roll_back()
+        else:
+            site.deploy()
     running.counted.nothing_lost()
     assert site.ask.run("cat /run/long").split()[0] == "200"
-    assert (site.live, site.history()[-1]["outcome"]) == (old, "live")
+    assert (site.live, site.history()[-1]["outcome"], site.history()[-1]["kind"]) == (old, "live", kind)
     site.alone()
 
 
 def test_a_stop_that_was_lost_is_made_good(site, load):
     """The slot was told to stop, and then not any more: the next run tells it again."""
-    source = site.source()
-    site.good(fastapi_source=source)
+    release = site.deploy()
     site.alone()
     old = site.standby
     with load() as running:
         site.ask.run(f"systemctl start swap@{old}.socket")
-        said = site.good(fastapi_source=source)
-    assert "changed=1 " in said
+        assert site.swap(release)["changed"] is True
     running.counted.nothing_lost()
     site.alone()
 
@@ -128,24 +128,24 @@ def test_an_end_that_takes_too_long_is_seen(site):
     """What a drain can't end is killed by systemd, when the run is over: the status says so until the slot is used."""
     old = site.live
     long_request(site, 50)
-    site.good()
-    assert state(site, old) == "draining"
+    site.deploy()
     site.ask.run(f"kill -STOP $(pgrep -P {site.main_pid(old)}) {site.main_pid(old)}")
+    assert state(site, old) == "draining"
     site.gone(old)
     assert "its end took longer than fastapi_stop_timeout" in site.good("status")
-    site.good()
+    site.deploy()
     site.alone()
     assert site.ask.run("systemctl --failed --plain --no-legend --no-pager") == ""
 
 
-def deploy_with_a_request(site, seconds: int, **variables) -> None:
+def deploy_with_a_request(site, seconds: int, release: str) -> None:
     """A deploy, and a request that begins shortly before the traffic moves: the proxy waits for one 25 s at most."""
     new = site.standby
-    with site.start(**variables) as process:
+    with site.begin(release) as process:
         site.ask.until("the new slot starts", lambda: not inactive(site, new), 60)
         long_request(site, seconds)
-        said = process.communicate(timeout=400)[0]
-    assert process.returncode == 0, said
+        result = site.first.swap.result(process)
+    assert result and not result.get("failed"), result
 
 
 def long_request(site, seconds: int) -> None:

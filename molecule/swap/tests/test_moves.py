@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import pytest
+
+
+@pytest.mark.core
+def test_a_good_deploy_and_a_rollback_by_a_persons_runs(site, first, load):
+    """Each with what the person is told."""
+    first.counted.nothing_lost()
+    assert list(first.counted.releases) == [first.before, first.made]
+    assert f"Release {first.made} is live in slot" in first.said
+    before = site.deploy()
+    with load() as running:
+        now = site.deploy()
+        said = site.good("rollback")
+        assert f"Release {before} is live in slot" in said, said
+        assert site.release == before
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, now]
+    assert (site.history()[-1]["kind"], site.history()[-1]["outcome"]) == ("rollback", "live")
+    site.alone()
+
+
+def test_check_mode_says_what_would_be_done_and_does_nothing(site):
+    live, before, main = site.live, site.release, site.main_pid(site.live)
+    source, history = site.source(), site.history()
+    said = " ".join(site.good("release", "--check", fastapi_source=source).split())
+    assert f"would be live in slot {site.standby}, by swap." in said, said
+    result = site.swap(site.clone(), _ansible_check_mode=True)
+    assert result["changed"] and f"move the traffic to slot {site.standby}" in result["steps"], result
+    assert (site.live, site.release, site.main_pid(live), site.history()) == (live, before, main, history)
+
 
 def test_20_swaps_and_5_rollbacks(site, load):
     """Each of 20 releases has the traffic once, none that should stay is pruned; then back, five times one further."""
     before = site.release
     with load() as running:
-        site.many([{"do": "release", "source": site.source(), "strategy": "swap"} for _ in range(20)])
+        for _ in range(19):
+            site.deploy()
+        # It prunes, too.
+        site.good(fastapi_strategy="swap")
     running.counted.nothing_lost()
     entries = site.history()[-20:]
     assert {(entry["outcome"], entry["strategy"]) for entry in entries} == {("live", "swap")}
@@ -15,7 +48,8 @@ def test_20_swaps_and_5_rollbacks(site, load):
     assert list(running.counted.releases) == [before, *served]
     assert set(served[-6:]) == set(site.ask.run("ls /srv/swap/releases").split())
     with load() as running:
-        site.many([{"do": "rollback"}] * 5)
+        for _ in range(5):
+            site.roll_back()
     running.counted.nothing_lost()
     assert {(entry["outcome"], entry["kind"]) for entry in site.history()[-5:]} == {("live", "rollback")}
     assert list(running.counted.releases) == served[:-7:-1]
@@ -26,7 +60,8 @@ def test_5_restarts(site, load):
     """For hosts that hold one slot: the socket queues meanwhile."""
     slot = site.live
     with load() as running:
-        site.many([{"do": "release", "source": site.source(), "strategy": "restart"} for _ in range(5)])
+        for _ in range(5):
+            site.deploy(strategy="restart")
     running.counted.nothing_lost()
     assert [entry["strategy"] for entry in site.history()[-5:]] == ["restart"] * 5
     assert (len(running.counted.releases), site.live) == (6, slot)
@@ -37,7 +72,8 @@ def test_10_reloads(site, load):
     """SIGHUP: new workers from new code, under the arbiter that was there."""
     slot, main = site.live, site.main_pid(site.live)
     with load() as running:
-        site.many([{"do": "release", "source": site.source(), "strategy": "reload"} for _ in range(10)])
+        for _ in range(10):
+            site.deploy(strategy="reload")
     running.counted.nothing_lost()
     assert [entry["strategy"] for entry in site.history()[-10:]] == ["reload"] * 10
     assert len({entry["release"] for entry in site.history()[-10:]}) == 10
@@ -47,14 +83,13 @@ def test_10_reloads(site, load):
 
 def test_recycling_by_max_requests(site, load):
     """A worker ends after some 200 requests, and its successor serves."""
-    source = site.source()
-    site.good(fastapi_source=source, fastapi_max_requests=200)
+    site.good(fastapi_max_requests=200)
     with load("--rate 150 --slow 0.3") as running:
         workers = lambda: set(site.ask.run(f"pgrep -P {site.main_pid(site.live)}").split())  # noqa: E731
         seen: set[str] = set()
         site.ask.until("8 workers have come and gone", lambda: seen.update(workers()) or len(seen) >= 10, 60)
     running.counted.nothing_lost()
-    site.good(fastapi_source=source)
+    site.deploy()
 
 
 def test_a_killed_worker_loses_only_what_it_was_answering(site, load):
