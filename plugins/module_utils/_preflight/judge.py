@@ -35,7 +35,7 @@ def judge_system(facts: dict[str, t.Any]) -> t.Iterator[Problem]:
         yield Problem(
             "",
             HIDDEN,
-            f"The host runs {named}: packages are installed by apt, and units, paths and users are Debian's.",
+            f"The host runs {named}, and this collection needs Debian: it uses apt and Debian's paths and users.",
             "Use a host with Debian 12 or 13, or one derived from it.",
         )
     if facts["systemd"] is None:
@@ -43,7 +43,7 @@ def judge_system(facts: dict[str, t.Any]) -> t.Iterator[Problem]:
         yield Problem(
             "",
             HIDDEN,
-            f"The host's first process is {pid1}, not systemd, which is to hold the sockets and run the workers.",
+            f"The host's first process is {pid1}, not systemd, which has to hold the sockets and run the workers.",
             "Use a host, virtual machine or system container that boots systemd.",
         )
     elif facts["systemd"] < OLDEST_SYSTEMD:
@@ -57,7 +57,7 @@ def judge_system(facts: dict[str, t.Any]) -> t.Iterator[Problem]:
         yield Problem(
             "",
             HIDDEN,
-            f"The tasks run as uid {facts['uid']}, but users, units and packages are root's to change.",
+            f"The tasks run as uid {facts['uid']}, and only root may change users, units and packages.",
             "Write become: true in the play (or give --become), with a login user who may use sudo.",
         )
 
@@ -119,7 +119,7 @@ def judge_conflicts(params: dict[str, t.Any], facts: dict[str, t.Any]) -> t.Iter
         wrong = f"the host has {units}, which this collection didn't write and would replace or hide."
         yield Problem("name", name, wrong, f"{write('name', name[:27] + '-app')[:-1]}, or remove what brought that.")
     elif facts["foreign_runtime"]:
-        wrong = f"another program keeps {facts['foreign_runtime'][0]} there, where the slots' sockets would go."
+        wrong = f"another program uses {facts['foreign_runtime'][0]}, where the app's sockets have to be."
         yield Problem("name", name, wrong, write("name", name[:27] + "-app"))
 
 
@@ -135,7 +135,7 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *judge_conflicts(params, facts),
     ]
     for path in facts["missing_paths"]:
-        wrong = f"{path} in it is no directory on the host, and the service wouldn't start."
+        wrong = f"{path} in it isn't a directory on the host, and without it the service doesn't start."
         advice = f"Make it there: install -d -o {params['user']} -g {params['group']} {path}."
         problems.append(Problem("writable_paths", params["writable_paths"], wrong, advice))
     found, warnings = judge_certificates(params, facts["certificates"])

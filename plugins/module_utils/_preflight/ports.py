@@ -32,7 +32,7 @@ def judge_switch(
         ways = [f"stop {other} with all its sites (systemctl disable --now {other})"] if other in held else []
         if other in left:
             # The app's sockets are for one proxy's group.
-            wrong = f"{other} on the host still has the app's site, {left[other]}, and would reach the app no more."
+            wrong = f"{other} on the host still has the app's site, {left[other]}, and could no longer reach the app."
             out = f"rm {left[other]} && systemctl reload {other}"
             if other == "caddy":
                 out = f"rm -f {left[other].removesuffix('.caddy')}.users; {out}"
@@ -69,7 +69,7 @@ def judge_ports(params: dict[str, t.Any], holders: list[dict[str, t.Any]]) -> t.
             yield Problem(
                 "http_port",
                 port,
-                f"that port is held by {who}, and {proxy} couldn't listen.",
+                f"that port is held by {who}, so {proxy} can't listen on it.",
                 f"{write('http_port', other)[:-1]}, or {stop}.",
             )
         else:
