@@ -25,6 +25,7 @@ spec.loader.exec_module(steady)
 
 NAME = "swap"
 ROOT = f"/srv/{NAME}"
+PACKAGES = "/usr/lib/python3/dist-packages"
 SAID = pytest.StashKey[list]()
 _loads = itertools.count(1)
 _versions = itertools.count(1)
@@ -275,6 +276,19 @@ def site(ask, control, tmp_path, first) -> Site:
         # A test that failed has left its bad release live, which is nothing to test others on.
         site.deploy()
     return site
+
+
+@pytest.fixture
+def sabotage(ask):
+    """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
+    ask.run(f"cp /opt/load/saboteur.py {PACKAGES}; echo import saboteur >{PACKAGES}/saboteur.pth")
+
+    def plan(command: str, phase: str = "", file: str = "_swap/swap.py", function: str = "phase") -> None:
+        text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
+        ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
+
+    yield plan
+    ask.run(f"rm -f /run/saboteur.json {PACKAGES}/saboteur.*")
 
 
 @pytest.fixture

@@ -8,22 +8,8 @@ import signal
 
 import pytest
 
-SITE = "/usr/lib/python3/dist-packages"
 KILL = "touch /run/killed; kill -9 $PPID"
 FILL = "head -c 2G /dev/zero >/srv/filler 2>/dev/null"
-
-
-@pytest.fixture
-def sabotage(ask):
-    """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
-    ask.run(f"cp /opt/load/saboteur.py {SITE}; echo import saboteur >{SITE}/saboteur.pth")
-
-    def plan(command: str, phase: str = "", file: str = "_swap/swap.py", function: str = "phase") -> None:
-        text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
-        ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
-
-    yield plan
-    ask.run(f"rm -f /run/saboteur.json {SITE}/saboteur.*")
 
 
 # Phases in their order, and `put`: the slot has its new directory, and nothing else has happened yet.
