@@ -79,6 +79,8 @@ class Load:
         self.since = ask.run("date +%s").strip()
         ask.run(
             "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
+            # Each request that waits is an open file of the client's.
+            "--property=LimitNOFILE=16384 "
             f"python3 /opt/load/steady.py --seconds 590 --first {self.number} --timeline --out /run/steady.json "
             f"{self.options}"
         )
@@ -102,12 +104,10 @@ class Load:
 
 @dataclass(frozen=True)
 class First:
-    """The session's first deploy to a host, by a real run; the modules that it called are called again by others."""
+    """The session's first deploy to a host, by a real run, whose call of the module others make again."""
 
     swap: Any
     """Brings a release to the traffic, the live slot's configuration with it."""
-    install: Any
-    """Makes the release ``made`` from its archive."""
     before: str
     made: str
     said: str
@@ -265,7 +265,7 @@ def first(ask, control, load, recorded, tmp_path) -> First:
             status, said = control.run("release", "-e", f"@{SCENARIO}/variables.yml", keep=True, **variables)
         assert status == 0, said
         made = json.loads(ask.get("/")[1])["release"]
-        _firsts[name] = First(recorded("swap"), recorded("release_host"), before, made, said, running.counted)
+        _firsts[name] = First(recorded("swap"), before, made, said, running.counted)
     return _firsts[name]
 
 
