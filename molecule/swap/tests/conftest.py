@@ -25,6 +25,7 @@ spec.loader.exec_module(steady)
 
 NAME = "swap"
 ROOT = f"/srv/{NAME}"
+PACKAGES = "/usr/lib/python3/dist-packages"
 SAID = pytest.StashKey[list]()
 _loads = itertools.count(1)
 _versions = itertools.count(1)
@@ -78,6 +79,8 @@ class Load:
         self.since = ask.run("date +%s").strip()
         ask.run(
             "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
+            # Each request that waits is an open file of the client's.
+            "--property=LimitNOFILE=16384 "
             f"python3 /opt/load/steady.py --seconds 590 --first {self.number} --timeline --out /run/steady.json "
             f"{self.options}"
         )
@@ -101,12 +104,10 @@ class Load:
 
 @dataclass(frozen=True)
 class First:
-    """The session's first deploy to a host, by a real run; the modules that it called are called again by others."""
+    """The session's first deploy to a host, by a real run, whose call of the module others make again."""
 
     swap: Any
     """Brings a release to the traffic, the live slot's configuration with it."""
-    install: Any
-    """Makes the release ``made`` from its archive."""
     before: str
     made: str
     said: str
@@ -264,7 +265,7 @@ def first(ask, control, load, recorded, tmp_path) -> First:
             status, said = control.run("release", "-e", f"@{SCENARIO}/variables.yml", keep=True, **variables)
         assert status == 0, said
         made = json.loads(ask.get("/")[1])["release"]
-        _firsts[name] = First(recorded("swap"), recorded("release_host"), before, made, said, running.counted)
+        _firsts[name] = First(recorded("swap"), before, made, said, running.counted)
     return _firsts[name]
 
 
@@ -275,6 +276,19 @@ def site(ask, control, tmp_path, first) -> Site:
         # A test that failed has left its bad release live, which is nothing to test others on.
         site.deploy()
     return site
+
+
+@pytest.fixture
+def sabotage(ask):
+    """Have a shell command run inside a module when a phase of `swap` begins or a function of another has ended."""
+    ask.run(f"cp /opt/load/saboteur.py {PACKAGES}; echo import saboteur >{PACKAGES}/saboteur.pth")
+
+    def plan(command: str, phase: str = "", file: str = "_swap/swap.py", function: str = "phase") -> None:
+        text = json.dumps({"file": file, "function": function, "phase": phase, "command": command})
+        ask.run(f"cat >/run/saboteur.json <<'END'\n{text}\nEND")
+
+    yield plan
+    ask.run(f"rm -f /run/saboteur.json {PACKAGES}/saboteur.*")
 
 
 @pytest.fixture

@@ -81,6 +81,21 @@ def test_a_request_longer_than_the_drain_is_cut_and_told(site, load):
     site.alone()
 
 
+@pytest.mark.core
+def test_what_waits_in_the_old_slots_queue_is_answered(site, load, sabotage):
+    """Its workers are frozen shortly before the traffic moves, and go on when the old slot is due to be stopped."""
+    before = site.release
+    workers = " ".join(site.ask.run(f"pgrep -P {site.main_pid(site.live)}").split())
+    with load() as running:
+        thaw = f"(sleep 2; kill -CONT {workers}) >/dev/null 2>&1 &"
+        sabotage(f"touch /run/there; kill -STOP {workers}; sleep 0.5; {thaw}", "move")
+        now = site.deploy()
+        site.ask.run("rm /run/there /run/saboteur.json")
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, now]
+    site.alone()
+
+
 def test_a_lifespan_shutdown_that_hangs_is_cut(site, load):
     site.deploy(site.clone("stubborn"))
     site.alone()
