@@ -20,6 +20,7 @@ SPOOFED = {
 }
 
 
+@pytest.mark.core
 def test_the_app_sees_the_client_and_the_scheme(door):
     plain = door.seen(source="127.0.0.5")
     assert (plain["client"], plain["scheme"], plain["headers"]["host"]) == ("127.0.0.5", "http", ["front"])
@@ -28,6 +29,7 @@ def test_the_app_sees_the_client_and_the_scheme(door):
     assert shop["headers"]["x-forwarded-host"] == ["shop.test"]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("site", ["open", "shop"])
 def test_spoofed_headers_are_replaced(door, site):
     seen = door.seen(site, source="127.0.0.5", **SPOOFED)
@@ -52,6 +54,7 @@ def test_spoofed_headers_given_twice_or_in_other_writing(door):
     assert ["authorization", "Basic kept"] in answer.json["headers"]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("chain", "client"),
     [
@@ -103,6 +106,7 @@ def test_an_error_of_the_proxys_own_has_a_request_id_too(door):
     assert door.get("/admin").headers.get("x-request-id")
 
 
+@pytest.mark.core
 def test_a_wrong_host_gets_nothing(door):
     """Neither the app nor a redirect to it, on both ports, whatever the name."""
     for name in ("evil.test", "shop.test.evil.test", "127.0.0.1"):
@@ -166,6 +170,7 @@ def form_of(number: int, name: str) -> str:
     return f"POST /seen?case={number}-first HTTP/{version}\r\nHost: front\r\n{head}\r\n\r\n{body}"
 
 
+@pytest.mark.core
 def test_smuggling(door, say):
     """Each form is refused, or the app sees just what the proxy has answered: no request that only one knows."""
     door.cases()
