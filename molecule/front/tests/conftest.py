@@ -7,7 +7,9 @@ import http.client
 import io
 import json
 import os
+import re
 import shlex
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,14 +237,41 @@ class Front:
         assert status == 0, said
         return said
 
-    def refused(self, site: str, **variables: object) -> str:
-        """A run that has to fail and change nothing; what it said, on one line."""
-        status, said = self.run(site, **variables)
-        assert status == 2 and "changed=0 " in said, said
-        return " ".join(said.split())
+    def refused(self, cases: dict[str, tuple[str, dict]]) -> dict[str, str]:
+        """One run, in which each case is a host of its own, has to fail for each and change nothing.
+
+        :param cases: by name, the site and its other variables.
+        :return: what was said of each, on one line.
+        """
+        name = self.control.host
+        hosts = {
+            f"{name}-{case}": {
+                "ansible_connection": "community.docker.docker",
+                "ansible_host": name,
+                "front_site": site,
+                "front_case": variables,
+            }
+            for case, (site, variables) in cases.items()
+        }
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as inventory:
+            json.dump({"cases": {"hosts": hosts}}, inventory)
+            inventory.flush()
+            status, said = self.control.run(
+                "molecule/front/refused.yml", "-i", inventory.name, "--limit", "cases", "--forks", "4"
+            )
+        assert status == 2, said
+        recap = said.partition("PLAY RECAP")[2]
+        found = {}
+        for case in cases:
+            host = re.escape(f"{name}-{case}")
+            assert re.search(rf"^{host} .*changed=0 .*failed=1 ", recap, re.M), said
+            told = re.search(rf"^(?:fatal: )?\[{host}\]: FAILED!.*?(?=^\S|\Z)", said, re.M | re.S)
+            assert told, said
+            found[case] = " ".join(told[0].split())
+        return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def door(ask) -> Door:
     return Door(ask)
 
@@ -252,7 +281,7 @@ def front(control) -> Front:
     return Front(control)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def load(door):
     return lambda options="": Load(door, options)
 
@@ -275,15 +304,20 @@ def differs(request):
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """Give each Debian half of the modules where both have the same proxy, unless FRONT_ALL is set."""
-    left = [item for item in items if not os.environ.get("FRONT_ALL") and is_the_others(item.path.stem, item.name)]
+    """Give each Debian half of the modules where both have the same proxy, unless FRONT_ALL is set. The heart alone is
+    asked of whichever host is there."""
+    if os.environ.get("FRONT_ALL") or config.option.markexpr == "core":
+        return
+    left = [item for item in items if is_the_others(item.path.stem, item.name)]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
 
 
 def is_the_others(module: str, test: str) -> bool:
+    if "front-nginx" in test or module == "test_refusals":
+        return False
     first = module in ("test_client", "test_conveniences", "test_limits")
-    return "front-nginx" not in test and first != ("bookworm" in test)
+    return first != ("bookworm" in test)
 
 
 def timed(function) -> tuple[object, float]:

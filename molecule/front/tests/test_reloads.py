@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import UPGRADE
 
 # Of a hundred requests a second; what a version loses in 15 reloads at most, where it can't do without.
 MOST_LOST = {"caddy": 0, "current": 15, "nginx": 0}
 
 
+@pytest.mark.core
 def test_fifteen_reloads_under_load(door, load, say, differs):
     with load("--rate 100 --slow 0.5") as running:
         door.ask.run(f"for i in $(seq 15); do systemctl reload {door.proxy}; sleep 0.5; done")

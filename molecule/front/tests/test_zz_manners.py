@@ -53,11 +53,6 @@ def test_a_broken_site_of_the_users_own_is_told(door, front):
     assert door.ask.host.file(path).content_string == text
 
 
-def test_a_port_that_is_taken_is_refused(door, front):
-    said = front.refused("open", fastapi_http_port=9443)
-    assert "9443" in said
-
-
 def test_an_app_that_is_taken_off_leaves_nothing(door, front):
     door.ask.run("touch /srv/vault/shared/switches/keepsake")
     said = front.good("vault", fastapi_state="absent", fastapi_remove_data=True)
