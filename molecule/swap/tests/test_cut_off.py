@@ -157,11 +157,10 @@ def test_the_disk_is_full_in_a_phase(site, load, sabotage, shared):
 def test_the_making_of_a_release_is_cut_off(site, load, sabotage, shared, recorded):
     """By a full disk: no half-made release stays, and the reason is told. By SIGKILL while it is half made: the next
     run removes what is there of it, and makes a whole one."""
-    site.good(keep=True)
-    made = site.release
     # None may be pruned: the release's environment comes from another one.
-    module = recorded("release_host")
-    install = lambda: module.call(keep=1000)  # noqa: E731
+    site.good(keep=True, fastapi_keep_releases=1000)
+    made = site.release
+    install = recorded("release_host").call
     served = [made]
     with load() as running:
         for where in shared(["_release/archive.py:read_manifest", "_release/install.py:set_times"]):
@@ -243,9 +242,9 @@ def test_a_host_that_was_half_deployed_by_hand(site, load):
 
 def test_a_service_that_somebody_stopped(site):
     """The live slot stopped and disabled by hand, the link gone: the next run serves again."""
-    live = site.live
+    live, release = site.live, site.clone()
     site.ask.run(f"systemctl disable --now swap@{live}.service swap@{live}.socket; rm /srv/swap/live.sock")
-    site.deploy()
+    site.deploy(release)
     # The proxy has seen that nothing was ready, and looks again after its interval.
     site.ask.until("clients are served", lambda: site.ask.get("/ready")[0] == 200, 15)
     site.alone()
