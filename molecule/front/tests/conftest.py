@@ -314,7 +314,7 @@ def pytest_collection_modifyitems(config, items) -> None:
 
 
 def is_the_others(module: str, test: str) -> bool:
-    if "front-nginx" in test or module == "test_refusals":
+    if "front-nginx" in test or module == "test_unchanged":
         return False
     first = module in ("test_client", "test_conveniences", "test_limits")
     return first != ("bookworm" in test)

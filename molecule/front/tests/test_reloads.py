@@ -20,16 +20,6 @@ def test_fifteen_reloads_under_load(door, load, say, differs):
     assert running.report["mixed"] == [], f"lost in other answers: {running.report['mixed']}"
 
 
-def test_a_run_without_a_change_reloads_nothing(door, front, load):
-    """By the time that the proxy last read its configuration, and by its processes; and it loses nothing."""
-    before = door.reloaded()
-    with load("--rate 40 --slow 0.2") as running:
-        said = front.good("open")
-    assert "changed=0 " in said
-    assert door.reloaded() == before
-    assert running.lost == [], str(running)
-
-
 def test_a_websocket_over_a_reload(door, say, differs):
     """Closed late or not at all, where the version can."""
     door.ask.run(f"systemd-run --quiet --collect --on-active=2 systemctl reload {door.proxy}")

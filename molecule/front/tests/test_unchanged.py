@@ -1,11 +1,21 @@
-"""What the run refuses before it changes anything. One run of Ansible asks all, each case as a host of its own."""
+"""Runs that change nothing: all is as it is wanted, or the run refuses what it is asked for. Asked of every host."""
 
 from __future__ import annotations
 
 
+def test_a_run_without_a_change_reloads_nothing(door, front, load):
+    """All the apps, by when the proxy last read its configuration, and by its processes; and it loses nothing."""
+    before = door.reloaded()
+    with load("--rate 40 --slow 0.2") as running:
+        status, said = front.control.run("molecule/front/converge.yml")
+    assert status == 0 and "changed=0 " in said, said
+    assert door.reloaded() == before
+    assert running.lost == [], str(running)
+
+
 def test_what_would_not_serve_is_refused(door, front):
     """A key for all to read, another certificate's key, no certificate, one for other names; a port that is taken; what
-    this proxy can't do."""
+    this proxy can't do. One run of Ansible asks all, each case as a host of its own."""
     door.ask.run(
         "rm -rf /run/bad && cp -a /etc/front /run/bad && cd /run/bad && cp -a vault.key open.key && chmod 644 open.key"
         " && cp -a vault.key other.key && openssl ecparam -name prime256v1 -genkey -noout >other.key"
