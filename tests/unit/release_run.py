@@ -8,11 +8,15 @@ import pwd
 import shutil
 import sys
 import time
+import typing as t
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._host.run import run as run_program
 from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
+from ansible_collections.graceful.deploy.plugins.module_utils._release import index as release_index
 from ansible_collections.graceful.deploy.plugins.module_utils._release import install as release_install
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import flow as release_flow
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.deliver import Ways
@@ -45,6 +49,23 @@ def environment(wheelhouse: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(release_index, "run", asked_once)
+
+
+ANSWERS: dict[tuple, str] = {}
+
+
+def asked_once(step: str, command: Sequence[str], environment: Mapping[str, str], where: str, **more: t.Any) -> str:
+    """As `run`; but pip takes a second to say its configuration: where that is the environment alone it is asked once.
+
+    :raises ProgramError: as `run`.
+    """
+    if command[-2:] != ["config", "list"] or environment.get("PIP_CONFIG_FILE") != os.devnull:
+        return run_program(step, command, environment, where, **more)
+    key = tuple(sorted(item for item in environment.items() if item[0].startswith("PIP_")))
+    if key not in ANSWERS:
+        ANSWERS[key] = run_program(step, command, environment, where, **more)
+    return ANSWERS[key]
 
 
 @pytest.fixture

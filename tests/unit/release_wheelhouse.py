@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import shlex
 import shutil
 import sys
 import tarfile
@@ -108,12 +109,13 @@ def _record_hash(data: bytes) -> str:
 
 
 def repack_tools(directory: Path) -> None:
-    """Wheels of the pinned uv and pip, made from those of the test's environment: no index is asked."""
+    """Wheels of the pinned uv and pip, made of those of the test's environment: no index is asked."""
     uv = shutil.which("uv", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]))
     pip = importlib.util.find_spec("pip")
     if uv is None or pip is None or pip.origin is None:
         pytest.skip("needs uv and pip in the environment that runs the tests")
-    program = {f"uv-{UV}.data/scripts/uv": Path(uv).read_bytes()}
+    # Not its 60 MB: each test would pack, send, hash and unpack them several times.
+    program = {f"uv-{UV}.data/scripts/uv": f'#!/bin/sh\nexec {shlex.quote(uv)} "$@"\n'.encode()}
     make_wheel(directory, "uv", UV, files=program, tag="py3-none-linux_x86_64")
     package = Path(pip.origin).parent
     content = {

@@ -261,8 +261,8 @@ def test_a_failed_step_is_named_and_leaves_nothing(run: Run, monkeypatch: pytest
 
 
 def test_no_room_is_refused_before_anything_is_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_facts, "free_bytes", lambda path: 12_000_000)
-    with pytest.raises(ReleaseError, match=r"has 12\.0 MB free, and building the release needs [\d.]+ MB"):
+    monkeypatch.setattr(release_facts, "free_bytes", lambda path: 1_000_000)
+    with pytest.raises(ReleaseError, match=r"has 1\.0 MB free, and building the release needs [\d.]+ MB"):
         run()
     assert run.installs == 0
 
