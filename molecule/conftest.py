@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
@@ -133,12 +134,18 @@ class Recorded:
     def __init__(self, ask: Asker, module: str) -> None:
         self.module = module
         self.host = ask.host.backend.host
+        self.ask = ask
         kept, program = f"{RECORDED}/{module}", f"AnsiballZ_{module}.py"
         ask.run(
             f'set -e; last=$(ls -t ~/.ansible/tmp/*/{program} | head -n 1); test -n "$last"; rm -rf {kept}; '
             f"mkdir -p {kept}; cp $last {kept}/; python3 {kept}/{program} explode >/dev/null; "
             f"printf %s {shlex.quote(CALL)} >{RECORDED}/call.py"
         )
+
+    @functools.cached_property
+    def parameters(self) -> dict:
+        """What Ansible called it with, its own (``_ansible_...``) among them."""
+        return json.loads(self.ask.run(f"cat {RECORDED}/{self.module}/debug_dir/args"))["ANSIBLE_MODULE_ARGS"]
 
     def start(self, **changes: object) -> subprocess.Popen[str]:
         """Begin a call; its standard output is the module's.

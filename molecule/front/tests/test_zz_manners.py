@@ -3,8 +3,6 @@ because it takes an app off."""
 
 from __future__ import annotations
 
-import pytest
-
 # What prepare.yml puts there.
 OWN = {
     "caddy": ("/etc/caddy/sites/mine.caddy", 'http://:8088 {\n\trespond "my own"\n}\n'),
@@ -27,12 +25,21 @@ def test_a_site_of_the_users_own_is_left_alone(door):
     assert own_site(door) == "my own"
 
 
-@pytest.mark.parametrize("text", ["this is no directive of either {", "}", "} }"])
-def test_a_broken_snippet_changes_nothing(door, front, text):
+def test_a_broken_snippet_changes_nothing(door, front, recorded):
+    """One is asked of a run, the others of the module as that run called it."""
+    first, *others = ["this is no directive of either {", "}", "} }"]
     before = everything(door)
-    status, said = front.run("open", fastapi_proxy_snippet=text)
+    status, said = front.run("open", keep=True, fastapi_proxy_snippet=first)
     assert status == 2, said
     assert "no file was changed" in said
+    layer = recorded("layer")
+    for text in others:
+        files = [
+            {**file, "content": (file.get("content") or "").replace(first, text)} for file in layer.parameters["files"]
+        ]
+        assert files != layer.parameters["files"]
+        result = layer.call(files=files)
+        assert result["failed"] and "no file was changed" in result["msg"], result
     assert everything(door) == before
     assert door.get("/from-snippet").body == b"mine"
 
