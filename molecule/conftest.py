@@ -82,6 +82,15 @@ class Asker:
         return int(self.run("systemctl --version").split()[1])
 
 
+def said_by(process: subprocess.Popen[str], limit: float = 300) -> str:
+    """What a process prints until it ends; one that doesn't end in time is killed, so that nothing waits for it."""
+    try:
+        return process.communicate(timeout=limit)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
 class Control:
     """Runs playbooks against one host, or a pattern of hosts, as a person would with -e."""
 
@@ -119,7 +128,7 @@ class Control:
     def run(self, playbook: str, *options: str, keep: bool = False, **variables: object) -> tuple[int, str]:
         """Run to the end: exit status and all that was said."""
         with self.start(playbook, *options, keep=keep, **variables) as process:
-            said = process.communicate(timeout=300)[0]
+            said = said_by(process)
         return process.returncode, said
 
 
@@ -172,7 +181,7 @@ class Recorded:
 
         :raises AssertionError: where it ended by itself, and said no result.
         """
-        said = process.communicate(timeout=300)[0]
+        said = said_by(process)
         if process.returncode == 128 + signal.SIGKILL:
             return {}
         lines = [line for line in said.splitlines() if line.startswith("{")]

@@ -120,10 +120,13 @@ def test_two_deploys_at_once(site, load, sabotage):
         sabotage("touch /run/there; until [ -e /run/go-on ]; do sleep 0.1; done", "ready")
         release = site.clone()
         first = site.begin(release)
-        site.ask.until("the first is under way", lambda: site.ask.host.file("/run/there").exists)
-        since = json.loads(site.ask.run("cat /srv/swap/deploy.lock"))["since"]
-        status, said = site.run()
-        site.ask.run("touch /run/go-on; rm /run/there /run/saboteur.json")
+        try:
+            site.ask.until("the first is under way", lambda: site.ask.host.file("/run/there").exists)
+            since = json.loads(site.ask.run("cat /srv/swap/deploy.lock"))["since"]
+            status, said = site.run()
+        finally:
+            # Else it would hold the lock for ever.
+            site.ask.run("touch /run/go-on; rm -f /run/there /run/saboteur.json")
         result = site.first.swap.result(first)
         site.ask.run("rm /run/go-on")
     text = " ".join(said.split())
@@ -147,6 +150,7 @@ def test_the_disk_is_full_in_a_phase(site, load, sabotage, shared):
             sabotage(FILL, phase)
             result = site.swap(served[-1], bake=1)
             site.ask.run("rm /srv/filler /run/saboteur.json")
+            assert result, f"{phase}: it was killed"
             assert not result.get("failed") or "No space left" in result["msg"], f"{phase}: {result}"
             site.deploy(served[-1])
             site.alone()
