@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ansible
 import pytest
+from ansible.release import __version__ as ansible_version
 from ansible_collections.graceful.deploy.plugins.module_utils._app.words import is_ours
 from ansible_collections.graceful.deploy.plugins.module_utils._host.files import Room, room_at
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import facts as preflight_facts
@@ -461,6 +462,8 @@ def test_a_host_whose_python_is_too_old_is_told(version: str) -> None:
     python = old_python(version)
     if not python:
         pytest.skip(f"no Python {version} on this machine")
+    if version == "3.8" and not ansible_version.startswith("2.19."):
+        pytest.skip("from 2.20 on ansible-core's own modules need 3.9 on a host")
     code = """
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.modules import preflight
@@ -471,8 +474,6 @@ with patch_module_args({"variables": {}}):
     places = [Path(__file__).resolve().parents[5] / ".collections", Path(ansible.__file__).parents[1]]
     path = os.pathsep.join(map(str, places))
     run = subprocess.run([python, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
-    if "ansible-core requires a minimum of Python" in run.stdout + run.stderr:
-        pytest.skip("ansible-core says it itself")
     assert run.returncode == 0, run.stderr
     ((variable, sentence),) = json.loads(run.stdout)["problems"]
     assert variable == "" and f"Python {version}" in sentence and "those here need 3.11" in sentence
