@@ -165,20 +165,20 @@ def small_disk(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_disk_that_fills_up_at_any_moment(small_disk) -> None:
-    kilobytes, refused = 1_000, 0
+    kilobytes, refused = 2_000, 0
     while True:
         said, there = small_disk(kilobytes, "unchecked")
         if not said:
             break
         assert there == [], said
         refused += 1
-        kilobytes = kilobytes * 5 // 4
+        kilobytes = kilobytes * 3 // 2
         assert kilobytes < 1_000_000, said
     assert refused > 2 and len(there) == 1
 
 
 def test_what_is_asked_for_is_enough(small_disk) -> None:
-    said, there = small_disk(1_000, "checked")
+    said, there = small_disk(2_000, "checked")
     assert "Nothing was changed" in said and there == []
     needed = float(said.partition("needs ")[2].partition(" MB")[0])
     assert small_disk(int(needed * 1000) + 200, "checked")[0] == ""
