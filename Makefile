@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-clean test test-all setup setup-all images lint lint-ansible lint-yaml lint-python lint-collection lint-shell lint-workflows types
-.PHONY: format docs docs-check docsite sanity unit example build-check molecule bench lock clean environments
+.PHONY: format docs docs-check docsite sanity unit worker example build-check molecule bench lock clean environments
 SHELL := /bin/bash
 BIN := .venv/bin
 # ansible-lint and antsibull-changelog start other programs of the same environment.
@@ -83,6 +83,9 @@ unit: ## pytest; unit-2.19 and unit-2.20 with another ansible-core
 	@scripts/unit
 unit-%:
 	@scripts/unit .venv-$*
+
+worker: environments ## pytest of the worker class, whose limits in seconds want the machine for themselves
+	python -m pytest -q -n 2 tests/worker
 
 example: ## The example app's own tests
 	@scripts/example

@@ -41,6 +41,7 @@ _raw:
 
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
@@ -64,4 +65,8 @@ class LookupModule(LookupBase):
         values = {
             name: self._templar.template(value) if isinstance(value, str) else value for name, value in raw.items()
         }
-        return {PREFIX + name: value for name, value in typed(values, spec).items()}
+        found = typed(values, spec)
+        # Of a role that is used alone nobody has refused Ansible's other words for a boolean, such as "no".
+        words = {name for name, value in found.items() if spec[name]["type"] == "bool" and isinstance(value, str)}
+        found |= {name: boolean(found[name]) for name in words}
+        return {PREFIX + name: value for name, value in found.items()}

@@ -116,6 +116,14 @@ def test_each_line_of_the_sandbox_may_be_another(render):
     assert "canary" not in text
 
 
+def test_other_words_for_a_boolean_are_one_where_a_role_is_used_alone(render):
+    """Preflight refuses them; without it, -e fastapi_allow_jit=no must not open the sandbox."""
+    closed = render("gunicorn", "service.j2", fastapi_allow_jit="no", fastapi_allow_listen="off")
+    assert "MemoryDenyWriteExecute=yes" in closed
+    assert "SystemCallFilter=~bind" in closed
+    assert "MemoryDenyWriteExecute=no" in render("gunicorn", "service.j2", fastapi_allow_jit="yes")
+
+
 def test_the_watchdog_is_never_as_quick_as_the_arbiters_own_loop(render):
     variables = {"fastapi_health_interval": 1, "fastapi_health_failures": 2, "fastapi_on_failure": "mail@%n.service"}
     text = render("gunicorn", "service.j2", **variables)

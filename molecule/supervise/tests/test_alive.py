@@ -44,6 +44,7 @@ def test_all_workers_are_stopped(night):
     one_line(night, "WORKER TIMEOUT", seen.struck, 2)
 
 
+@pytest.mark.core
 def test_one_worker_is_stopped(night):
     before = night.look()
     one, other = before.workers
@@ -57,6 +58,7 @@ def test_one_worker_is_stopped(night):
     one_line(night, rf"WORKER TIMEOUT \(pid:{one}\)", seen.struck)
 
 
+@pytest.mark.core
 def test_one_event_loop_is_blocked(night):
     """By sync code in an async function; the journal says in which line."""
     before = night.workers

@@ -10,6 +10,7 @@ import pytest
 from conftest import NAME, ROOT, SCENARIO, START, one_replaced
 
 
+@pytest.mark.core
 def test_a_worker_is_killed(night):
     before = night.workers
     seen = night.under(

@@ -36,6 +36,7 @@ def test_stop(night, ask, stopped):
     ask.run(f"systemctl start {night.unit}")
 
 
+@pytest.mark.core
 def test_the_arbiter_is_killed(night, ask, stopped):
     workers = night.workers
     seen = night.under(

@@ -235,6 +235,7 @@ def test_one_command_reads_it(chatter):
     assert "GET /raise 500" in said and "request-1" not in said
 
 
+@pytest.mark.core
 def test_nothing_is_lost_in_a_burst_across_a_swap_and_rotations(chatter):
     """200,000 numbered lines of 8 workers, in the journal and in files, and never more on disk than was said."""
     with chatter.sampled() as most:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from conftest import LIMIT, START, one_replaced
 
 
+@pytest.mark.core
 def test_a_runaway_worker_is_killed_alone(night):
     """OOMPolicy=continue: MemoryMax ends the worker that eats it, the unit and the other worker go on."""
     arbiter, before, unit = night.arbiter, night.workers, night.unit

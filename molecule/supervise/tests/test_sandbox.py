@@ -92,6 +92,7 @@ def test_libraries_work(boxed):
     assert len(said) == 10
 
 
+@pytest.mark.core
 def test_a_hostile_app_gets_nowhere(ask, boxed):
     facts = boxed.facts()
     got = boxed.get(f"/attempts?facts={quote(json.dumps(facts))}")

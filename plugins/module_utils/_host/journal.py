@@ -119,7 +119,9 @@ def parse(message: str) -> Line:
         return Line(f"{record['method']} {record['path']} {record['status']}", tuple(rest))
     head = str(record.get("message") or record.get("msg") or record.get("event") or "")
     trace = record.get("exception") or record.get("exc_info")
-    rest = [f"{key}={value}" for key, value in record.items() if key not in TOLD]
+    # Of a line with both an event and a message, the event is told as well.
+    second = {"event"} if record.get("event") and str(record["event"]) != head else set()
+    rest = [f"{key}={value}" for key, value in record.items() if key not in TOLD - second]
     first, *more = head.strip().split("\n", 1)
     return Line(first, tuple(rest), "\n".join(filter(None, [*more, trace if isinstance(trace, str) else ""])))
 
