@@ -163,6 +163,8 @@ def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "alone: nothing else may be done to the host meanwhile")
 
 
+# First: xdist reads the groups in its own hook of this name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share a host: most of what is done to one app is waiting, and the other two don't see it."""
     for item in items:
