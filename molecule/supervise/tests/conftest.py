@@ -7,9 +7,11 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,30 @@ WATCHDOG = max(LIMIT, 10)
 START = 8
 """Seconds that the end of what hung, a start and what has queued meanwhile may take on a busy machine."""
 ROW = "fault"
+
+
+# Releases share what they are made of: a new one is there in no time, with a name, a record and a file of its own.
+CLONE = """
+set -e
+cd {root}/releases
+origin=$(basename $(readlink {root}/slots/$(basename $(readlink {root}/live.sock) .sock)/release))
+rm -rf .building-by-test
+cp -al $origin .building-by-test
+cd .building-by-test
+rm -f app/{file}
+printf %s {text} >app/{file}
+chown --reference=app app/{file}
+sed -i "s/\"id\": \"$origin\"/\"id\": \"{release}\"/" release.json
+cd ..
+mv .building-by-test {release}
+"""
+
+
+def clone(ask, root: str, file: str, text: str) -> str:
+    """Make a release on the host of the live one, with one other file in ``app``; its id."""
+    release = uuid.uuid4().hex[:12]
+    ask.run(CLONE.format(root=root, file=file, text=shlex.quote(text), release=release))
+    return release
 
 
 @dataclass(frozen=True)
@@ -163,7 +189,7 @@ def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "alone: nothing else may be done to the host meanwhile")
 
 
-# First: xdist reads the groups in its own hook of this name.
+# Before xdist's own, which looks for the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share a host: most of what is done to one app is waiting, and the other two don't see it."""
@@ -202,12 +228,12 @@ def night(ask, control, load, record_property) -> Night:
 def deploy(night, tmp_path):
     """Deploy a release that no deploy has had before, by a strategy; it has to succeed."""
 
-    def deployed(strategy: str = "swap", **variables: object) -> str:
+    def deployed(strategy: str = "swap", keep: bool = False, **variables: object) -> str:
         source = tmp_path / f"source-{time.monotonic_ns()}"
         shutil.copytree(SCENARIO / "app", source, ignore=shutil.ignore_patterns("__pycache__"))
         (source / "version.txt").write_text(f"{time.time_ns()}\n")
         options = {"fastapi_source": str(source), "fastapi_strategy": strategy, **variables}
-        status, said = night.control.run("release", "-e", f"@{SCENARIO}/variables.yml", **options)
+        status, said = night.control.run("release", "-e", f"@{SCENARIO}/variables.yml", keep=keep, **options)
         assert status == 0, said
         return said
 
