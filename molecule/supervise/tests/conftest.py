@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from load import SLOW, Load, Seen
+from xdist.scheduler import LoadScopeScheduling
 
 SCENARIO = Path(__file__).resolve().parents[1]
 NAME = "night"
@@ -189,13 +190,15 @@ def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "alone: nothing else may be done to the host meanwhile")
 
 
-# Before xdist's own, which looks for the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByApp(LoadScopeScheduling):
     """Two processes share a host: most of what is done to one app is waiting, and the other two don't see it."""
-    for item in items:
-        apart = item.path.stem in ("test_logs", "test_sandbox")
-        item.add_marker(pytest.mark.xdist_group("others" if apart else "night"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "others" if "test_logs" in nodeid or "test_sandbox" in nodeid else "night"
+
+
+def pytest_xdist_make_scheduler(config, log) -> ByApp:
+    return ByApp(config, log)
 
 
 @pytest.fixture(autouse=True)
