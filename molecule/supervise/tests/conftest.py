@@ -23,7 +23,7 @@ from xdist.scheduler import LoadScopeScheduling
 SCENARIO = Path(__file__).resolve().parents[1]
 NAME = "night"
 ROOT = f"/srv/{NAME}"
-INTERVAL = 2
+INTERVAL = 4
 """Seconds: fastapi_health_interval in variables.yml."""
 LIMIT = 3 * INTERVAL
 """Seconds after which what hangs is ended: times fastapi_health_failures."""
