@@ -69,9 +69,8 @@ class Load:
     def ended(self, since: float = 0) -> list[dict]:
         """Requests that have ended since a time (epoch), well or badly."""
         if self.outside:
-            with open(self._log) as file:
-                file.seek(self._offset)
-                new = file.read()
+            # The client has just begun.
+            new = self._log.read_text()[self._offset :] if self._log.exists() else ""
         else:
             new = self.ask.host.run(f"tail -c +{self._offset + 1} {LOG}").stdout
         self._offset += len(new)
