@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 from .._app import names
-from .._app.lock import DeployLock, Held
+from .._app.lock import DeployLock, Held, now
 from .._app.slots import SLOTS, App
 from .._host import files
 from .._host.probe import Door, ask
@@ -25,10 +24,6 @@ from .steps import Step
 
 QUEUE_PATIENCE = 10
 """Seconds to wait for what is in a socket's queue before it is closed."""
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Removal:
@@ -62,7 +57,7 @@ class Removal:
             self.lock = self._lock()
             if self.lock:
                 self.lock.write(
-                    {"by": "a removal", "since": _now(), "pid": os.getpid(), "release": "", "phase": "removal"}
+                    {"by": "a removal", "since": now(), "pid": os.getpid(), "release": "", "phase": "removal"}
                 )
                 self._look()
                 self._write_note()

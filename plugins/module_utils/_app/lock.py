@@ -9,9 +9,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 NAME = "deploy.lock"
+
+
+def now() -> str:
+    """The time as the note and the history say it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Held(Exception):

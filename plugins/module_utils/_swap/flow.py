@@ -11,11 +11,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from .._app import history, names
-from .._app.lock import DeployLock, Held, left_in
+from .._app.lock import DeployLock, Held, left_in, now
 from .._app.releases import complete, record_of
 from .._app.sandbox import hints
 from .._app.slots import App, Snapshot
@@ -62,7 +61,7 @@ class Deploy:
         failure = None
         seconds = 0.0
         if swap.steps and lock:
-            begun, at = time.monotonic(), _now()
+            begun, at = time.monotonic(), now()
             note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
             note |= {"previous": previous, "kind": self.kind, "slot": swap.slot, "strategy": swap.strategy}
             note |= {"ill": swap.ill}
@@ -253,7 +252,3 @@ class Deploy:
             "msg": msg,
             "diff": ([diff] if said else []) + (swap.units.diffs() if said and not swap.commands else []),
         }
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
