@@ -29,7 +29,8 @@ def boot(name: str, image: str) -> None:
     words += [f"--volume={volume}" for volume in host["volumes"]]
     words += [f"--env={variable}={value}" for variable, value in host["env"].items()]
     words += [f"--sysctl={setting}={value}" for setting, value in host["sysctls"].items()]
-    docker("run", *words, image, host["command"])
+    # A copied directory can't be exchanged for another one on the file system of containers; in a volume it can.
+    docker("run", *words, "--volume=/srv", image, host["command"])
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def hosts(before_the_reboot, host) -> Iterator[list[str]]:
         boot(second, image)
         yield [first, second]
     finally:
-        subprocess.run(["docker", "rm", "--force", second], capture_output=True, check=False)
+        subprocess.run(["docker", "rm", "--force", "--volumes", second], capture_output=True, check=False)
         subprocess.run(["docker", "rmi", image], capture_output=True, check=False)
 
 
