@@ -281,7 +281,8 @@ def test_a_small_limit_holds_while_more_than_that_is_written(chatter):
         # On a busy machine the copy falls behind by all that the journal holds.
         assert 100_000 <= files["lines"] + files["told"] <= 100_000 + 4 * WORKERS * bool(files["told"]), files
         assert files["twice"] == files["out of order"] == files["broken"] == 0
-        assert rotated > 1
+        # What could not be copied fills no file.
+        assert rotated > (files["told"] == 0)
         assert most[JOURNAL] <= small * MIB and most[FILES] <= small * MIB, most
     finally:
         chatter.bound()
@@ -304,8 +305,15 @@ def test_the_app_survives_a_journald_that_is_killed(chatter):
     # After a line of nearly a megabyte it lost more at once than it does otherwise; why, was not looked into.
     chatter.ask.run(f"systemctl restart {JOURNALD}")
     chatter.burst(20_000)
-    pids = chatter.ask.run(f"systemctl kill --signal=KILL {JOURNALD}; sleep 0.5; systemctl is-active {JOURNALD}")
-    assert pids.strip() == "active"
+    before = chatter.ask.show(f"{JOURNALD}.service", "MainPID")
+    chatter.ask.run(f"systemctl kill --signal=KILL {JOURNALD}")
+    chatter.ask.until(
+        "journald is back",
+        lambda: (
+            chatter.ask.host.run(f"systemctl is-active {JOURNALD}").rc == 0
+            and chatter.ask.show(f"{JOURNALD}.service", "MainPID") != before
+        ),
+    )
     chatter.over()
     journal = chatter.in_journal()
     print(journal)
