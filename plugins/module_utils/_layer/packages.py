@@ -22,6 +22,8 @@ APT_GET = [
     # A configuration file that someone changed stays as it is.
     "-o",
     "Dpkg::Options::=--force-confold",
+    # Nothing that somebody else needs goes for it, and no name is taken for the order to remove something (curl-).
+    "--no-remove",
     "-y",
     "-q",
 ]

@@ -62,7 +62,7 @@ RULES: dict[str, rules.Rule] = {
     "root": shapes.root,
     "user": shapes.account,
     "group": shapes.account,
-    "packages": rules.words(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?", "libpq5"),
+    "packages": rules.packages,
     "python": shapes.python,
     "keep_releases": rules.number(2, 1000, 5),
     "exclude": rules.words(r"[^\x00-\x1f\x7f]+", "*.log"),

@@ -14,9 +14,16 @@ import re
 import typing as t
 
 from ...module_utils._app.problems import HIDDEN, Problem, show, write
-from .rules import url_path
+from .rules import plain_path, url_path
 
 ACME_WORDS = ("letsencrypt", "letsencrypt-staging")
+# What HTTP/1.1 itself or the proxy sets in each answer (RFC 9110, RFC 9112), in small letters.
+SERVERS_OWN = frozenset(
+    """
+    connection content-encoding content-length content-range date keep-alive proxy-connection server te trailer
+    transfer-encoding upgrade via x-request-id
+    """.split()
+)
 _RATE = re.compile(r"([1-9][0-9]{0,6})/([smh])", re.ASCII)
 _BCRYPT = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}", re.ASCII)
 
@@ -85,8 +92,12 @@ def static(variable: str, value: t.Any) -> Problem | None:
         return Problem(variable, value, "it has to be a mapping of URL paths to directories.", example)
     for path, directory in value.items():
         if url_path(variable, path) or path == "/" or path.endswith("/"):
-            wrong = f"{show(path)} has to be the path of a URL below /, without a slash at its end."
-            return Problem(variable, value, wrong, example)
+            wrong = (
+                f"{show(path)} has to be the path of a URL below /, of letters, digits and . _ ~ / - only, without a "
+            )
+            wrong += "slash at its end, // or a . or .. between slashes."
+            plain = plain_path(path).rstrip("/") or "/static"
+            return Problem(variable, value, wrong, f"Write {plain} for it.")
         inside = isinstance(directory, str) and re.fullmatch(
             r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*", directory, re.ASCII
         )
@@ -106,8 +117,9 @@ def protect(variable: str, value: t.Any) -> Problem | None:
         if unknown := sorted(map(str, entry.keys() - {"path", "users", "addresses"})):
             wrong = f"an entry has {', '.join(unknown)}, and there are only path, users and addresses."
             return Problem(variable, HIDDEN, wrong, example)
-        if url_path(variable, path):
-            return Problem(variable, HIDDEN, f"the path {show(path)} isn't the path of a URL.", example)
+        if problem := url_path(variable, path):
+            advice = f"Write path: {plain_path(path)}." if isinstance(path, str) else example
+            return Problem(variable, HIDDEN, f"the path {show(path)} would protect nothing; {problem.wrong}", advice)
         users, addresses = entry.get("users"), entry.get("addresses")
         if not users and not addresses:
             wrong = f"{path} has neither users nor addresses, so nobody would be let in."
@@ -134,6 +146,12 @@ def headers(variable: str, value: t.Any) -> Problem | None:
     for name, text in value.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", name, re.ASCII):
             return Problem(variable, value, f"{show(name)} isn't the name of a header.", example)
+        if name.lower() in SERVERS_OWN:
+            wrong = (
+                f"{name} is the server's own: it says how one answer goes over the connection, and another value or a "
+            )
+            wrong += "second one would break answers or be dropped."
+            return Problem(variable, value, wrong, f"Take {name} out.")
         # A dollar or a brace would be a variable to nginx or a placeholder to Caddy.
         if not isinstance(text, str) or not re.fullmatch(r"[ -~]+", text) or re.search(r'[$"\\{}`]', text):
             wrong = f'{name} has to be text on one line, without any of $ " \\ {{ }} and backquotes.'

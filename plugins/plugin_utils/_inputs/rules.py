@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 import typing as t
+import urllib.parse
 
 from ...module_utils._app import names
 from ...module_utils._app.problems import HIDDEN, Problem, show, write
@@ -49,12 +51,37 @@ def app(variable: str, value: t.Any) -> Problem | None:
     return Problem(variable, value, wrong, write(variable, guess))
 
 
+def plain_path(value: object) -> str:
+    """The path of a URL in the one spelling that proxy and app read alike: the nearest to `value`, or itself."""
+    if not isinstance(value, str):
+        return "/health"
+    path = re.sub(r"[^A-Za-z0-9._~/-]", "", urllib.parse.unquote(re.sub(r"^[a-z]+://[^/]*", "", value)))
+    shortest = posixpath.normpath("/" + path.lstrip("/"))
+    return f"{shortest}/" if path.endswith("/") and shortest != "/" else shortest
+
+
 def url_path(variable: str, value: t.Any) -> Problem | None:
-    if isinstance(value, str) and re.fullmatch(r"/[A-Za-z0-9._~/-]*", value, re.ASCII):
+    if isinstance(value, str) and value == plain_path(value):
         return None
-    bare = re.sub(r"^[a-z]+://[^/]*|[^A-Za-z0-9._~/-]", "", value) if isinstance(value, str) else "health"
-    wrong = "it has to be the path of a URL: a slash first, then letters, digits and . _ ~ / - only."
-    return Problem(variable, value, wrong, write(variable, "/" + bare.lstrip("/")))
+    wrong = "it has to be the path of a URL: a slash first, then letters, digits and . _ ~ / - only"
+    wrong += ", without // and without . or .. between slashes, which proxy and app read differently."
+    return Problem(variable, value, wrong, write(variable, plain_path(value)))
+
+
+_PACKAGE = r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+(-[a-z0-9]+)*)?"
+
+
+def packages(variable: str, value: t.Any) -> Problem | None:
+    """Names of Debian packages alone: apt-get also takes orders there, such as curl-, which removes curl."""
+    if not isinstance(value, list):
+        return words(_PACKAGE, "libpq5")(variable, value)
+    for entry in value:
+        if not isinstance(entry, str) or not re.fullmatch(_PACKAGE, entry):
+            wrong = f"{show(entry)} in it isn't the name of a Debian package, and only names are taken: no version, no "
+            wrong += "release, no option, and no - at the end, by which apt-get would remove the package."
+            named = re.match(_PACKAGE, entry) if isinstance(entry, str) else None
+            return Problem(variable, value, wrong, f"Write {named[0]} for it." if named else "Take it out.")
+    return None
 
 
 def size(variable: str, value: t.Any) -> Problem | None:

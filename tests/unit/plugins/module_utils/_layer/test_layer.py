@@ -151,6 +151,8 @@ def test_lists_are_fetched_only_when_the_first_try_fails():
 
     layer_packages.install_packages(apt, ["caddy"])
     assert ["update" in command for command in commands] == [False, True, False, False]
+    # Whatever a name means to apt-get, it removes nothing.
+    assert all("--no-remove" in command for command in commands if "install" in command)
     with pytest.raises(CommandFailed, match=r"provides awk, but no package has that name"):
         layer_packages.install_packages(apt, ["caddy", "awk"])
     said = "Reading package lists...\nE: Unable to locate package cady\n"

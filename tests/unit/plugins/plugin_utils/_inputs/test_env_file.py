@@ -119,6 +119,14 @@ def test_a_name_that_would_override_the_plan_is_refused_with_what_to_do(name: st
     assert CANARY not in str(problem)
 
 
+def test_what_systemd_sets_for_a_service_is_refused() -> None:
+    """Those of systemd.exec(5) that a service of ours has: EnvironmentFile= would win over them."""
+    names = "CREDENTIALS_DIRECTORY INVOCATION_ID JOURNAL_STREAM LISTEN_FDS LISTEN_FDNAMES LISTEN_PID LOG_NAMESPACE"
+    names += " MAINPID MANAGERPID MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE NOTIFY_SOCKET SYSTEMD_EXEC_PID"
+    names += " WATCHDOG_PID WATCHDOG_USEC FDSTORE"
+    assert [problem.name for problem in problems(dict.fromkeys(names.split(), "x"))] == names.split()
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = problems({"A": "good", "B": None, "C-D": 1, "PYTHONHOME": "/x", "E": "a\nb"})
     assert [problem.name for problem in found] == ["B", "C-D", "PYTHONHOME", "E"]

@@ -21,7 +21,7 @@ GOOD = {
     "app": ["main:app", "app.main:app", "_a.b:c.d", "app.main:create.app"],
     "root": ["/srv/hello", "/opt/x", "/data/apps/hello", "/var/www/hello", "/srv/a.b+c@d_e-f"],
     "user": ["deploy", "www-data", "a1"],
-    "packages": [[], ["libpq5", "g++", "libc6:amd64"]],
+    "packages": [[], ["libpq5", "g++", "libc6:amd64", "ncbi-blast+", "libqt5x11extras5:kfreebsd-amd64"]],
     "python": ["/usr/bin/python3", "/opt/py/3.12/bin/python3.12"],
     "keep_releases": [2, 5, "7"],
     "exclude": [[], [".git", "*.log", "tests/"]],
@@ -30,6 +30,9 @@ GOOD = {
     "keepalive": [1, 5, "75"],
     "health_path": ["/", "/health", "/api/v1/health_z-1.2~"],
     "on_failure": ["mail-me@%n.service", "page.service", "alarm.target"],
+    "static": [{"/static": "app/static", "/a/b.d": "x"}],
+    "protect": [[{"path": path, "addresses": ["10.0.0.0/8"]}] for path in ("/", "/admin", "/admin/", "/a.b/..c/~d")],
+    "headers": [{}, {"X-Frame-Options": "DENY", "Content-Type": "text/plain", "Date-Of": "x"}],
     "http_port": [1, 80, "8080", 65535],
     "max_body": ["10M", "1.5G", 1048576],
     "log_retention": ["14d", "48h", "365d"],
@@ -105,6 +108,15 @@ BAD = {
         ("libpq5", "fastapi_packages: ['libpq5']."),
         (["libpq5; rm"], "libpq5; rm"),
         (["-y"], "-y"),
+        (["curl-"], "Write curl for it."),
+        (["libpq5", "curl:amd64-"], "Write curl:amd64 for it."),
+        (["curl=8.1"], "no version"),
+        (["curl/bookworm-backports"], "Write curl for it."),
+        (["./x.deb"], "Take it out."),
+        (["libpq*"], "name of a Debian package"),
+        (["curl wget"], "name of a Debian package"),
+        (["curl\n"], "Write curl for it."),
+        ("curl-", "fastapi_packages: ['libpq5']."),
         ([5], "5"),
         ({}, "a list"),
     ],
@@ -130,6 +142,27 @@ BAD = {
         ("/h\n", "\\n"),
         ("/h?x=1", "slash first"),
         (None, "/health"),
+        ("//health", "fastapi_health_path: /health."),
+        ("/a//health/", "fastapi_health_path: /a/health/."),
+        ("/x/../health", "fastapi_health_path: /health."),
+        ("/./health", "fastapi_health_path: /health."),
+        ("/health/..", "fastapi_health_path: /."),
+        ("/health/.", "fastapi_health_path: /health."),
+        ("/%68ealth%0a", "fastapi_health_path: /health."),
+    ],
+    "static": [
+        ({"//static": "x"}, "Write /static for it."),
+        ({"/a/../static/": "x"}, "Write /static for it."),
+        ({"/./": "x"}, "Write /static for it."),
+        ({"/st%61tic": "x"}, "Write /static for it."),
+        ({"/static\n": "x"}, "Write /static for it."),
+    ],
+    "headers": [
+        ({"Content-Length": "5"}, "Take Content-Length out."),
+        ({"transfer-encoding": "chunked"}, "Take transfer-encoding out."),
+        ({"X-A": "b", "CONNECTION": "close"}, "Take CONNECTION out."),
+        ({"Content-Length": 5}, "Take Content-Length out."),
+        ({"Content-Encoding": "gzip"}, "server's own"),
     ],
     "http_port": [(0, "fastapi_http_port: 1."), (70000, "65535"), ("80/tcp", "80"), (True, "is true"), (80.5, "whole")],
     "max_body": [("10MB", "fastapi_max_body: 10M."), ("10 m", "10M"), (0, "above zero"), ("lots", "100M")],
@@ -159,6 +192,30 @@ def test_bad_values_are_refused_with_what_to_write(variable: str, value: object,
     assert part in problem.sentence
     assert "\n" not in problem.sentence
     assert problem.wrong.endswith(".") and problem.advice.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("//admin", "/admin"),
+        ("/x/../office", "/office"),
+        ("/./a", "/a"),
+        ("/a/.", "/a"),
+        ("/admin//", "/admin/"),
+        ("/admin\n", "/admin"),
+        ("/admin%0A", "/admin"),
+        ("/%61dmin", "/admin"),
+        ("/admin*", "/admin"),
+        ("admin", "/admin"),
+    ],
+)
+def test_a_path_that_would_protect_nothing_is_refused_with_the_one_that_does(path: str, instead: str) -> None:
+    """Its value isn't shown: hashes of passwords are in it."""
+    problem = inputs.RULES["protect"]("protect", [{"path": path, "users": {"ann": "canary"}}])
+    assert problem is not None
+    assert show(path) in problem.sentence and "canary" not in problem.sentence
+    assert problem.advice == f"Write path: {instead}."
+    assert rules.url_path("health_path", instead) is None
 
 
 anything = st.one_of(
