@@ -13,16 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._app.releases import BUILDING, complete
-from .._app.slots import SLOTS
+from .._app.roots import NOTE, app_of_link, root_in
 from .._app.words import is_ours
 from .._host.files import names_in, read_text
 from .._host.systemd import Systemd
 from .._release.place import mutex
 from . import account as absent_account
 from . import front, places
-
-NOTE = "removing.json"
-"""In the app's directory while it is being removed: what a run that was cut off could not see any more."""
 
 
 @dataclass
@@ -66,21 +63,6 @@ class Facts:
     mounts: list[str] = field(default_factory=list)
     note: dict[str, Any] = field(default_factory=dict)
     account: dict[str, Any] = field(default_factory=dict)
-
-
-def root_in(unit: str) -> str:
-    """The app's directory by the text of its service unit."""
-    match = re.search(r"=(/\S+)/slots/%i/", unit)
-    return match[1] if match else ""
-
-
-def app_of_link(link: str) -> str:
-    """The app whose socket ``live.sock`` leads to."""
-    try:
-        match = re.fullmatch(rf"/run/([^/]+)/({'|'.join(SLOTS)})\.sock", os.readlink(link))
-    except OSError:
-        return ""
-    return match[1] if match else ""
 
 
 def mounts_below(root: str, mountinfo: str) -> list[str]:
@@ -148,9 +130,9 @@ def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) 
         facts.mounts = mounts_below(root, read_text(host.at("/proc/self/mountinfo")))
     directory = host.at("/etc/systemd/system")
     unit = read_text(f"{directory}/{name}@.service")
-    facts.unit_root = root_in(unit) if is_ours(unit) else ""
+    facts.unit_root = root_in(unit)
     for entry, text in service_units(directory, name).items():
-        if is_ours(text) and root_in(text):
+        if root_in(text):
             facts.others[entry.removesuffix("@.service")] = root_in(text)
         if re.search(rf"^User={re.escape(params['user'])}$", text, re.MULTILINE):
             facts.runs_as.append(entry)

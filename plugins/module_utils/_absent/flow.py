@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from .._app import names
+from .._app import names, roots
 from .._app.lock import DeployLock, Held, now
 from .._app.slots import SLOTS, App
 from .._host import files
@@ -103,7 +103,7 @@ class Removal:
 
     def _lock(self) -> DeployLock | None:
         """The deploy's lock, where there is a directory of the app's to have it in."""
-        if not any(entry != steps.SHARED for entry in self.facts.entries or []):
+        if not any(entry != roots.SHARED for entry in self.facts.entries or []):
             return None
         if not steps.is_proven(self.facts, self.app.name, self.app.root):
             return None
@@ -118,7 +118,7 @@ class Removal:
             tuple(row) for row in self.facts.note.get("trees", [])
         }
         text = json.dumps({"name": self.app.name, "trees": sorted(trees)}) + "\n"
-        files.write(os.path.join(self.app.root, absent_facts.NOTE), text.encode(), 0o600)
+        files.write(os.path.join(self.app.root, roots.NOTE), text.encode(), 0o600)
 
     def _take(self, step: Step) -> None:
         if step.verb == "proxy":

@@ -11,20 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._app.releases import BUILDING
+from .._app.roots import ENTRIES, NOTE, SHARED, is_made_by_us, ours
 from . import account, places
-from .facts import NOTE, Facts
+from .facts import Facts
 from .places import Removable
 
-SHARED = "shared"
-# By these names alone something goes from the root, the code first: what tells that the root is the app's goes last.
-_ENTRIES = [
-    *("releases", "slots", "wheels", ".env", ".env.new", "maintenance", "live", "live.new", "live.sock.new"),
-    *("history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
-]
 LAST = (NOTE, "deploy.lock")
-_BESIDE = (".graceful-", ".history-")
-"""Begins the names of what a run that was cut off has left."""
 _RUNNING = ("active", "activating", "reloading", "deactivating")
 
 
@@ -43,17 +35,13 @@ class Step:
     names: tuple[str, ...] = ()
 
 
-def ours(entry: str) -> bool:
-    return entry in _ENTRIES or entry == SHARED or entry.startswith(_BESIDE)
-
-
 def is_proven(facts: Facts, name: str, root: str) -> bool:
     """Whether the root is known to be the app's: by its unit, its link, a release, or by having nothing else in it."""
     if not facts.entries:
         return facts.entries is not None
-    if facts.unit_root == root or facts.linked == name or facts.note.get("name") == name or facts.complete:
+    if facts.unit_root == root or facts.linked == name or facts.note.get("name") == name:
         return True
-    return all(map(ours, facts.entries)) and all(entry.startswith(BUILDING) for entry in facts.releases)
+    return is_made_by_us(facts.entries, facts.releases, facts.complete)
 
 
 def refusal(facts: Facts, params: dict[str, Any]) -> str:
@@ -163,7 +151,7 @@ def _journal(facts: Facts, name: str) -> Iterable[Step]:
 
 def _root(facts: Facts, root: str, mine: list[str], data: bool) -> Iterable[Step]:
     goes = [entry for entry in mine if entry != SHARED or data]
-    goes.sort(key=lambda entry: _ENTRIES.index(entry) if entry in _ENTRIES else -1)
+    goes.sort(key=lambda entry: ENTRIES.index(entry) if entry in ENTRIES else -1)
     whole = set(goes) == set(facts.entries or []) and not facts.mounted
     # The lock and the note are a matter of the removal itself.
     told = [entry for entry in goes if entry not in LAST] or goes

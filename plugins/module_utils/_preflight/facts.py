@@ -19,6 +19,7 @@ from . import parse
 from .caddy import read_caddy
 from .certificates import read_certificates
 from .logs import read_logs
+from .roots import read_root
 
 UNIT_DIRECTORIES = (
     "/etc/systemd/system",
@@ -177,6 +178,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "certificates": read_certificates(params),
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
+        "root": read_root(params),
         "in_the_way": first_file_in(params["root"]),
         "foreign_units": foreign_units(name),
         "foreign_runtime": foreign_runtime(name),

@@ -14,6 +14,7 @@ from .._host.files import Room
 from .certificates import judge_certificates
 from .logs import judge_logs
 from .ports import check_taken, judge_ports, judge_switch
+from .roots import judge_root
 
 TESTED_DEBIAN = ("12", "13")
 # The units use LogNamespace= (245) and ProtectProc= (247).
@@ -133,6 +134,7 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *judge_switch(params, facts["left_sites"], facts["ports"]),
         *check_taken(params, facts["sites"]),
         *judge_conflicts(params, facts),
+        *judge_root(params, facts["root"]),
     ]
     for path in facts["missing_paths"]:
         wrong = f"{path} in it isn't a directory on the host, and without it the service doesn't start."

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._host.files import sha256_of
+from ansible_collections.graceful.deploy.plugins.module_utils._preflight.roots import strangers
 from ansible_collections.graceful.deploy.plugins.module_utils._release import install as release_install
 from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
 from release_run import Run, releases
@@ -63,7 +64,9 @@ def killed_at(step: int, order: release_install.Order) -> bool:
 
 
 def check(run: Run) -> None:
-    """Whatever has a release's name is whole: its record is there and its environment is as the record says."""
+    """Whatever has a release's name is whole: its record is there and its environment is as the record says. And the
+    directory can be told to be an app's, so that the next run goes on."""
+    assert strangers("hello", str(run.root)) == []
     for path in (run.root / "releases").iterdir():
         if not path.name.startswith(".building-"):
             record = json.loads((path / "release.json").read_text())
@@ -102,6 +105,7 @@ def test_killed_at_steps_of_a_first_deploy(run: Run, tmp_path: Path, monkeypatch
     while killed_at(step, order):
         if (run.root / "releases").is_dir():
             check(run)
+        assert strangers("hello", str(run.root)) == []
         shutil.rmtree(run.root / "releases" / order.release, ignore_errors=True)
         # Most of its steps are alike.
         step += 1 if step < 10 else 25

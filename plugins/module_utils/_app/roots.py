@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose an app's directory is: what is in it, and what elsewhere leads to it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+
+from .._host.files import names_in, read_text
+from .releases import BUILDING
+from .slots import SLOTS
+from .words import is_ours
+
+SHARED = "shared"
+NOTE = "removing.json"
+"""In the app's directory while it is being removed: what a run that was cut off could not see any more."""
+ENTRIES = [
+    *("releases", "slots", "wheels", ".env", ".env.new", "maintenance", "live", "live.new", "live.sock.new"),
+    *("history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
+]
+"""What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known."""
+_BESIDE = (".graceful-", ".history-")
+"""Begins the names of what a run that was cut off has left."""
+
+
+def ours(entry: str) -> bool:
+    """Whether a name in an app's directory is one that this collection gives."""
+    return entry in ENTRIES or entry == SHARED or entry.startswith(_BESIDE)
+
+
+def root_in(unit: str) -> str:
+    """The app's directory by the text of its service unit; '' where it isn't ours."""
+    match = re.search(r"=(/\S+)/slots/%i/", unit) if is_ours(unit) else None
+    return match[1] if match else ""
+
+
+def roots_by_units(directory: str) -> dict[str, str]:
+    """The directory of each app on the host that has a unit, by the app's name."""
+    names = [entry for entry in names_in(directory) if entry.endswith("@.service")]
+    found = {name.removesuffix("@.service"): root_in(read_text(os.path.join(directory, name))) for name in names}
+    return {name: root for name, root in found.items() if root}
+
+
+def app_of_link(link: str) -> str:
+    """The app whose socket ``live.sock`` leads to."""
+    try:
+        match = re.fullmatch(rf"/run/([^/]+)/({'|'.join(SLOTS)})\.sock", os.readlink(link))
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+def is_made_by_us(entries: Collection[str], releases: Collection[str], complete: Collection[str]) -> bool:
+    """Whether a directory holds an app by what is in it: a whole release, or nothing but what a run has begun.
+
+    :param entries: names in the directory; `releases` are those in its ``releases``, `complete` the ones with a record.
+    """
+    return bool(complete) or (all(map(ours, entries)) and all(name.startswith(BUILDING) for name in releases))
