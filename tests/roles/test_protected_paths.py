@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -94,6 +95,13 @@ def answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: a socket's path has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="front-") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture(params=["caddy", "nginx"])
