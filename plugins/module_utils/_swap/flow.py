@@ -43,6 +43,8 @@ class Deploy:
         self.warn = warn
         self.app = App(params["name"], params["root"])
         self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
+        self.state = "Nothing was changed."
+        """What to say of the host after a failure that nobody thought of."""
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
 
@@ -67,6 +69,7 @@ class Deploy:
             note |= {"ill": swap.ill}
             swap.told = lambda phase: lock.write({**note, "phase": phase})
             try:
+                self.state = f"The traffic was to move to release {swap.wanted.release}; status.yml says what serves."
                 swap.apply()
             except (Failed, CommandFailed) as error:
                 failure = error
