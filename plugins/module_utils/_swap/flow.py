@@ -201,6 +201,7 @@ class Deploy:
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
         why = failure.why if isinstance(failure, Failed) else str(failure or "")
+        why = why.encode(errors="backslashreplace").decode()
         self._append(
             {
                 "started": at,

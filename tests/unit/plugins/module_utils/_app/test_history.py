@@ -10,8 +10,11 @@ import sys
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
 from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import NAME, DeployLock, Held, is_held, note_in
+from ansible_collections.graceful.deploy.plugins.module_utils._observe.text import render
 from hypothesis import given
 from hypothesis import strategies as st
+
+ANY = st.recursive(st.none() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2))
 
 
 def entry(release, outcome="live", previous=None, kind="deploy", **more):
@@ -158,3 +161,54 @@ def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder
     assert note_in(str(tmp_path)) == {}
     assert is_held(str(tmp_path))
     os.close(lock.descriptor)
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_the_group_reads_the_history_whatever_roots_umask_is(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        history.append(str(tmp_path), {"release": "a1", "outcome": "live"}, os.getgid())
+    finally:
+        os.umask(before)
+    assert os.stat(history.path(str(tmp_path))).st_mode & 0o777 == 0o640
+
+
+@given(st.text(st.characters()))
+def test_any_reason_is_one_line_of_ascii_and_comes_back_as_it_was(tmp_path_factory, reason):
+    root = str(tmp_path_factory.mktemp("app"))
+    for release in ("a1", "b2"):
+        history.append(root, {"release": release, "outcome": "failed", "reason": reason}, os.getgid())
+    with open(history.path(root), "rb") as file:
+        written = file.read()
+    assert written.isascii() and written.count(b"\n") == 2
+    assert [entry["reason"] for entry in history.read(root)] == [reason, reason]
+
+
+def test_a_failure_is_known_whose_reason_holds_ends_of_lines():
+    """As earlier versions have written them."""
+    lines = [
+        {"release": "a1", "outcome": "live"},
+        {"release": "b2", "outcome": "failed", "reason": "a\u2028b\x85c\x0b"},
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    assert history.marked(history.parse(text)) == {"b2": "a\u2028b\x85c\x0b"}
+
+
+@given(st.text() | st.recursive(st.none() | st.floats() | st.text(), lambda inner: st.lists(inner)).map(json.dumps))
+def test_any_line_of_a_history_is_read_or_passed_over(line):
+    entries = history.parse(f'{{"release": "a1", "outcome": "live"}}\n{line}\n{"[" * 3000}\n')
+    assert entries[0]["release"] == "a1"
+    assert history.rollback_target(entries, ["a1"], None) == "a1"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["release", "started", "seconds", "by", "reason", "kind", "outcome", "previous"]), ANY
+    )
+)
+def test_any_entry_of_a_history_can_be_shown(entry):
+    entries = history.parse(json.dumps({"release": "a1", **entry}))
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": entries}
+    facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
+    assert render(facts, 0, 10)
+    history.marked(entries)
