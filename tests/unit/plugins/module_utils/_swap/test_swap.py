@@ -12,7 +12,7 @@ import time
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
-from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
+from ansible_collections.graceful.deploy.plugins.module_utils._host import files, probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
@@ -198,6 +198,39 @@ def test_a_slot_that_was_filled_in_place_and_not_proved_is_done_again(app, strat
     assert steps(app, two, Units("blue"), commands=["migrate"])[1] == ["fill", "before"]
     app.clear()
     assert steps(app, two, Units("blue"), strategy) == ("blue", [])
+
+
+class Killed(BaseException):
+    """Nothing of ours runs after it."""
+
+
+@pytest.mark.parametrize("strategy", ["restart", "reload"])
+@pytest.mark.parametrize("call", ["exchange", "rmtree", "rename"])
+def test_a_run_that_was_killed_within_the_exchange_is_done_again(app, monkeypatch, strategy, call):
+    two = Snapshot("two", ONE.environment, ONE.files, ONE.unit)
+    live(app, "blue")
+    app.clear()
+
+    def killed(*_arguments, **_options):
+        raise Killed
+
+    new = app.make("blue", two, {"strategy": strategy}, GROUP)
+    with monkeypatch.context() as patched:
+        patched.setattr({"exchange": files, "rmtree": shutil, "rename": os}[call], call, killed)
+        with pytest.raises(Killed):
+            app.put("blue", new)
+    begun = call != "exchange"
+    assert (app.held("blue")["release"], app.cut_off("blue")) == ("two" if begun else "one", begun)
+    assert Swap(Units("blue"), app, two, terms(strategy), []).before == "one"
+    due = ["fill", "check", "restart", "watch"]
+    asked = ["fill", "check", "reload", "watch", "drain"] if strategy == "reload" else due
+    assert steps(app, two, Units("blue"), strategy)[1] == (due if begun else asked)
+    assert steps(app, ONE, Units("blue"), strategy)[1] == (due if begun else [])
+    if begun:
+        # What was proved is what the next run goes back to.
+        app.put("blue", app.aside("blue"))
+        assert (app.held("blue")["release"], app.held("blue", aside=True)["release"]) == ("one", "two")
+        assert app.configuration("blue", "one") == ONE
 
 
 def test_a_live_slot_that_is_down_is_started_where_it_is(app):
