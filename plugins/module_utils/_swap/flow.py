@@ -110,7 +110,7 @@ class Deploy:
         except Held as held:
             raise CommandFailed(held.sentence(self.app.name)) from held
         if lock.left:
-            entry = {"kind": "deploy", "previous": None, "phases": {}, "reason": "", **lock.left}
+            entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.
             live = self.app.held(self.app.live() or "").get("release") == lock.left.get("release")
             served = live and lock.left.get("phase") in ("drain", "done")

@@ -9,7 +9,14 @@ import sys
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
-from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import NAME, DeployLock, Held, is_held, note_in
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import (
+    NAME,
+    DeployLock,
+    Held,
+    is_held,
+    left_in,
+    note_in,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._observe.text import render
 from hypothesis import given
 from hypothesis import strategies as st
@@ -212,3 +219,36 @@ def test_any_entry_of_a_history_can_be_shown(entry):
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
     assert render(facts, 0, 10)
     history.marked(entries)
+
+
+def test_a_note_is_on_the_disk_before_its_phase_begins(tmp_path, monkeypatch):
+    """A power cut in the phase leaves it."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.path.realpath(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append((tmp_path / NAME).read_text()))
+    lock = DeployLock(str(tmp_path))
+    lock.write({"phase": "start"})
+    lock.clear()
+    assert synced == [str(tmp_path), '{"phase": "start"}\n', ""]
+
+
+@pytest.mark.parametrize("text", ["\0" * 203, '{"by": "ann@lap', "[]", "5", "[" * 3000, '{"phase": "start"}{"phase'])
+def test_a_note_that_cannot_be_read_is_of_a_deploy_that_was_cut_off(tmp_path, text):
+    (tmp_path / NAME).write_text(text)
+    assert left_in(str(tmp_path)) == {"by": "unknown", "since": "unknown", "release": "unknown", "phase": "unknown"}
+    assert DeployLock(str(tmp_path)).left == note_in(str(tmp_path)) == left_in(str(tmp_path)) or is_held(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "\n", "{}"])
+def test_an_empty_note_is_of_none(tmp_path, text):
+    (tmp_path / NAME).write_text(text)
+    assert left_in(str(tmp_path)) == {}
+
+
+@given(st.binary() | ANY.map(lambda value: json.dumps(value).encode()))
+def test_any_note_is_read(tmp_path_factory, content):
+    root = tmp_path_factory.mktemp("app")
+    (root / NAME).write_bytes(content)
+    note = note_in(str(root))
+    assert not note or isinstance(note.get("release", ""), str)
+    assert Held(note).sentence("hello").startswith("Another deploy of hello is moving traffic")
