@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import json
 import os
@@ -419,3 +420,51 @@ def test_a_slots_configuration_is_what_it_was_filled_with(app):
         file.write("[Service]\n# of a later deploy\n")
     assert app.configuration("blue", "one") == ONE
     assert app.configuration("blue", "zero").release == "zero"
+
+
+DRIPS = {
+    "status": b"HTTP/1.1 200 OK",
+    "headers": b"HTTP/1.1 200 OK\r\nX-A: b\r\n",
+    "more heads": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "body": b"HTTP/1.1 200 OK\r\n\r\n",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("first", DRIPS.values(), ids=DRIPS)
+def test_a_service_that_answers_by_the_byte_is_asked_for_no_longer_than_the_limit(tmp_path, first):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                self.wfile.write(first)
+                while True:
+                    self.wfile.write(b"1" if first != DRIPS["more heads"] else first)
+                    time.sleep(0.1)
+
+    path = str(tmp_path / "s")
+    with Server(path, Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        answer = probe.ask(Door("localhost", unix=path), "/ready", 0.5)
+        assert answer == Answer(0, "no answer (TimeoutError: timed out)")
+        said = wait_until_good(Door("localhost", unix=path), "/ready", 0.5)
+        assert "did not answer 2xx within 0.5 s" in said
+        assert time.monotonic() - began < 2.5
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\0" * 99, b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 999, b"\xff" * 99]
+)
+def test_whatever_a_service_answers_is_an_answer(tmp_path, text):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+            self.wfile.write(text)
+
+    path = str(tmp_path / "s")
+    with Server(path, Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert not probe.ask(Door("localhost", unix=path), "/ready", 2).good
+        server.shutdown()
