@@ -113,6 +113,16 @@ def marked(entries: Sequence[HistoryEntry]) -> dict[str, str]:
     return bad
 
 
+def last_telling(entries: Sequence[HistoryEntry]) -> HistoryEntry:
+    """The last entry that says what there is to go back from; empty where none does. A rollback that failed for the
+    host's sake, on a full disk, say, left all as it was."""
+    for entry in reversed(entries):
+        failed = entry.get("outcome") in (FAILED, BACK)
+        if not (failed and entry.get("kind") == "rollback" and not entry.get("blames", True)):
+            return entry
+    return {}
+
+
 def rollback_target(entries: Sequence[HistoryEntry], there: Iterable[str], live: str | None) -> str | None:
     """The release that a rollback goes to: the last that served well, is still there, and isn't the live one."""
     bad, there = marked(entries), set(there)

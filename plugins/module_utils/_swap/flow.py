@@ -148,7 +148,7 @@ class Deploy:
         if not asked and self.left.get("kind") == "rollback" and self.left.get("release") in complete(app.root):
             # The last one was cut off, and may have moved the traffic: one more would go too far.
             asked = str(self.left["release"])
-        last = entries[-1] if entries else {}
+        last = history.last_telling(entries)
         if not asked and last.get("outcome") in (history.FAILED, history.BACK):
             raise CommandFailed(
                 f"There is nothing to roll back from: the last deploy, of release {last['release']}, did not get "
@@ -200,8 +200,7 @@ class Deploy:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
-        why = failure.why if isinstance(failure, Failed) else str(failure or "")
-        why = why.encode(errors="backslashreplace").decode()
+        why = (failure.why if isinstance(failure, Failed) else str(failure or "")).encode(errors="backslashreplace")
         self._append(
             {
                 "started": at,
@@ -218,7 +217,7 @@ class Deploy:
                 "ill": swap.ill,
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
-                "reason": why.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
+                "reason": why.decode().partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
             }
         )
 

@@ -73,8 +73,9 @@ def app(tmp_path, monkeypatch):
     return App("hello", str(tmp_path), str(tmp_path / "units"))
 
 
-def deploy(app, host, release, strategy="swap"):
-    given = {**TERMS, "name": "hello", "root": app.root, "by": "ann@laptop", "release": release, "strategy": strategy}
+def deploy(app, host, release, strategy="swap", rollback=False):
+    given = {**TERMS, "name": "hello", "root": app.root, "by": "ann@laptop", "release": release}
+    given |= {"strategy": strategy, "rollback": rollback}
     arguments = {name: given.get(name, option.get("default")) for name, option in swap_module.ARGUMENTS.items()}
     run = Deploy({**arguments, "unit": f"[Service]\n# {release}\n"}, False, host, print)
     run.app = app
@@ -166,3 +167,22 @@ def test_an_undo_that_fails_says_what_has_the_traffic(app, monkeypatch):
         deploy(app, host, "b2")
     assert host.after_reboot() == "b2"
     assert history.read(app.root)[-1]["outcome"] == "failed"
+
+
+def test_a_rollback_that_a_full_disk_has_ended_blames_nothing_and_may_be_tried_again(app, monkeypatch):
+    host = first_call_of_a_second_deploy(app)
+    deploy(app, host, "b2")
+    make = App.make
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(App, "make", full)
+    with pytest.raises(CommandFailed, match=r"No space left(.|\n)*Nothing has moved. Release b2 serves"):
+        deploy(app, host, "", rollback=True)
+    last = history.read(app.root)[-1]
+    assert (last["release"], last["kind"], last["outcome"], last["blames"]) == ("a1", "rollback", "failed", False)
+    monkeypatch.setattr(App, "make", make)
+    assert deploy(app, host, "", rollback=True)["release"] == "a1"
+    assert host.after_reboot() == "a1"
+    assert history.marked(history.read(app.root)).keys() == {"b2"}
