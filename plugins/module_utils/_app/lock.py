@@ -12,7 +12,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from .._host.files import sync_directory
+from .._host.files import hold, sync_directory
 
 NAME = "deploy.lock"
 UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
@@ -86,13 +86,12 @@ class DeployLock:
 
     def __init__(self, root: str) -> None:
         # Never closed by hand, and not inherited by what is started: the kernel frees it with this process.
-        self.descriptor = os.open(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # Who may read a file may lock it: the app's own user, say, for ever.
-        os.fchmod(self.descriptor, 0o600)
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
         except BlockingIOError:
             raise Held(note_in(root)) from None
+        # Who may read a file may lock it: the app's own user, say, for ever.
+        os.fchmod(self.descriptor, 0o600)
         sync_directory(root)
         self.left = note_in(root)
         """The note of a deploy that was cut off, else empty: one that ended clears its note."""
