@@ -182,7 +182,26 @@ def somebody_elses(run: Run, wanted: Wanted, found: Found) -> bool:
     return True
 
 
+def refuse_other(wanted: Wanted, found: Found) -> None:
+    """Refuse what stands in a directory's place. Below a link root would write wherever somebody lets it lead."""
+    if wanted.absent or wanted.content is not None or found.kind in (None, "directory"):
+        return
+    if found.kind != "link":
+        raise CommandFailed(
+            f"{wanted.path} on the host has to be a directory, and something else is there. Move it away."
+        )
+    raise CommandFailed(
+        f"{wanted.path} on the host is a link to {os.path.realpath(wanted.path)}, and has to be a directory itself. Where "
+        f"your variables name {wanted.path}, or a place below it, write where the link leads, or move the link away."
+    )
+
+
 def compare(run: Run, wanted: list[Wanted]) -> list[Difference]:
-    """Look at every path; a package's file that somebody else wrote is left out."""
+    """Look at every path; a package's file that somebody else wrote is left out.
+
+    :raises CommandFailed: where something else is in a directory's place, or as somebody_elses().
+    """
     differences = [Difference(item, look(item.path)) for item in wanted]
+    for difference in differences:
+        refuse_other(difference.wanted, difference.found)
     return [d for d in differences if not somebody_elses(run, d.wanted, d.found)]
