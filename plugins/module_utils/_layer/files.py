@@ -186,13 +186,12 @@ def refuse_other(wanted: Wanted, found: Found) -> None:
     """Refuse what stands in a directory's place. Below a link root would write wherever somebody lets it lead."""
     if wanted.absent or wanted.content is not None or found.kind in (None, "directory"):
         return
+    has = f"{wanted.path} on the host has to be a directory"
     if found.kind != "link":
-        raise CommandFailed(
-            f"{wanted.path} on the host has to be a directory, and something else is there. Move it away."
-        )
+        raise CommandFailed(f"{has}, and something else is there. Move it away.")
+    leads = os.path.realpath(wanted.path)
     raise CommandFailed(
-        f"{wanted.path} on the host is a link to {os.path.realpath(wanted.path)}, and has to be a directory itself. Where "
-        f"your variables name {wanted.path}, or a place below it, write where the link leads, or move the link away."
+        f"{has}, and is a link to {leads}. Write that in place of {wanted.path}, or move the link away."
     )
 
 
