@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import re
@@ -107,19 +108,18 @@ class Line:
 
 def parse(message: str) -> Line:
     """Take a line apart; what isn't a JSON object stays as it is, and so does one that can't be told as text."""
-    try:
-        return _line(record) if (record := object_in(message)) else Line(message)
-    except (ArithmeticError, RecursionError):
-        return Line(message)
+    with contextlib.suppress(ArithmeticError, RecursionError):
+        if record := object_in(message):
+            return _line(record)
+    return Line(message)
 
 
 def object_in(text: str | bytes) -> dict[str, object]:
     """A JSON object; empty for what else an app may write, such as brackets by the thousand (RecursionError)."""
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(record := json.loads(text), dict):
+            return record
+    return {}
 
 
 def _line(record: dict[str, object]) -> Line:
@@ -156,8 +156,7 @@ def shown(entry: dict[str, object], raw: bool = False) -> str:
 
 def _number(entry: dict[str, object], field: str, default: int) -> int:
     """A field's number: who may write to the journal's socket may give it any text, or the field twice."""
-    text = text_of(entry.get(field))
-    return int(text) if re.fullmatch(r"[0-9]{1,16}", text) else default
+    return int(text) if re.fullmatch(r"[0-9]{1,16}", text := text_of(entry.get(field))) else default
 
 
 def read(name: str, query: Query, follow: bool = False, raw: bool = False) -> Iterator[str]:
@@ -224,8 +223,7 @@ def main(arguments: Sequence[str], name: str) -> int:
 def good_request(line: str) -> bool:
     """Whether a log line says no more than that a request was answered, or taken up: under load most of them do."""
     record = object_in(line)
-    # The app's own lines may call anything a status.
-    status = record.get("status") or 0
+    status = record.get("status") or 0  # The app's own lines may call anything one.
     return record.get("event") == "request" and isinstance(status, int) and status < 500
 
 
@@ -250,8 +248,7 @@ def last_lines(run: Run, namespace: str, unit: str, since: float, count: int = 3
     said: list[str] = []
     for text in map(readable, reversed(telling)):
         # A release that can't be imported says so with a traceback for each worker.
-        first, more, _rest = text.partition("\n")
-        said.append(f"{first} (as above)" if more and text in said else text)
+        said.append(text.partition("\n")[0] + " (as above)" if "\n" in text and text in said else text)
     return "\n".join(said).strip()
 
 

@@ -82,8 +82,7 @@ class Deploy:
             self.app.clear()
             self.app.follow(self.app.live())
         if failure:
-            said = (str(failure), hints(str(failure), self.app.root))
-            raise CommandFailed("\n\n".join(filter(None, said))) from failure
+            raise CommandFailed(f"{failure}\n\n{hints(str(failure), self.app.root)}".rstrip()) from failure
         if self.params["front_port"] and swap.steps and lock and not swap.commands:
             self._ask_front(swap)
         return self._told(swap, seconds)
@@ -228,8 +227,7 @@ class Deploy:
             self.warn(f"What became of this deploy could not be written to {history.path(self.app.root)}: {error}")
 
     def _told(self, swap: Swap, seconds: float) -> dict[str, Any]:
-        release, before = swap.wanted.release, swap.before or "nothing"
-        said = swap.sentences()
+        release, before, said = swap.wanted.release, swap.before or "nothing", swap.sentences()
         msg = f"Release {release} is live in slot {swap.slot}."
         if said and swap.commands:
             count = f"{len(swap.commands)} command(s)"
