@@ -93,10 +93,12 @@ msg:
 """
 
 import os
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._absent.flow import Removal
+from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed
 
 ARGUMENTS = {
@@ -115,11 +117,8 @@ def main() -> None:
         module.fail_json(
             msg=f"The task runs as uid {os.geteuid()}, and all this is root's. Write become: true in the play."
         )
-    try:
-        result = Removal(module.params, module.check_mode, module.run_command).result()
-    except CommandFailed as failure:
-        module.fail_json(msg=str(failure))
-    module.exit_json(**result)
+    removal = Removal(module.params, module.check_mode, partial(module.run_command, handle_exceptions=False))
+    finish(module, removal.result, CommandFailed, state=lambda: removal.state)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,7 @@ caddy:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.guard import finish
 from ..module_utils._preflight.caddy import read_caddy
 
 
@@ -134,7 +135,13 @@ def main() -> None:
     )
     params = module.params
     # The action plugin makes `caddy` of it, and brings the program.
-    module.exit_json(changed=False, host=read_caddy(module.run_command, params["name"], bool(params["rate_limit"])))
+    finish(
+        module,
+        lambda: {
+            "changed": False,
+            "host": read_caddy(module.run_command, params["name"], bool(params["rate_limit"])),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -196,8 +196,12 @@ changes:
   sample: ["install caddy", "write /etc/caddy/sites/hello.caddy", "reload caddy.service"]
 """
 
+from functools import partial
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed
 from ..module_utils._layer.flow import Layer
 
@@ -267,16 +271,21 @@ def main() -> None:
     for file in module.params["files"]:
         if file["state"] == "present" and file["content"] is None and file["path"] not in module.params["secrets"]:
             module.fail_json(msg=f"{file['path']} has no text: write content, or its text under secrets.")
+    undone = "What was written is undone; packages and users that were added are still there."
+    finish(module, lambda: answer(module), CommandFailed, state=lambda: undone)
+
+
+def answer(module: AnsibleModule) -> dict[str, Any]:
     try:
-        layer = Layer(module.run_command, module.params)
+        layer = Layer(partial(module.run_command, handle_exceptions=False), module.params)
         result = {"changed": bool(layer.changes), "changes": layer.changes, "diff": layer.diff()}
         if layer.changes and not module.check_mode:
             layer.apply()
-    except CommandFailed as failure:
-        module.fail_json(msg=str(failure))
     except OSError as failure:
-        module.fail_json(msg=f"{failure.filename or 'The layer'}: {failure.strerror}; what was written is undone.")
-    module.exit_json(**result)
+        raise CommandFailed(
+            f"{failure.filename or 'The layer'}: {failure.strerror}; what was written is undone."
+        ) from failure
+    return result
 
 
 if __name__ == "__main__":

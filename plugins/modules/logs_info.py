@@ -87,7 +87,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._app.names import missing
-from ..module_utils._host.journal import NotRead, asked, read
+from ..module_utils._host.guard import finish
+from ..module_utils._host.journal import NotRead, Query, asked, read
 
 MOST = 5000
 
@@ -101,15 +102,19 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     name = module.params["name"]
     query = asked(module.params["lines"], **{option: module.params[option] for option in options})
+    finish(module, lambda: answer(name, query), NotRead)
+
+
+def answer(name: str, query: Query) -> dict[str, Any]:
     try:
         found = collections.deque(read(name, query), maxlen=MOST)
     except NotRead as problem:
-        module.fail_json(msg=f"The log of {name} can't be read: {problem}")
+        raise NotRead(f"The log of {name} can't be read: {problem}") from problem
     # Ansible refuses a result that isn't UTF-8.
     lines = [line.encode(errors="backslashreplace").decode() for line in found]
     cut = [f"Only the last {MOST} lines; more is there for {name}-logs on the host."] * (len(lines) == MOST)
     none = missing(name) or f"There are no such lines of {name}."
-    module.exit_json(changed=False, text="\n".join([*cut, *lines]) or none)
+    return {"changed": False, "text": "\n".join([*cut, *lines]) or none}
 
 
 if __name__ == "__main__":

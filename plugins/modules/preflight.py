@@ -139,13 +139,17 @@ def main() -> None:
         nothing: dict[str, object] = {"plan": None, "host": {"python": {}}, "logs": {}, "releases": {}}
         module.exit_json(changed=False, problems=[("", too_old())], **nothing)
     # What follows is written for the Pythons that can run it.
+    from ..module_utils._host.guard import finish
     from ..module_utils._preflight.flow import look
 
+    def answer() -> dict[str, object]:
+        found, warnings = look(module.params["variables"], module.run_command)
+        for warning in warnings:
+            module.warn(warning)
+        return {"changed": False, **found}
+
     # The action plugin knows where each variable was set, and makes one message of all problems.
-    answer, warnings = look(module.params["variables"], module.run_command)
-    for warning in warnings:
-        module.warn(warning)
-    module.exit_json(changed=False, **answer)
+    finish(module, answer)
 
 
 if __name__ == "__main__":

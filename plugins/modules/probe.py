@@ -64,6 +64,7 @@ body:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.guard import finish
 from ..module_utils._host.probe import Door, wait_until_good
 
 
@@ -83,11 +84,18 @@ def main() -> None:
     )
     params = module.params
     door = Door(params["host"], unix=params["socket"] or "", port=params["port"] or 0, tls=params["tls"])
-    answer = wait_until_good(door, params["path"], params["timeout"])
+    finish(module, lambda: good(door, params["path"], params["timeout"]), BadAnswer)
+
+
+class BadAnswer(Exception):
+    """The service doesn't answer as it should; the text says how it does."""
+
+
+def good(door: Door, path: str, timeout: float) -> dict[str, object]:
+    answer = wait_until_good(door, path, timeout)
     if isinstance(answer, str):
-        module.fail_json(msg=answer)
-    else:
-        module.exit_json(changed=False, status=answer.status, body=answer.text)
+        raise BadAnswer(answer)
+    return {"changed": False, "status": answer.status, "body": answer.text}
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._app.releases import ReleaseError
+from ..module_utils._host.guard import finish
 from ..module_utils._host.run import ProgramError
 from ..module_utils._release import build, facts, install
 
@@ -137,12 +138,15 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     if module.check_mode and module.params["state"] != "queried":
         module.exit_json(changed=True)
+    state = "No release was made, and what is live was not touched."
+    finish(module, lambda: guarded(module.params, module.tmpdir), ReleaseError, ProgramError, state=lambda: state)
+
+
+def guarded(params: dict[str, Any], tmpdir: str) -> dict[str, Any]:
     try:
-        module.exit_json(**answer(module.params, module.tmpdir))
-    except (ReleaseError, ProgramError) as error:
-        module.fail_json(msg=str(error))
+        return answer(params, tmpdir)
     except OSError as error:
-        module.fail_json(msg=f"The host's files stood in the way, and nothing half-made is left: {error}")
+        raise ReleaseError(f"The host's files stood in the way, and nothing half-made is left: {error}") from error
 
 
 def answer(params: dict[str, Any], tmpdir: str) -> dict[str, Any]:

@@ -130,6 +130,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._app import names
 from ..module_utils._app.slots import App
+from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed, Systemd
 from ..module_utils._observe.status import report
 
@@ -147,10 +148,8 @@ def main() -> None:
     if problem := names.name("name", name):
         module.fail_json(msg=problem.sentence)
     app = App(name, module.params["root"] or f"/srv/{name}")
-    try:
-        module.exit_json(changed=False, **report(Systemd(module.run_command), app, max(1, module.params["deploys"])))
-    except CommandFailed as failure:
-        module.fail_json(msg=str(failure))
+    deploys = max(1, module.params["deploys"])
+    finish(module, lambda: {"changed": False, **report(Systemd(module.run_command), app, deploys)}, CommandFailed)
 
 
 if __name__ == "__main__":

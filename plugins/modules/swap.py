@@ -226,6 +226,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed
 from ..module_utils._swap.flow import Deploy
 
@@ -261,12 +262,10 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     # A variable in a command is for its own shell: it would get root's value, or a sign too many.
-    run = partial(module.run_command, expand_user_and_vars=False)
-    try:
-        result = Deploy(module.params, module.check_mode, run, module.warn).result()
-    except CommandFailed as failure:
-        module.fail_json(msg=str(failure))
-    module.exit_json(**result)
+    # A program that can't be started ends a module at once by default, in the middle of a step.
+    run = partial(module.run_command, expand_user_and_vars=False, handle_exceptions=False)
+    deploy = Deploy(module.params, module.check_mode, run, module.warn)
+    finish(module, deploy.result, CommandFailed, state=lambda: deploy.state)
 
 
 if __name__ == "__main__":

@@ -296,9 +296,11 @@ problems:
 """
 
 from dataclasses import asdict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.guard import finish
 from ..module_utils._plan.capacity import CapacityError
 from ..module_utils._plan.flow import ARGUMENT_SPEC, plan_from_params
 from ..module_utils._plan.timeouts import Refusal
@@ -306,14 +308,16 @@ from ..module_utils._plan.timeouts import Refusal
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    finish(module, lambda: answer(module), CapacityError)
+
+
+def answer(module: AnsibleModule) -> dict[str, Any]:
     try:
         plan = plan_from_params(module.params)
     except Refusal as refusal:
         module.fail_json(msg=str(refusal), problems=[asdict(problem) for problem in refusal.problems])
-    except CapacityError as error:
-        module.fail_json(msg=str(error))
     capacity = plan.pop("capacity")
-    module.exit_json(changed=False, msg=plan["explanation"], plan=plan, capacity=capacity)
+    return {"changed": False, "msg": plan["explanation"], "plan": plan, "capacity": capacity}
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Facts:
 
 def mounts_below(root: str, mountinfo: str) -> list[str]:
     """Mount points below a directory, from the text of /proc/self/mountinfo."""
-    points = [line.split()[4] for line in mountinfo.splitlines() if len(line.split()) > 4]
+    points = [line.split()[4] for line in mountinfo.split("\n") if len(line.split()) > 4]
     plain = [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point) for point in points]
     return sorted(point for point in plain if point.startswith(f"{root}/"))
 

@@ -40,6 +40,8 @@ class Removal:
         self.host = host
         self.systemd = Systemd(run)
         self.app = App(params["name"], params["root"])
+        self.state = "Nothing was removed."
+        """What to say of the host after a failure that nobody thought of."""
         self.lock: DeployLock | None = None
         """The deploy's lock, held until the process ends."""
 
@@ -61,6 +63,7 @@ class Removal:
                 )
                 self._look()
                 self._write_note()
+            self.state = f"Some of {self.app.name} is removed; run again for the rest."
             try:
                 for step in self.steps:
                     self._take(step)

@@ -21,6 +21,8 @@ HistoryEntry = dict[str, Any]
 release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing)."""
 
 NAME = "history.jsonl"
+_TEXTS = ("previous", "started", "slot", "strategy", "kind", "by", "revision", "outcome", "reason", "ill")
+_FIRST = ("previous", None)
 KEPT = 500
 """Lines that stay when the file is cut; it is cut at twice as many."""
 
@@ -32,21 +34,30 @@ def path(root: str) -> str:
 
 
 def parse(text: str) -> list[HistoryEntry]:
-    """The entries, oldest first. A line that a power cut left half is passed over."""
+    """The entries, oldest first. A line that a power cut left half, or that nobody can read, is passed over."""
     entries = []
-    for line in text.splitlines():
+    # A reason may hold what others take for the end of a line.
+    for line in text.split("\n"):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and isinstance(entry.get("release"), str):
-            entries.append(entry)
+            entries.append(_told(entry))
     return entries
+
+
+def _told(entry: HistoryEntry) -> HistoryEntry:
+    """The entry without what isn't of its type: the tables and the rules rely on that."""
+    odd = [key for key in _TEXTS if not isinstance(entry.get(key, ""), str) and (key, entry[key]) != _FIRST]
+    seconds = entry.get("seconds", 0)
+    odd += [] if isinstance(seconds, (int, float)) and abs(seconds) < 1e9 else ["seconds"]
+    return {key: value for key, value in entry.items() if key not in odd}
 
 
 def read(root: str) -> list[HistoryEntry]:
     try:
-        with open(path(root), encoding="utf-8", errors="replace") as file:
+        with open(path(root), encoding="utf-8", errors="replace", newline="\n") as file:
             return parse(file.read())
     except FileNotFoundError:
         return []
@@ -57,10 +68,11 @@ def append(root: str, entry: HistoryEntry, gid: int) -> None:
 
     :raises OSError: when the disk is full, say; the deploy itself isn't undone for that.
     """
-    line = json.dumps(entry, ensure_ascii=False) + "\n"
+    line = json.dumps(entry) + "\n"
     descriptor = os.open(path(root), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         os.fchown(file.fileno(), -1, gid)
+        os.fchmod(file.fileno(), 0o640)
         size = os.fstat(descriptor).st_size
         # A line that a full disk or a power cut left half must not take this one with it.
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -69,7 +81,7 @@ def append(root: str, entry: HistoryEntry, gid: int) -> None:
         os.fsync(file.fileno())
     entries = read(root)
     if len(entries) > 2 * KEPT:
-        kept = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries[-KEPT:])
+        kept = "".join(json.dumps(entry) + "\n" for entry in entries[-KEPT:])
         files.write(path(root), kept.encode(), 0o640, gid=gid)
 
 
@@ -99,6 +111,16 @@ def marked(entries: Sequence[HistoryEntry]) -> dict[str, str]:
             # A failed try with a new configuration doesn't mark the release that was live and stayed so.
             bad[release] = str(entry.get("reason") or outcome)
     return bad
+
+
+def last_telling(entries: Sequence[HistoryEntry]) -> HistoryEntry:
+    """The last entry that says what there is to go back from; empty where none does. A rollback that failed for the
+    host's sake, on a full disk, say, left all as it was."""
+    for entry in reversed(entries):
+        failed = entry.get("outcome") in (FAILED, BACK)
+        if not (failed and entry.get("kind") == "rollback" and not entry.get("blames", True)):
+            return entry
+    return {}
 
 
 def rollback_target(entries: Sequence[HistoryEntry], there: Iterable[str], live: str | None) -> str | None:

@@ -12,7 +12,11 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
+from .._host.files import hold, sync_directory
+
 NAME = "deploy.lock"
+UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
+"""The note of a deploy that a power cut has left half or as zeros: it was cut off, and that is all that is known."""
 
 
 def now() -> str:
@@ -42,10 +46,15 @@ def note_in(root: str) -> dict[str, Any]:
     """What the lock's file says, whoever wrote it; empty where no deploy is under way or was cut off."""
     try:
         with open(os.path.join(root, NAME), encoding="utf-8", errors="replace") as file:
-            note = json.load(file)
-    except (OSError, ValueError):
+            text = file.read()
+        note = json.loads(text) if text.strip() else {}
+    except OSError:
         return {}
-    return note if isinstance(note, dict) else {}
+    except (ValueError, RecursionError):
+        note = None
+    if not isinstance(note, dict):
+        return dict(UNREADABLE)
+    return note if isinstance(note.get("release", ""), str) else {**note, "release": "unknown"}
 
 
 def is_held(root: str) -> bool:
@@ -77,22 +86,26 @@ class DeployLock:
 
     def __init__(self, root: str) -> None:
         # Never closed by hand, and not inherited by what is started: the kernel frees it with this process.
-        self.descriptor = os.open(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # Who may read a file may lock it: the app's own user, say, for ever.
-        os.fchmod(self.descriptor, 0o600)
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
         except BlockingIOError:
             raise Held(note_in(root)) from None
+        # Who may read a file may lock it: the app's own user, say, for ever.
+        os.fchmod(self.descriptor, 0o600)
+        sync_directory(root)
         self.left = note_in(root)
         """The note of a deploy that was cut off, else empty: one that ended clears its note."""
 
     def write(self, note: dict[str, Any]) -> None:
-        """Say who holds it and how far the deploy is. A full disk doesn't stop a deploy."""
+        """Say who holds it and how far the deploy is, on the disk when this returns: a power cut has to leave it.
+
+        A full disk doesn't stop a deploy.
+        """
         text = (json.dumps(note) + "\n" if note else "").encode()
         try:
             os.pwrite(self.descriptor, text, 0)
             os.ftruncate(self.descriptor, len(text))
+            os.fdatasync(self.descriptor)
         except OSError:
             pass
 

@@ -27,7 +27,7 @@ def settings(unit: str, directory: str) -> list[str]:
     :param directory: of the filled slot that the command runs for.
     """
     found = []
-    for line in unit.splitlines():
+    for line in unit.split("\n"):
         name, separator, _value = line.partition("=")
         if separator and (SETTING.fullmatch(name) or name == "LoadCredential"):
             found.append(_SLOT.sub(lambda _match: directory, line))

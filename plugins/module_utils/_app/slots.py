@@ -23,6 +23,8 @@ RELEASE_LINE = "FASTAPI_RELEASE="
 """Begins the last line of a slot's environment file, which is ours."""
 UNIT_COPY, SOCKET_COPY = "unit", "socket"
 """Names of a slot's files with the text of the units that it was started with: the slots share those, which move on."""
+BESIDE = "beside"
+"""Name of a link in a slot's directory to the name that the directory was filled by, which put() takes from it."""
 CREDENTIALS = "credentials"
 """Name of a slot's directory of secrets, a file each, which root alone may read."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
@@ -126,7 +128,7 @@ class App:
         texts = {name: _read(os.path.join(directory, name)) for name in names}
         secrets = os.path.join(directory, CREDENTIALS)
         # A slot of an earlier version of this collection has no such directory.
-        credentials = {name: _read(os.path.join(secrets, name)) for name in _listed(secrets)}
+        credentials = {name: _read(os.path.join(secrets, name)) for name in files.names_in(secrets)}
         environment = texts.pop("env").rpartition(RELEASE_LINE)[0]
         del texts["slot.json"]
         unit, socket = texts.pop(UNIT_COPY, ""), texts.pop(SOCKET_COPY, "")
@@ -160,6 +162,7 @@ class App:
             os.symlink(os.path.join("..", "..", "releases", snapshot.release), os.path.join(new, "release"))
             if booted and booted != snapshot.release:
                 os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
+            os.symlink(os.path.join("..", os.path.basename(new)), os.path.join(new, BESIDE))
             environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
             held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
             record = json.dumps({**held, "terms": terms})
@@ -187,9 +190,10 @@ class App:
     def put(self, slot: str, new: str) -> None:
         """Make ``new`` the slot's directory; what was there is set aside as ``.<slot>.before``.
 
-        In one step, because a service that is restarted by systemd at that moment has to find one of the two.
+        In one step, because a service that is restarted by systemd at that moment has to find one of the two. Between
+        that step and the next, what was there is where BESIDE in the slot's directory leads.
         """
-        aside = self.aside(slot)
+        aside = os.path.join(self.root, "slots", f".{slot}.before")
         if os.path.isdir(self.directory(slot)):
             files.exchange(new, self.directory(slot))
             if new != aside:
@@ -199,7 +203,10 @@ class App:
             os.rename(new, self.directory(slot))
 
     def aside(self, slot: str) -> str:
-        return os.path.join(self.root, "slots", f".{slot}.before")
+        """Where what the slot held before is kept, also where a run was killed within put()."""
+        beside = os.path.join(self.directory(slot), BESIDE)
+        before = os.path.join(self.root, "slots", f".{slot}.before")
+        return os.path.realpath(beside) if os.path.isdir(beside) else before
 
     def cut_off(self, slot: str) -> bool:
         """Whether a run that changed the slot in place ended before it had proved it: what runs may be the old one."""
@@ -231,13 +238,6 @@ class App:
         self.follow(slot)
         files.link(self.socket(slot), self.link)
         files.sync_directory(self.root)
-
-
-def _listed(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []
 
 
 def _read(path: str) -> str:

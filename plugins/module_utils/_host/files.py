@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -102,6 +103,29 @@ def exchange(one: str, two: str) -> None:
     if libc.renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(two), flag):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), one)
+
+
+def hold(path: str, flags: int, wait: bool) -> int:
+    """Open a file or directory and take its lock, which the kernel frees with the descriptor that is returned.
+
+    A removal may unlink a file that others are about to lock: who holds what has no name any more holds nothing, so
+    the name is opened anew.
+
+    :param flags: of open(2).
+    :raises BlockingIOError: where another process holds it, and this one isn't to wait.
+    """
+    while True:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def sync_directory(path: str) -> None:

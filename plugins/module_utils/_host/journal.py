@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import re
@@ -106,15 +107,25 @@ class Line:
 
 
 def parse(message: str) -> Line:
-    """Take a line apart; what isn't a JSON object stays as it is."""
-    try:
-        record = json.loads(message) if message.startswith("{") else None
-    except ValueError:
-        record = None
-    if not isinstance(record, dict):
-        return Line(message)
+    """Take a line apart; what isn't a JSON object stays as it is, and so does one that can't be told as text."""
+    with contextlib.suppress(ArithmeticError, RecursionError):
+        if record := object_in(message):
+            return _line(record)
+    return Line(message)
+
+
+def object_in(text: str | bytes) -> dict[str, object]:
+    """A JSON object; empty for what else an app may write, such as brackets by the thousand (RecursionError)."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(record := json.loads(text), dict):
+            return record
+    return {}
+
+
+def _line(record: dict[str, object]) -> Line:
     if record.get("event") == "request" and {"method", "path", "status"} <= record.keys():
-        rest = [f"{record['seconds']:.3f}s"] if isinstance(record.get("seconds"), (int, float)) else []
+        seconds = record.get("seconds")
+        rest = [f"{seconds:.3f}s"] if isinstance(seconds, (int, float)) else []
         rest += [f"{key}={record[key]}" for key in ("client", "request_id") if record.get(key)]
         return Line(f"{record['method']} {record['path']} {record['status']}", tuple(rest))
     head = str(record.get("message") or record.get("msg") or record.get("event") or "")
@@ -131,16 +142,21 @@ def shown(entry: dict[str, object], raw: bool = False) -> str:
     message = text_of(entry.get("MESSAGE"))
     if raw:
         return message
-    seconds, micro = divmod(int(str(entry.get("__REALTIME_TIMESTAMP") or 0)), 1_000_000)
+    seconds, micro = divmod(_number(entry, "__REALTIME_TIMESTAMP", 0), 1_000_000)
     when = f"{time.strftime('%m-%d %H:%M:%S', time.localtime(seconds))}.{micro // 1000:03d}"
-    unit = str(entry.get("UNIT") or entry.get("_SYSTEMD_UNIT") or "")
+    unit = text_of(entry.get("UNIT")) or text_of(entry.get("_SYSTEMD_UNIT"))
     slot = unit.partition("@")[2].removesuffix(".service")
     who = entry.get("_PID") if "UNIT" not in entry else "systemd"
-    word = WORDS.get(int(str(entry.get("PRIORITY") or 6)), "")
+    word = WORDS.get(_number(entry, "PRIORITY", 6), "")
     says = parse(message)
     line = " ".join(filter(None, [says.head, *says.rest])).translate(CONTROL).replace("\n", "\\n")
-    below = [f"    {row}" for row in says.below.translate(CONTROL).splitlines()]
+    below = [f"    {row}" for row in says.below.translate(CONTROL).split("\n")] if says.below else []
     return "\n".join([f"{when} {slot:5} {who!s:>7} {word:5} {line}", *below])
+
+
+def _number(entry: dict[str, object], field: str, default: int) -> int:
+    """A field's number: who may write to the journal's socket may give it any text, or the field twice."""
+    return int(text) if re.fullmatch(r"[0-9]{1,16}", text := text_of(entry.get(field))) else default
 
 
 def read(name: str, query: Query, follow: bool = False, raw: bool = False) -> Iterator[str]:
@@ -156,7 +172,8 @@ def read(name: str, query: Query, follow: bool = False, raw: bool = False) -> It
         for line in process.stdout or ():
             if query.request and query.request.encode() not in line:
                 continue
-            text = shown(json.loads(line), raw)
+            # Of an answer that journalctl couldn't finish, all that came is shown.
+            text = shown(object_in(line) or {"MESSAGE": list(line.rstrip(b"\n"))}, raw)
             if found is None:
                 yield text
             else:
@@ -192,6 +209,8 @@ def main(arguments: Sequence[str], name: str) -> int:
     text = re.sub(r"(^|\0)(--since|--until)\0", r"\1\2=", "\0".join(arguments))
     given = parser.parse_args(text.split("\0") if text else [])
     query = asked(given.lines, given.since, given.until, given.request, given.slot, given.only or "")
+    # An app may write half a character, or one that the reader's terminal hasn't got.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         for text in read(name, query, given.follow, given.raw):
             print(text, flush=given.follow)
@@ -203,15 +222,9 @@ def main(arguments: Sequence[str], name: str) -> int:
 
 def good_request(line: str) -> bool:
     """Whether a log line says no more than that a request was answered, or taken up: under load most of them do."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return False
-    if not isinstance(record, dict) or record.get("event") != "request":
-        return False
-    # The app's own lines may call anything a status.
-    status = record.get("status") or 0
-    return isinstance(status, int) and status < 500
+    record = object_in(line)
+    status = record.get("status") or 0  # The app's own lines may call anything one.
+    return record.get("event") == "request" and isinstance(status, int) and status < 500
 
 
 def readable(line: str) -> str:
@@ -231,11 +244,11 @@ def last_lines(run: Run, namespace: str, unit: str, since: float, count: int = 3
     # With --since alone --lines counts from the beginning.
     command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
     out = run([*command, f"--lines={20 * count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
-    telling = [line for line in out.splitlines() if not good_request(line)][:count]
+    telling = [line for line in out.split("\n") if line and not good_request(line)][:count]
     said: list[str] = []
     for text in map(readable, reversed(telling)):
         # A release that can't be imported says so with a traceback for each worker.
-        said.append(f"{text.splitlines()[0]} (as above)" if "\n" in text and text in said else text)
+        said.append(text.partition("\n")[0] + " (as above)" if "\n" in text and text in said else text)
     return "\n".join(said).strip()
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+TIMED_OUT = "no answer (TimeoutError: timed out)"
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
 
@@ -70,20 +72,48 @@ class Answer:
 def ask(door: Door, path: str, timeout: float) -> Answer:
     """One GET on a connection of its own; never raises for what the service does.
 
-    :param timeout: seconds for each step of the exchange.
+    :param timeout: seconds for all of it.
     """
     connection = http.client.HTTPConnection(door.host, timeout=timeout)
+    cut = _Cut(timeout)
     try:
         connection.sock = door.connect(timeout)
+        cut.off(connection.sock)
         connection.request(
             "GET", path, headers={"Host": door.host, "User-Agent": "graceful.deploy", "Connection": "close"}
         )
         response = connection.getresponse()
-        return Answer(response.status, response.read(300).decode(errors="replace").strip())
-    except (OSError, http.client.HTTPException) as error:
-        return Answer(0, f"no answer ({type(error).__name__}: {error})")
+        answer = Answer(response.status, response.read(300).decode(errors="replace").strip())
+        return Answer(0, TIMED_OUT) if cut.expired else answer
+    except Exception as error:
+        return Answer(0, TIMED_OUT if cut.expired else f"no answer ({type(error).__name__}: {error})")
     finally:
+        cut.cancel()
         connection.close()
+
+
+class _Cut(threading.Thread):
+    """Ends an exchange at its limit: a socket's own is for each piece, and a service may send a byte at a time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.end = time.monotonic() + seconds
+        self.over = threading.Event()
+        self.expired = False
+
+    def off(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.start()
+
+    def run(self) -> None:
+        if not self.over.wait(self.end - time.monotonic()):
+            self.expired = True
+            with contextlib.suppress(OSError):
+                # Not TLS's own, which would say goodbye first.
+                socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
+
+    def cancel(self) -> None:
+        self.over.set()
 
 
 def ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str | None]) -> Answer | str:

@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 """Runs a command without a shell: exit status, standard output, standard error."""
+
+
+TRIES, PAUSE = 5, 0.2
+"""How often systemd is asked before its answer counts as none; the seconds between grow by PAUSE."""
 
 
 class CommandFailed(Exception):
@@ -20,7 +25,8 @@ class CommandFailed(Exception):
 def parse_show(text: str) -> list[dict[str, str]]:
     """Read the output of ``systemctl show UNIT...``: one block of ``Key=value`` lines a unit, blank lines between."""
     blocks: list[dict[str, str]] = [{}]
-    for line in text.splitlines():
+    # A service may put into its status what others take for the end of a line.
+    for line in text.split("\n"):
         if not line:
             blocks.append({})
             continue
@@ -30,9 +36,14 @@ def parse_show(text: str) -> list[dict[str, str]]:
     return [block for block in blocks if block]
 
 
-def _epoch(monotonic: str | None) -> float:
-    """Seconds since the epoch for a time of systemd's monotonic clock, in microseconds; 0 for none."""
-    microseconds = int(monotonic or 0)
+def number(state: dict[str, str], name: str) -> int:
+    """A property's number; 0 where it isn't there, or has another word such as infinity."""
+    value = state.get(name, "")
+    return int(value) if re.fullmatch(r"[0-9]{1,20}", value) else 0
+
+
+def _epoch(microseconds: int) -> float:
+    """Seconds since the epoch for a time of systemd's monotonic clock; 0 for none."""
     if not microseconds:
         return 0.0
     return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - microseconds / 1e6)
@@ -69,12 +80,21 @@ class Systemd:
         self.run = run
 
     def show(self, units: Iterable[str]) -> dict[str, dict[str, str]]:
-        """The state of each unit by its name; a unit that isn't there has ``LoadState=not-found``."""
+        """The state of each unit by its name; a unit that isn't there has ``LoadState=not-found``.
+
+        :raises CommandFailed: where systemd doesn't tell, not even asked again.
+        """
         names = list(units)
-        status, out, err = self.run(["systemctl", "show", "--property=" + ",".join(self.properties), "--", *names])
-        if status:
-            raise CommandFailed(f"systemctl show failed: {(err or out).strip()}")
-        return dict(zip(names, parse_show(out), strict=True))
+        command = ["systemctl", "show", "--property=" + ",".join(self.properties), "--", *names]
+        for attempt in range(TRIES):
+            time.sleep(attempt * PAUSE)
+            status, out, err = self.run(command)
+            blocks = parse_show(out)
+            # On a busy host it has answered for fewer units than it was asked for.
+            if not status and len(blocks) == len(names):
+                return dict(zip(names, blocks, strict=True))
+        said = (err or out).strip() if status else f"it told of {len(blocks)} of {len(names)} units"
+        raise CommandFailed(f"systemctl show failed {TRIES} times: {said}. Is the host very busy? Run again.")
 
     def do(self, *arguments: str) -> None:
         """Run ``systemctl`` and wait for its job.
@@ -90,8 +110,8 @@ class Systemd:
 
         systemd gives the monotonic clock; a reload counts, because the unit passes through ``reloading``.
         """
-        return _epoch(state.get("StateChangeTimestampMonotonic"))
+        return _epoch(number(state, "StateChangeTimestampMonotonic"))
 
     def entered_at(self, state: dict[str, str]) -> float:
         """When the unit last became active, in seconds since the epoch; 0 when it never did."""
-        return _epoch(state.get("ActiveEnterTimestampMonotonic"))
+        return _epoch(number(state, "ActiveEnterTimestampMonotonic"))

@@ -11,8 +11,13 @@ from collections.abc import Iterable
 
 
 def mask(text: str) -> str:
-    """Hide what stands between a URL's scheme and its host."""
-    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+    """Hide what stands between a URL's scheme and its host, and the values after its question mark.
+
+    A password that nobody has quoted may hold a slash, a blank or an @. So behind ``user:`` all goes to the last @ of
+    the line, or before the next URL: rather too much than a part of a password.
+    """
+    text = re.sub(r"(?<=://)(?:[^/\s@:]*:(?:(?!\w+://)[^\n])*|[^/\s]*)@", "***@", text)
+    return re.sub(r"://[^\s?]*\?\S+", lambda url: re.sub(r"(?<==)[^&#\s'\"<>]+", "***", url[0]), text)
 
 
 def hide(text: str, hidden: Iterable[str]) -> str:

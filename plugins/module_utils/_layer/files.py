@@ -182,7 +182,25 @@ def somebody_elses(run: Run, wanted: Wanted, found: Found) -> bool:
     return True
 
 
+def refuse_other(wanted: Wanted, found: Found) -> None:
+    """Refuse what stands in a directory's place. Below a link root would write wherever somebody lets it lead."""
+    if wanted.absent or wanted.content is not None or found.kind in (None, "directory"):
+        return
+    has = f"{wanted.path} on the host has to be a directory"
+    if found.kind != "link":
+        raise CommandFailed(f"{has}, and something else is there. Move it away.")
+    leads = os.path.realpath(wanted.path)
+    raise CommandFailed(
+        f"{has}, and is a link to {leads}. Write that in place of {wanted.path}, or move the link away."
+    )
+
+
 def compare(run: Run, wanted: list[Wanted]) -> list[Difference]:
-    """Look at every path; a package's file that somebody else wrote is left out."""
+    """Look at every path; a package's file that somebody else wrote is left out.
+
+    :raises CommandFailed: where something else is in a directory's place, or as somebody_elses().
+    """
     differences = [Difference(item, look(item.path)) for item in wanted]
+    for difference in differences:
+        refuse_other(difference.wanted, difference.found)
     return [d for d in differences if not somebody_elses(run, d.wanted, d.found)]

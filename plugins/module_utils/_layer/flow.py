@@ -118,7 +118,7 @@ class Layer:
         undo = write.apply(self.differences)
         try:
             self._units()
-        except CommandFailed as failure:
+        except Exception as failure:
             undo.restore()
             raise self._back(failure) from failure
 
@@ -132,14 +132,14 @@ class Layer:
         for verb, unit in self._unit_actions(future=False):
             self.systemd.do(verb, "--", unit)
 
-    def _back(self, failure: CommandFailed) -> CommandFailed:
+    def _back(self, failure: Exception) -> CommandFailed:
         """After the files are back: have the units read the old ones again, and say how that went."""
         try:
             self.systemd.do("daemon-reload")
             for unit in self.params["units"]:
                 if unit["reload_for"] or unit["restart_for"]:
                     self.systemd.do("reload-or-restart", "--", unit["name"])
-        except CommandFailed as second:
+        except (CommandFailed, OSError) as second:
             return CommandFailed(f"{failure}\nThe files are as they were, but: {second}")
         return CommandFailed(f"{failure}\nThe files are as they were, and the service runs with them.")
 

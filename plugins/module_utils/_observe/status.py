@@ -18,7 +18,7 @@ from .._app.releases import records_in
 from .._app.slots import SLOTS, App
 from .._host.journal import last_lines
 from .._host.probe import Door, ask
-from .._host.systemd import Systemd
+from .._host.systemd import Systemd, number
 from .._plan.demand import ARBITER
 from .._plan.sizes import human_size
 from .._swap.watch import workers
@@ -62,7 +62,7 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
     pids = sorted(workers(main), key=int)
     uses = [use for use in map(use_of, pids) if use]
     arbiter = use_of(main) if pids else None
-    high = int(state["MemoryHigh"]) if state.get("MemoryHigh", "").isdigit() else None
+    high = number(state, "MemoryHigh") or None
     plan = planned(high, len(pids), terms.get("strategy", ""))
     ready = ""
     if slot == live and terms:
@@ -77,11 +77,11 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
         "release": held.get("release"),
         "since": since,
         "workers": len(pids),
-        "restarts": int(state.get("NRestarts") or 0),
+        "restarts": number(state, "NRestarts"),
         "memory": sum(use.now for use in [*uses, *([arbiter] if arbiter else [])]),
         "worker_memory": [use.now for use in uses],
         "worker_memory_planned": plan,
-        "memory_max": int(state["MemoryMax"]) if state.get("MemoryMax", "").isdigit() else None,
+        "memory_max": number(state, "MemoryMax") or None,
         "enabled": state.get("UnitFileState") == "enabled",
         "note": _note(systemd, app, unit, state),
         "advice": advice([use.peak for use in uses], plan, time.time() - since),
@@ -91,7 +91,7 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
 
 def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
     """What somebody has to know of the service beside its state: it was given up, or ended without having been told."""
-    restarts = int(state.get("NRestarts") or 0)
+    restarts = number(state, "NRestarts")
     if state.get("ActiveState") == "failed" and state.get("Result") == "timeout":
         return "its end took longer than fastapi_stop_timeout, and systemd killed what was left"
     if state.get("ActiveState") == "failed":

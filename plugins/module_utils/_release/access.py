@@ -23,6 +23,13 @@ def link_shared(root: str, tree: str, final: str, paths: Sequence[str]) -> None:
         os.symlink(target, place)
 
 
+def make_root(root: str) -> None:
+    """The app's directory, which all may pass, where it isn't there yet."""
+    if not os.path.isdir(root):
+        os.makedirs(root)
+        os.chmod(root, 0o755)
+
+
 def make_shared(root: str, paths: Sequence[str], uid: int, gid: int) -> None:
     """Make the directories that aren't there: the last part of a path is the app's to write, what leads to it isn't.
 
@@ -30,7 +37,7 @@ def make_shared(root: str, paths: Sequence[str], uid: int, gid: int) -> None:
     """
     if not paths:
         return
-    os.makedirs(root, mode=0o755, exist_ok=True)
+    make_root(root)
     for path in paths:
         parts = ["shared", *path.split("/")]
         place = os.open(root, os.O_RDONLY | os.O_DIRECTORY)

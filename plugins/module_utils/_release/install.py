@@ -18,7 +18,7 @@ from .._app.releases import RECORD, ReleaseError, record_of
 from .._host.files import free_bytes, sha256_of
 from .._host.run import HOST, run
 from . import archive, host_index, place, store, venv
-from .access import hand_over, link_shared, make_shared, open_up
+from .access import hand_over, link_shared, make_root, make_shared, open_up
 from .archive import VENV_TIME, Manifest
 
 
@@ -104,7 +104,7 @@ def owner(order: Order) -> tuple[int, int]:
 def make_releases_directory(order: Order, gid: int) -> None:
     if os.path.isdir(order.releases):
         return
-    os.makedirs(order.root, mode=0o755, exist_ok=True)
+    make_root(order.root)
     os.mkdir(order.releases, 0o700)
     os.chown(order.releases, -1, gid)
     # To be passed by the proxy on its way to static files, and not to be listed.

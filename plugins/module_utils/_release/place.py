@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 
 from .._app.releases import BUILDING, ReleaseError, created, record_of, records_in, standing, to_prune
-from .._host.files import sync_directory
+from .._host.files import hold, sync_directory
 from . import store
 
 
@@ -35,13 +34,12 @@ def mutex(path: str, wait: bool = True) -> Iterator[bool]:
 
     :param wait: without it, False is given where another process holds it.
     """
-    descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+        descriptor = hold(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR | os.O_CREAT, wait)
+    except BlockingIOError:
+        yield False
+        return
+    try:
         yield True
     finally:
         os.close(descriptor)

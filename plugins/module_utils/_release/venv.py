@@ -198,8 +198,9 @@ def names_its_place(source: str, inside: str, origin: str) -> bool:
 
 
 def _directory(path: str, gid: int) -> None:
-    os.mkdir(path, 0o750)
+    os.mkdir(path, 0o700)
     os.chown(path, -1, gid)
+    os.chmod(path, 0o750)
 
 
 def _written_anew(source: str, target: str, origin: str, final: str, gid: int) -> None:

@@ -69,7 +69,7 @@ def run(runner: Run, place: Place, unit: str, command: list[str], limit: int) ->
     :raises CommandFailed: with the last that it printed.
     """
     status, out, err = runner(command_line(place, unit, command, limit))
-    said = "\n".join(readable(line) for line in f"{out}\n{err}".strip().splitlines()[-30:]).strip()
+    said = "\n".join(readable(line) for line in f"{out}\n{err}".strip().split("\n")[-30:]).strip()
     if status and "was already loaded" in err:
         raise CommandFailed(
             f"an earlier run that was cut off has left it running. Wait until it has ended, and run again: "

@@ -43,6 +43,8 @@ class Deploy:
         self.warn = warn
         self.app = App(params["name"], params["root"])
         self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
+        self.state = "Nothing was changed."
+        """What to say of the host after a failure that nobody thought of."""
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
 
@@ -67,6 +69,7 @@ class Deploy:
             note |= {"ill": swap.ill}
             swap.told = lambda phase: lock.write({**note, "phase": phase})
             try:
+                self.state = f"The traffic was to move to release {swap.wanted.release}; status.yml says what serves."
                 swap.apply()
             except (Failed, CommandFailed) as error:
                 failure = error
@@ -79,8 +82,7 @@ class Deploy:
             self.app.clear()
             self.app.follow(self.app.live())
         if failure:
-            said = (str(failure), hints(str(failure), self.app.root))
-            raise CommandFailed("\n\n".join(filter(None, said))) from failure
+            raise CommandFailed(f"{failure}\n\n{hints(str(failure), self.app.root)}".rstrip()) from failure
         if self.params["front_port"] and swap.steps and lock and not swap.commands:
             self._ask_front(swap)
         return self._told(swap, seconds)
@@ -107,7 +109,7 @@ class Deploy:
         except Held as held:
             raise CommandFailed(held.sentence(self.app.name)) from held
         if lock.left:
-            entry = {"kind": "deploy", "previous": None, "phases": {}, "reason": "", **lock.left}
+            entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.
             live = self.app.held(self.app.live() or "").get("release") == lock.left.get("release")
             served = live and lock.left.get("phase") in ("drain", "done")
@@ -145,7 +147,7 @@ class Deploy:
         if not asked and self.left.get("kind") == "rollback" and self.left.get("release") in complete(app.root):
             # The last one was cut off, and may have moved the traffic: one more would go too far.
             asked = str(self.left["release"])
-        last = entries[-1] if entries else {}
+        last = history.last_telling(entries)
         if not asked and last.get("outcome") in (history.FAILED, history.BACK):
             raise CommandFailed(
                 f"There is nothing to roll back from: the last deploy, of release {last['release']}, did not get "
@@ -197,7 +199,7 @@ class Deploy:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
-        why = failure.why if isinstance(failure, Failed) else str(failure or "")
+        why = (failure.why if isinstance(failure, Failed) else str(failure or "")).encode(errors="backslashreplace")
         self._append(
             {
                 "started": at,
@@ -214,7 +216,7 @@ class Deploy:
                 "ill": swap.ill,
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
-                "reason": why.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
+                "reason": why.decode().partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
             }
         )
 
@@ -225,8 +227,7 @@ class Deploy:
             self.warn(f"What became of this deploy could not be written to {history.path(self.app.root)}: {error}")
 
     def _told(self, swap: Swap, seconds: float) -> dict[str, Any]:
-        release, before = swap.wanted.release, swap.before or "nothing"
-        said = swap.sentences()
+        release, before, said = swap.wanted.release, swap.before or "nothing", swap.sentences()
         msg = f"Release {release} is live in slot {swap.slot}."
         if said and swap.commands:
             count = f"{len(swap.commands)} command(s)"

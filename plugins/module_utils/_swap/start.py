@@ -74,8 +74,7 @@ class Candidate:
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
                 raise Failed(why, f"Nothing has moved. {serves}", "", blames=False) from failure
-            last = said.splitlines()[-1:] or [""]
-            notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {last[0]}".rstrip())
+            notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {said.rpartition(chr(10))[2]}".rstrip())
         return notes
 
     def check(self, directory: str, serves: str) -> None:

@@ -6,21 +6,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 
 from .._app.slots import SLOTS, App, Snapshot
-from .._host.systemd import CommandFailed, Systemd
+from .._host.systemd import Systemd
 from . import steps
+from .back import Back
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import BAD_PATIENCE, Watch, illness
+from .watch import illness
 
 
-class Swap:
+class Swap(Back):
     """Works out the steps from what is there now, then takes them; check mode stops after the first half.
 
     :param wanted: what the live slot has to be.
@@ -85,18 +84,6 @@ class Swap:
             name, begun = self._begun
             self.phases[name] = round(now - begun, 2)
 
-    @property
-    def moved(self) -> bool:
-        """Whether the traffic has reached what is wanted."""
-        return "move" in self.phases or ("move" not in self.steps and "ready" in self.phases)
-
-    def _serves(self) -> str:
-        release = self.wanted.release if self.moved else self.before
-        return f"Release {release} serves." if release else "Nothing was live before, and nothing is."
-
-    def _units(self, slot: str) -> tuple[str, str]:
-        return self.app.service(slot), self.app.socket_unit(slot)
-
     def apply(self) -> None:
         """Take the steps.
 
@@ -116,27 +103,26 @@ class Swap:
             "watch": self._watch,
             "drain": self._drain,
         }
-        if self.reread:
-            self.systemd.do("daemon-reload")
         try:
-            if self.cut and self.live:
-                # What was proved is what this run goes back to.
-                self.app.put(self.live, self.app.aside(self.live))
+            if self.reread:
+                self.systemd.do("daemon-reload")
             for step in self.steps:
                 self.phase(step)
                 take[step]()
             self.phase("done")
             self.app.publish(self.wanted.environment)
             self.app.follow(self.app.live())
-        except OSError as error:
-            # A full disk, say. Before the move nothing of the live slot was touched, and after it nothing has to be.
-            why = f"The host's files stood in the way: {error}."
-            if "start" in self.phases and "move" not in self.phases:
-                raise Failed(why, self._step_back(), "", blames=False) from error
-            raise CommandFailed(f"{why}\n{self._serves()}") from error
+        except Failed:
+            self._clear_unused()
+            raise
+        except Exception as error:
+            raise self._undone(error) from error
         finally:
             self._end_phase(time.monotonic())
             self.phases.pop("done", None)
+        if self.commands:
+            self._clear_unused()
+        else:
             self.app.clear()
 
     def _fill(self) -> None:
@@ -147,6 +133,9 @@ class Swap:
         self.notes += self.candidate.prepare(self.new, self.commands, self._serves())
 
     def _bring_up(self, verb: str) -> None:
+        if self.cut and self.live:
+            # What was proved is what this run goes back to.
+            self.app.put(self.live, self.app.aside(self.live))
         try:
             self.candidate.bring_up(verb, self.new, self.slot in self.now.up, lambda: self.phase("ready"))
         except NotReady as trouble:
@@ -159,10 +148,6 @@ class Swap:
 
     def _disable(self) -> None:
         self.systemd.do("--quiet", "disable", "--", *self._units(self.other))
-
-    def _point_to(self, slot: str) -> None:
-        self.app.point_to(slot)
-        self.moved_at = time.monotonic()
 
     def _watch(self) -> None:
         """See that the release stays well while there is something to go back to, and go back if it doesn't."""
@@ -182,60 +167,12 @@ class Swap:
 
         :param since: when it was started, seconds since the epoch.
         """
-        back, watch = self.other, self.candidate.watch
+        watch = self.candidate.watch
         if "move" not in self.steps and not self._can_go_back():
-            log = watch.log(since)
-            raise Failed(f"Release {self.wanted.release} didn't stay well: {trouble}", self._step_back(), log)
-        self._point_to(back)
-        log = watch.log(since)
-        release = self.app.held(back).get("release")
-        self.units.put_back()
-        self.systemd.do("--quiet", "enable", "--", *self._units(back))
-        self._retire(self.slot)
+            why = f"Release {self.wanted.release} didn't stay well: {trouble}"
+            raise Failed(why, self._step_back(), watch.log(since))
         why = f"Release {self.wanted.release} had the traffic and didn't stay well: {trouble}"
-        raise Failed(why, f"The traffic is back on release {release}, in slot {back}.", log, moved_back=True)
-
-    def _can_go_back(self) -> bool:
-        """Whether the other slot, which an earlier run has left running, can have the traffic."""
-        if self.other not in self.now.up:
-            return False
-        watch = Watch(self.systemd, self.app, self.other, self.terms.host)
-        return watch.ready(watch.begin(time.time()), self.terms.ready_path, BAD_PATIENCE) is None
-
-    def _empty(self, slot: str, patience: float) -> None:
-        watch = Watch(self.systemd, self.app, slot, self.terms.host)
-        watch.empty(self.terms.ready_path, patience, self.moved_at)
-
-    def _retire(self, slot: str) -> None:
-        """Take a slot that failed off the host: not enabled, not running, and filled as before the try."""
-        units = self._units(slot)
-        self.systemd.run(["systemctl", "--quiet", "disable", "--", *units])
-        if slot in self.now.up or self.candidate.start:
-            self._empty(slot, BAD_PATIENCE)
-        self.systemd.run(["systemctl", "stop", "--", *units])
-        self.systemd.run(["systemctl", "reset-failed", "--", *units])
-        aside = self.app.aside(slot)
-        shutil.rmtree(self.app.directory(slot), ignore_errors=True)
-        if os.path.isdir(aside):
-            os.rename(aside, self.app.directory(slot))
-
-    def _step_back(self) -> str:
-        """Leave the host as it was before the try."""
-        app, slot, watch = self.app, self.slot, self.candidate.watch
-        aside = app.aside(slot)
-        self.units.put_back()
-        if slot != self.live:
-            self.candidate.start = None
-            self._retire(slot)
-            same = ", with the settings that it had" if self.before == self.wanted.release else ""
-            return f"Release {self.before} serves as before{same}." if self.live else self._serves()
-        if not os.path.isdir(aside):
-            return f"Slot {slot} held this release already; it is left to systemd, which goes on trying."
-        app.put(slot, aside)
-        verb = "reload" if "reload" in self.steps and not watch.lost(watch.begin(0)) else "restart"
-        self.systemd.run(["systemctl", verb, "--", app.service(slot)])
-        trouble = watch.ready(watch.begin(time.time()), self.terms.ready_path, self.terms.ready_timeout)
-        return f"Release {self.before} " + (f"was started again, but {trouble}" if trouble else "serves again.")
+        raise Failed(why, self._return(), watch.log(since), moved_back=True)
 
     def _drain(self) -> None:
         start = self.candidate.start

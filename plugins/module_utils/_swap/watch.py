@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .._app.slots import App
 from .._host.journal import last_lines
 from .._host.probe import Answer, Door, ask, ask_watching, wait_until_good
-from .._host.systemd import Systemd
+from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size
 
 READY_IN_A_ROW = 3
@@ -32,7 +32,7 @@ SETTLE = 0.5
 
 def crashes(status_text: str) -> int:
     """How many workers ended unexpectedly, as the arbiter tells systemd (graceful_worker.child_exit)."""
-    match = re.match(r"(\d+) worker\(s\) ended unexpectedly", status_text)
+    match = re.match(r"([0-9]{1,9}) worker\(s\) ended unexpectedly", status_text)
     return int(match[1]) if match else 0
 
 
@@ -46,7 +46,7 @@ def illness(state: dict[str, str], seconds: float) -> str:
     """
     if state.get("ActiveState") in ("failed", "activating", "deactivating"):
         return "was down"
-    return "kept dying" if int(state.get("NRestarts") or 0) > 2 and seconds < 60 else ""
+    return "kept dying" if number(state, "NRestarts") > 2 and seconds < 60 else ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Watch:
         state = self.state()
         memory = ""
         if oom_kills(state.get("ControlGroup", "")) > start.oom_kills or state.get("Result") == "oom-kill":
-            most = human_size(int(state["MemoryMax"])) if state.get("MemoryMax", "").isdigit() else "infinity"
+            most = human_size(number(state, "MemoryMax")) if number(state, "MemoryMax") else "infinity"
             memory = f" The kernel killed it for memory: MemoryMax is {most} (fastapi_memory_max)."
         # "deactivating": the arbiter is dead and its workers drain, which may take as long as a drain may.
         dead = ("failed", "inactive", "deactivating")
@@ -140,7 +140,11 @@ class Watch:
         ask(self.door, path, patience)
 
     def log(self, since: float) -> str:
-        return last_lines(self.systemd.run, self.app.name, self.unit, since) or "(it logged nothing)"
+        """Its last lines. They tell why; nothing that stands in the way of reading them is a failure of its own."""
+        try:
+            return last_lines(self.systemd.run, self.app.name, self.unit, since) or "(it logged nothing)"
+        except Exception as error:
+            return f"(its log can't be read: {error})"
 
 
 def oom_kills(control_group: str) -> int:

@@ -153,11 +153,13 @@ def open_path(source: str, workdir: str) -> str:
             raise ReleaseError(
                 f"fastapi_source is {source}, which is neither a directory nor an archive (.tar.gz, .tgz, .tar, .zip)."
             )
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, KeyError) as error:
-        # RuntimeError: a zip file with a password. KeyError: a hard link to nothing.
-        raise ReleaseError(f"fastapi_source is {source}, and can't be unpacked: {error}") from error
     except ReleaseError as error:
         raise ReleaseError(str(error).replace("ARCHIVE", f"fastapi_source ({source})")) from None
+    except Exception as error:
+        # What the two libraries raise for damage is of any kind: a month 13, a password, a hard link to nothing.
+        raise ReleaseError(
+            f"fastapi_source is {source}, and can't be unpacked: {error or type(error).__name__}. Make it anew."
+        ) from error
     return single_top(into)
 
 

@@ -76,18 +76,25 @@ def check_alike(name: str, like: Target, target: Target) -> None:
 def build_requirements(source: str) -> list[str]:
     """What the source's pyproject.toml asks for to be built."""
     try:
-        with tarfile.open(source) as tar:
-            member = next((m for m in tar if m.isreg() and _is_project(m.name)), None)
-            text = tar.extractfile(member) if member else None
-            content = text.read() if text else b""
-    except tarfile.ReadError:
-        with zipfile.ZipFile(source) as archive:
-            content = next((archive.read(name) for name in archive.namelist() if _is_project(name)), b"")
+        content = _project_in(source)
+    except Exception as error:
+        # What the two libraries raise for damage is of any kind.
+        raise ReleaseError(f"{os.path.basename(source)} can't be unpacked: {error or type(error).__name__}.") from error
     try:
         system = tomllib.loads(content.decode()).get("build-system", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ReleaseError(f"pyproject.toml in {os.path.basename(source)} can't be read: {error}") from error
     return list(system.get("requires", _DEFAULT))
+
+
+def _project_in(source: str) -> bytes:
+    if zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            return next((archive.read(name) for name in archive.namelist() if _is_project(name)), b"")
+    with tarfile.open(source) as tar:
+        member = next((m for m in tar if m.isreg() and _is_project(m.name)), None)
+        text = tar.extractfile(member) if member else None
+        return text.read() if text else b""
 
 
 def _is_project(name: str) -> bool:

@@ -39,7 +39,7 @@ def message(entry: dict[str, Any]) -> bytes:
     value = entry.get("MESSAGE")
     if isinstance(value, list) and all(isinstance(item, int) for item in value):
         return bytes(value)
-    return ("" if value is None else str(value)).encode()
+    return ("" if value is None else str(value)).encode(errors="backslashreplace")
 
 
 def gone_between(cursor: str, following: str) -> int:

@@ -414,3 +414,37 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
         "/etc/systemd/system/multi-user.target.wants/NAME-nginx-certificate.service",
         "/etc/letsencrypt/renewal/graceful-NAME.conf",
     }
+
+
+def test_directories_inside_each_other_by_the_thousand_are_removed_and_no_link_is_followed(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "kept").touch()
+    top = tmp_path / "root" / "shared"
+    top.mkdir(parents=True)
+    place = os.open(top, os.O_RDONLY)
+    for number in range(3000):
+        os.mkdir("d", dir_fd=place)
+        os.symlink(tmp_path / "other", "link", dir_fd=place)
+        os.close(os.open(f"-f{number}", os.O_CREAT | os.O_WRONLY, dir_fd=place))
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    remove(Removable(str(tmp_path / "root"), "shared"))
+    assert os.listdir(tmp_path / "root") == []
+    assert os.listdir(tmp_path / "other") == ["kept"]
+    # A name that rm could take for an option.
+    (tmp_path / "root" / "-r").mkdir()
+    remove(Removable(str(tmp_path / "root"), "-r"))
+    assert os.listdir(tmp_path / "root") == []
+
+
+def test_what_cannot_be_removed_is_said_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    said = "rm: cannot remove 'd/x': Operation not permitted"
+    (tmp_path / "bin" / "rm").write_text(f'#!/bin/sh\necho "{said}" >&2; exit 1\n')
+    (tmp_path / "bin" / "rm").chmod(0o755)
+    (tmp_path / "d").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with pytest.raises(OSError, match="cannot remove 'd/x': Operation not permitted"):
+        remove(Removable(str(tmp_path), "d"))

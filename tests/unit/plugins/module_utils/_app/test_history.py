@@ -9,9 +9,19 @@ import sys
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
-from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import NAME, DeployLock, Held, is_held, note_in
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import (
+    NAME,
+    DeployLock,
+    Held,
+    is_held,
+    left_in,
+    note_in,
+)
+from ansible_collections.graceful.deploy.plugins.module_utils._observe.text import render
 from hypothesis import given
 from hypothesis import strategies as st
+
+ANY = st.recursive(st.none() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2))
 
 
 def entry(release, outcome="live", previous=None, kind="deploy", **more):
@@ -158,3 +168,87 @@ def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder
     assert note_in(str(tmp_path)) == {}
     assert is_held(str(tmp_path))
     os.close(lock.descriptor)
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_the_group_reads_the_history_whatever_roots_umask_is(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        history.append(str(tmp_path), {"release": "a1", "outcome": "live"}, os.getgid())
+    finally:
+        os.umask(before)
+    assert os.stat(history.path(str(tmp_path))).st_mode & 0o777 == 0o640
+
+
+@given(st.text(st.characters()))
+def test_any_reason_is_one_line_of_ascii_and_comes_back_as_it_was(tmp_path_factory, reason):
+    root = str(tmp_path_factory.mktemp("app"))
+    for release in ("a1", "b2"):
+        history.append(root, {"release": release, "outcome": "failed", "reason": reason}, os.getgid())
+    with open(history.path(root), "rb") as file:
+        written = file.read()
+    assert written.isascii() and written.count(b"\n") == 2
+    assert [entry["reason"] for entry in history.read(root)] == [reason, reason]
+
+
+def test_a_failure_is_known_whose_reason_holds_ends_of_lines():
+    """As earlier versions have written them."""
+    lines = [
+        {"release": "a1", "outcome": "live"},
+        {"release": "b2", "outcome": "failed", "reason": "a\u2028b\x85c\x0b"},
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    assert history.marked(history.parse(text)) == {"b2": "a\u2028b\x85c\x0b"}
+
+
+@given(st.text() | st.recursive(st.none() | st.floats() | st.text(), lambda inner: st.lists(inner)).map(json.dumps))
+def test_any_line_of_a_history_is_read_or_passed_over(line):
+    entries = history.parse(f'{{"release": "a1", "outcome": "live"}}\n{line}\n{"[" * 3000}\n')
+    assert entries[0]["release"] == "a1"
+    assert history.rollback_target(entries, ["a1"], None) == "a1"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["release", "started", "seconds", "by", "reason", "kind", "outcome", "previous"]), ANY
+    )
+)
+def test_any_entry_of_a_history_can_be_shown(entry):
+    entries = history.parse(json.dumps({"release": "a1", **entry}))
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": entries}
+    facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
+    assert render(facts, 0, 10)
+    history.marked(entries)
+
+
+def test_a_note_is_on_the_disk_before_its_phase_begins(tmp_path, monkeypatch):
+    """A power cut in the phase leaves it."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.path.realpath(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append((tmp_path / NAME).read_text()))
+    lock = DeployLock(str(tmp_path))
+    lock.write({"phase": "start"})
+    lock.clear()
+    assert synced == [str(tmp_path), '{"phase": "start"}\n', ""]
+
+
+@pytest.mark.parametrize("text", ["\0" * 203, '{"by": "ann@lap', "[]", "5", "[" * 3000, '{"phase": "start"}{"phase'])
+def test_a_note_that_cannot_be_read_is_of_a_deploy_that_was_cut_off(tmp_path, text):
+    (tmp_path / NAME).write_text(text)
+    assert left_in(str(tmp_path)) == {"by": "unknown", "since": "unknown", "release": "unknown", "phase": "unknown"}
+    assert DeployLock(str(tmp_path)).left == note_in(str(tmp_path)) == left_in(str(tmp_path)) or is_held(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "\n", "{}"])
+def test_an_empty_note_is_of_none(tmp_path, text):
+    (tmp_path / NAME).write_text(text)
+    assert left_in(str(tmp_path)) == {}
+
+
+@given(st.binary() | ANY.map(lambda value: json.dumps(value).encode()))
+def test_any_note_is_read(tmp_path_factory, content):
+    root = tmp_path_factory.mktemp("app")
+    (root / NAME).write_bytes(content)
+    note = note_in(str(root))
+    assert not note or isinstance(note.get("release", ""), str)
+    assert Held(note).sentence("hello").startswith("Another deploy of hello is moving traffic")

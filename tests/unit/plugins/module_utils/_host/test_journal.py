@@ -198,3 +198,54 @@ def test_the_same_traceback_is_told_once():
         "boot\nException in worker process\nTraceback:\n  in app.main\nboot\n"
         "Exception in worker process (as above)\nend"
     )
+
+
+HOSTILE = [
+    "[" * 3000,
+    '{"a":' * 3000,
+    '{"message": ' + "[" * 900 + "]" * 900 + "}",
+    "9" * 5000,
+    '{"seconds": ' + "9" * 5000 + "}",
+    '{"event": "request", "method": 1, "path": null, "status": 1e999, "seconds": ' + "9" * 400 + "}",
+    '{"event": "request", "method": [], "path": {}, "status": NaN, "seconds": NaN}',
+    '{"message": "\\ud800", "\\udfff": 1}',
+    '{"message": "a\u2028b\u0085c\\u000bd"}',
+    "null",
+    '"text"',
+    "{",
+    "{}",
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
+def test_nothing_that_an_app_writes_ends_the_reading_of_its_log(line, journal, capsys):
+    assert not good_request(line) or "1e999" in line
+    told = last_lines(lambda command: (0, f"end\n{line}\nbegin", ""), "hello", "hello@blue.service", 0)
+    assert told.startswith("begin\n") and told.endswith("\nend")
+    told.encode()
+    journal({"MESSAGE": line}, {"MESSAGE": "the next"})
+    assert log_reader.main([], "hello") == 0
+    assert capsys.readouterr().out.rstrip().endswith("the next")
+
+
+@given(st.dictionaries(st.sampled_from(["__REALTIME_TIMESTAMP", "PRIORITY", "UNIT", "_PID", "MESSAGE"]), VALUES))
+def test_any_field_may_be_anything(fields):
+    """Who may write to the journal's socket gives a line any field, twice where it likes."""
+    assert log_reader.shown(fields) is not None
+
+
+@given(st.binary())
+def test_what_is_no_json_is_an_empty_object(line):
+    assert isinstance(log_reader.object_in(line), dict)
+
+
+def test_a_line_that_is_no_line_to_others_stays_one():
+    said = last_lines(lambda command: (0, "a\u2028b\x0bc\x1cd\x85e", ""), "hello", "hello@blue.service", 0)
+    assert said == "a\u2028b\\x0bc\\x1cd\\x85e"
+
+
+def test_an_answer_of_journalctl_that_is_cut_off_is_shown_as_far_as_it_came(journal, tmp_path):
+    journal({"MESSAGE": "whole"})
+    with (tmp_path / "entries").open("a") as file:
+        file.write('{"MESSAGE": "ha')
+    assert list(log_reader.read("hello", log_reader.Query(), raw=True)) == ["whole", '{"MESSAGE": "ha']

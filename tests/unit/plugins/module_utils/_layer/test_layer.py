@@ -242,3 +242,14 @@ def test_a_file_that_is_gone_changed_when_its_directory_did(tmp_path):
     assert layer_files.changed_at(str(tmp_path / "nowhere" / "gone")) == 0
     (tmp_path / "sites" / "there").touch()
     assert layer_files.changed_at(str(tmp_path / "sites" / "there")) == os.stat(tmp_path / "sites" / "there").st_ctime
+
+
+def test_a_root_that_is_a_link_is_refused_in_a_sentence_before_anything_is_written(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "srv").symlink_to("disk")
+    with pytest.raises(CommandFailed, match=rf"{tmp_path}/srv on the host has.*is a link to {tmp_path}/disk"):
+        layer_files.compare(nothing, [wanted(tmp_path / "new"), wanted(tmp_path / "srv", None, mode=0o755)])
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandFailed, match="file on the host has to be a directory, and something else is there"):
+        layer_files.compare(nothing, [wanted(tmp_path / "file", None, mode=0o755)])
+    assert sorted(os.listdir(tmp_path)) == ["disk", "file", "srv"]

@@ -260,3 +260,25 @@ def test_what_another_run_clears_away_meanwhile_stops_nobody(tmp_path):
     os.utime(old, (0, 0))
     release_deliver.forget_unused(str(tmp_path))
     assert not old.exists()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_modes_are_set_and_not_left_to_roots_umask(run: Run, source: Path, umask: int, installer: str) -> None:
+    before = os.umask(umask)
+    try:
+        run()
+        change(source, "app = 2\n")
+        second = run()
+    finally:
+        os.umask(before)
+    assert second["sent_bytes"] < 100_000
+    root = Path(run.root)
+    assert (root.stat().st_mode & 0o777, (root / "releases").stat().st_mode & 0o777) == (0o755, 0o751)
+    tree = root / "releases" / second["release"]
+    for path in [tree, *tree.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            assert path.stat().st_mode & 0o777 == 0o750, path
+        elif not path.is_symlink():
+            assert path.stat().st_mode & 0o777 in (0o640, 0o750), path
+    for path in root.rglob("*"):
+        assert path.is_symlink() or not path.stat().st_mode & 0o022, path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import json
 import os
@@ -12,7 +13,7 @@ import time
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
-from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
+from ansible_collections.graceful.deploy.plugins.module_utils._host import files, probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
@@ -198,6 +199,39 @@ def test_a_slot_that_was_filled_in_place_and_not_proved_is_done_again(app, strat
     assert steps(app, two, Units("blue"), commands=["migrate"])[1] == ["fill", "before"]
     app.clear()
     assert steps(app, two, Units("blue"), strategy) == ("blue", [])
+
+
+class Killed(BaseException):
+    """Nothing of ours runs after it."""
+
+
+@pytest.mark.parametrize("strategy", ["restart", "reload"])
+@pytest.mark.parametrize("call", ["exchange", "rmtree", "rename"])
+def test_a_run_that_was_killed_within_the_exchange_is_done_again(app, monkeypatch, strategy, call):
+    two = Snapshot("two", ONE.environment, ONE.files, ONE.unit)
+    live(app, "blue")
+    app.clear()
+
+    def killed(*_arguments, **_options):
+        raise Killed
+
+    new = app.make("blue", two, {"strategy": strategy}, GROUP)
+    with monkeypatch.context() as patched:
+        patched.setattr({"exchange": files, "rmtree": shutil, "rename": os}[call], call, killed)
+        with pytest.raises(Killed):
+            app.put("blue", new)
+    begun = call != "exchange"
+    assert (app.held("blue")["release"], app.cut_off("blue")) == ("two" if begun else "one", begun)
+    assert Swap(Units("blue"), app, two, terms(strategy), []).before == "one"
+    due = ["fill", "check", "restart", "watch"]
+    asked = ["fill", "check", "reload", "watch", "drain"] if strategy == "reload" else due
+    assert steps(app, two, Units("blue"), strategy)[1] == (due if begun else asked)
+    assert steps(app, ONE, Units("blue"), strategy)[1] == (due if begun else [])
+    if begun:
+        # What was proved is what the next run goes back to.
+        app.put("blue", app.aside("blue"))
+        assert (app.held("blue")["release"], app.held("blue", aside=True)["release"]) == ("one", "two")
+        assert app.configuration("blue", "one") == ONE
 
 
 def test_a_live_slot_that_is_down_is_started_where_it_is(app):
@@ -386,3 +420,51 @@ def test_a_slots_configuration_is_what_it_was_filled_with(app):
         file.write("[Service]\n# of a later deploy\n")
     assert app.configuration("blue", "one") == ONE
     assert app.configuration("blue", "zero").release == "zero"
+
+
+DRIPS = {
+    "status": b"HTTP/1.1 200 OK",
+    "headers": b"HTTP/1.1 200 OK\r\nX-A: b\r\n",
+    "more heads": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "body": b"HTTP/1.1 200 OK\r\n\r\n",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("first", DRIPS.values(), ids=DRIPS)
+def test_a_service_that_answers_by_the_byte_is_asked_for_no_longer_than_the_limit(tmp_path, first):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                self.wfile.write(first)
+                while True:
+                    self.wfile.write(b"1" if first != DRIPS["more heads"] else first)
+                    time.sleep(0.1)
+
+    path = str(tmp_path / "s")
+    with Server(path, Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        answer = probe.ask(Door("localhost", unix=path), "/ready", 0.5)
+        assert answer == Answer(0, "no answer (TimeoutError: timed out)")
+        said = wait_until_good(Door("localhost", unix=path), "/ready", 0.5)
+        assert "did not answer 2xx within 0.5 s" in said
+        assert time.monotonic() - began < 2.5
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\0" * 99, b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 999, b"\xff" * 99]
+)
+def test_whatever_a_service_answers_is_an_answer(tmp_path, text):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+            self.wfile.write(text)
+
+    path = str(tmp_path / "s")
+    with Server(path, Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert not probe.ask(Door("localhost", unix=path), "/ready", 2).good
+        server.shutdown()

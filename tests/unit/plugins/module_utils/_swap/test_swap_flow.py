@@ -419,3 +419,14 @@ def test_a_release_that_was_rolled_back_from_comes_back_with_a_warning(app, cut_
         run.warn = told.append
         run._swap()
     assert len(told) == 1 and "c3 is known to be bad (rolled back from" in told[0]
+
+
+@pytest.mark.parametrize("text", ["\0" * 203, '{"by": "ann@lap'])
+def test_a_deploy_whose_note_a_power_cut_has_left_unreadable_is_in_the_history(app, cut_off, text):
+    cut_off("a1", "done")
+    (Path(app.root) / "deploy.lock").write_text(text)
+    deploy(app, release="a1", environment='A="1"\n')._lock()
+    last = history.read(app.root)[-1]
+    assert (last["release"], last["outcome"], last["reason"]) == ("unknown", "interrupted", "cut off in phase unknown")
+    # It is known to be bad for nothing, and nobody is kept from going on.
+    assert history.marked(history.read(app.root)).keys() == {"b2"}

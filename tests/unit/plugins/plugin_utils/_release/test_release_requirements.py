@@ -131,6 +131,35 @@ def test_hashes_hold_for_the_versions_that_are_listed(tmp_path: Path) -> None:
 SECRET = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=6, max_size=20)
 
 
+ODD_SECRET = st.text(st.sampled_from("ab/ @:?#&%"), max_size=9).map("P{}P".format)
+
+
+@given(ODD_SECRET, st.sampled_from(["https://me:{}@host/simple", "see git+ssh://me:{}@host:22/x and more"]))
+def test_masking_leaves_nothing_of_a_password_that_should_have_been_quoted(password: str, text: str) -> None:
+    masked = mask(text.format(password))
+    assert "P" not in masked and "://***@host" in masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("https://host/simple?token=secret", "https://host/simple?token=***"),
+        (
+            "x https://host/?a=1&access_token=se/cret y",
+            "x https://host/?a=***&access_token=*** y",
+        ),
+        ("https://host:8443/simple is down", "https://host:8443/simple is down"),
+        ("https://host/repo.git@v1", "https://host/repo.git@v1"),
+        ("https://a:b@one/x https://two/y@z", "https://***@one/x https://two/y@z"),
+        ("https://token@host/x", "https://***@host/x"),
+        ("git@host:me/repo.git", "git@host:me/repo.git"),
+        ("is it? a=b", "is it? a=b"),
+    ],
+)
+def test_masking_leaves_what_is_no_secret(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
 @given(SECRET, SECRET, st.sampled_from(["https://{}:{}@host/simple", "see git+ssh://{}:{}@host:22/x and more"]))
 def test_masking_leaves_no_credentials(user: str, password: str, text: str) -> None:
     masked = mask(text.format(f"U{user}U", f"P{password}P"))

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
+import shutil
 import string
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import bundle as release_bundle
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import read as release_read
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import source as release_source
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import target as release_target
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.options import DEFAULT_EXCLUDE
@@ -253,3 +257,28 @@ def test_the_revision_is_read_and_the_index_left_alone(tmp_path: Path, monkeypat
     (tmp_path / "file").write_text("2")
     assert release_bundle.revision(str(tmp_path)) == f"{clean}-dirty"
     assert (tmp_path / ".git" / "index").stat().st_mtime_ns == before
+
+
+def test_a_zip_entry_of_month_13_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "app.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo("app/main.py")
+        info.date_time = (2026, 13, 1, 0, 0, 0)
+        archive.writestr(info, "app = 1\n")
+    with pytest.raises(ReleaseError, match=r"app.zip, and can't be unpacked: .* Make it anew"):
+        release_read.open_path(str(path), str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar", "bztar", "xztar"])
+def test_whatever_is_damaged_in_an_archive_is_told_in_a_sentence(tmp_path: Path, kind: str) -> None:
+    top = tmp_path / "top" / "hello"
+    top.mkdir(parents=True)
+    (top / "main.py").write_bytes(random.Random(1).randbytes(2000))
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), kind, top.parent))
+    content = bytearray(packed.read_bytes())
+    for place in range(0, len(content), 23):
+        damaged = tmp_path / f"damaged{place}"
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        (tmp_path / f"work{place}").mkdir()
+        with contextlib.suppress(ReleaseError):
+            release_read.open_path(str(damaged), str(tmp_path / f"work{place}"))

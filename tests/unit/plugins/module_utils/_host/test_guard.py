@@ -1,0 +1,93 @@
+"""No module ends in an exception's text, nor leaves what it makes to root's umask."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.graceful.deploy.plugins.module_utils._host.guard import finish
+
+MODULES = Path(__file__).resolve().parents[5] / "plugins" / "modules"
+# What runs of the module `release` on a host is release_host.
+NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem != "release")
+ARGUMENTS = {
+    "absent": {"name": "hello", "root": "/srv/hello"},
+    "caddy": {"name": "hello"},
+    "layer": {"units": [{"name": "none.service"}]},
+    "logs_info": {"name": "hello"},
+    "probe": {"port": 1},
+    "release_host": {"state": "queried", "root": "/srv/hello", "keep": 1, "name": "hello"}
+    | {"group": "deploy", "user": "deploy", "python": "/usr/bin/python3"},
+    "status_info": {"name": "hello"},
+    "swap": {"name": "hello", "root": "/srv/hello", "group": "root"},
+}
+WORK = {
+    "absent": "Removal",
+    "caddy": "read_caddy",
+    "layer": "Layer",
+    "logs_info": "read",
+    "probe": "wait_until_good",
+    "release_host": "answer",
+    "status_info": "report",
+    "swap": "Deploy",
+    "worker_plan_info": "plan_from_params",
+}
+
+
+class Odd:
+    """Stands in for a flow that meets what nobody thought of."""
+
+    state = "Nothing was changed."
+
+    def __init__(self, *_arguments, **_options):
+        pass
+
+    @property
+    def changes(self):
+        raise ValueError("zip() argument 2 is shorter than argument 1 \ud800")
+
+    def result(self):
+        return self.changes
+
+
+def odd(*_arguments, **_options):
+    return Odd().changes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_nobody_thought_of_is_told_with_the_state_of_the_host(name, monkeypatch, capsys):
+    module = importlib.import_module(f"ansible_collections.graceful.deploy.plugins.modules.{name}")
+    if name == "preflight":
+        flow = importlib.import_module("ansible_collections.graceful.deploy.plugins.module_utils._preflight.flow")
+        monkeypatch.setattr(flow, "look", odd)
+    else:
+        monkeypatch.setattr(module, WORK[name], Odd if name in ("absent", "layer", "swap") else odd)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    umask = os.umask(0o077)
+    try:
+        with patch_module_args(ARGUMENTS.get(name, {})), pytest.raises(SystemExit):
+            module.main()
+    finally:
+        assert os.umask(umask) == 0o022
+    said = json.loads(capsys.readouterr().out)
+    assert said["failed"]
+    assert "Traceback" not in said["msg"]
+    words = ("Nothing was changed.", "is undone", "No release was made")
+    assert said["msg"].startswith(words) or words[1] in said["msg"]
+    assert "(ValueError: zip() argument 2" in said["msg"] and "Run again" in said["msg"]
+
+
+def test_a_module_says_what_it_knows_in_its_own_words(capsys):
+    class Module:
+        def fail_json(self, msg):
+            raise SystemExit(msg)
+
+    def work():
+        raise KeyError("\udc80 gone")
+
+    with pytest.raises(SystemExit, match=r"\\udc80 gone"):
+        finish(Module(), work, KeyError)
