@@ -12,13 +12,15 @@ import errno
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._app.slots import SLOTS
 from .._host.files import names_in
+from .._host.run import finish
 
+RM_LIMIT = 3600.0
+"""Seconds for the removal of one directory; what is left then, the next run removes."""
 SITE_KINDS = ("caddy", "nginx")
 PROXY_UNITS = {"caddy": "caddy.service", "nginx": "nginx.service"}
 # What nginx has of an app beside its site: the timer before what it starts.
@@ -193,8 +195,8 @@ def _remove_tree(place: int, name: str) -> None:
     app may make thousands of directories inside each other, and shutil.rmtree() calls itself for each.
     """
     command = ["rm", "-rf", "--one-file-system", "--", f"./{name}"]
-    here = f"/proc/{os.getpid()}/fd/{place}"
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, errors="backslashreplace", check=False)
+    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+    done = finish(command, environment, RM_LIMIT, directory=f"/proc/{os.getpid()}/fd/{place}")
     if done.returncode:
         raise OSError(errno.EIO, done.stderr.strip().split("\n")[0], name)
 
