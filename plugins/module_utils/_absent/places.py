@@ -195,7 +195,7 @@ def _remove_tree(place: int, name: str) -> None:
     app may make thousands of directories inside each other, and shutil.rmtree() calls itself for each.
     """
     command = ["rm", "-rf", "--one-file-system", "--", f"./{name}"]
-    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     done = finish(command, environment, RM_LIMIT, directory=f"/proc/{os.getpid()}/fd/{place}")
     if done.returncode:
         raise OSError(errno.EIO, done.stderr.strip().split("\n")[0], name)
