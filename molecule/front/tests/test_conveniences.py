@@ -162,7 +162,8 @@ def test_no_spelling_that_the_app_would_serve_gets_round_it(door):
     served = []
     for target in spellings("/admin"):
         path = unquote(re.split("[?#]", re.sub("^(?i:http)://[^/]*", "", target))[0])
-        if regex.match(path) or rest.match(path):
+        # Caddy hands # on as %23, which the app's router takes for a letter; the app here doesn't look so closely.
+        if (regex.match(path) or rest.match(path)) and not (door.proxy == "caddy" and "#" in target):
             served.append(target)
     assert len(served) > 100 and "/admin%0a" in served
     answers = dict(zip(served, door.get_all(served, limit=30), strict=True))
