@@ -1,6 +1,6 @@
 """Requests whose body nobody reads: unread.py PORT HOW_MANY; prints how many had which answer.
 
-Each is a POST to a path that the app doesn't have, with 1 byte to 1 MB, and the body comes up to 2 ms after the head:
+Each is a POST to a path that takes none, with 1 byte to 1 MB, and the body comes up to 2 ms after the head:
 about when the app has answered.
 """
 
