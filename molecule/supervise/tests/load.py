@@ -48,8 +48,11 @@ class Load:
             address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
             inspect = ["docker", "inspect", "--format", address, self.ask.host.backend.host]
             found = subprocess.run(inspect, check=True, capture_output=True, text=True).stdout.strip()
-            self._log = Path(self._client.enter_context(tempfile.TemporaryDirectory())) / "log"
-            words = [sys.executable, str(STEADY), "--address", found, "--log", str(self._log), "--out", "/dev/null"]
+            place = Path(self._client.enter_context(tempfile.TemporaryDirectory()))
+            self._log = place / "log"
+            # Not /dev/null, in whose place it would put a file.
+            files = ["--log", str(self._log), "--out", str(place / "report")]
+            words = [sys.executable, str(STEADY), "--address", found, *files]
             client = subprocess.Popen([*words, *OPTIONS.split(), "--first", str(self._first)])
             self._client.callback(client.wait, 60)
             self._client.callback(client.terminate)
