@@ -12,6 +12,7 @@ def replaced(night, *gone: int):
 
 
 def one_line(night, pattern: str, since: float, count: int = 1) -> None:
+    night.ask.until(f"{count} of {pattern}", lambda: len(night.said(pattern, since)) >= count)
     lines = night.said(pattern, since)
     assert len(lines) == count, lines
 
