@@ -93,14 +93,6 @@ async def answer(send: Any, text: str, status: int = 200) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-async def unread(send: Any, streamed: bool) -> None:
-    """As a path that isn't there: whatever comes after the head, nobody looks at it."""
-    event("unread")
-    headers = [] if streamed else [(b"content-length", b"13")]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": b"no such thing"})
-
-
 async def stream(send: Any, content_type: bytes) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", content_type)]})
     while True:
@@ -141,8 +133,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         return await websocket(receive, send)
     path, value = scope["path"], scope["query_string"].decode()
-    if path == "/unread":
-        return await unread(send, streamed=value == "streamed")
     content = await body(receive)
     if path == "/health":
         return await answer(send, "", await health())

@@ -30,10 +30,6 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 UNREAD_WAIT = 1.0  # seconds in which a connection that was accepted may still deliver its request
-REST_MOST, REST_WAIT = (
-    16 << 20,
-    5.0,
-)  # bytes and seconds of a body that the app doesn't read, before the connection ends
 UNWIND_WAIT = 0.5  # seconds in which what was cancelled may clean up
 HURRIED_LIFESPAN = 1.0  # seconds for the lifespan shutdown after SIGQUIT; the arbiter kills 2 s after its own
 BACKOFF = (1.0, 30.0)  # seconds between failed startups: the first wait, the longest
@@ -123,42 +119,6 @@ def _owes_request(connection: Any) -> bool:
     if hasattr(connection, "conn"):  # h11
         return bool(connection.conn.trailing_data[0])
     return connection.scope is not connection.cycle.scope
-
-
-class _Body:
-    """What a request brings after its head, and how much of it the app has read.
-
-    Uvicorn closes a connection that isn't kept alive as soon as the answer is written. Where the body is still on its
-    way, that breaks the proxy's writing, and the client gets a 502; and a proxy whose answer is complete closes in the
-    face of a client that still sends. So the answer's end waits for the body's.
-    """
-
-    def __init__(self, scope: Any, receive: Any) -> None:
-        headers = [(name, value.strip().lower()) for name, value in scope.get("headers", ())]
-        self.left = any(
-            (name == b"content-length" and value != b"0") or name == b"transfer-encoding" for name, value in headers
-        )
-        # Nobody sends a body that the app hasn't asked for.
-        self.waits = (b"expect", b"100-continue") in headers
-        self.closes = scope["http_version"] == "1.0" or (b"connection", b"close") in headers
-        self._receive = receive
-
-    async def receive(self) -> Any:
-        """ASGI's, for the app."""
-        self.waits = False
-        message = await self._receive()
-        self.left = self.left and message["type"] == "http.request" and message.get("more_body", False)
-        return message
-
-    async def read_rest(self) -> None:
-        """Read what is left and drop it, within bounds: whoever sends more, or slower, gets the answer before."""
-        read = 0
-        try:
-            async with asyncio.timeout(REST_WAIT):
-                while self.left and read < REST_MOST:
-                    read += len((await self.receive()).get("body", b""))
-        except TimeoutError:
-            pass
 
 
 def _has_traffic() -> bool:
@@ -357,7 +317,6 @@ class GracefulServer(Server):
         graceful_logging.request.set(current)
         head: Any = None
         complete = False
-        body = _Body(scope, receive) if scope["type"] == "http" else None
 
         async def sending(message: Any) -> None:
             nonlocal head, complete
@@ -367,16 +326,10 @@ class GracefulServer(Server):
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body", False)
-                if complete and body and body.left and not body.waits and (body.closes or self.draining):
-                    try:
-                        await body.read_rest()
-                    finally:
-                        await send(message)  # also where the drain ends meanwhile
-                    return
             await send(message)
 
         try:
-            return await self.app(scope, body.receive if body else receive, sending)
+            return await self.app(scope, receive, sending)
         except asyncio.CancelledError:
             if not self.draining:
                 raise
