@@ -85,7 +85,7 @@ unit-%:
 	@scripts/unit .venv-$*
 
 worker: environments ## pytest of the worker class, whose limits in seconds want the machine for themselves
-	python -m pytest -q -n 4 tests/worker
+	python -m pytest -q -n 2 tests/worker
 
 example: ## The example app's own tests
 	@scripts/example
