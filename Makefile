@@ -16,10 +16,10 @@ demo: ## See it work: one disposable Debian host in a container, with the exampl
 demo-clean: ## Remove the demo's host
 	@scripts/demo clean
 
-test: ## What one Python can prove in minutes: all stages below, the scenarios in part (12 minutes on 2 cores)
+test: ## What one Python can prove in minutes: all stages below, the scenarios in part (a quarter of an hour on 2 cores)
 	@scripts/test
 
-test-all: ## Everything on both Debians, with both ends of ansible-core (35 minutes on 2 cores)
+test-all: ## Everything on both Debians, with both ends of ansible-core (over an hour on 2 cores)
 	@scripts/test all
 
 setup: ## Make the environment .venv, with the newest Python that there is (TEST_PYTHON=3.11: with that one)
