@@ -66,12 +66,12 @@ class State:
     arbiter: int
     """0 for none."""
     workers: list[int]
-    health: int
-    """Status of the liveness path, asked through the proxy; 0 for no answer."""
+    answers: list[int]
+    """Statuses of the liveness path, and of another, which the proxy hands on when it has seen that the app is ready."""
 
     @property
     def well(self) -> bool:
-        return len(self.workers) == 2 and self.health == 200
+        return len(self.workers) == 2 and self.answers == [200, 200]
 
 
 class Night:
@@ -91,11 +91,11 @@ class Night:
             f"slot=$(basename $(readlink {ROOT}/live.sock) .sock); "
             f"main=$(systemctl show --property=MainPID --value {NAME}@$slot.service); echo $slot $main; "
             "[ $main = 0 ] || pgrep -P $main | tr '\\n' ' '; echo; "
-            "curl -s -m 5 -o /dev/null -w '%{http_code}' http://127.0.0.1/health || true"
+            "for path in health ready; do curl -s -m 5 -o /dev/null -w '%{http_code} ' http://127.0.0.1/$path || true; done"
         )
-        first, workers, health = out.splitlines()
+        first, workers, answers = out.splitlines()
         slot, arbiter = first.split()
-        return State(slot, int(arbiter), sorted(map(int, workers.split())), int(health))
+        return State(slot, int(arbiter), sorted(map(int, workers.split())), [int(each) for each in answers.split()])
 
     @property
     def live(self) -> str:

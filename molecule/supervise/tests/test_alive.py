@@ -102,11 +102,6 @@ def test_the_app_is_not_well(night, switch, line, fault):
     state = night.look()
     arbiter, before = state.arbiter, state.workers
 
-    def over() -> bool:
-        if len(night.said("Not alive", struck)) == len(before):
-            night.switch(switch, on=False)
-        return replaced(night, *before)()
-
     def strike() -> None:
         night.switch(switch)
         if switch == "deadlock":
@@ -114,8 +109,7 @@ def test_the_app_is_not_well(night, switch, line, fault):
             night.ask.run("sleep 2")
             night.switch(switch, on=False)
 
-    struck = night.now()
-    seen = night.under(fault, strike, over)
+    seen = night.under(fault, strike, replaced(night, *before))
     assert seen.again < LIMIT + night.slow + START
     if switch == "unwell":
         # It drained.

@@ -29,8 +29,16 @@ held: list[object] = []
 lock = asyncio.Lock()
 
 
+STARTED = time.time()
+
+
 def on(switch: str) -> bool:
     return (SWITCHES / switch).exists()
+
+
+def struck(switch: str) -> bool:
+    """Whether it is on, and was turned on when this worker was there already: its successors are well."""
+    return on(switch) and (SWITCHES / switch).stat().st_mtime > STARTED
 
 
 if on("crash-at-import"):
@@ -104,7 +112,8 @@ async def slow(seconds: float) -> dict[str, float]:
 async def health() -> PlainTextResponse:
     if on("block"):
         time.sleep(EVER)
-    return PlainTextResponse("unwell" if on("unwell") else "ok", 500 if on("unwell") else 200)
+    bad = struck("unwell")
+    return PlainTextResponse("unwell" if bad else "ok", 500 if bad else 200)
 
 
 @app.get("/ready")
