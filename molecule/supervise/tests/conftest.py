@@ -67,7 +67,7 @@ class State:
     """0 for none."""
     workers: list[int]
     answers: list[int]
-    """Statuses of the liveness path, and of another, which the proxy hands on when it has seen that the app is ready."""
+    """Statuses of /health, and of a path that the proxy hands on where it has seen that the app is ready."""
 
     @property
     def well(self) -> bool:
@@ -91,7 +91,8 @@ class Night:
             f"slot=$(basename $(readlink {ROOT}/live.sock) .sock); "
             f"main=$(systemctl show --property=MainPID --value {NAME}@$slot.service); echo $slot $main; "
             "[ $main = 0 ] || pgrep -P $main | tr '\\n' ' '; echo; "
-            "for path in health ready; do curl -s -m 5 -o /dev/null -w '%{http_code} ' http://127.0.0.1/$path || true; done"
+            "for path in health ready; do "
+            "curl -s -m 5 -o /dev/null -w '%{http_code} ' http://127.0.0.1/$path || true; done"
         )
         first, workers, answers = out.splitlines()
         slot, arbiter = first.split()
