@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
         found = answer["problems"]
         if version := answer["host"]["python"].get("version"):
             found += check_python(source.python, version)
-        warnings = [*answer.get("warnings", []), *filter(None, [source.warning])]
+        warnings = [*answer.get("warnings", []), *source.warnings]
         if caddy := answer["host"].get("caddy"):
             refused = caddy_choice.problems(values, caddy, program)
             found += [(problem.variable, problem.sentence) for problem in refused]

@@ -19,6 +19,9 @@ TIMED_OUT = "no answer (TimeoutError: timed out)"
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
 
+STANDS_IN = "graceful.deploy answers for the app, which has no "
+"""How the worker class begins its answer where the app has no such path (graceful_watch.StandIn)."""
+
 
 @dataclass(frozen=True)
 class Door:

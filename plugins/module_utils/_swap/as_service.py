@@ -59,8 +59,10 @@ def command_line(place: Place, unit: str, command: list[str], limit: int) -> lis
 
 
 def shell(place: Place, line: str) -> list[str]:
-    """A line of the user's for the shell, with the release's programs first on its path."""
-    return ["/bin/sh", "-ec", f"PATH={place.release}/.venv/bin:$PATH\nexport PATH\n{line}"]
+    """A line of the user's for the shell: the release's programs come first, and Python finds what Gunicorn would."""
+    release = place.release
+    paths = f"PATH={release}/.venv/bin:$PATH PYTHONPATH={release}${{PYTHONPATH:+:$PYTHONPATH}}"
+    return ["/bin/sh", "-ec", f"export {paths}\n{line}"]
 
 
 def run(runner: Run, place: Place, unit: str, command: list[str], limit: int) -> str:

@@ -20,7 +20,7 @@ from .._app.sandbox import hints
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
-from .rules import reload_refusal, rollback_release
+from .rules import reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
 from .swap import Swap
 
@@ -83,6 +83,8 @@ class Deploy:
             self.app.follow(self.app.live())
         if failure:
             raise CommandFailed(f"{failure}\n\n{hints(str(failure), self.app.root)}".rstrip()) from failure
+        if swap.candidate.watch.missing and not self.params["rollback"]:
+            self.warn(stood_in(swap.candidate.watch.missing))
         if self.params["front_port"] and swap.steps and lock and not swap.commands:
             self._ask_front(swap)
         return self._told(swap, seconds)

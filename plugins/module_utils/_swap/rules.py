@@ -59,3 +59,13 @@ def rollback_release(app: App, asked: str, live: str | None) -> str:
             "If it was not the release's fault, deploy it again."
         )
     return asked
+
+
+def stood_in(paths: list[str]) -> str:
+    """What to say of an app that lacks its liveness or readiness path, and was answered for."""
+    variables = " or ".join(f"fastapi_{path.strip('/')}_path" for path in paths)
+    return (
+        f"The app has no {' and no '.join(paths)}, so its server answers there: the app has started, and answers. That "
+        "can't see a database that is away, or whatever else the app needs. If the app has such a path under another "
+        f"name, write {variables}; else add it, in the ten lines that docs/your-app.md shows."
+    )

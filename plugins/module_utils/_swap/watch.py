@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._app.slots import App
 from .._host.journal import last_lines
-from .._host.probe import Answer, Door, ask, ask_watching, wait_until_good
+from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size
 
@@ -70,6 +70,8 @@ class Watch:
         self.app = app
         self.unit = app.service(slot)
         self.door = Door(host, unix=app.socket(slot))
+        self.missing: list[str] = []
+        """Paths that the app doesn't have, which its server answers in its place."""
 
     def state(self) -> dict[str, str]:
         return self.systemd.show([self.unit])[self.unit]
@@ -106,7 +108,16 @@ class Watch:
             "A rollback asks by the path of what is live, and needs a release that has it."
         )
         answer = wait_until_good(self.door, path, limit, READY_IN_A_ROW, lost, pause=0.05, not_there=advice)
-        return None if isinstance(answer, Answer) else answer
+        if isinstance(answer, str):
+            slow = f" within {limit:g} s; " in answer
+            advice = ". If it only needs longer to start, raise fastapi_ready_timeout."
+            return answer.rstrip(". ") + advice if slow else answer
+        self._note(answer, path)
+        return None
+
+    def _note(self, answer: Answer, path: str) -> None:
+        if answer.text.startswith(STANDS_IN) and path not in self.missing:
+            self.missing.append(path)
 
     def stays_well(self, start: Start, path: str, seconds: float) -> str | None:
         """Ask the health path for `seconds`; returns the first thing that is wrong, or None.
@@ -122,6 +133,7 @@ class Watch:
                 return answer
             if reason := self.lost(start):
                 return reason
+            self._note(answer, path)
             bad = 0 if answer.good else bad + 1
             if bad > 1 or (bad and not answer.status and "timed out" in answer.text):
                 return f"{path} on {self.door.name} failed after the move: {answer}"

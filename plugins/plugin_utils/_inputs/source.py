@@ -16,6 +16,8 @@ from ...module_utils._host.text import mask
 from .._release import lockfile, read
 from .._release.source import check_app, scan
 from .._release.target import check_python as check_interpreter
+from .._source.advice import advice
+from .._source.code import read_code
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
 NEEDED = frozenset({"source", "version", "requirements", "exclude", "app"})
@@ -31,7 +33,7 @@ class Checked(t.NamedTuple):
     """Problems as (variable, sentence) pairs, what is worth a warning, and the Python versions the app asks for."""
 
     problems: list[tuple[str, str]]
-    warning: str = ""
+    warnings: t.Sequence[str] = ()
     python: str = ""
 
 
@@ -62,17 +64,18 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         requirements = attempt(lockfile.find_requirements, top, values["requirements"])
         if requirements is not None:
             attempt(lockfile.read, top, requirements, None)
-        warning = ""
+        warnings: list[str] = []
         if entries is not None:
             attempt(check_app, entries, values["app"])
             env = values.get("env")
             searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
-            warning = app_hint({entry.path for entry in entries}, values["app"], searched)
+            paths = {entry.path for entry in entries}
+            warnings = [app_hint(paths, values["app"], searched), *advice(read_code(top, paths), values, top)]
         wanted = attempt(lockfile.requires_python, top) or ""
     # An archive is unpacked to a place that nobody knows.
     return Checked(
         [(variable, sentence.replace(top, mask(path))) for variable, sentence in found],
-        warning,
+        [sentence for sentence in warnings if sentence],
         wanted,
     )
 

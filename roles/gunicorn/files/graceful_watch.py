@@ -29,6 +29,9 @@ SPARE_FILES = 64  # file descriptors; one of the last so many has to be free
 STOPPED = 5.0  # seconds between two turns of the arbiter's loop after which it must have been stopped: one takes 1 s
 WATCHDOG_SIGNAL = signal.SIGXCPU  # WatchdogSignal= in the unit
 
+STANDS_IN = "graceful.deploy answers for the app, which has no "
+"""What a deploy knows such an answer by (module_utils/_host/probe.py)."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -88,6 +91,36 @@ async def ask(app: Any, scope: dict[str, Any]) -> int:
         if not status:
             raise
     return status
+
+
+class StandIn:
+    """The app, with an answer where it has no path of its own for liveness or readiness.
+
+    Its 404 becomes a 200 that says so, for whoever asks: a deploy, the proxy, a load balancer. It tells that the app has
+    started and answers, and nothing of what the app needs.
+    """
+
+    def __init__(self, app: Any, paths: frozenset[str]) -> None:
+        self.app = app
+        self.paths = paths
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        if scope["type"] != "http" or scope["path"] not in self.paths:
+            return await self.app(scope, receive, send)
+        missing = False
+
+        async def sending(message: Any) -> None:
+            nonlocal missing
+            if message["type"] == "http.response.start" and message["status"] == 404:
+                missing = True
+                text = f"{STANDS_IN}{scope['path']}\n".encode()
+                headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
+                await send({**message, "status": 200, "headers": headers})
+                await send({"type": "http.response.body", "body": text})
+            elif not missing:
+                await send(message)
+
+        return await self.app(scope, receive, sending)
 
 
 def reach_last_file() -> None:

@@ -20,10 +20,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Collection
 from typing import Any
 
 import graceful_logging
-from graceful_watch import WATCHDOG_SIGNAL, Question, Watch
+from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch
 from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
@@ -39,6 +40,7 @@ CLOSE_HEADER = (b"connection", b"close")
 _limits: dict[str, float | None] = {"drain": None, "lifespan": None, "startup": None}
 _live = {"link": "", "socket": ""}
 _question: Question | None = None
+_stand_in_for: frozenset[str] = frozenset()
 
 # Anonymous shared memory, made when the arbiter loads its configuration and inherited by every worker. It outlives
 # HUP, because the module is imported once for each arbiter.
@@ -80,6 +82,7 @@ def configure(
     lifespan: float | None = None,
     startup: float | None = None,
     question: Question | None = None,
+    stand_in_for: Collection[str] = (),
     live: str = "",
     socket: str = "",
 ) -> None:
@@ -89,13 +92,14 @@ def configure(
     lifespan: what the app's lifespan shutdown gets after that. Default: 5.
     startup: after which the arbiter's first workers, if they hang in their startup, are killed. Default: never.
     question: what a worker asks its app, to know that it is alive. Default: nothing.
+    stand_in_for: paths that are answered with 200 where the app answers 404. Default: none.
     live: path of the link to the socket that has the traffic; socket: file name of this slot's own. While the link
     names it, a first startup that fails is tried again, as a respawned worker's is. Default: the arbiter ends.
     """
-    global _question
+    global _question, _stand_in_for
     _limits.update(drain=drain, lifespan=lifespan, startup=startup)
     _live.update(link=live, socket=socket)
-    _question = question
+    _question, _stand_in_for = question, frozenset(stand_in_for)
 
 
 def limits(graceful_timeout: float) -> tuple[float, float]:
@@ -188,7 +192,7 @@ class GracefulServer(Server):
 
     async def startup(self, sockets: Any = None) -> None:
         """Uvicorn's startup, which an order to stop cuts short and a failure after one doesn't make a failed boot."""
-        self.app, self.config.loaded_app = self.config.loaded_app, self.handle
+        self.app, self.config.loaded_app = StandIn(self.config.loaded_app, _stand_in_for), self.handle
         watch = asyncio.create_task(self._cut_startup(asyncio.current_task()))
         try:
             await super().startup(sockets)

@@ -21,7 +21,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._observe import st
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import as_service
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
-from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import crashes, illness
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, crashes, illness
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
@@ -53,6 +53,42 @@ def test_a_reload_of_anything_more_is_refused_by_name(wanted, old, new, word):
     said = swap_rules.reload_refusal(wanted, HELD, old, new)
     assert word in said
     assert "fastapi_strategy" in said
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """A slot that answers each question alike, and lives."""
+    watch = Watch(Systemd(lambda *_: (0, "", "")), App("hello", "/srv/hello"), "blue", "localhost")
+    monkeypatch.setattr(watch, "lost", lambda *_: None)
+    monkeypatch.setattr(probe, "ask", lambda *_: watch.answer)
+    return watch
+
+
+def test_an_app_that_was_answered_for_is_ready_and_told_of(watch):
+    paths = ("/ready", "/health")
+    for path in paths:
+        watch.answer = Answer(200, f"{probe.STANDS_IN}{path}")
+        asked = watch.ready(Start("", 0, 0, 0), path, 5) if path == "/ready" else watch.stays_well(None, path, 0.01)
+        assert asked is None
+    assert watch.missing == list(paths)
+    said = swap_rules.stood_in(watch.missing)
+    assert "no /ready and no /health" in said
+    assert "fastapi_ready_path or fastapi_health_path" in said
+    # The worker class, which can import nothing of ours, says it in the same words.
+    worker = Path(__file__).parents[5].joinpath("roles/gunicorn/files/graceful_watch.py").read_text()
+    assert f'STANDS_IN = "{probe.STANDS_IN}"' in worker
+
+
+def test_an_app_that_answers_itself_is_nothing_to_tell_of(watch):
+    watch.answer = Answer(200, "ok")
+    assert (watch.ready(Start("", 0, 0, 0), "/ready", 5), watch.missing) == (None, [])
+
+
+def test_a_start_that_takes_too_long_is_told_with_its_limit(watch):
+    watch.answer = Answer(503, "warming up")
+    said = watch.ready(Start("", 0, 0, 0), "/ready", 0.2)
+    assert "the last answer: 503 warming up. If it only" in said
+    assert "fastapi_ready_timeout" in said
 
 
 @pytest.fixture

@@ -34,14 +34,14 @@ def check(source: Path, **changes: object) -> Checked:
 
 
 def test_a_good_source_passes_and_says_which_python_it_needs(source: Path) -> None:
-    assert check(source) == Checked([], "", ">=3.11")
+    assert check(source) == Checked([], [], ">=3.11")
 
 
 def test_an_archive_is_looked_into(source: Path, tmp_path: Path) -> None:
     archive = tmp_path / "hello.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, "hello-1.0")
-    assert check(archive) == Checked([], "", ">=3.11")
+    assert check(archive) == Checked([], [], ">=3.11")
     (source / "requirements.txt").unlink()
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, "hello-1.0")
@@ -58,7 +58,7 @@ def test_a_repository_is_looked_into_and_its_credentials_are_not_shown(
     for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run([*git, *command], check=True)
     url = f"file://{source}"
-    assert check_source(VALUES | {"source": url}, url, str(tmp_path)) == Checked([], "", ">=3.11")
+    assert check_source(VALUES | {"source": url}, url, str(tmp_path)) == Checked([], [], ">=3.11")
     ((variable, sentence),) = check_source(VALUES | {"source": url, "version": "man"}, url, str(tmp_path)).problems
     assert variable == "version" and "main" in sentence
     url = "http://u:k4n4ry@127.0.0.1:9/x.git"
@@ -111,11 +111,11 @@ def test_a_likely_slip_in_the_apps_name_is_pointed_out(paths: list[str], app: st
 def test_a_source_below_src_is_found_where_the_environment_says_so(source: Path) -> None:
     (source / "src").mkdir()
     (source / "app").rename(source / "src" / "app")
-    assert "PYTHONPATH: src" in check(source).warning
-    assert check(source, env={"PYTHONPATH": "src"}).warning == ""
-    assert check(source, env={"PYTHONPATH": "/opt/lib:./src/"}).warning == ""
+    assert "PYTHONPATH: src" in check(source).warnings[0]
+    assert check(source, env={"PYTHONPATH": "src"}).warnings == []
+    assert check(source, env={"PYTHONPATH": "/opt/lib:./src/"}).warnings == []
     # Another check says what is wrong with it.
-    assert "PYTHONPATH: src" in check(source, env="PYTHONPATH=src").warning
+    assert "PYTHONPATH: src" in check(source, env="PYTHONPATH=src").warnings[0]
 
 
 def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to say of an app before its first deploy, by what its source shows. Pure but for a .env, which is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ...module_utils._app.words import PREFIX
+from .shown import Code, Place
+
+HEALTH = re.compile(r"(?i)(.*/)?(health[-_]?z?(check)?|live(z|ness)?|alive|ping|heartbeat)/?")
+READY = re.compile(r"(?i)(.*/)?(ready(z|ness)?|readiness)/?")
+# What keeps in one process what all workers would have to share, and what comes of it.
+ALONE = {
+    "apscheduler": "runs its jobs in each worker, so each job as often as there are workers",
+    "rocketry": "runs its tasks in each worker, so each task as often as there are workers",
+    "gradio": "keeps its sessions in one process, so every other click meets a worker that doesn't know it",
+    "nicegui": "keeps its pages in one process, so every other click meets a worker that doesn't know it",
+    "socketio": "keeps its clients in one process, so every other request meets a worker that doesn't know them",
+}
+_ASSIGNED = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=")
+_MOST_NAMES = 8
+
+
+def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
+    """Sentences that warn; none where the source shows nothing.
+
+    :param values: of the variables, typed.
+    """
+    told = [_path(code, values, "health", HEALTH), _path(code, values, "ready", READY)]
+    told += [_unset(code, values, top), *_alone(code, values)]
+    return [sentence for sentence in told if sentence]
+
+
+def like(code: Code, app: str, shape: re.Pattern[str]) -> dict[str, Place]:
+    """The paths of an application that are called as a liveness or readiness path is, shortest first."""
+    paths, _whole = code.paths(app)
+    return {path: paths[path] for path in sorted(paths, key=len) if shape.fullmatch(path)}
+
+
+def _path(code: Code, values: dict[str, t.Any], kind: str, shape: re.Pattern[str]) -> str:
+    app, wanted = str(values["app"]).removesuffix("()"), str(values.get(f"{kind}_path", ""))
+    paths, whole = code.paths(app)
+    near = {path: at for path, at in paths.items() if path == f"{wanted}/"} or like(code, app, shape)
+    if not wanted or wanted in paths or not near:
+        return ""
+    path, at = next(iter(near.items()))
+    lacks = "has no such path" if whole else "seems to have no such path"
+    variable = f"{PREFIX}{kind}_path"
+    return f"{variable} is {wanted}, and the app {lacks}; it has {path} ({at}). Write {variable}: {path}"
+
+
+def settings_in(top: str) -> list[str]:
+    """The names that a .env at the source's top sets; it is left behind, as it may hold the secrets of a laptop."""
+    try:
+        with open(os.path.join(top, ".env"), encoding="utf-8", errors="replace") as file:
+            lines = file.read(1 << 20).split("\n")
+    except OSError:
+        return []
+    return list(dict.fromkeys(match[1] for line in lines if (match := _ASSIGNED.match(line))))
+
+
+def _unset(code: Code, values: dict[str, t.Any], top: str) -> str:
+    """Settings without which the app won't start, or which its .env sets, and that nobody has set for the host."""
+    env = values.get("env")
+    there = {str(name).upper() for name in env} if isinstance(env, dict) else set()
+    wanted = {name: at for name, at in code.wanted.items() if name.upper() not in there}
+    behind = settings_in(top)
+    if wanted:
+        name, at = next(iter(wanted.items()))
+        told = " The .env of the source, which sets some, stays behind." if set(behind) & set(wanted) else ""
+        it = "it" if len(wanted) == 1 else "them"
+        return (
+            f"The app wants {_names(wanted)} ({at}) from its environment, and {PREFIX}env doesn't set {it}.{told} "
+            f"Write {PREFIX}env: {{{name}: ...}}"
+        )
+    # Who has taken one over knows of the others.
+    if behind and not there & {name.upper() for name in behind}:
+        return (
+            f"{PREFIX}source has a .env, which stays behind, as it is this machine's. It sets {_names(behind)}, and "
+            f"{PREFIX}env none of them. Write there what the host needs, passwords by ansible-vault."
+        )
+    return ""
+
+
+def _names(names: t.Collection[str]) -> str:
+    some = list(names)[:_MOST_NAMES]
+    more = len(names) - len(some)
+    return ", ".join(some) + (f" and {more} more" if more else "")
+
+
+def _alone(code: Code, values: dict[str, t.Any]) -> list[str]:
+    if str(values.get("workers")) == "1":
+        return []
+    one = f"Write {PREFIX}workers: 1"
+    told = [
+        f"{place} imports {name}, which {what}. {one}, or give it a process of its own outside of the app."
+        for name, what in ALONE.items()
+        if (place := code.imports.get(name))
+    ]
+    if code.listeners and code.sockets:
+        told.append(
+            f"{code.listeners[0]} keeps WebSockets in memory: each worker has its own, so a message reaches only the "
+            f"clients of one worker. {one}, or hand messages on through Redis or PostgreSQL."
+        )
+    return told

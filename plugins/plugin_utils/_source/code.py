@@ -1,0 +1,327 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an app's Python files show by themselves: they are parsed and never run.
+
+It is advice that is made of this, and never a refusal: what can't be read off the text is passed over.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from .shown import Code, Place, Router
+
+# Files that say nothing of the app itself.
+_ASIDE = re.compile(
+    r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|versions|migrations|node_modules)/"
+    r"|(^|/)(test_\w+|conftest|setup)\.py$"
+)
+# What a file has to mention to be worth parsing.
+_TELLING = re.compile(rb"(?i)fastapi|starlette|websocket|basesettings|environ|celery|apscheduler")
+_MOST_BYTES = 1 << 20
+APPS = frozenset({"FastAPI", "Starlette"})
+_GETS = frozenset({"get", "api_route", "route"})
+
+
+def read_code(top: str, paths: Iterable[str]) -> Code:
+    """Read the Python files among `paths`, which count from `top`. Never raises for what is in them."""
+    code = Code()
+    trees: dict[str, ast.Module] = {}
+    python = [path for path in sorted(paths) if path.endswith(".py") and not _ASIDE.search(path)]
+    packages = {path.removesuffix("/__init__.py") for path in python}
+    for path in python:
+        code.roots[path], code.modules[path] = _module(path, packages)
+        try:
+            with open(os.path.join(top, path), "rb") as file:
+                content = file.read(_MOST_BYTES)
+            if _TELLING.search(content):
+                trees[path] = ast.parse(content)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            code.unread.append(path)
+    files = [_File(code, path, tree) for path, tree in trees.items()]
+    # A file may hang its routes on what another one makes, under a prefix that a third one names.
+    for each in files:
+        each.definitions()
+    for each in files:
+        each.made_elsewhere()
+    for each in files:
+        each.routes()
+    return code
+
+
+def _module(path: str, packages: set[str]) -> tuple[str, str]:
+    """The directory that has to be on the path for a file to be imported, and the name that it is imported by."""
+    parts = path.removesuffix(".py").split("/")
+    if parts[-1] == "__init__":
+        parts.pop()
+    first = next((i for i in range(len(parts)) if "/".join(parts[: i + 1]) in packages), 0)
+    first = first or int(parts[0] == "src" and len(parts) > 1)
+    return "/".join(parts[:first]), ".".join(parts[first:])
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _called(node: ast.expr | None) -> str:
+    """The last part of the name that is called; '' for what is no call."""
+    return _name(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+
+
+def _name(node: ast.expr | None) -> str:
+    """A dotted name, as 'router' or 'users.router'; '' for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (before := _name(node.value)):
+        return f"{before}.{node.attr}"
+    return ""
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((each.value for each in call.keywords if each.arg == name), None)
+
+
+class _File:
+    """One file, read into what all files show."""
+
+    def __init__(self, code: Code, path: str, tree: ast.Module) -> None:
+        self.code = code
+        self.path = path
+        self.tree = tree
+        self.module = code.modules[path]
+        self.package = self.module if path.endswith("__init__.py") else self.module.rpartition(".")[0]
+        self.imported: dict[str, str] = {}
+        """Local names, with what they stand for: 'app.routes.users' or 'app.routes.users:router'."""
+
+    def _at(self, node: ast.AST) -> Place:
+        return Place(self.path, getattr(node, "lineno", 1))
+
+    def definitions(self) -> None:
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                self._import(node)
+            elif isinstance(node, (ast.AnnAssign, ast.Assign)):
+                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                if isinstance(node, ast.AnnAssign):
+                    self._keeps_sockets(node)
+                if isinstance(target, ast.Name) and (text := _text(node.value)) is not None:
+                    same = self.code.texts.setdefault(target.id, text) == text
+                    self.code.texts[target.id] = text if same else None
+            elif isinstance(node, ast.Call) and _called(node) == "StaticFiles":
+                directory = _text(_keyword(node, "directory") or (node.args[0] if node.args else None))
+                if directory and not os.path.isabs(directory):
+                    self.code.statics.append(os.path.normpath(directory))
+        for node, function in self._all():
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                self._made(_name(target), node.value, function)
+            elif isinstance(node, ast.ClassDef) and not function:
+                self._settings(node)
+            elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
+                self._environment(node)
+
+    def made_elsewhere(self) -> None:
+        """`app = create_app()`: the same application, as an object."""
+        for node in _statements(self.tree.body):
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                made = self.code.routers.get(self.code.meant(self._key(_name(node.value.func))))
+                if made and made.factory and isinstance(target, ast.Name):
+                    same = replace(made, factory="", place=self._at(node))
+                    self.code.routers[f"{self.module}:{target.id}"] = same
+
+    def _path(self, node: ast.expr | None) -> str | None:
+        """A path or prefix: a text, the name of one, or a text with such names in it; None for anything else."""
+        if isinstance(node, ast.JoinedStr):
+            parts = [self._path(part) for part in node.values]
+            return None if None in parts else "".join(map(str, parts))
+        if isinstance(node, ast.FormattedValue):
+            return self._path(node.value)
+        text = _text(node)
+        return self.code.texts.get(_name(node).rpartition(".")[2]) if text is None else text
+
+    def _prefix(self, call: ast.Call) -> str | None:
+        """The prefix given in a call: '' for none."""
+        value = _keyword(call, "prefix")
+        return "" if value is None else self._path(value)
+
+    def routes(self) -> None:
+        for node, function in self._all():
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self._decorated(node, function)
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                self._hung(node.value, function)
+
+    def _all(self) -> Iterator[tuple[ast.stmt, str]]:
+        """The statements of the module, and those of each function that makes an application, with 'function name'."""
+        for node in _statements(self.tree.body):
+            yield node, ""
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (name := _made_by(node)):
+                for inner in _statements(node.body):
+                    yield inner, f"{node.name} {name}"
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self.code.imports.setdefault(alias.name.partition(".")[0], self._at(node))
+                self.imported[alias.asname or alias.name] = alias.name
+            return
+        base = node.module or ""
+        if node.level:
+            parts = self.package.split(".") if self.package else []
+            base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [base])])
+        else:
+            self.code.imports.setdefault(base.partition(".")[0], self._at(node))
+        for alias in node.names:
+            module = f"{base}.{alias.name}" if base else alias.name
+            known = module in self.code.modules.values()
+            self.imported[alias.asname or alias.name] = module if known else f"{base}:{alias.name}"
+            if not known:
+                self.code.aliases.setdefault(f"{self.module}:{alias.asname or alias.name}", f"{base}:{alias.name}")
+
+    def _key(self, name: str) -> str:
+        """Whom a name stands for, as 'module:name'."""
+        module, _dot, last = name.rpartition(".")
+        if not module:
+            return f"{self.module}:{name}"
+        return f"{self.imported.get(module, module)}:{last}"
+
+    def _router(self, name: str, function: str) -> Router | None:
+        factory, _space, made = function.partition(" ")
+        key = f"{self.module}:{factory}" if factory and name == made else self._key(name)
+        return self.code.routers.get(self.code.meant(key))
+
+    def _made(self, name: str, call: ast.Call, function: str) -> None:
+        kind = _called(call)
+        if not name or kind not in (*APPS, "APIRouter"):
+            return
+        factory, _space, app = function.partition(" ")
+        if factory and (kind == "APIRouter" or name != app):
+            return
+        kind, prefix = ("app", "") if kind in APPS else ("router", self._prefix(call))
+        self.code.routers[f"{self.module}:{factory or name}"] = Router(kind, self._at(call), prefix, factory)
+
+    def _decorated(self, function: ast.FunctionDef | ast.AsyncFunctionDef, within: str) -> None:
+        for call in function.decorator_list:
+            if not isinstance(call, ast.Call):
+                continue
+            name, _dot, method = _name(call.func).rpartition(".")
+            router = self._router(name, within) if name else None
+            if router is None:
+                continue
+            path = self._path(call.args[0] if call.args else _keyword(call, "path"))
+            if method == "websocket":
+                router.sockets.append(self._at(function))
+            elif method in _GETS and path is not None:
+                methods = _keyword(call, "methods")
+                if method == "get" or methods is None or "GET" in ast.unparse(methods):
+                    router.gets.setdefault(path, self._at(function))
+
+    def _hung(self, call: ast.Call, within: str) -> None:
+        """include_router, mount, add_api_route and the like."""
+        name, _dot, method = _name(call.func).rpartition(".")
+        router = self._router(name, within) if name else None
+        if router is None:
+            return
+        arguments = call.args
+        if method == "include_router" and arguments:
+            router.children.append((self._key(_name(arguments[0])), self._prefix(call)))
+        elif method == "mount" and len(arguments) > 1 and not isinstance(arguments[1], ast.Call):
+            router.children.append((self._key(_name(arguments[1])), self._path(arguments[0])))
+        elif method in ("add_api_route", "add_route") and arguments and (path := self._path(arguments[0])) is not None:
+            router.gets.setdefault(path, self._at(call))
+        elif method in ("add_api_websocket_route", "add_websocket_route"):
+            router.sockets.append(self._at(call))
+
+    def _settings(self, node: ast.ClassDef) -> None:
+        """The fields of a pydantic-settings class that have no default."""
+        if not any(_name(base).rpartition(".")[2] == "BaseSettings" for base in node.bases):
+            return
+        prefix = ""
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and _called(call) in ("SettingsConfigDict", "ConfigDict"):
+                prefix = _text(_keyword(call, "env_prefix")) or prefix
+            elif isinstance(call, ast.Assign) and _name(call.targets[0]) == "env_prefix":
+                prefix = _text(call.value) or prefix
+        for item in node.body:
+            if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+                continue
+            kind = ast.unparse(item.annotation)
+            if not _PLAIN.fullmatch(kind):
+                continue
+            name = f"{prefix}{item.target.id}"
+            if item.value is not None:
+                alias = self._required_field(item.value)
+                if alias is None:
+                    continue
+                name = alias or name
+            self.code.wanted.setdefault(name.upper(), self._at(item))
+
+    @staticmethod
+    def _required_field(value: ast.expr) -> str | None:
+        """The alias of a Field without a default, '' where it has none; None for what has a default."""
+        if isinstance(value, ast.Constant) and value.value is ...:
+            return ""
+        if _called(value) != "Field" or not isinstance(value, ast.Call):
+            return None
+        default = value.args[0] if value.args else _keyword(value, "default")
+        if _keyword(value, "default_factory") is not None:
+            return None
+        if default is not None and not (isinstance(default, ast.Constant) and default.value is ...):
+            return None
+        for given in ("validation_alias", "alias", "env"):
+            if (alias := _keyword(value, given)) is not None:
+                # A choice of aliases is more than can be said in a name.
+                return _text(alias)
+        return ""
+
+    def _environment(self, node: ast.stmt) -> None:
+        """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
+                name = _text(part.slice)
+                if name and _name(part.value).rpartition(".")[2] == "environ":
+                    self.code.wanted.setdefault(name, self._at(part))
+
+    def _keeps_sockets(self, node: ast.AnnAssign) -> None:
+        """A list, set or dict of WebSockets: each worker has its own."""
+        if node.value is not None and _LISTENERS.search(ast.unparse(node.annotation)):
+            self.code.listeners.append(self._at(node))
+
+
+_LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")
+# Annotations of what one environment variable can hold.
+_PLAIN = re.compile(
+    r"(?:[\w.]+\.)?(?:str|int|float|bool|bytes|Path|SecretStr|EmailStr|\w*Dsn|\w*Url)"
+    r"|(?:Annotated|list|List|set)\[.*\]|Literal\[.*\]"
+)
+
+
+def _made_by(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """The name under which a function makes an application that it gives back; '' for any other function."""
+    if len(function.args.args) > len(function.args.defaults):
+        return ""
+    made = {
+        _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _called(node.value) in APPS
+    }
+    returned = [_name(node.value) for node in ast.walk(function) if isinstance(node, ast.Return)]
+    return next((name for name in returned if name in made), "")
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """A body's statements, with those inside of `if`, `with` and loops. What a `try` holds may be missing."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
+            continue
+        if isinstance(node, (ast.If, ast.With, ast.AsyncWith, ast.For, ast.While)):
+            yield from _statements(node.body)
+            yield from _statements(getattr(node, "orelse", []))

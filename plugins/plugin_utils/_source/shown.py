@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known of an app by its source: its applications and routers, their paths, and what it wants and keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+USUAL = ("main", "app", "asgi", "server", "api", "application")
+"""What modules and applications are called that are to be served."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is written: a file below the source's top, and a line in it."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass
+class Router:
+    """What routes are hung on: an application or an APIRouter.
+
+    :param kind: 'app' or 'router'.
+    :param prefix: its own; None where it isn't written as a text.
+    :param factory: the function that makes it and gives it back; '' for one of the module's own.
+    """
+
+    kind: str
+    place: Place
+    prefix: str | None = ""
+    factory: str = ""
+    gets: dict[str, Place] = field(default_factory=dict)
+    sockets: list[Place] = field(default_factory=list)
+    children: list[tuple[str, str | None]] = field(default_factory=list)
+    """What it includes: another's key, and the prefix given there."""
+
+
+@dataclass
+class Code:
+    """What all files show.
+
+    :param modules: the module's name of each file, as the app would import it.
+    :param roots: the directory of each file that has to be on the path for that; '' for the source's top.
+    :param routers: by 'module:name'.
+    :param aliases: names of that kind that a module has from another, with whom they stand for.
+    :param texts: names that stand for one text in all files, such as a prefix; None for those that stand for several.
+    :param imports: top packages, with the first place that imports each.
+    :param wanted: environment variables without which the app doesn't start, with the place that wants each.
+    :param statics: directories that the app serves itself, below the source's top.
+    :param listeners: places that keep WebSockets in memory.
+    """
+
+    modules: dict[str, str] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    routers: dict[str, Router] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str | None] = field(default_factory=dict)
+    imports: dict[str, Place] = field(default_factory=dict)
+    wanted: dict[str, Place] = field(default_factory=dict)
+    statics: list[str] = field(default_factory=list)
+    listeners: list[Place] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """Files that aren't the Python of this machine."""
+
+    @property
+    def apps(self) -> dict[str, Router]:
+        """Applications, the likeliest to be served first."""
+        inner = {self.meant(child) for router in self.routers.values() for child, _prefix in router.children}
+
+        def rank(item: tuple[str, Router]) -> tuple[bool, bool, bool, int, str]:
+            key, router = item
+            module, _colon, name = key.partition(":")
+            usual = module.rpartition(".")[2] in USUAL and name in (*USUAL, router.factory)
+            return key in inner, bool(router.factory), not usual, len(key), key
+
+        return dict(sorted(((key, each) for key, each in self.routers.items() if each.kind == "app"), key=rank))
+
+    def meant(self, key: str) -> str:
+        """Whom a name stands for that one module has from another."""
+        for _ in range(5):
+            key = self.aliases.get(key, key)
+        return key
+
+    def paths(self, app: str) -> tuple[dict[str, Place], bool]:
+        """The paths that an application answers to GET, and whether the text tells them all."""
+        found: dict[str, Place] = {}
+        whole = True
+
+        def walk(key: str, before: str | None, seen: frozenset[str]) -> None:
+            nonlocal whole
+            router = self.routers.get(self.meant(key))
+            if router is None or before is None or router.prefix is None or key in seen:
+                whole = False
+                return
+            for path, place in router.gets.items():
+                found.setdefault(before + router.prefix + path, place)
+            for child, prefix in router.children:
+                walk(child, None if prefix is None else before + router.prefix + prefix, seen | {key})
+
+        walk(app, "", frozenset())
+        return found, whole
+
+    @property
+    def sockets(self) -> list[Place]:
+        """WebSocket endpoints."""
+        return [place for router in self.routers.values() for place in router.sockets]

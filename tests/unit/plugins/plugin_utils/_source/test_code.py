@@ -1,0 +1,218 @@
+"""What is read off an app's source, for projects as people lay them out, and what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.advice import HEALTH, READY, advice, settings_in
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import read_code
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.shown import Code
+
+MAIN = """
+from fastapi import FastAPI
+app = FastAPI()
+"""
+VALUES = {"app": "main:app", "health_path": "/health", "ready_path": "/ready", "env": {}, "workers": "auto"}
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    """Write files, and read them."""
+
+    def read(files: dict[str, str]) -> Code:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(dedent(text))
+        return read_code(str(tmp_path), files)
+
+    return read
+
+
+def paths(code: Code, app: str) -> list[str]:
+    return sorted(code.paths(app)[0])
+
+
+def said(code: Code, top: Path, **values: object) -> list[str]:
+    return advice(code, VALUES | values, str(top))
+
+
+def test_an_app_in_one_file(project, tmp_path):
+    code = project({"main.py": MAIN + "@app.get('/')\ndef root(): ...\n@app.post('/in')\ndef put(): ...\n"})
+    assert list(code.apps) == ["main:app"]
+    assert code.paths("main:app")[1] is True
+    assert paths(code, "main:app") == ["/"]
+    # It has no path of such a kind, and none can be proposed: the deploy tells of that.
+    assert said(code, tmp_path) == []
+
+
+def test_routers_in_other_files_under_prefixes_that_have_names(project):
+    """A package below backend/, a prefix by an f-string, one of a settings class, and a router that is handed on."""
+    code = project(
+        {
+            "backend/app/__init__.py": "",
+            "backend/app/config.py": """
+                from pydantic_settings import BaseSettings
+                class Settings(BaseSettings):
+                    API: str = "/api"
+                """,
+            "backend/app/main.py": """
+                from fastapi import FastAPI
+                from app.routes import router
+                from app.config import settings
+                from . import admin
+                app: FastAPI = FastAPI()
+                app.include_router(router, prefix=f"{settings.API}/v1")
+                app.include_router(admin.router)
+                """,
+            "backend/app/routes/__init__.py": """
+                from fastapi import APIRouter
+                from .utils import router as utils
+                router = APIRouter()
+                router.include_router(utils, prefix="/utils")
+                """,
+            "backend/app/routes/utils.py": """
+                import fastapi
+                router = fastapi.APIRouter()
+                @router.get("/health-check/")
+                async def health(): ...
+                @router.api_route("/both", methods=["POST", "GET"])
+                async def both(): ...
+                @router.api_route("/put", methods=["PUT"])
+                async def put(): ...
+                """,
+            "backend/app/admin.py": """
+                from fastapi import APIRouter
+                router = APIRouter(prefix="/admin")
+                router.add_api_route("/readyz", print)
+                """,
+        }
+    )
+    assert list(code.apps) == ["app.main:app"]
+    assert code.roots["backend/app/main.py"] == "backend"
+    assert code.paths("app.main:app")[1] is True
+    assert paths(code, "app.main:app") == ["/admin/readyz", "/api/v1/utils/both", "/api/v1/utils/health-check/"]
+
+
+def test_a_prefix_that_nothing_tells_leaves_the_question_open(project):
+    code = project({"main.py": MAIN + "from other import r\nimport os\napp.include_router(r, prefix=os.getcwd())\n"})
+    assert code.paths("main:app") == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "apps"),
+    [
+        ("def create_app():\n    api = FastAPI()\n    return api\n", ["main:create_app"]),
+        ("def make():\n    api = FastAPI()\n    return api\napp = make()\n", ["main:app", "main:make"]),
+        # Who has to give it something can't be called by Gunicorn.
+        ("def create_app(settings):\n    api = FastAPI()\n    return api\n", []),
+        ("if True:\n    app = FastAPI()\n", ["main:app"]),
+        ("if __name__ == '__main__':\n    app = FastAPI()\n", []),
+        ("inner = FastAPI()\napp = FastAPI()\napp.mount('/inner', inner)\n", ["main:app", "main:inner"]),
+    ],
+)
+def test_applications_in_the_order_of_their_likelihood(project, text, apps):
+    assert list(project({"main.py": f"from fastapi import FastAPI\n{text}"}).apps) == apps
+
+
+def test_a_factorys_routes(project):
+    code = project(
+        {
+            "src/shop/__init__.py": "",
+            "src/shop/app.py": """
+                from starlette.applications import Starlette
+                from fastapi import FastAPI
+                def create_app(debug: bool = False) -> FastAPI:
+                    app = FastAPI()
+                    @app.get("/livez")
+                    def livez(): ...
+                    return app
+                """,
+        }
+    )
+    assert list(code.apps) == ["shop.app:create_app"]
+    assert code.roots["src/shop/app.py"] == "src"
+    assert paths(code, "shop.app:create_app") == ["/livez"]
+
+
+def test_tests_and_what_isnt_python_say_nothing(project):
+    code = project({"tests/main.py": MAIN, "test_main.py": MAIN, "main.py": "from fastapi import\n", "two.py": MAIN})
+    assert list(code.apps) == ["two:app"]
+    assert code.unread == ["main.py"]
+
+
+def test_settings_that_have_no_default_are_wanted(project, tmp_path):
+    code = project(
+        {
+            "main.py": MAIN + "import os\nURL = os.environ['SEARCH_URL']\nKEY = os.environ.get('KEY')\n",
+            "config.py": """
+                from pydantic import Field, SecretStr
+                from pydantic_settings import BaseSettings, SettingsConfigDict
+                class Nested(dict): ...
+                class Settings(BaseSettings):
+                    model_config = SettingsConfigDict(env_prefix="SHOP_")
+                    database_url: str
+                    secret: SecretStr = Field(...)
+                    queue: str = Field(validation_alias="QUEUE_URL")
+                    debug: bool = False
+                    size: int = Field(default=5)
+                    more: str | None = None
+                    nested: Nested
+                """,
+        }
+    )
+    assert sorted(code.wanted) == ["QUEUE_URL", "SEARCH_URL", "SHOP_DATABASE_URL", "SHOP_SECRET"]
+    (sentence,) = said(code, tmp_path, env={"SHOP_DATABASE_URL": "x", "shop_secret": "y", "SEARCH_URL": "z"})
+    assert "The app wants QUEUE_URL (config.py:9)" in sentence
+    assert said(code, tmp_path, env=dict.fromkeys(code.wanted, "x")) == []
+
+
+def test_a_dotenv_is_named_and_its_values_are_not(project, tmp_path):
+    code = project({"main.py": MAIN})
+    (tmp_path / ".env").write_text("# a comment\nexport TOKEN = s3cret\nA_LIST=[\n'B=1']\nTOKEN=again\n")
+    assert settings_in(str(tmp_path)) == ["TOKEN", "A_LIST"]
+    (sentence,) = said(code, tmp_path)
+    assert "It sets TOKEN, A_LIST" in sentence
+    assert "s3cret" not in sentence
+    # Who has taken one over knows of the file.
+    assert said(code, tmp_path, env={"token": "x"}) == []
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/health", "/livez", "/health/", "/utils/health-check/", "/ping"])
+def test_a_liveness_path_of_another_name_is_proposed(project, tmp_path, path):
+    code = project({"main.py": MAIN + f"@app.get('{path}')\ndef alive(): ...\n"})
+    (sentence,) = said(code, tmp_path)
+    assert sentence == (
+        f"fastapi_health_path is /health, and the app has no such path; it has {path} (main.py:5). "
+        f"Write fastapi_health_path: {path}"
+    )
+    assert said(code, tmp_path, health_path=path) == []
+
+
+def test_what_is_called_otherwise_is_neither(project):
+    for path in ("/health-insurance", "/alright", "/readers", "/already", "/deliver"):
+        assert not HEALTH.fullmatch(path) and not READY.fullmatch(path), path
+
+
+def test_state_that_two_workers_cant_share(project, tmp_path):
+    code = project(
+        {
+            "main.py": """
+                from fastapi import FastAPI, WebSocket
+                from apscheduler.schedulers.asyncio import AsyncIOScheduler
+                app = FastAPI()
+                class Manager:
+                    def __init__(self):
+                        self.active: list[WebSocket] = []
+                @app.websocket("/ws")
+                async def talk(socket: WebSocket): ...
+                """
+        }
+    )
+    jobs, sockets = said(code, tmp_path)
+    assert jobs.startswith("main.py:3 imports apscheduler, which runs its jobs in each worker")
+    assert sockets.startswith("main.py:7 keeps WebSockets in memory")
+    assert all("Write fastapi_workers: 1" in sentence for sentence in (jobs, sockets))
+    assert said(code, tmp_path, workers="1") == []
+    assert [str(place) for place in code.sockets] == ["main.py:9"]
