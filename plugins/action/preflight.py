@@ -20,7 +20,7 @@ from ..plugin_utils._inputs import caddy as caddy_choice
 from ..plugin_utils._inputs import check
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
-from ..plugin_utils._inputs.rules import inventory_host
+from ..plugin_utils._inputs.rules import TODO, inventory_host
 from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
 from ..plugin_utils._inputs.specification import Spec, typed
 from ..plugin_utils._inputs.variables import Found, Variables
@@ -57,6 +57,9 @@ class ActionModule(ActionBase):
         """Everything that can be known here, and then the one trip."""
         values, found = self._checked(variables, variables.spec)
         hosts = ["localhost", *variables.task_vars.get("groups", {}).get("all", [])]
+        for name in ("ansible_host", "ansible_user"):
+            if variables.task_vars.get(name) == TODO:
+                found.append((name, f"{name} is {TODO!r}: it still has to be filled in, where your hosts are listed."))
         if problem := inventory_host("build_host", values.get("build_host"), hosts):
             found.append((problem.variable, problem.sentence))
         source = self._source(values) if not NEEDED & {name for name, _text in found} else Checked([])

@@ -199,11 +199,13 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
     """
     problems: list[Problem] = []
     for name, option in spec.items():
-        if name in values:
+        if left := rules.unfilled(name, values.get(name)):
+            problems += left
+        elif name in values:
             problems += check_env(values[name]) if name == "env" else check_value(name, values[name], option)
         elif option.get("required") and name not in unread:
             problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, SAMPLES[name])))
-    bad = {problem.variable for problem in problems} | set(unread)
+    bad = {problem.variable.partition("[")[0] for problem in problems} | set(unread)
     good = {name: value for name, value in values.items() if name not in bad}
     problems += [problem for problem in check_site(good) if problem.variable not in bad]
     found = [(problem.variable, problem.sentence) for problem in problems]

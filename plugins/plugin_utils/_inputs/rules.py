@@ -20,6 +20,18 @@ from ...module_utils._plan.sizes import parse_size, suggest_size
 from .._release.source import wrong_path
 
 Rule = t.Callable[[str, t.Any], "Problem | None"]
+TODO = "TODO"
+"""What init.yml writes where it couldn't know a value."""
+
+
+def unfilled(variable: str, value: t.Any) -> list[Problem]:
+    """A problem for each part of a value that init.yml has left open."""
+    if isinstance(value, dict):
+        return [problem for key, part in value.items() for problem in unfilled(f"{variable}[{str(key)!r}]", part)]
+    if value != TODO and not (isinstance(value, list) and TODO in value):
+        return []
+    advice = "Write [] for plain HTTP under any name." if variable == "domains" else "Write its value."
+    return [Problem(variable, TODO, "it still has to be filled in.", advice)]
 
 
 def text(variable: str, value: object) -> Problem | None:

@@ -24,6 +24,8 @@ _ASIDE = re.compile(
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(rb"(?i)fastapi|starlette|websocket|basesettings|environ|celery|apscheduler")
+# What is imported as src.main isn't below a directory src that is on the path.
+_OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
 _MOST_BYTES = 1 << 20
 APPS = frozenset({"FastAPI", "Starlette"})
 _GETS = frozenset({"get", "api_route", "route"})
@@ -32,17 +34,24 @@ _GETS = frozenset({"get", "api_route", "route"})
 def read_code(top: str, paths: Iterable[str]) -> Code:
     """Read the Python files among `paths`, which count from `top`. Never raises for what is in them."""
     code = Code()
-    trees: dict[str, ast.Module] = {}
+    contents: dict[str, bytes] = {}
     python = [path for path in sorted(paths) if path.endswith(".py") and not _ASIDE.search(path)]
-    packages = {path.removesuffix("/__init__.py") for path in python}
     for path in python:
-        code.roots[path], code.modules[path] = _module(path, packages)
         try:
             with open(os.path.join(top, path), "rb") as file:
-                content = file.read(_MOST_BYTES)
+                contents[path] = file.read(_MOST_BYTES)
+        except OSError:
+            code.unread.append(path)
+    packages = {path.removesuffix("/__init__.py") for path in python}
+    if any(_OF_SRC.search(content) for content in contents.values()):
+        packages.add("src")
+    trees: dict[str, ast.Module] = {}
+    for path, content in contents.items():
+        code.roots[path], code.modules[path] = _module(path, packages)
+        try:
             if _TELLING.search(content):
                 trees[path] = ast.parse(content)
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             code.unread.append(path)
     files = [_File(code, path, tree) for path, tree in trees.items()]
     # A file may hang its routes on what another one makes, under a prefix that a third one names.
@@ -60,8 +69,8 @@ def _module(path: str, packages: set[str]) -> tuple[str, str]:
     parts = path.removesuffix(".py").split("/")
     if parts[-1] == "__init__":
         parts.pop()
-    first = next((i for i in range(len(parts)) if "/".join(parts[: i + 1]) in packages), 0)
-    first = first or int(parts[0] == "src" and len(parts) > 1)
+    below_src = int(parts[0] == "src" and len(parts) > 1)
+    first = next((i for i in range(len(parts)) if "/".join(parts[: i + 1]) in packages), below_src)
     return "/".join(parts[:first]), ".".join(parts[first:])
 
 

@@ -136,6 +136,12 @@ def test_a_factorys_routes(project):
     assert paths(code, "shop.app:create_app") == ["/livez"]
 
 
+def test_a_directory_src_that_is_a_package_itself(project):
+    files = {"src/main.py": MAIN + "from src.config import settings\n", "src/config.py": "settings = 1\n"}
+    assert list(project(files).apps) == ["src.main:app"]
+    assert list(project({"src/main.py": MAIN, "src/config.py": ""}).apps) == ["main:app"]
+
+
 def test_tests_and_what_isnt_python_say_nothing(project):
     code = project({"tests/main.py": MAIN, "test_main.py": MAIN, "main.py": "from fastapi import\n", "two.py": MAIN})
     assert list(code.apps) == ["two:app"]

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory that deploys an app, written from what its source shows; what that can't tell is a line with TODO."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import textwrap
+import typing as t
+from dataclasses import dataclass, field
+
+from ...module_utils._app import names
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._app.words import PREFIX
+from .._inputs.rules import TODO
+from .._inputs.specification import load_spec
+from .._release import lockfile
+from .._release.git import is_git, name_of
+from .._release.source import scan
+from .._source.advice import ALONE, HEALTH, READY, like, settings_in
+from .._source.code import read_code
+from .._source.shown import Code, Place
+
+HOSTS = f"""\
+---
+# Where the app is to run: a Debian 12 or 13 that you reach over SSH.
+all:
+  hosts:
+    web1:
+      # Its address or name.
+      ansible_host: {TODO}
+      # The user who may log in and use sudo. If sudo asks for a password, add -K to each command.
+      ansible_user: {TODO}
+"""
+
+
+# What YAML takes for a boolean or for nothing.
+_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+
+_ANYTHING = ("app", "api", "backend", "server", "src", "None")
+
+
+@dataclass
+class Written:
+    """A file's text, and the names in it that still have to be filled in."""
+
+    text: str = ""
+    left: list[str] = field(default_factory=list)
+
+    def comment(self, text: str, indent: str = "") -> None:
+        self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
+
+    def line(self, name: str, value: object, *comments: str) -> None:
+        """A variable, with what it says of itself before it."""
+        for comment in comments:
+            self.comment(comment)
+        if value == TODO or value == [TODO]:
+            self.left.append(PREFIX + name)
+        self.text += f"{PREFIX}{name}: {_yaml(value)}\n"
+
+
+def _yaml(value: object) -> str:
+    """A value as YAML: a text without quotes where nothing takes it for anything else."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_/][\w./@+:-]*(?<!:)( [\w./@+-]+)*", value)
+    return str(value) if word and str(value).lower() not in _WORDS else json.dumps(value)
+
+
+def app_file(top: str, source: str, version: str = "") -> Written:
+    """The text of group_vars/all/app.yml for the app in the directory `top`.
+
+    :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
+    """
+    code, below = _read(top, source)
+    top = os.path.join(top, below)
+    out = Written(
+        f"---\n# Written by init.yml, from what {source} shows. A line with {TODO} has to be filled in.\n"
+        "# Every variable: ansible-doc -t role graceful.deploy.fastapi\n"
+    )
+    out.line("name", _name(top, source), "Directories, services and logs on the host are named after it.")
+    where = os.path.join(source, below).rstrip("/")
+    if below and (is_git(source) or not os.path.isdir(source)):
+        say = f"The app is in {below}/ of {source}: name that directory of a checkout on this machine."
+        out.line("source", TODO, say)
+    else:
+        out.line("source", where, "The code on this machine, or a git URL.")
+    if version:
+        out.line("version", version)
+    app = _app(out, code)
+    _requirements(out, top)
+    out.line(
+        "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
+    )
+    _paths(out, code, app)
+    if alone := _alone(code):
+        out.line("workers", 1, alone)
+    if os.path.isfile(os.path.join(top, "alembic.ini")):
+        say = "Run before the new release starts; there is an alembic.ini."
+        out.line("before_swap", ["alembic upgrade head"], say)
+    _static(out, code)
+    _env(out, code, app, top)
+    if place := code.imports.get("celery"):
+        out.comment(f"{place} uses Celery, whose workers aren't started by this.")
+    return out
+
+
+def _read(top: str, source: str) -> tuple[Code, str]:
+    """What the source shows, and the directory in it that is the app's project; '' for the whole."""
+    patterns = t.cast("list[str]", load_spec()["exclude"]["default"])
+    code = read_code(top, [entry.path for entry in scan(top, patterns)])
+    root = next((code.roots[router.place.path] for router in code.apps.values()), "")
+    for below in (root, os.path.dirname(root)):
+        project = os.path.join(top, below)
+        if below and any(
+            os.path.isfile(os.path.join(project, name)) for name in (*lockfile.REQUIREMENTS, "pyproject.toml")
+        ):
+            return read_code(project, [entry.path for entry in scan(project, patterns)]), below
+    return code, ""
+
+
+def _name(top: str, source: str) -> str:
+    project = lockfile.project_of(lockfile.load(top, "pyproject.toml"))
+    beside = name_of(source) if is_git(source) else os.path.basename(source.rstrip("/")).split(".")[0]
+    # Many projects are called app.
+    given = [str(project.get("name")), beside, os.path.basename(top)]
+    for name in sorted(given, key=lambda name: name in _ANYTHING):
+        if found := names.fitting(name, 31, names.WELL_KNOWN):
+            return found
+    return TODO
+
+
+def _app(out: Written, code: Code) -> str:
+    apps = list(code.apps)
+    if not apps:
+        say = "What Gunicorn imports, as in main:app for `app` in main.py. No FastAPI() was found in the source."
+        out.line("app", TODO, say)
+        return ""
+    others = f" Others: {', '.join(apps[1:4])}." if apps[1:] else ""
+    out.line("app", apps[0], f"Found in {code.routers[apps[0]].place}.{others}")
+    return apps[0]
+
+
+def _requirements(out: Written, top: str) -> None:
+    try:
+        lockfile.find_requirements(top, "")
+    except ReleaseError as error:
+        several = re.search(rf"has (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
+        if several:
+            out.line("requirements", several[2], f"There are {several[1]}.")
+        else:
+            out.line("requirements", TODO, str(error).replace(top, "the source"))
+
+
+def _paths(out: Written, code: Code, app: str) -> None:
+    for kind, shape in (("health", HEALTH), ("ready", READY)):
+        found: dict[str, Place] = like(code, app, shape)
+        if found and f"/{kind}" not in found:
+            path, place = next(iter(found.items()))
+            out.line(f"{kind}_path", path, f"Found in {place}.")
+
+
+def _alone(code: Code) -> str:
+    """Why the app can't have a second worker; '' where nothing shows that."""
+    for package, what in ALONE.items():
+        if place := code.imports.get(package):
+            return f"{place} imports {package}, which {what}."
+    if code.listeners and code.sockets:
+        return f"{code.listeners[0]} keeps WebSockets in memory, and a second worker would have its own."
+    return ""
+
+
+def _static(out: Written, code: Code) -> None:
+    if code.statics:
+        directory = code.statics[0]
+        static = f"{PREFIX}static: {{/{directory}: {directory}}}"
+        out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
+
+
+def _env(out: Written, code: Code, app: str, top: str) -> None:
+    rows: list[tuple[str, str, str]] = []
+    if app and (root := code.roots[code.routers[app].place.path]):
+        rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
+    rows += [(name, TODO, f"{place} wants it.") for name, place in code.wanted.items()]
+    behind = [name for name in settings_in(top) if name.upper() not in code.wanted]
+    if rows or behind:
+        out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
+        out.text += f"{PREFIX}env:{'' if rows else ' {}'}\n"
+    for name, value, comment in rows:
+        out.text += f"  {name}: {value}  # {comment}\n"
+        out.left += [name] if value == TODO else []
+    if behind:
+        out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", "  ")

@@ -1,0 +1,153 @@
+"""The inventory that init.yml writes, for projects as people lay them out; and that what it leaves open is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
+
+ROOT = Path(__file__).resolve().parents[5]
+MAIN = """
+from fastapi import FastAPI
+app = FastAPI()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    def write(files: dict[str, str]) -> Path:
+        top = tmp_path / "my-shop"
+        for name, text in files.items():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text(dedent(text))
+        return top
+
+    return write
+
+
+def test_one_file_and_its_requirements(project):
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\n"})
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text) == {
+        "fastapi_name": "my-shop",
+        "fastapi_source": str(top),
+        "fastapi_app": "main:app",
+        "fastapi_domains": ["TODO"],
+    }
+    assert written.left == ["fastapi_domains"]
+    assert "Found in main.py:3." in written.text
+
+
+def test_all_that_a_source_shows(project):
+    top = project(
+        {
+            "backend/pyproject.toml": '[project]\nname = "Shop API"\ndependencies = ["fastapi"]\n',
+            "backend/alembic.ini": "",
+            "backend/.env": "SECRET=1\nLOG_LEVEL=debug\n",
+            "backend/src/shop/__init__.py": "",
+            "backend/src/shop/main.py": """
+                import os
+                import celery
+                from apscheduler.schedulers.asyncio import AsyncIOScheduler
+                from fastapi import FastAPI
+                from fastapi.staticfiles import StaticFiles
+                SECRET = os.environ["SECRET"]
+                def create_app():
+                    app = FastAPI()
+                    app.mount("/static", StaticFiles(directory="static"))
+                    @app.get("/healthz")
+                    def healthz(): ...
+                    @app.get("/ready")
+                    def ready(): ...
+                    return app
+                """,
+        }
+    )
+    written = app_file(str(top), str(top))
+    values = yaml.safe_load(written.text)
+    assert values == {
+        "fastapi_name": "shop-api",
+        "fastapi_source": f"{top}/backend",
+        "fastapi_app": "shop.main:create_app",
+        "fastapi_domains": ["TODO"],
+        "fastapi_health_path": "/healthz",
+        "fastapi_workers": 1,
+        "fastapi_before_swap": ["alembic upgrade head"],
+        "fastapi_env": {"PYTHONPATH": "src", "SECRET": "TODO"},
+    }
+    assert written.left == ["fastapi_domains", "SECRET"]
+    for told in ("sets LOG_LEVEL", "fastapi_static: {/static: static}", "uses Celery"):
+        assert told in written.text
+    # All that it writes are variables, and good ones but for what is left open.
+    spec = specification.load_spec()
+    given = {name.removeprefix("fastapi_"): value for name, value in values.items()}
+    assert sorted(variable for variable, _text in check.check(given, spec)) == ["domains", "env['SECRET']"]
+
+
+def test_what_cant_be_told_is_left_open(project):
+    top = project({"notes.txt": ""})
+    written = app_file(str(top), str(top))
+    assert written.left == ["fastapi_app", "fastapi_requirements", "fastapi_domains"]
+    assert "No FastAPI() was found" in written.text
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\n", "uv.lock": ""})
+    written = app_file(str(top), str(top))
+    assert "There are requirements.txt and uv.lock." in written.text
+    assert yaml.safe_load(written.text)["fastapi_requirements"] == "requirements.txt"
+
+
+def test_an_app_in_a_directory_of_a_url(project):
+    top = project({"api/main.py": MAIN, "api/__init__.py": "", "api/requirements.txt": "fastapi\n"})
+    assert yaml.safe_load(app_file(str(top), "https://example.com/a/shop.git").text)["fastapi_app"] == "api.main:app"
+    top = project({"api/app/main.py": MAIN, "api/app/__init__.py": "", "api/requirements.txt": ""})
+    (top / "api/__init__.py").unlink()
+    (top / "api/main.py").unlink()
+    written = app_file(str(top), "https://example.com/a/shop.git")
+    values = yaml.safe_load(written.text)
+    assert (values["fastapi_name"], values["fastapi_source"]) == ("shop", "TODO")
+    assert "The app is in api/ of" in written.text
+
+
+@pytest.mark.parametrize("value", ["TODO", ["TODO"], {"A": "TODO", "B": "x"}])
+def test_what_is_left_open_is_refused_by_name(value):
+    name = "env" if isinstance(value, dict) else "domains" if isinstance(value, list) else "app"
+    spec = specification.load_spec()
+    found = check.check({"name": "shop", "source": "/src", name: value}, spec)
+    ((variable, sentence),) = found
+    assert variable == ("env['A']" if name == "env" else name)
+    assert "it still has to be filled in" in sentence
+
+
+def test_the_playbook_writes_it_once_and_preflight_refuses_it(project, tmp_path):
+    """As a person would, from the checkout."""
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\n"})
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1"}
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [program, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    init = [str(ROOT / "playbooks" / "init.yml"), "-e", "fastapi_source=my-shop", "-e", "into=new"]
+    status, said = run(*init, "--check")
+    assert (status, "Would write new/group_vars/all/app.yml and new/hosts.yml" in said) == (0, True), said
+    assert not (tmp_path / "new").exists()
+    status, said = run(*init)
+    assert status == 0, said
+    assert "Fill in ansible_host, ansible_user, fastapi_domains. Then look:" in said, said
+    assert (tmp_path / "new/hosts.yml").read_text() == HOSTS
+    assert yaml.safe_load((tmp_path / "new/group_vars/all/app.yml").read_text())["fastapi_source"] == str(top)
+    status, said = run(*init)
+    assert (status, "is there already" in said) == (2, True), said
+    status, said = run("-i", "new", str(ROOT / "playbooks" / "site.yml"), "--check")
+    assert status == 2, said
+    for name in ("ansible_host", "ansible_user", "fastapi_domains"):
+        assert f"{name} is 'TODO': it still has to be filled in" in said, said
