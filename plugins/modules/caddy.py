@@ -86,6 +86,9 @@ caddy:
     current:
       description: Whether it is 2.8 or newer.
       type: bool
+    flushes:
+      description: Whether it is 2.9 or newer, which sends a compressed stream as it comes.
+      type: bool
     brought:
       description: Whether it is one that you named.
       type: bool

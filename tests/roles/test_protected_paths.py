@@ -132,7 +132,15 @@ def proxy_for(request, render, tmp_path) -> Iterator:  # noqa: F811
 def caddy(render, directory: Path, variables: dict) -> list[str]:  # noqa: F811
     said = subprocess.run([CADDY, "version"], capture_output=True, text=True, check=True).stdout
     current = tuple(map(int, said.split()[0].removeprefix("v").split("."))) >= (2, 8)
-    found = {"present": True, "current": current, "own_main": False, "others": [], "open_ports": [], "brought": False}
+    found = {
+        "present": True,
+        "current": current,
+        "flushes": current,
+        "own_main": False,
+        "others": [],
+        "open_ports": [],
+        "brought": False,
+    }
     role_vars = yaml.safe_load((ROOT / "roles" / "caddy" / "vars" / "main.yml").read_text())
     variables = {**role_vars, "fastapi_found": {"host": {"caddy": found}}, **variables}
     (directory / "hello.users").write_text(render("caddy", "users.j2", **variables))

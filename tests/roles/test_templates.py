@@ -254,7 +254,15 @@ NGINX = {
 def caddy_site(render):
     """Caddy's site, of a version from 2.8 on."""
     role_vars = yaml.safe_load((ROOT / "roles" / "caddy" / "vars" / "main.yml").read_text())
-    found = {"present": True, "current": True, "own_main": False, "others": [], "open_ports": [], "brought": False}
+    found = {
+        "present": True,
+        "current": True,
+        "flushes": True,
+        "own_main": False,
+        "others": [],
+        "open_ports": [],
+        "brought": False,
+    }
 
     def rendered(template: str = "site.caddy.j2", **variables) -> str:
         return render("caddy", template, **{**role_vars, "fastapi_found": {"host": {"caddy": found}}, **variables})

@@ -6,6 +6,7 @@ import collections
 import gzip
 import json
 import re
+import zlib
 from dataclasses import dataclass
 
 import pytest
@@ -108,6 +109,7 @@ def waited(door, load) -> Waited:
         "long": door.at("open", [[0, door.request("/slow?seconds=11")]], limit=16),
         "beyond": door.at("open", [[0, door.request("/slow?seconds=20")]], limit=16),
         "events": door.at("open", [[0, events]], limit=9),
+        "lines": door.at("open", [[0, door.request("/lines", Accept_Encoding="gzip")]], limit=9),
         "websocket": door.at("open", [[0, UPGRADE]], limit=9),
     }
     pieces = [[0, "GET /seen?case=slow HTTP/1.1\r\nHost: front\r\n"], *[[1, "X"]] * 15]
@@ -175,6 +177,15 @@ def test_a_stream_may_last_longer_than_the_limit(waited):
     assert said["first"] < 1
     assert said["raw"].count("data: ") > 35
     assert "content-encoding" not in said["raw"].lower()
+
+
+def test_a_stream_of_json_lines_is_a_stream_for_who_takes_it_compressed_too(waited):
+    said = waited.said["lines"]
+    head, _, body = said["raw"].encode("latin-1").partition(b"\r\n\r\n")
+    text = b"".join(re.findall(rb"(?s)[0-9a-f]+\r\n(.*?)\r\n(?=[0-9a-f]+\r\n|$)", body))
+    if b"content-encoding: gzip" in head.lower():
+        text = zlib.decompressobj(31).decompress(text)
+    assert (said["closed"], text.count(b'"release"') > 35) == (False, True), said
 
 
 def test_a_websocket_goes_through(waited):

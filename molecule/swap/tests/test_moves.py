@@ -33,6 +33,21 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(site):
     assert (site.live, site.release, site.main_pid(live), site.history()) == (live, before, main, history)
 
 
+@pytest.mark.core
+def test_an_app_without_health_and_readiness(site, load):
+    """It is served as any other, by the proxy's own health check too, and the person is told."""
+    with load() as running:
+        result = site.swap(site.clone("bare"), bake=1)
+        assert not result.get("failed"), result
+        assert "no /ready and no /health" in str(result["warnings"]), result
+        for path in ("/health", "/ready"):
+            status, text = site.ask.get(path)
+            assert (status, f"no {path}" in text) == (200, True), text
+        site.deploy()
+    running.counted.nothing_lost()
+    site.alone()
+
+
 def test_20_swaps_and_5_rollbacks(site, load):
     """Each of 20 releases has the traffic once, none that should stay is pruned; then back, five times one further."""
     before = site.release

@@ -20,6 +20,8 @@ from ...module_utils._preflight.caddy import BROUGHT, PACKAGED_VERSION
 OLDEST = (2, 6, 2)
 # health_fails, trusted_proxies_strict; and client_ip and stream_close_delay, which are older.
 CURRENT = (2, 8, 0)
+# The first that hands on what its compression holds when the app flushes.
+FLUSHES = (2, 9, 0)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -32,9 +34,10 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
     :param host: what caddy_host.read_caddy() returned.
     :param program: the one that the user named, if any.
     :return: ``program`` (its path on the host), ``version``, ``modules``, ``current`` (whether it is 2.8 or newer),
-        ``brought`` (whether it is one that the user named), ``present`` (whether it is on the host already),
-        ``packages`` that give it its unit and user, ``stale`` (paths of programs brought before), and what the other
-        sites want: ``others``, ``open_ports`` and ``own_main``; and ``drops_on_reload``.
+        ``flushes`` (whether a compressed stream is one, 2.9), ``brought`` (whether it is one that the user named),
+        ``present`` (whether it is on the host already), ``packages`` that give it its unit and user, ``stale`` (paths
+        of programs brought before), and what the other sites want: ``others``, ``open_ports`` and ``own_main``; and
+        ``drops_on_reload``.
     """
     if program:
         path, version, modules = BROUGHT + program.digest, program.version, program.modules
@@ -49,6 +52,7 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
         "version": version,
         "modules": modules,
         "current": numbers(version) >= CURRENT,
+        "flushes": numbers(version) >= FLUSHES,
         "brought": program is not None,
         "present": present,
         # A Caddy that no package brought isn't overwritten by one.

@@ -96,8 +96,8 @@ async def ask(app: Any, scope: dict[str, Any]) -> int:
 class StandIn:
     """The app, with an answer where it has no path of its own for liveness or readiness.
 
-    Its 404 becomes a 200 that says so, for whoever asks: a deploy, the proxy, a load balancer. It tells that the app has
-    started and answers, and nothing of what the app needs.
+    Its 404 becomes a 200 that says so, for whoever asks: a deploy, the proxy, a load balancer. That tells that the app
+    has started and answers, and nothing of what the app needs.
     """
 
     def __init__(self, app: Any, paths: frozenset[str]) -> None:

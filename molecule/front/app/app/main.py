@@ -185,6 +185,18 @@ async def events() -> StreamingResponse:
     return StreamingResponse(messages(), media_type="text/event-stream")
 
 
+@app.get("/lines")
+async def lines() -> StreamingResponse:
+    """A stream of a type that is compressed."""
+
+    async def messages() -> AsyncIterator[str]:
+        while True:
+            yield f'{{"release": "{RELEASE}"}}\n'
+            await asyncio.sleep(PING)
+
+    return StreamingResponse(messages(), media_type="application/json")
+
+
 @app.get("/{rest:path}")
 async def anything(rest: str, request: Request) -> Response:
     """What the proxy should have kept for itself, or from others."""

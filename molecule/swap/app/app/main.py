@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
-from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app import faults
@@ -86,12 +86,18 @@ async def slow(seconds: float) -> dict[str, float]:
     return {"seconds": seconds}
 
 
-@app.get("/health")
+def there() -> None:
+    """As most first apps are: neither path is there."""
+    if faults.FAULT == "bare":
+        raise HTTPException(404)
+
+
+@app.get("/health", dependencies=[Depends(there)])
 async def health() -> PlainTextResponse:
     return PlainTextResponse("ok" if health_of_this.well() else "unwell", 200 if health_of_this.well() else 500)
 
 
-@app.get("/ready")
+@app.get("/ready", dependencies=[Depends(there)])
 async def ready() -> PlainTextResponse:
     return PlainTextResponse("ready" if health_of_this.ready() else "not ready", 200 if health_of_this.ready() else 503)
 
