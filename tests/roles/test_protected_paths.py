@@ -27,7 +27,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from test_templates import ROOT, render  # noqa: F401
+from test_templates import ROOT, _renderer, render  # noqa: F401
 
 CADDY = os.environ.get("CADDY", str(Path(sys.executable).parent / "caddy"))
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")

@@ -16,43 +16,36 @@ ROOT = Path(__file__).resolve().parents[2]
 # As module worker_plan returns it.
 PLAN = {"workers": 3, "memory_high": "300M", "memory_max": "400M", "drain_timeout": 24, "lifespan_timeout": 5}
 PLAN |= {"graceful_timeout": 30, "stop_timeout": 50}
-PLAYBOOK = """
-- hosts: localhost
-  gather_facts: false
-  connection: local
-  tasks:
-    - ansible.builtin.copy:
-        dest: "{out}"
-        mode: "0644"
-        content: "{{{{ lookup('graceful.deploy.template', '{template}') }}}}"
-"""
+
+
+@pytest.fixture(scope="session")
+def _renderer():
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    command = [sys.executable, str(Path(__file__).with_name("renderer.py"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield process
+        process.kill()
 
 
 @pytest.fixture
-def render(tmp_path):
+def render(tmp_path, _renderer):
     def rendered(role: str, template: str, **variables) -> str:
         folder = ROOT / "roles" / role
         values = {"fastapi_name": "hello", "fastapi_found": {"plan": PLAN}}
         for file in folder.glob("defaults/main.yml"), folder.glob("vars/main.yml"):
             values |= yaml.safe_load("".join(path.read_text() for path in file)) or {}
         values |= variables
-        out = tmp_path / "rendered"
-        playbook = tmp_path / "play.yml"
-        playbook.write_text(PLAYBOOK.format(out=out, template=folder / "templates" / template))
         values_file = tmp_path / "values.yml"
         values_file.write_text(yaml.safe_dump(values))
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", f"@{values_file}"]
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-        environment["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".collections")
-        done = subprocess.run(
-            [*command, "-e", f"ansible_python_interpreter={sys.executable}", str(playbook)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return out.read_text()
+        ask = {"template": str(folder / "templates" / template), "values": str(values_file)}
+        print(json.dumps(ask), file=_renderer.stdin, flush=True)
+        line = _renderer.stdout.readline()
+        assert line, _renderer.stderr.read()
+        answer = json.loads(line)
+        assert "text" in answer, answer
+        return answer["text"]
 
     return rendered
 
