@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
+import dotenv
 import pytest
 
 pytestmark = pytest.mark.usefixtures("before_the_reboot")
@@ -173,15 +176,30 @@ def test_a_release_that_doesnt_start_never_has_a_request(ask, site, tmp_path):
     assert ask.run(main) == before[1]
 
 
-def test_secrets_are_in_no_output_however_loud(ask, site):
-    """A changed secret is a change; -vvv and --diff show that there is one, not what it is."""
+DOTENV = (
+    "from dotenv import find_dotenv, load_dotenv\nfrom fastapi import FastAPI\n\nload_dotenv()\napp = FastAPI()\n\n"
+    "@app.get('/health')\n@app.get('/ready')\nasync def ok():\n    return find_dotenv()\n"
+)
+
+
+def test_secrets_are_in_no_output_however_loud(ask, site, tmp_path):
+    """A changed secret is a change; -vvv and --diff show that there is one, not what it is.
+
+    The app calls load_dotenv(), as many do, which searches for a .env from its own file upwards; and the host is one
+    that version 0.1.0 has set up, with root's there.
+    """
     live, standby = slots(ask)
-    secret = {"fastapi_env": {"TOKEN": "canary-token-word", "FLAG": "x"}}
+    tree = source(tmp_path, **{"app/main.py": DOTENV})
+    shutil.copytree(os.path.dirname(dotenv.__file__), f"{tree}/dotenv")
+    secret = {"fastapi_env": {"TOKEN": "canary-token-word", "FLAG": "x"}, "fastapi_source": tree}
+    ask.run("mv /srv/hello/environment /srv/hello/.env")
     for options in (["-vvv", "--diff", "--check"], ["-vvv", "--diff"], ["-vvv", "--diff"]):
         status, said = site(*options, **secret)
         assert status == 0, said
         assert "canary" not in said
-    assert "canary-token-word" in ask.run("cat /srv/hello/.env")
+    assert ask.get("/ready") == (200, '""')
+    assert ask.run("ls -A /srv/hello | grep -e env -e '^[.]'") == "environment\n"
+    assert "canary-token-word" in ask.run("cat /srv/hello/environment")
     assert "canary" not in ask.run("journalctl --no-pager --namespace='*'")
     assert "canary" not in ask.run("ps axww -o args | grep -v grep")
     assert slots(ask) == (standby, live)

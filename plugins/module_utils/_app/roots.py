@@ -12,17 +12,19 @@ from collections.abc import Collection
 
 from .._host.files import names_in, read_text
 from .releases import BUILDING
-from .slots import SLOTS
+from .slots import ENVIRONMENT, OLD_ENVIRONMENT, SLOTS
 from .words import is_ours
 
 SHARED = "shared"
 NOTE = "removing.json"
 """In the app's directory while it is being removed: what a run that was cut off could not see any more."""
 ENTRIES = [
-    *("releases", "slots", "wheels", ".env", ".env.new", "maintenance", "live", "live.new", "live.sock.new"),
+    *("releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new", "live.sock.new"),
     *("history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]
-"""What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known."""
+"""What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.
+
+Libraries search for files from the release upwards, so none of them may have a name that one searches for."""
 _BESIDE = (".graceful-", ".history-")
 """Begins the names of what a run that was cut off has left."""
 

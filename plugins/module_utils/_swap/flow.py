@@ -108,6 +108,7 @@ class Deploy:
             ) from None
         except Held as held:
             raise CommandFailed(held.sentence(self.app.name)) from held
+        self.app.rename_environment()
         if lock.left:
             entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.

@@ -330,6 +330,18 @@ def cut_off(app):
     return leave
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_any_run_that_changes_takes_the_environment_file_over(app, cut_off, check):
+    """Before anything starts beside it; a rollback goes from what the slot was filled with, which is another file."""
+    cut_off("a1", "done")
+    old = Path(app.root, ".env")
+    old.write_text('A="1"\n')
+    old.chmod(0o600)
+    deploy(app, ("active", "inactive"), rollback=True, check=check).result()
+    assert old.exists() is check
+    assert Path(app.root, "environment").exists() is not check
+
+
 @pytest.mark.parametrize("status", [200, 502])
 def test_what_is_live_is_asked_through_the_proxy(app, cut_off, monkeypatch, status):
     """In the deploy's own trip; what fails there is told as the proxy's fault."""
