@@ -148,20 +148,22 @@ def test_a_requirement_without_a_wheel_for_the_hosts_python(ask, site, state, tm
 
 
 LIFESPAN = (
-    "from contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n\n@asynccontextmanager\n"
-    "async def lifespan(app):\n    raise RuntimeError('no such queue')\n    yield\n\n"
+    "import os\nfrom contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n\n@asynccontextmanager\n"
+    'async def lifespan(app):\n    raise RuntimeError(f\'no such queue at {os.environ["QUEUE"]} {os.environ["API_KEY"]}\')\n    yield\n\n'
     "app = FastAPI(lifespan=lifespan)\n"
 )
 
 
-def test_a_release_that_doesnt_start_never_has_a_request(ask, site, tmp_path):
-    """The live release serves on, the run ends with the traceback, and the standby slot is gone again."""
+def test_a_release_that_doesnt_start_never_has_a_request(ask, site, control, tmp_path):
+    """The live release serves on, the run ends with the traceback, and the standby slot is gone again. The exception
+    quotes a secret of the environment: the journal has it, and nothing that is printed or kept for the next deploy."""
     ask.until("the app serves", lambda: ask.get("/ready")[0] == 200)
     live, standby = slots(ask)
     main = f"systemctl show hello@{live}.service --property=MainPID"
     before = ask.get("/")[1], ask.run(main)
     for code, word in (("import nothing_like_this\n", "nothing_like_this"), (LIFESPAN, "no such queue")):
-        status, said = site(fastapi_source=source(tmp_path, **{"app/main.py": code}))
+        environment = {"QUEUE": "redis://shop:parrot-word@127.0.0.1:6379/0", "API_KEY": "parrot-key"}
+        status, said = site(fastapi_source=source(tmp_path, **{"app/main.py": code}), fastapi_env=environment)
         assert status == 2, said
         assert word in said
         assert "did not become ready" in said
@@ -170,6 +172,11 @@ def test_a_release_that_doesnt_start_never_has_a_request(ask, site, tmp_path):
         assert after[1] == before[1]
         assert ask.show(f"hello@{standby}.service", "ActiveState")["ActiveState"] == "inactive"
         assert not ask.host.file(f"/run/hello/{standby}.sock").exists
+    for variables in ({}, {"only": "problems", "lines": 200}):
+        said += control.run("logs" if variables else "status", fastapi_name="hello", **variables)[1]
+    assert said.count("no such queue at redis://***@127.0.0.1:6379/0 ***") > 2
+    assert "parrot" not in said + ask.run("cat /srv/hello/history.jsonl")
+    assert "shop:parrot-word@127.0.0.1:6379/0 parrot-key" in ask.run("journalctl --no-pager --namespace=hello")
     # The next good run needs no cleaning up.
     status, said = site()
     assert status == 0, said

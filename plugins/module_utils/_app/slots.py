@@ -27,11 +27,6 @@ BESIDE = "beside"
 """Name of a link in a slot's directory to the name that the directory was filled by, which put() takes from it."""
 CREDENTIALS = "credentials"
 """Name of a slot's directory of secrets, a file each, which root alone may read."""
-ENVIRONMENT = "environment"
-"""Name of the file in the app's directory that says what the live slot's environment is; root alone may read it."""
-OLD_ENVIRONMENT = ".env"
-"""Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
-refused this one."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
 
 
@@ -217,24 +212,6 @@ class App:
         """Whether a run that changed the slot in place ended before it had proved it: what runs may be the old one."""
         terms = self.held(slot).get("terms") or {}
         return terms.get("strategy") in ("restart", "reload") and os.path.isdir(self.aside(slot))
-
-    def rename_environment(self) -> None:
-        """Take over the app's own environment file from an earlier version, before anything is started beside it. One
-        that others than root may read is somebody's own, and the app reads it if it likes."""
-        old, path = (os.path.join(self.root, name) for name in (OLD_ENVIRONMENT, ENVIRONMENT))
-        if not os.path.isfile(old) or os.stat(old).st_mode & 0o077:
-            return
-        if os.path.lexists(path):
-            os.unlink(old)
-        else:
-            os.rename(old, path)
-
-    def publish(self, environment: str) -> None:
-        """Let the app's own environment file, where there is one, say what the live slot has."""
-        path = os.path.join(self.root, ENVIRONMENT)
-        if not os.path.isfile(path) or _read(path) == environment:
-            return
-        files.write(path, environment.encode(), 0o600, 0, 0)
 
     def clear(self) -> None:
         """Remove what runs that were cut off have left beside the slots."""

@@ -9,8 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import BUILDING
-from ansible_collections.graceful.deploy.plugins.module_utils._app.roots import ENTRIES, SHARED
-from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import ENVIRONMENT, OLD_ENVIRONMENT
+from ansible_collections.graceful.deploy.plugins.module_utils._app.roots import (
+    ENTRIES,
+    ENVIRONMENT,
+    OLD_ENVIRONMENT,
+    SHARED,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import roots
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.roots import judge_root, read_root
 
