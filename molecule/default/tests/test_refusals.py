@@ -147,11 +147,17 @@ def test_a_requirement_without_a_wheel_for_the_hosts_python(ask, site, state, tm
     assert state() == before
 
 
-LIFESPAN = (
-    "import os\nfrom contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n\n@asynccontextmanager\n"
-    'async def lifespan(app):\n    raise RuntimeError(f\'no such queue at {os.environ["QUEUE"]} {os.environ["API_KEY"]}\')\n    yield\n\n'
-    "app = FastAPI(lifespan=lifespan)\n"
-)
+LIFESPAN = """import os
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+
+@asynccontextmanager
+async def lifespan(app):
+    raise RuntimeError(f"no such queue at {os.environ['QUEUE']} {os.environ['API_KEY']}")
+    yield
+
+app = FastAPI(lifespan=lifespan)
+"""
 
 
 def test_a_release_that_doesnt_start_never_has_a_request(ask, site, control, tmp_path):

@@ -152,10 +152,10 @@ def test_the_slots_of_an_app_and_what_is_about_to_be_in_one(tmp_path):
         (tmp_path / "slots" / slot / "credentials").mkdir(parents=True)
         (tmp_path / "slots" / slot / "env").write_text(render({"KEY": value}) + 'FASTAPI_RELEASE="0123456789ab"\n')
         (tmp_path / "slots" / slot / "credentials" / "note").write_text(f"note-of-{slot}\n")
-    (tmp_path / "environment").write_text(render({"KEY": "of-a-deploy-that-failed"}))
+    (tmp_path / "environment").write_text(render({"KEY": "of-a-failed-deploy"}))
     take = hider(str(tmp_path), render({"TOKEN": "a-new-token"}), {"word": "a new word"})
     told = take(
-        f"{DRAWN} {DRAWN[::-1]} note-of-blue note-of-.green-x a-new-token a new word of-a-deploy-that-failed 0123456789ab"
+        f"{DRAWN} {DRAWN[::-1]} note-of-blue note-of-.green-x a-new-token a new word of-a-failed-deploy 0123456789ab"
     )
     assert told == "*** *** *** *** *** *** *** 0123456789ab"
     assert hider(str(tmp_path / "none"))("any words https://a:b@c/") == "any words https://***@c/"
