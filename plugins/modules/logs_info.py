@@ -13,9 +13,9 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Prints what the app and its workers wrote to the app's own journal, and what systemd did to them, the oldest first.
-    Tracebacks have their lines.
+    Tracebacks have their lines. A secret of the app's environment or credentials that is quoted is shown as C(***).
   - The command C(NAME-logs), which the role P(graceful.deploy.log_rotation#role) leaves on the host, prints the same
-    there, and can follow it.
+    there with nothing hidden, and can follow it.
 extends_documentation_fragment:
   - graceful.deploy.read_only
 options:

@@ -24,6 +24,7 @@ description:
   - One deploy of an app moves traffic at a time. The lock ends with its holder, however that ends, and a second one is
     told who holds it and since when.
   - What became of each deploy is in C(history.jsonl) under O(root), one JSON object a line.
+  - Where what an app or a command printed quotes a secret of O(environment) or O(credentials), C(***) is told and kept.
 options:
   name:
     description: Name of the app, which its units carry (C(NAME@blue.service)).
