@@ -7,7 +7,7 @@
 An app's exception may quote any of them. Nothing says which is one, so it is told by name and looks:
 
 - A password in a URL, a value whose name ends in a word such as PASSWORD, SECRET, TOKEN or KEY, and each credential:
-  hidden from six characters on, unless it is a path, true or false, a number of less than eight digits, or a name that
+  hidden from six characters on, unless it is a path, a number of less than eight digits, or a name that
   another value or the URL has as well (user and password `postgres`). A mere word is hidden where it stands alone.
 - Anything else: hidden from eight characters on where it looks drawn and not written, with letters and digits mixed as
   in a key; each such piece of a URL, a list or JSON by itself. So `production`, `eu-central-1`, `512M`,
@@ -38,7 +38,6 @@ _WORDS = re.compile(r"[^\s\"'`,;{}\[\]()<>=&?|]+")
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.@+-]+)+/?")
 _TOPS = ("bin", "data", "etc", "home", "lib", "media", "mnt", "opt", "root", "run", "srv", "tmp", "usr", "var")
 _HOST = re.compile(r"(?:[a-z0-9._+-]+@)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}\.?(?::[0-9]+)?")
-_PLAIN = ("true", "false", "none", "null")
 
 
 def drawn(word: str) -> bool:
@@ -69,7 +68,7 @@ def _is_path(value: str) -> bool:
 
 def _named(value: str) -> set[str]:
     """What is hidden of a value whose name says that it is a secret."""
-    plain = value.lower() in _PLAIN or _is_path(value) or (value.isdigit() and len(value) < LEAST_DIGITS)
+    plain = _is_path(value) or (value.isdigit() and len(value) < LEAST_DIGITS)
     return {value} if len(value) >= LEAST_NAMED and not plain else set()
 
 

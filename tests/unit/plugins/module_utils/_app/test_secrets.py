@@ -62,6 +62,7 @@ def test_nor_is_what_is_only_named_like_one(name, value):
         ("SECRET_KEY", "correct horse battery staple", "correct horse battery staple"),
         ("PGPASSWORD", "sunshine", "sunshine"),
         ("DB_PASS_2", "84629174", "84629174"),
+        ("DB_PASSWORD", 'said "so"', 'said "so"'),
         ("SECRET_KEY_BASE", "Grüße-an-alle", "Grüße-an-alle"),
         ("LICENCE", "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
         ("ANYTHING", "p4ssw0rd", "p4ssw0rd"),

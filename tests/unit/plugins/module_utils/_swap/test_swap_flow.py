@@ -295,6 +295,16 @@ def test_a_failed_deploy_shows_no_secret_that_an_app_quotes(app, monkeypatch, ca
     assert history.read(app.root)[-1]["reason"] == "died of ***, ***"
 
 
+def test_nor_does_what_came_before_a_release_or_why_it_failed_last_time(app, monkeypatch, capsys):
+    """A reason of an earlier version's history has it still."""
+    (Path(app.root) / "slots").mkdir()
+    history.append(app.root, {"release": "b2", "outcome": "failed", "reason": f"it died of {SECRET}"}, os.getgid())
+    monkeypatch.setattr(swap_flow.Swap, "apply", lambda swap: swap.notes.append(f"migrate (0.1 s) at {SECRET}"))
+    run = deploy(app, ("inactive",) * 2, release="b2", environment=f'KEY="{SECRET}"\n', before=["migrate"])
+    assert run.result()["commands"] == ["migrate (0.1 s) at ***"]
+    assert "known to be bad (it died of ***)" in capsys.readouterr().out
+
+
 def test_a_misspelled_name_is_told_with_the_names_that_there_are(tmp_path):
     (tmp_path / "hello@.service").write_text("# Written by Ansible (graceful.deploy.systemd)\n")
     (tmp_path / "getty@.service").write_text("# the system's\n")
