@@ -208,7 +208,7 @@ class Deploy:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
-        why = self.hide(failure.why if isinstance(failure, Failed) else str(failure or ""))
+        why = self.hide(failure.why if isinstance(failure, Failed) else str(failure)) if failure else ""
         self._append(
             {
                 "started": at,
@@ -261,7 +261,7 @@ class Deploy:
             "steps": said,
             "phases": swap.phases,
             "seconds": seconds,
-            "commands": list(map(self.hide, swap.notes)),
+            "commands": [self.hide(note) for note in swap.notes],
             "msg": msg,
             "diff": ([diff] if said else []) + (swap.units.diffs() if said and not swap.commands else []),
         }
