@@ -111,6 +111,8 @@ options:
     description:
       - Texts of files that hold secrets, by the file's path. They are shown in no output, no log and no diff. An
         option of its own, because Ansible writes what is nested in other options to the host's log.
+      - Of a file that isn't wanted, no text is used. It is removed if nobody but its owner may read it; any other is
+        somebody's own and stays.
     type: dict
     default: {}
   vet:

@@ -13,9 +13,9 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Prints what the app and its workers wrote to the app's own journal, and what systemd did to them, the oldest first.
-    Tracebacks have their lines.
+    Tracebacks have their lines. A secret of the app's environment or credentials that is quoted is shown as C(***).
   - The command C(NAME-logs), which the role P(graceful.deploy.log_rotation#role) leaves on the host, prints the same
-    there, and can follow it.
+    there with nothing hidden, and can follow it.
 extends_documentation_fragment:
   - graceful.deploy.read_only
 options:
@@ -87,6 +87,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._app.names import missing
+from ..module_utils._app.roots import root_in
+from ..module_utils._app.secrets import hider
+from ..module_utils._host.files import read_text
 from ..module_utils._host.guard import finish
 from ..module_utils._host.journal import NotRead, Query, asked, read
 
@@ -110,8 +113,9 @@ def answer(name: str, query: Query) -> dict[str, Any]:
         found = collections.deque(read(name, query), maxlen=MOST)
     except NotRead as problem:
         raise NotRead(f"The log of {name} can't be read: {problem}") from problem
+    hide = hider(root_in(read_text(f"/etc/systemd/system/{name}@.service")))
     # Ansible refuses a result that isn't UTF-8.
-    lines = [line.encode(errors="backslashreplace").decode() for line in found]
+    lines = [hide(line).encode(errors="backslashreplace").decode() for line in found]
     cut = [f"Only the last {MOST} lines; more is there for {name}-logs on the host."] * (len(lines) == MOST)
     none = missing(name) or f"There are no such lines of {name}."
     return {"changed": False, "text": "\n".join([*cut, *lines]) or none}

@@ -14,7 +14,7 @@ author:
 description:
   - Says which release is live, since when, with how many workers and how much memory, which releases are on the host
     and which of them are known to be bad, and what became of the last deploys.
-  - Prints a table for people, and returns the same as data.
+  - Prints a table for people, and returns the same as data. Secrets that the app's words quote are C(***) in both.
 extends_documentation_fragment:
   - graceful.deploy.read_only
 options:

@@ -24,6 +24,7 @@ description:
   - One deploy of an app moves traffic at a time. The lock ends with its holder, however that ends, and a second one is
     told who holds it and since when.
   - What became of each deploy is in C(history.jsonl) under O(root), one JSON object a line.
+  - Where what an app or a command printed quotes a secret of O(environment) or O(credentials), C(***) is told and kept.
 options:
   name:
     description: Name of the app, which its units carry (C(NAME@blue.service)).
@@ -265,7 +266,7 @@ def main() -> None:
     # A program that can't be started ends a module at once by default, in the middle of a step.
     run = partial(module.run_command, expand_user_and_vars=False, handle_exceptions=False)
     deploy = Deploy(module.params, module.check_mode, run, module.warn)
-    finish(module, deploy.result, CommandFailed, state=lambda: deploy.state)
+    finish(module, deploy.result, CommandFailed, state=lambda: deploy.state, hide=lambda text: deploy.hide(text))
 
 
 if __name__ == "__main__":

@@ -86,18 +86,18 @@ def test_they_share_no_user_socket_or_environment(ask):
     assert "canary-mail-word" not in str(shop)
     assert not any("canary-shop" in value or "canary-database" in value for value in mail.values())
     for path in (
-        "/srv/shop/.env",
+        "/srv/shop/environment",
         "/srv/shop/slots/blue/env",
         "/srv/shop/slots/blue/release/app/main.py",
-        "/opt/mail_api/.env",
+        "/opt/mail_api/environment",
     ):
         said = json.loads(ask.get(f"/try?path={path}", MAIL)[1])
         assert "yes" not in said.values(), (path, said)
     for user, other in (("mailer", "/run/shop/blue.sock"), ("shop", "/run/mail_api/blue.sock")):
         assert ask.host.run(f"runuser -u {user} -- curl -s --unix-socket {other} http://x/").rc == 7
     for user, path in (
-        ("mailer", "/srv/shop/.env"),
-        ("shop", "/opt/mail_api/.env"),
+        ("mailer", "/srv/shop/environment"),
+        ("shop", "/opt/mail_api/environment"),
         ("shop", "/opt/mail_api/releases"),
     ):
         assert ask.host.run(f"runuser -u {user} -- ls {path}/ || runuser -u {user} -- cat {path}").rc != 0

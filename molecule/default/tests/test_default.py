@@ -106,7 +106,7 @@ def test_the_release_is_complete_and_not_the_services_to_write(ask, slot):
     assert ask.run(f"find {directory} -user deploy -o ! -type l -perm /o=rwx | head -3") == ""
     assert not [name for name in ask.run(f"ls -A /srv/{NAME}/releases").split() if name.startswith(".")]
     assert ask.host.run(f"runuser -u deploy -- touch {directory}/app/x").rc != 0
-    assert ask.host.run("runuser -u deploy -- cat /srv/hello/.env").rc != 0
+    assert ask.host.run("runuser -u deploy -- cat /srv/hello/environment").rc != 0
 
 
 def test_logs_are_found_where_one_looks(ask, slot):

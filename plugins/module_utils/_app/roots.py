@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Collection
 
-from .._host.files import names_in, read_text
+from .._host.files import names_in, read_text, write
 from .releases import BUILDING
 from .slots import SLOTS
 from .words import is_ours
@@ -18,11 +18,18 @@ from .words import is_ours
 SHARED = "shared"
 NOTE = "removing.json"
 """In the app's directory while it is being removed: what a run that was cut off could not see any more."""
+ENVIRONMENT = "environment"
+"""Name of the file in the app's directory that says what the live slot's environment is; root alone may read it."""
+OLD_ENVIRONMENT = ".env"
+"""Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
+refused this one."""
 ENTRIES = [
-    *("releases", "slots", "wheels", ".env", ".env.new", "maintenance", "live", "live.new", "live.sock.new"),
+    *("releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new", "live.sock.new"),
     *("history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]
-"""What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known."""
+"""What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.
+
+Libraries search for files from the release upwards, so none of them may have a name that one searches for."""
 _BESIDE = (".graceful-", ".history-")
 """Begins the names of what a run that was cut off has left."""
 
@@ -30,6 +37,25 @@ _BESIDE = (".graceful-", ".history-")
 def ours(entry: str) -> bool:
     """Whether a name in an app's directory is one that this collection gives."""
     return entry in ENTRIES or entry == SHARED or entry.startswith(_BESIDE)
+
+
+def rename_environment(root: str) -> None:
+    """Take over the app's own environment file from an earlier version, before anything is started beside it. One that
+    others than root may read is somebody's own, and the app reads it if it likes."""
+    old, path = (os.path.join(root, name) for name in (OLD_ENVIRONMENT, ENVIRONMENT))
+    if not os.path.isfile(old) or os.stat(old).st_mode & 0o077:
+        return
+    if os.path.lexists(path):
+        os.unlink(old)
+    else:
+        os.rename(old, path)
+
+
+def publish(root: str, environment: str) -> None:
+    """Let the app's own environment file, where there is one, say what the live slot has."""
+    path = os.path.join(root, ENVIRONMENT)
+    if os.path.isfile(path) and read_text(path) != environment:
+        write(path, environment.encode(), 0o600, 0, 0)
 
 
 def root_in(unit: str) -> str:

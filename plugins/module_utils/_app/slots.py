@@ -213,13 +213,6 @@ class App:
         terms = self.held(slot).get("terms") or {}
         return terms.get("strategy") in ("restart", "reload") and os.path.isdir(self.aside(slot))
 
-    def publish(self, environment: str) -> None:
-        """Let the app's own environment file, where there is one, say what the live slot has."""
-        path = os.path.join(self.root, ".env")
-        if not os.path.isfile(path) or _read(path) == environment:
-            return
-        files.write(path, environment.encode(), 0o600, 0, 0)
-
     def clear(self) -> None:
         """Remove what runs that were cut off have left beside the slots."""
         slots = os.path.join(self.root, "slots")

@@ -15,7 +15,11 @@ NOTHING = "Nothing was changed."
 
 
 def finish(
-    module: Any, work: Callable[[], dict[str, Any]], *known: type[Exception], state: Callable[[], str] = lambda: NOTHING
+    module: Any,
+    work: Callable[[], dict[str, Any]],
+    *known: type[Exception],
+    state: Callable[[], str] = lambda: NOTHING,
+    hide: Callable[[str], str] = str,
 ) -> None:
     """Do a module's work, and end the module.
 
@@ -23,6 +27,7 @@ def finish(
     :param work: returns what the module returns.
     :param known: what it raises with a sentence for people.
     :param state: says after anything else in what state the host is.
+    :param hide: takes secrets out of what a failure says.
     """
     # What is made is open to those whom its mode says, whatever umask root has on this host.
     os.umask(0o022)
@@ -30,11 +35,11 @@ def finish(
         result = work()
     except known as failure:
         # Ansible refuses an answer that isn't UTF-8, with all that it says.
-        module.fail_json(msg=str(failure).encode(errors="backslashreplace").decode())
+        module.fail_json(msg=hide(str(failure)).encode(errors="backslashreplace").decode())
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+        said = hide(f"{type(error).__name__}: {error}").encode(errors="backslashreplace").decode()
         msg = f"{state()} The host answered in a way that this version of graceful.deploy doesn't know ({said})."
         advice = "Run again; if it comes back, report it with what -vvv shows."
-        module.fail_json(msg=f"{msg} {advice}", exception=traceback.format_exc())
+        module.fail_json(msg=f"{msg} {advice}", exception=hide(traceback.format_exc()))
     else:
         module.exit_json(**result)

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 TIMED_OUT = "no answer (TimeoutError: timed out)"
+LONGEST = 300
+"""Characters of an answer that are kept."""
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
 
@@ -86,7 +88,9 @@ def ask(door: Door, path: str, timeout: float) -> Answer:
             "GET", path, headers={"Host": door.host, "User-Agent": "graceful.deploy", "Connection": "close"}
         )
         response = connection.getresponse()
-        answer = Answer(response.status, response.read(300).decode(errors="replace").strip())
+        body = response.read(LONGEST + 1).decode(errors="replace")
+        text = f"{body[:LONGEST]}..." if len(body) > LONGEST else body
+        answer = Answer(response.status, text.strip())
         return Answer(0, TIMED_OUT) if cut.expired else answer
     except Exception as error:
         return Answer(0, TIMED_OUT if cut.expired else f"no answer ({type(error).__name__}: {error})")

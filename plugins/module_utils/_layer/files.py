@@ -158,10 +158,13 @@ def packaged_digests(conffiles: str) -> dict[str, str]:
 
 
 def somebody_elses(run: Run, wanted: Wanted, found: Found) -> bool:
-    """Whether a package's configuration file was written by a person: neither as packaged nor one of ours.
+    """Whether a package's configuration file was written by a person: neither as packaged nor one of ours. Of a secret
+    that isn't wanted, whether others may read it: ours they may not.
 
     :raises CommandFailed: when it is, and lacks the line that makes it work with ours.
     """
+    if wanted.absent and wanted.secret:
+        return found.kind != "file" or bool((found.mode or 0) & 0o077)
     path = wanted.path
     if found.kind == "link" and wanted.absent:
         path = os.path.realpath(path)

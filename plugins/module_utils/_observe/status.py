@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._app import history, lock
 from .._app.names import missing
 from .._app.releases import records_in
+from .._app.secrets import hider
 from .._app.slots import SLOTS, App
 from .._host.journal import last_lines
 from .._host.probe import Door, ask
@@ -38,7 +39,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
     live = app.live()
     slots = {slot: _slot(systemd, app, slot, live) for slot in SLOTS}
     note, held = lock.note_in(app.root), lock.is_held(app.root)
-    return {
+    facts = {
         "name": app.name,
         "root": app.root,
         "live": live,
@@ -51,6 +52,14 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         # One that ended just now has cleared it.
         "cut_off": note if not held and note == lock.note_in(app.root) else {},
     }
+    return _without_secrets(facts, hider(app.root))
+
+
+def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[str, Any]:
+    """The facts as they may be shown: an app's words, now or at the time of a deploy, may quote its environment."""
+    for row in [*facts["slots"].values(), *facts["releases"], *facts["history"]]:
+        row |= {key: hide(row[key]) for key in ("note", "ready", "why", "reason") if row.get(key)}
+    return facts
 
 
 def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, Any]:

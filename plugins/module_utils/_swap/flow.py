@@ -11,12 +11,15 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from .._app import history, names
 from .._app.lock import DeployLock, Held, left_in, now
 from .._app.releases import complete, record_of
+from .._app.roots import rename_environment
 from .._app.sandbox import hints
+from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
@@ -40,13 +43,18 @@ class Deploy:
         self.params = params
         self.check = check
         self.systemd = Systemd(run)
-        self.warn = warn
+        self.warn: Warn = lambda sentence: warn(self.hide(sentence))
         self.app = App(params["name"], params["root"])
         self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
         self.state = "Nothing was changed."
         """What to say of the host after a failure that nobody thought of."""
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
+
+    @cached_property
+    def hide(self) -> Hider:
+        """Takes the app's secrets out of what is told: what an app or a command of it says may quote any of them."""
+        return hider(self.app.root, self.params["environment"], self.params["credentials"])
 
     def result(self) -> dict[str, Any]:
         """Do it; returns the module's result.
@@ -110,6 +118,7 @@ class Deploy:
             ) from None
         except Held as held:
             raise CommandFailed(held.sentence(self.app.name)) from held
+        rename_environment(self.app.root)
         if lock.left:
             entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.
@@ -201,7 +210,7 @@ class Deploy:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
-        why = (failure.why if isinstance(failure, Failed) else str(failure or "")).encode(errors="backslashreplace")
+        why = self.hide(failure.why if isinstance(failure, Failed) else str(failure)) if failure else ""
         self._append(
             {
                 "started": at,
@@ -218,7 +227,10 @@ class Deploy:
                 "ill": swap.ill,
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
-                "reason": why.decode().partition("\n")[0].removeprefix(f"Release {swap.wanted.release} "),
+                "reason": why.encode(errors="backslashreplace")
+                .decode()
+                .partition("\n")[0]
+                .removeprefix(f"Release {swap.wanted.release} "),
             }
         )
 
@@ -251,7 +263,7 @@ class Deploy:
             "steps": said,
             "phases": swap.phases,
             "seconds": seconds,
-            "commands": swap.notes,
+            "commands": [self.hide(note) for note in swap.notes],
             "msg": msg,
             "diff": ([diff] if said else []) + (swap.units.diffs() if said and not swap.commands else []),
         }

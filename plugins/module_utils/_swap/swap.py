@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from .._app.roots import publish
 from .._app.slots import SLOTS, App, Snapshot
 from .._host.systemd import Systemd
 from . import steps
@@ -110,7 +111,7 @@ class Swap(Back):
                 self.phase(step)
                 take[step]()
             self.phase("done")
-            self.app.publish(self.wanted.environment)
+            publish(self.app.root, self.wanted.environment)
             self.app.follow(self.app.live())
         except Failed:
             self._clear_unused()

@@ -65,6 +65,7 @@ class Machine:
         record = {"id": "0123456789ab", "created": "2026-01-01T00:00:00Z"}
         put(root / "releases/0123456789ab/release.json", json.dumps(record))
         put(root / "slots/blue/env")
+        put(root / "environment")
         put(root / ".env")
         put(root / "shared/media/photo.jpg")
         (root / "live.sock").symlink_to(f"/run/{name}/blue.sock")

@@ -42,6 +42,7 @@ class Odd:
     """Stands in for a flow that meets what nobody thought of."""
 
     state = "Nothing was changed."
+    hide = str
 
     def __init__(self, *_arguments, **_options):
         pass
@@ -91,3 +92,17 @@ def test_a_module_says_what_it_knows_in_its_own_words(capsys):
 
     with pytest.raises(SystemExit, match=r"\\udc80 gone"):
         finish(Module(), work, KeyError)
+
+
+@pytest.mark.parametrize("known", [(KeyError,), ()])
+def test_a_failure_is_told_without_secrets(known):
+    class Module:
+        def fail_json(self, msg, exception=""):
+            raise SystemExit(f"{msg} {exception}")
+
+    def work():
+        raise KeyError("canary")
+
+    with pytest.raises(SystemExit) as told:
+        finish(Module(), work, *known, hide=lambda text: text.replace("canary", "***"))
+    assert "***" in str(told.value) and "canary" not in str(told.value).replace('KeyError("canary")', "")

@@ -11,6 +11,7 @@ import time
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host import journal as log_reader
 from ansible_collections.graceful.deploy.plugins.module_utils._host.journal import good_request, last_lines, readable
+from ansible_collections.graceful.deploy.plugins.modules import logs_info
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,3 +250,14 @@ def test_an_answer_of_journalctl_that_is_cut_off_is_shown_as_far_as_it_came(jour
     with (tmp_path / "entries").open("a") as file:
         file.write('{"MESSAGE": "ha')
     assert list(log_reader.read("hello", log_reader.Query(), raw=True)) == ["whole", '{"MESSAGE": "ha']
+
+
+def test_what_is_printed_on_the_control_node_has_no_secret_and_the_journal_has(journal, tmp_path, monkeypatch):
+    (tmp_path / "slots" / "blue").mkdir(parents=True)
+    (tmp_path / "slots" / "blue" / "env").write_text('API_KEY="Zk3vQ9xT7mLw2Rb8"\n')
+    unit = f"# Written by Ansible (graceful.deploy.gunicorn)\n[Service]\nExecStart={tmp_path}/slots/%i/x\n"
+    monkeypatch.setattr(logs_info, "read_text", lambda path: unit if path.endswith("/hello@.service") else "")
+    journal({"MESSAGE": "401 for Zk3vQ9xT7mLw2Rb8"})
+    query = log_reader.asked(None, "", "", "", "", "")
+    assert logs_info.answer("hello", query)["text"].endswith("911       401 for ***")
+    assert next(iter(log_reader.read("hello", query))).endswith("401 for Zk3vQ9xT7mLw2Rb8")

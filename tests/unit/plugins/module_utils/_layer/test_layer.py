@@ -92,6 +92,21 @@ def test_somebody_elses_file_is_left_alone_and_has_to_import_ours(tmp_path):
     assert layer_files.compare(packaged, [item])[0].any
 
 
+def test_a_secret_that_is_not_wanted_goes_unless_others_may_read_it(tmp_path):
+    target = tmp_path / ".env"
+    item = wanted(target, "", secret=True, absent=True)
+    assert [d.any for d in layer_files.compare(nothing, [item])] in ([], [False])
+    target.write_text("A=canary\n")
+    for mode in (0o640, 0o604):
+        target.chmod(mode)
+        assert layer_files.compare(nothing, [item]) == []
+    target.chmod(0o600)
+    differences = layer_files.compare(nothing, [item])
+    assert "canary" not in str(differences[0].diff())
+    layer_write.apply(differences)
+    assert not target.exists()
+
+
 def test_vetting_sees_old_and_new_files_together_and_nothing_lands(tmp_path):
     tree = tmp_path / "tree"
     tree.mkdir()

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import BUILDING
+from ansible_collections.graceful.deploy.plugins.module_utils._app.roots import (
+    ENTRIES,
+    ENVIRONMENT,
+    OLD_ENVIRONMENT,
+    SHARED,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import roots
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.roots import judge_root, read_root
 
@@ -126,7 +133,26 @@ def test_what_nothing_shows_to_be_the_apps_is_refused(host: Host, names: list[st
     assert len(host.asked("ftp", "link")) == bool(told)
 
 
-BEGUN = ["build.lock", ".graceful-x1", f"releases/{BUILDING}1/source/", "wheels/", "shared/media/", ".env"]
+SEARCHED = set(
+    # python-dotenv, environs; decouple; dynaconf
+    ".env .env.local settings.ini settings.toml settings.yaml settings.json .secrets.toml config "
+    # what says where a project begins: rootutils, setuptools_scm, pytest, coverage, black, uv, Poetry, Node.js
+    ".git .hg .project-root pyproject.toml setup.py setup.cfg tox.ini pytest.ini conftest.py .coveragerc uv.toml "
+    ".python-version poetry.toml Pipfile requirements.txt package.json alembic.ini logging.ini logging.yaml manage.py "
+    ".dockerenv mlruns .sentryclirc prefect.toml app".split()
+)
+"""Names that libraries search for from an app's own file upwards."""
+
+
+def test_no_library_finds_anything_of_ours_above_a_release() -> None:
+    assert not {*ENTRIES, SHARED} & (SEARCHED - {OLD_ENVIRONMENT})
+    tasks = (Path(__file__).parents[5] / "roles" / "deploy_user" / "tasks" / "main.yml").read_text()
+    made = re.findall(r"path: \"{{ fastapi_root }}/(\S+)\"(?!\n +state: absent)", tasks)
+    assert ENVIRONMENT in made
+    assert not {*made} & SEARCHED
+
+
+BEGUN = ["build.lock", ".graceful-x1", f"releases/{BUILDING}1/source/", "wheels/", "shared/media/", "environment"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +162,8 @@ BEGUN = ["build.lock", ".graceful-x1", f"releases/{BUILDING}1/source/", "wheels/
         ["lost+found/"],
         [".graceful-x1"],
         [".env"],
-        [".env", "releases/"],
+        ["environment"],
+        ["environment", "releases/"],
         *(BEGUN[:number] for number in range(1, len(BEGUN))),
         ["shared/x"],
         [*BEGUN, "maintenance"],

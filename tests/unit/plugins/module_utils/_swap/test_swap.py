@@ -12,7 +12,11 @@ import threading
 import time
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
+from ansible_collections.graceful.deploy.plugins.module_utils._app import roots
+from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import (
+    App,
+    Snapshot,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._host import files, probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
@@ -403,15 +407,34 @@ def test_what_runs_in_a_reloaded_slot_is_known(app):
 
 
 def test_the_environment_file_says_what_is_live_where_there_is_one(app):
-    app.publish("A=1\n")
-    path = os.path.join(app.root, ".env")
+    roots.publish(app.root, "A=1\n")
+    path = os.path.join(app.root, roots.ENVIRONMENT)
     assert not os.path.exists(path)
     with open(path, "w", encoding="utf-8") as file:
         file.write("A=0\n")
-    app.publish("A=1\n")
+    roots.publish(app.root, "A=1\n")
     with open(path, encoding="utf-8") as file:
         assert file.read() == "A=1\n"
     assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("mode", "goes"), [(0o600, True), (0o640, False), (0o644, False)])
+@pytest.mark.parametrize("written", [False, True], ids=["old alone", "both"])
+def test_an_environment_file_that_libraries_find_is_taken_over(app, mode, goes, written):
+    """Of a host that version 0.1.0 has set up, perhaps by a run that was cut off between the two. A file that the app
+    may read is somebody's own, and found to good purpose."""
+    old, new = (os.path.join(app.root, name) for name in (roots.OLD_ENVIRONMENT, roots.ENVIRONMENT))
+    for path, text in ((old, "A=0\n"), (new, "A=1\n"))[: 1 + written]:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    os.chmod(old, mode)
+    for _run in range(2):
+        roots.rename_environment(app.root)
+        assert os.path.exists(old) is not goes
+        assert os.path.exists(new) is (goes or written)
+    if goes:
+        with open(new, encoding="utf-8") as file:
+            assert file.read() == ("A=1\n" if written else "A=0\n")
 
 
 def test_a_slots_configuration_is_what_it_was_filled_with(app):

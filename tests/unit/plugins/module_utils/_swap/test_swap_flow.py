@@ -291,6 +291,56 @@ def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
     assert status.render(facts, 0, 10).count("It answered") == 1
 
 
+SECRET = "Zk3vQ9xT7mLw2Rb8"
+
+
+def test_status_shows_no_secret_that_an_app_quotes_or_has_quoted(app, monkeypatch):
+    (Path(app.root) / "slots").mkdir()
+    filled = Snapshot("a1", f'API_KEY="{SECRET}"\n', {}, "", credentials={"pw": "sunshine"})
+    app.put("blue", app.make("blue", filled, {}, GROUP))
+    said = f"KeyError: {SECRET} at sunshine"
+    slots = {**slot("live", "a1", 2), "note": said, "ready": f"/ready answers 500 {said}"}
+    monkeypatch.setattr(status, "_slot", lambda *_: dict(slots))
+    history.append(app.root, {"release": "b2", "outcome": "failed", "reason": said}, os.getgid())
+    told = json.dumps(status.report(None, app, 10))
+    assert SECRET not in told and "sunshine" not in told
+    assert told.count("KeyError: *** at ***") >= 4
+
+
+def test_a_failed_deploy_shows_no_secret_that_an_app_quotes(app, monkeypatch, capsys):
+    """Its exception is in the reason, the last lines and the history; what ran before it has secrets as well."""
+    (Path(app.root) / "slots").mkdir()
+    app.put("blue", app.make("blue", Snapshot("a1", 'OLD_KEY="an-old-key"\n', {}, ""), TERMS, GROUP))
+    app.point_to("blue")
+
+    def fail(_swap):
+        raise swap_flow.Failed(f"Release c3 died of {SECRET}, an-old-key", "It serves.", f"E: '/x/{SECRET}' sunshine")
+
+    monkeypatch.setattr(swap_flow.Swap, "apply", fail)
+    unit = "ActiveState=active\nUnitFileState=enabled"
+    run = lambda _command: (0, "\n\n".join([unit] * 4), "")  # noqa: E731
+    monkeypatch.setattr(
+        swap_module, "Deploy", lambda params, check, _run, warn: swap_flow.Deploy(params, check, run, warn)
+    )
+    given = {"name": "hello", "root": app.root, "group": GROUP, "release": "c3", "credentials": {"pw": "sunshine"}}
+    with patch_module_args({**given, "environment": f'KEY="{SECRET}"\n'}), pytest.raises(SystemExit):
+        swap_module.main()
+    said = capsys.readouterr().out
+    assert SECRET not in said and "an-old-key" not in said and "sunshine" not in said
+    assert "Release c3 died of ***, ***" in said and "E: '/x/***' ***" in said
+    assert history.read(app.root)[-1]["reason"] == "died of ***, ***"
+
+
+def test_nor_does_what_came_before_a_release_or_why_it_failed_last_time(app, monkeypatch, capsys):
+    """A reason of an earlier version's history has it still."""
+    (Path(app.root) / "slots").mkdir()
+    history.append(app.root, {"release": "b2", "outcome": "failed", "reason": f"it died of {SECRET}"}, os.getgid())
+    monkeypatch.setattr(swap_flow.Swap, "apply", lambda swap: swap.notes.append(f"migrate (0.1 s) at {SECRET}"))
+    run = deploy(app, ("inactive",) * 2, release="b2", environment=f'KEY="{SECRET}"\n', before=["migrate"])
+    assert run.result()["commands"] == ["migrate (0.1 s) at ***"]
+    assert "known to be bad (it died of ***)" in capsys.readouterr().out
+
+
 def test_a_misspelled_name_is_told_with_the_names_that_there_are(tmp_path):
     (tmp_path / "hello@.service").write_text("# Written by Ansible (graceful.deploy.systemd)\n")
     (tmp_path / "getty@.service").write_text("# the system's\n")
@@ -364,6 +414,18 @@ def cut_off(app):
         return history.read(app.root)
 
     return leave
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_any_run_that_changes_takes_the_environment_file_over(app, cut_off, check):
+    """Before anything starts beside it; a rollback goes from what the slot was filled with, which is another file."""
+    cut_off("a1", "done")
+    old = Path(app.root, ".env")
+    old.write_text('A="1"\n')
+    old.chmod(0o600)
+    deploy(app, ("active", "inactive"), rollback=True, check=check).result()
+    assert old.exists() is check
+    assert Path(app.root, "environment").exists() is not check
 
 
 @pytest.mark.parametrize("status", [200, 502])
