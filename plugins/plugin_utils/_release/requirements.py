@@ -15,8 +15,11 @@ from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
 
-PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0", "uvicorn-worker": "0.4.0"}
-"""What every release needs to be served, in the versions that this collection is tested with."""
+PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
+"""What every release needs to be served, in the versions that are taken where the app leaves it open."""
+
+LOWEST = {"gunicorn": "21.0.1", "uvicorn": "0.23.0"}
+"""The oldest that serve: `scripts/worker-versions` runs the worker's tests with them."""
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -167,7 +170,8 @@ def add(found: Requirements, line: str, constraint: bool = False) -> str:
 
 
 def injected(requirements: Requirements, markers: dict[str, str]) -> list[str]:
-    """The lines to add so that the release can be served: pins for what the files lack.
+    """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
+    decide nothing of it, and what it brings by itself takes their place.
 
     A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
     """

@@ -70,7 +70,7 @@ def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
     assert found.hashes[("fastapi", "0.121")] == {A, B}
     on_the_host = [line for line in found.lines if ";" not in line or Marker(line.partition(";")[2]).evaluate(MARKERS)]
     assert [line.partition("==")[0] for line in on_the_host] == ["FastAPI", "gunicorn"]
-    assert injected(found, MARKERS) == ["uvicorn==0.54.0", "uvicorn-worker==0.4.0"]
+    assert injected(found, MARKERS) == ["uvicorn==0.54.0"]
 
 
 @pytest.mark.parametrize("name", ["pylock.prod.toml", "sub/pylock.toml"])
