@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import pylock as release_pylock
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import only_listed
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
@@ -110,7 +111,7 @@ def test_a_pylock_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
 )
 def test_groups_in_a_marker_are_decided(groups: list[str], name: str, negated: bool, where: str, quote: str) -> None:
     text = f"{quote}{name}{quote} {'not ' if negated else ''}in {where}"
-    decided = release_lockfile.decide_groups(f"python_version > '3' and ({text})", groups)
+    decided = release_pylock.decide_groups(f"python_version > '3' and ({text})", groups)
     inside = where == "dependency_groups" and name in groups
     assert Marker(decided).evaluate(MARKERS) is (inside is not negated)
 

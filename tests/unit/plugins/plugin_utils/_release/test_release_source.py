@@ -168,15 +168,21 @@ def test_requirements_are_found_or_refused_with_what_to_write(tmp_path: Path) ->
     ):
         find()
     for name, advice in (
+        ("setup.py", "hashes setup.py -o"),
         ("requirements.in", "s.in -o"),
-        ("poetry.lock", "poetry export"),
+        ("Pipfile", "Run pipenv lock, and commit Pipfile.lock"),
+        ("environment.yml", "Conda's packages.*pip list --format=freeze > requirements.txt"),
     ):
         (tmp_path / name).touch()
         with pytest.raises(ReleaseError, match=advice):
             find()
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
-    with pytest.raises(ReleaseError, match="poetry export"):
+    with pytest.raises(ReleaseError, match="Conda"):
         find()
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['fastapi']\n")
+    with pytest.raises(ReleaseError, match=r"has pyproject\.toml and environment\.yml\. Write"):
+        find()
+    (tmp_path / "environment.yml").unlink()
     (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['fastapi']\n")
     assert find() == "pyproject.toml"
     (tmp_path / "uv.lock").touch()
