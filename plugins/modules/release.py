@@ -123,18 +123,15 @@ options:
       - Patterns of files and directories that never leave the control node, with C(*), C(?) and C([...]).
       - A pattern without a slash is matched against names at any depth; one with a slash inside or in front against the
         path from the top of the O(source); one with a slash at its end against directories alone.
+      - Your list replaces the default. Secrets and version control stay behind in any case, which are C(.env),
+        C(.env.*), C(.envrc), C(.netrc), C(.pypirc), C(.git-credentials), C(.git), C(.hg), C(.svn) and C(.jj).
     type: list
     elements: str
     default:
-      - .git
-      - .hg
-      - .svn
       - .venv
       - venv
       - __pycache__
       - "*.pyc"
-      - .env
-      - .env.*
       - node_modules
       - .mypy_cache
       - .ruff_cache

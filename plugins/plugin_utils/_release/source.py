@@ -21,6 +21,12 @@ from ...module_utils._release.archive import FORMAT
 _PLACEHOLDERS = (".gitkeep", ".keep")
 """Files that only keep a directory in git."""
 
+NEVER_SHIPPED = (
+    *(".env", ".env.*", ".envrc", ".netrc", ".pypirc", ".git-credentials"),
+    *(".git", ".hg", ".svn", ".jj"),
+)
+"""Secrets and version control, whatever fastapi_exclude says: somebody who adds a pattern there means to leave more out."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,9 +60,12 @@ def excluded(path: str, is_directory: bool, patterns: Iterable[str]) -> bool:
 
 
 def scan(source: str, patterns: Iterable[str]) -> list[Entry]:
-    """Every file and link that is shipped, sorted. Raises with every problem found."""
+    """Every file and link that is shipped, sorted. Raises with every problem found.
+
+    :param patterns: of what stays behind besides NEVER_SHIPPED.
+    """
     problems: list[str] = []
-    entries = list(_walk(source, "", list(patterns), problems))
+    entries = list(_walk(source, "", [*NEVER_SHIPPED, *patterns], problems))
     problems += [
         f"{entry.path}: the release keeps its own {entry.path} there. Rename it, or add it to fastapi_exclude."
         for entry in entries

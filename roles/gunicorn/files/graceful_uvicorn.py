@@ -12,6 +12,7 @@ scripts/worker-versions runs the tests of the worker with old and new ones.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import signal
 from typing import Any, ClassVar
@@ -56,6 +57,12 @@ class UvicornWorker(Worker):
         # Reopening logs doesn't disturb a request by interrupting its system calls.
         signal.siginterrupt(signal.SIGUSR1, False)
 
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        # As Gunicorn does for main:create_app(). Uvicorn would call it too, with a warning, and hide where it failed.
+        if is_factory(self.wsgi):
+            self.wsgi = self.wsgi()
+
     def run(self) -> None:
         choose = getattr(self.config, "get_loop_factory", lambda: None)
         with asyncio.Runner(loop_factory=choose()) as runner:
@@ -63,3 +70,14 @@ class UvicornWorker(Worker):
 
     async def _serve(self) -> None:
         raise NotImplementedError
+
+
+def is_factory(app: object) -> bool:
+    """Whether it is a plain function without arguments, as in ``main:create_app``."""
+    if not inspect.isfunction(app) or inspect.iscoroutinefunction(app):
+        return False
+    try:
+        inspect.signature(app).bind()
+    except TypeError:
+        return False
+    return True

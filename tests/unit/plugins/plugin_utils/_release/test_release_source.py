@@ -145,6 +145,15 @@ def test_links_inside_are_kept_and_those_that_lead_out_refused_all_at_once(tmp_p
     assert all(f"{name} is a symlink to" in str(refused.value) for name in ("out", "absolute", "winding"))
 
 
+@pytest.mark.parametrize("patterns", [[], ["tests"], DEFAULT_EXCLUDE])
+def test_secrets_and_version_control_stay_behind_whatever_is_left_out(tmp_path: Path, patterns: list[str]) -> None:
+    """A list of one's own, such as [tests], had shipped .env and .git."""
+    for name in (".env", "deep/.env.production", ".envrc", ".netrc", ".git/config", "deep/.git", ".hg/x", "main.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("canary")
+    assert [entry.path for entry in release_source.scan(str(tmp_path), patterns)] == ["main.py"]
+
+
 @pytest.mark.parametrize("name", ["release.json", ".venv/bin/python"])
 def test_names_that_a_release_needs_for_itself_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
