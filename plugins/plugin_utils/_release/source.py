@@ -25,7 +25,7 @@ NEVER_SHIPPED = (
     *(".env", ".env.*", ".envrc", ".netrc", ".pypirc", ".git-credentials"),
     *(".git", ".hg", ".svn", ".jj"),
 )
-"""Secrets and version control, whatever fastapi_exclude says: somebody who adds a pattern there means to leave more out."""
+"""Secrets and version control, whatever fastapi_exclude says: who writes a pattern there means to leave more out."""
 
 
 @dataclass(frozen=True)
