@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ class Locked:
 
     :param elsewhere: where it comes from if that is no index, in words.
     :param marker: where it counts; '' is everywhere.
+    :param commit: of git, as URL@commit.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Locked:
     hashes: set[str] = field(default_factory=set)
     elsewhere: str = ""
     marker: str = ""
+    commit: str = ""
 
 
 def read(name: str, pyproject: dict[str, Any], lock: dict[str, Any]) -> Requirements:
@@ -89,12 +92,16 @@ def _line(name: str, extras: list[str], marker: str) -> str:
 
 def _poetry(lock: dict[str, Any]) -> Iterator[Locked]:
     for package in lock.get("package", []):
-        kind = str(package.get("source", {}).get("type", "legacy"))
+        origin = package.get("source", {})
+        kind = str(origin.get("type", "legacy"))
+        commit = f"{origin.get('url')}@{origin.get('resolved_reference')}" if kind == "git" else ""
+        if commit and origin.get("subdirectory"):
+            commit += f"#subdirectory={origin['subdirectory']}"
         marker = package.get("markers", "")
         marker = marker.get("main", "") if isinstance(marker, dict) else marker
         elsewhere = kind if kind in ("git", "directory", "file", "url") else ""
         yield Locked(
-            canonicalize_name(package["name"]), package.get("version", ""), _digests(package), elsewhere, marker
+            canonicalize_name(package["name"]), package.get("version", ""), _digests(package), elsewhere, marker, commit
         )
 
 
@@ -102,7 +109,8 @@ def _pdm(lock: dict[str, Any]) -> Iterator[Locked]:
     for package in lock.get("package", []):
         elsewhere = next((kind for kind in ("git", "path", "url") if kind in package), "")
         name, marker = canonicalize_name(package["name"]), str(package.get("marker", ""))
-        yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker)
+        commit = f"{package['git']}@{package.get('revision')}" if elsewhere == "git" else ""
+        yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker, commit)
 
 
 def _digests(package: dict[str, Any]) -> set[str]:
@@ -115,7 +123,7 @@ def _joined(name: str, lines: list[str], packages: list[Locked]) -> Requirements
     versions: dict[str, dict[str, Locked]] = {}
     for package in packages:
         versions.setdefault(package.name, {})[package.version] = package
-    for line in lines:
+    for line in (_from_git(line, versions) for line in lines):
         if problem := _wrong(line, os.path.basename(name), versions) or requirements.add(found, line):
             found.problems.append(f"{name}, {mask(line)[:100]}: {problem}")
     for package in packages:
@@ -131,10 +139,22 @@ def _joined(name: str, lines: list[str], packages: list[Locked]) -> Requirements
     return requirements.whole(found, name)
 
 
+def _from_git(line: str, versions: dict[str, dict[str, Locked]]) -> str:
+    """The line with the commit that the lock names for it, where it names one."""
+    match = re.match(r"\s*([\w.-]+)\s*(\[[^\]]*\])?[^;]*(;.*)?", line)
+    locked = list(versions.get(canonicalize_name(match[1]), {}).values()) if match else []
+    if match is None or len(locked) != 1:
+        return line
+    built = f"{match[1]}{match[2] or ''} @ git+{locked[0].commit}" + (f" {match[3]}" if match[3] else "")
+    return built if requirements.COMMIT.fullmatch(built) else line
+
+
 def _wrong(line: str, lock: str, versions: dict[str, dict[str, Locked]]) -> str:
     try:
         wanted = Requirement(line)
     except InvalidRequirement:
+        return ""
+    if requirements.COMMIT.fullmatch(line):
         return ""
     there = versions.get(canonicalize_name(wanted.name), {})
     for package in there.values():

@@ -39,6 +39,11 @@ def read(lock: dict[str, Any], name: str) -> Requirements:
 
 
 def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]) -> str:
+    vcs = package.get("vcs", {})
+    if vcs.get("type") == "git" and "url" in vcs and "commit-id" in vcs:
+        below = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
+        marker = f" ; {decide_groups(package['marker'], groups)}" if "marker" in package else ""
+        return requirements.add(found, f"{package['name']} @ git+{vcs['url']}@{vcs['commit-id']}{below}{marker}")
     for kind, text in {
         "vcs": "it is fetched from version control",
         "directory": "it is a directory of whoever made the lock",

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
+from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize_version
-from .requirements import LOWEST, Requirements
+from .requirements import COMMIT, LOWEST, Requirements
 from .sdist import HERE, Sources, Workshop
 from .target import Target
 from .tools import Say, Tools, digest_of, forget_unused, making
@@ -59,6 +60,11 @@ def locked(collector: Collector, requirements: Requirements, pins: list[str], na
 
     :param name: of the requirements file, for sentences.
     """
+    if built := [line for line in requirements.lines if COMMIT.fullmatch(line)]:
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, and {mask(built[0])} in it is built from a commit, so the host's index "
+            "hasn't got it. Write fastapi_release_method: wheels."
+        )
     locks = os.path.join(collector.cache, "locks")
     os.makedirs(locks, mode=0o700, exist_ok=True)
     path = os.path.join(locks, identity_of(collector, requirements, pins))

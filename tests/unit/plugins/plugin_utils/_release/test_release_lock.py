@@ -74,6 +74,13 @@ def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
     assert injected(found, MARKERS) == ["uvicorn==0.54.0"]
 
 
+def test_a_commit_in_a_pylock_is_what_is_built(tmp_path: Path) -> None:
+    vcs = f'vcs = {{ type = "git", url = "https://x/lib", commit-id = "{A[:40]}", subdirectory = "py" }}'
+    write(tmp_path, pylock=f'lock-version = "1.0"\n[[packages]]\nname = "lib"\nmarker = "os_name == \'nt\'"\n{vcs}\n')
+    found = release_lockfile.read(str(tmp_path), "pylock.toml", None)
+    assert found.lines == [f"lib @ git+https://x/lib@{A[:40]}#subdirectory=py ; os_name == 'nt'"]
+
+
 @pytest.mark.parametrize("name", ["pylock.prod.toml", "sub/pylock.toml"])
 def test_other_names_of_a_pylock(tmp_path: Path, name: str) -> None:
     (tmp_path / "sub").mkdir()

@@ -82,6 +82,23 @@ def test_a_lock_of_another_project_is_refused_with_the_command(
         read(tmp_path, name, lock(), f'[project]\ndependencies = ["{dependency}"]\n')
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pdm.lock", f'git = "https://x/lib.git"\nrevision = "{A[:40]}"'),
+        (
+            "poetry.lock",
+            f'[package.source]\ntype = "git"\nurl = "https://x/lib.git"\nresolved_reference = "{A[:40]}"',
+        ),
+    ],
+)
+def test_the_commit_that_a_lock_names_is_what_is_built(tmp_path: Path, name: str, text: str) -> None:
+    extra = f'[[package]]\nname = "lib"\nversion = "1"\n{text}'
+    found = read(tmp_path, name, lock(extra), '[project]\ndependencies = ["lib[x] @ git+https://x/lib.git@main"]\n')
+    assert found.lines == [f"lib[x] @ git+https://x/lib.git@{A[:40]}"]
+    assert not any(line.startswith("lib") for line in found.constraints)
+
+
 @pytest.mark.parametrize("text", ['git = "https://x/lib"', 'path = "./lib"', '[package.source]\ntype = "git"'])
 def test_what_no_index_has_is_refused_by_name(tmp_path: Path, text: str) -> None:
     name = "poetry.lock" if "source" in text else "pdm.lock"

@@ -70,6 +70,8 @@ def test_includes_constraints_and_index_options(tmp_path: Path) -> None:
         ("file:///opt/lib", "a path of the control node"),
         ("lib-1.0-py3-none-any.whl", "a path of the control node"),
         ("wheels/lib-1.0.tar.gz", "a path of the control node"),
+        (f"git+https://example.com/lib.git@{'a' * 40}", "as in lib @ git"),
+        ("lib @ git+https://example.com/lib.git@abc1234", "another commit tomorrow"),
         ("git+https://example.com/lib.git", "version control"),
         ("lib @ git+ssh://git@example.com/lib.git@main", "version control"),
         ("lib @ https://example.com/lib-1.0-py3-none-any.whl", "it is a URL"),
@@ -88,6 +90,17 @@ def test_what_has_no_wheel_is_refused_with_its_line(tmp_path: Path, line: str, w
     with pytest.raises(ReleaseError, match=why) as refused:
         read(tmp_path, f"fastapi\n{line}\n")
     assert "line 2" in str(refused.value) or "missing" in line
+
+
+def test_what_powershell_writes_is_read(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
+        text = "fastapi==0.121\r\n# \u00e9\r\nrich\r\n"
+        text = f"\ufeff{text}" if encoding[-2:] in ("le", "be") else text
+        (tmp_path / "requirements.txt").write_bytes(text.encode(encoding))
+        assert release_requirements.read(str(tmp_path), "requirements.txt").lines == ["fastapi==0.121", "rich"]
+    (tmp_path / "requirements.txt").write_bytes(b"rich # \xe9\n")
+    with pytest.raises(ReleaseError, match=r"isn't text in UTF-8 from byte 7 on\. Save it as UTF-8"):
+        release_requirements.read(str(tmp_path), "requirements.txt")
 
 
 def test_all_bad_lines_are_told_at_once_and_without_credentials(
