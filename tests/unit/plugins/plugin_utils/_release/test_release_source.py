@@ -162,6 +162,16 @@ def test_names_that_a_release_needs_for_itself_are_refused(tmp_path: Path, name:
         release_source.scan(str(tmp_path), [])
 
 
+def test_a_pointer_of_git_lfs_is_refused_by_name(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (tmp_path / "model.bin").write_text(pointer)
+    (tmp_path / "about.md").write_text(f"A pointer looks like this:\n{pointer}")
+    with pytest.raises(ReleaseError, match=r"model\.bin is a pointer of Git LFS.*git lfs pull") as refused:
+        release_source.scan(str(tmp_path), [])
+    assert "about" not in str(refused.value)
+    assert len(release_source.scan(str(tmp_path), ["*.bin"])) == 1
+
+
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ReleaseError, match="pipe is neither a file, a directory nor a symlink"):
