@@ -42,7 +42,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         result = {**super().run(tmp, task_vars), "changed": False}
         task_vars = task_vars or {}
-        variables = Variables(self._task.args.get("variables") or {}, task_vars, self._templar)
+        variables = Variables(
+            self._task.args.get("variables") or {}, task_vars, self._templar, self._loader.get_text_file_contents
+        )
         removal = variables.values({"state"})[0].get("state") == "absent"
         return result | (self._removal(variables) if removal else self._deploy(variables))
 

@@ -33,8 +33,8 @@ description:
     index settings, or the host's Python or platform change. To have newer versions on purpose, pin them.
   - Where a requirement has no wheel that fits, one is built from its source, once, and kept in the cache. That runs the
     package's code, on the control node as the user who runs Ansible, on a O(build_host) as C(nobody) rather than root.
-  - gunicorn, uvicorn and uvicorn-worker are added in the versions that this collection is tested with where the
-    requirements don't name them. A constraint that names one of them decides its version.
+  - What the requirements name is resolved first, by itself. gunicorn and uvicorn are then added if they are missing, in
+    versions that go with it. A constraint that names one of them decides its version.
 options:
   name:
     description: Name of the app, for messages and the virtual environment's prompt.
@@ -123,18 +123,15 @@ options:
       - Patterns of files and directories that never leave the control node, with C(*), C(?) and C([...]).
       - A pattern without a slash is matched against names at any depth; one with a slash inside or in front against the
         path from the top of the O(source); one with a slash at its end against directories alone.
+      - Your list replaces the default. Secrets and version control stay behind in any case, which are C(.env),
+        C(.env.*), C(.envrc), C(.netrc), C(.pypirc), C(.git-credentials), C(.git), C(.hg), C(.svn) and C(.jj).
     type: list
     elements: str
     default:
-      - .git
-      - .hg
-      - .svn
       - .venv
       - venv
       - __pycache__
       - "*.pyc"
-      - .env
-      - .env.*
       - node_modules
       - .mypy_cache
       - .ruff_cache

@@ -210,3 +210,7 @@ def fastapi_app() -> Any:
         return str(os.getpid())
 
     return api
+
+
+def broken_factory() -> Any:
+    return len(5)  # type: ignore[arg-type]

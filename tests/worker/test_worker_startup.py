@@ -184,3 +184,16 @@ def test_sigterm_right_after_the_fork(gunicorn: Gunicorn) -> None:
     assert time.monotonic() - told < 3
     assert gunicorn.events() == []
     assert "SIGKILL" not in gunicorn.log()
+
+
+@pytest.mark.parametrize("app", ["apps:fastapi_app", "apps:fastapi_app()"])
+def test_a_factory_is_called_however_it_is_written(gunicorn: Gunicorn, app: str) -> None:
+    pytest.importorskip("fastapi")
+    gunicorn.start(app)
+    assert "[WARNING]" not in gunicorn.log() and gunicorn.events("startup")
+
+
+def test_where_a_factory_fails_is_told(gunicorn: Gunicorn) -> None:
+    gunicorn.start("apps:broken_factory", wait=False)
+    assert gunicorn.exit_code() == 3
+    assert "in broken_factory" in gunicorn.log() and "TypeError" in gunicorn.log()

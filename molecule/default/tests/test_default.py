@@ -102,7 +102,7 @@ def test_the_release_is_complete_and_not_the_services_to_write(ask, slot):
     directory = ask.run(f"readlink -f /srv/{NAME}/slots/{slot}/release").strip()
     record = json.loads(ask.run(f"cat {directory}/release.json"))
     assert directory.endswith(record["id"])
-    assert {"gunicorn", "uvicorn", "uvicorn-worker", "fastapi"} <= set(record["packages"])
+    assert {"gunicorn", "uvicorn", "fastapi"} <= set(record["packages"])
     assert ask.run(f"find {directory} -user deploy -o ! -type l -perm /o=rwx | head -3") == ""
     assert not [name for name in ask.run(f"ls -A /srv/{NAME}/releases").split() if name.startswith(".")]
     assert ask.host.run(f"runuser -u deploy -- touch {directory}/app/x").rc != 0

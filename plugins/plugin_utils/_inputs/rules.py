@@ -47,16 +47,16 @@ def app(variable: str, value: t.Any) -> Problem | None:
     dotted = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
     given = value.strip() if isinstance(value, str) else ""
     module, _colon, attribute = given.partition(":")
-    if given == value and re.fullmatch(rf"{dotted}:{dotted}", given, re.ASCII) and not module.endswith(".py"):
+    if given == value and re.fullmatch(rf"{dotted}:{dotted}(\(\))?", given, re.ASCII) and not module.endswith(".py"):
         return None
     module = re.sub(r"\.py$", "", module.strip("./ ")).replace("/", ".")
     if not attribute and module.endswith(".app") and module.count(".") > 1:
         module, attribute = module[: -len(".app")], "app"
-    if given.endswith(")"):
-        wrong = "that calls a factory, which a worker doesn't do."
-        fits = re.fullmatch(dotted, module, re.ASCII)
-        advice = f"Put app = {attribute} into {module}, and write" if fits else "Assign the app to a name, and write"
-        return Problem(variable, value, wrong, f"{advice} fastapi_{variable}: {module if fits else 'app.main'}:app.")
+    factory, bracket, _arguments = attribute.partition("(")
+    if bracket and re.fullmatch(rf"{dotted}:{dotted}", f"{module}:{factory.strip()}", re.ASCII):
+        wrong = "only a factory without arguments is called."
+        advice = "Let it read what it needs from its environment, and write"
+        return Problem(variable, value, wrong, f"{advice} fastapi_{variable}: {module}:{factory.strip()}().")
     guess = f"{module}:{attribute or 'app'}"
     guess = guess if re.fullmatch(rf"{dotted}:{dotted}", guess, re.ASCII) else "app.main:app"
     wrong = "it has to be module:attribute, such as main:app for the app in main.py; workers would find nothing to run."

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.template import trust_as_template
 
+from ...module_utils._app.problems import HIDDEN, Problem
 from ...module_utils._app.words import PREFIX
 from .check import SECRET
+from .env_file import as_text
 from .specification import ROLE, Spec, load_spec
 
 try:
@@ -58,6 +61,25 @@ def place(value: object) -> str:
     return f"{origin.path if path.startswith('..') else path}:{origin.line_num or 1}"
 
 
+def written(key: object, value: object, read: t.Callable[[str], str]) -> str | None:
+    """How a number or a boolean without quotes stands in its file; None where that can't be seen.
+
+    :param key: the name before it, which knows its place where the value can't.
+    :param read: the text of a file, decrypted if need be; raises where it can't be had.
+    """
+    origin = origin_of(value) or origin_of(key)
+    if origin is None or not origin.path or not origin.line_num or not origin.col_num:
+        return None
+    try:
+        line = read(origin.path).splitlines()[origin.line_num - 1][origin.col_num - 1 :]
+    except (AnsibleError, OSError, IndexError):
+        return None
+    if origin_of(value) is None:
+        line = line.removeprefix(str(key)).lstrip().removeprefix(":").lstrip()
+    match = re.match(r"[\w.:+-]+", line)
+    return match[0] if match else None
+
+
 def trusted(value: t.Any) -> t.Any:
     """A default of the role's specification, which may refer to other variables."""
     if isinstance(value, (dict, list)):
@@ -70,10 +92,14 @@ class Variables:
 
     :param given: the task's own values by name without prefix, which win.
     :param task_vars: all variables that Ansible has for the host.
+    :param read: the text of a file, decrypted if need be.
     """
 
-    def __init__(self, given: dict[str, t.Any], task_vars: dict[str, t.Any], templar: t.Any) -> None:
+    def __init__(
+        self, given: dict[str, t.Any], task_vars: dict[str, t.Any], templar: t.Any, read: t.Callable[[str], str]
+    ) -> None:
         self.given = given
+        self.read = read
         self.task_vars = task_vars
         self.templar = templar
         self.spec: Spec = load_spec()
@@ -100,14 +126,30 @@ class Variables:
             for key, part in parts.items():
                 variable = name if key is None else f"{name}[{str(key)!r}]"
                 try:
-                    done[key] = plain(templar.template(part))
+                    value = templar.template(part)
                 except AnsibleError as error:
                     found.append((variable, _unread(name, variable, error)))
+                    continue
+                done[key] = plain(value)
+                if name == "env" and (problem := self._changed(variable, key, value)):
+                    found.append((variable, problem))
             if None not in parts:
                 values[name] = done  # what could be had of it is checked all the same
             elif done:
                 values[name] = done[None]
         return values, found
+
+    def _changed(self, variable: str, key: object, value: object) -> str:
+        """What is wrong where YAML made another text of a value, which is never shown; '' where it didn't."""
+        if not isinstance(value, (bool, int, float)):
+            return ""
+        if written(key, value, self.read) in (None, as_text(plain(value))):
+            return ""
+        wrong = (
+            "YAML takes it for a number or a boolean, and the app would get another text than you wrote: 420 for 0644, "
+            "1.1 for 1.10, 750 for 12:30, true for yes."
+        )
+        return Problem(variable, HIDDEN, wrong, "Put it in quotes.").sentence
 
     def told(self, found: list[Found]) -> list[str]:
         """The problems as a person reads them: first causes alone, each with the place that set the variable."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
-from . import requirements
-from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name, canonicalize_version
+from . import locks, pylock, requirements
+from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name
 from .requirements import Requirements
 
 Export = Callable[[str], str]
@@ -27,13 +27,31 @@ REQUIREMENTS = (
     "requirements-production.txt",
     "requirements/prod.txt",
     "requirements/production.txt",
+    "requirements.lock",
     "pylock.toml",
     "uv.lock",
+    *locks.TOOLS,
 )
 """Names that are looked for where the task names none; then pyproject.toml, if it lists dependencies."""
 
-_GROUP = re.compile(r"""(['"])(?P<name>[\w.-]+)\1\s+(?P<not>not\s+)?in\s+(?P<of>extras|dependency_groups)""")
-_TRUE, _FALSE = "python_version >= '0'", "python_version < '0'"
+_COMPILE = "uv pip compile --universal --generate-hashes {} -o requirements.txt"
+_CONDA = (
+    "Conda's packages are others than those that pip installs. In the environment that the app runs in, run "
+    "pip list --format=freeze > requirements.txt, and take out what the app doesn't import"
+)
+_UNSERVED = {
+    "conda-lock.yml": _CONDA,
+    "pixi.lock": _CONDA,
+    "environment.yml": _CONDA,
+    "environment.yaml": _CONDA,
+}
+"""What says what the app needs to a tool whose packages can't be served."""
+_UNLOCKED = {
+    "Pipfile": "Run pipenv lock, and commit Pipfile.lock",
+    "requirements.in": f"Run {_COMPILE.format('requirements.in')}",
+    "setup.py": f"Run {_COMPILE.format('setup.py')}",
+    "setup.cfg": f"Run {_COMPILE.format('setup.cfg')}",
+}
 
 
 def find_requirements(source: str, wanted: str) -> str:
@@ -47,30 +65,32 @@ def find_requirements(source: str, wanted: str) -> str:
                 f"fastapi_requirements is {wanted}, and there is no such file in fastapi_source ({source})."
             )
         return name
-    found = [name for name in REQUIREMENTS if os.path.isfile(os.path.join(source, name))]
-    if len(found) == 1:
+    there = {name for name in [*REQUIREMENTS, *_UNSERVED, *_UNLOCKED] if os.path.isfile(os.path.join(source, name))}
+    found = [name for name in REQUIREMENTS if name in there]
+    # A pylock may have a name in it, such as pylock.prod.toml.
+    found += sorted(name for name in os.listdir(source) if re.fullmatch(r"pylock\.[^.]+\.toml", name))
+    if len(found) == 1 and not there & {"conda-lock.yml", "pixi.lock"}:
         return found[0]
-    if found:
+    pyproject = load(source, "pyproject.toml")
+    listed = has_dependencies(pyproject)
+    unserved = [name for name in _UNSERVED if name in there]
+    if found or (listed and unserved):
+        found = found or ["pyproject.toml"]
         raise ReleaseError(
-            f"fastapi_source ({source}) has {' and '.join(found)}. Write fastapi_requirements: {found[0]}"
+            f"fastapi_source ({source}) has {' and '.join([*found, *unserved])}. Write fastapi_requirements: {found[0]}"
         )
-    if has_dependencies(load(source, "pyproject.toml")):
+    if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
-    for origin, command in {
-        "poetry.lock": "poetry export -o requirements.txt",
-        "pdm.lock": "pdm export --prod -o requirements.txt",
-        "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
-        "requirements.in": "uv pip compile --universal --generate-hashes requirements.in -o requirements.txt",
-    }.items():
-        if os.path.isfile(os.path.join(source, origin)):
-            advice = f"Make one from its {origin}: {command}"
-            break
-    else:
-        advice = "Write a requirements.txt with the packages that the app imports, at least fastapi"
+    advice = next((advice for name, advice in [*_UNSERVED.items(), *_UNLOCKED.items()] if name in there), "")
+    if "poetry" in pyproject.get("tool", {}) and not advice:
+        advice = "Run poetry lock, and commit poetry.lock"
+    elif listed:
+        advice = f"Its list of dependencies is made by a program. Run {_COMPILE.format('pyproject.toml')}"
     looked = ", ".join([*REQUIREMENTS, "dependencies in pyproject.toml"])
     raise ReleaseError(
-        f"fastapi_source is {source}, and nothing in it says what the app needs (looked for {looked}). "
-        f"{advice}. Or name the file in fastapi_requirements."
+        f"fastapi_source is {source}, and nothing in it that can be served says what the app needs (looked for "
+        f"{looked}). {advice or 'Write a requirements.txt with the packages that the app imports, at least fastapi'}. "
+        "Or name the file in fastapi_requirements."
     )
 
 
@@ -82,10 +102,17 @@ def read(source: str, name: str, export: Export | None) -> Requirements:
     base = os.path.basename(name)
     if base == "uv.lock":
         return _read_uv(source, name, export)
+    if base == "Pipfile.lock":
+        return locks.read_pipfile(source, name)
+    if base in locks.TOOLS:
+        beside = load(source, os.path.join(os.path.dirname(name), "pyproject.toml"))
+        return locks.read(name, beside, load(source, name))
+    if wrong := _UNSERVED.get(base) or _UNLOCKED.get(base):
+        raise ReleaseError(f"fastapi_requirements is {name}, which isn't read here. {wrong}.")
     if base == "pyproject.toml":
         return _read_pyproject(load(source, name), name)
     if re.fullmatch(r"pylock(\.[^.]+)?\.toml", base):
-        return read_pylock(load(source, name), name)
+        return pylock.read(load(source, name), name)
     return requirements.read(source, name)
 
 
@@ -182,59 +209,6 @@ def _read_pyproject(pyproject: dict[str, Any], name: str) -> Requirements:
 
 def _name(line: str) -> str:
     return canonicalize_name(re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0])
-
-
-def read_pylock(lock: dict[str, Any], name: str) -> Requirements:
-    """The packages of a lock as exact versions, each with the hashes of its files. Where it says they are isn't read:
-    the index settings decide that, and the hashes that it is the same file."""
-    found = Requirements()
-    version = str(lock.get("lock-version", ""))
-    if version.partition(".")[0] != "1":
-        raise ReleaseError(
-            f"fastapi_requirements is {name}, whose lock-version is {version!r}, and 1.0 is what is known here. Make "
-            "it with a tool that writes that."
-        )
-    for package in lock.get("packages", []):
-        # A tool may list the app itself, whose source is shipped.
-        if package.get("directory", {}).get("path") == ".":
-            continue
-        problem = _add_package(found, package, lock.get("default-groups", []))
-        if problem:
-            found.problems.append(f"{name}, {package['name']}: {problem}")
-    return requirements.whole(found, name)
-
-
-def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]) -> str:
-    for kind, text in {
-        "vcs": "it is fetched from version control",
-        "directory": "it is a directory of whoever made the lock",
-        "archive": "it is a URL or a path of its own",
-    }.items():
-        if kind in package:
-            return f"{text}, and has no wheel on an index. Build its wheel, and give its directory by --find-links."
-    if "version" not in package:
-        return "it has no version."
-    files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
-    hashes = {str(file["hashes"]["sha256"]).lower() for file in files if "sha256" in file.get("hashes", {})}
-    if not hashes:
-        return "it has no file with a sha256."
-    marker = package.get("marker", "")
-    line = f"{package['name']}=={package['version']}" + (f" ; {decide_groups(marker, groups)}" if marker else "")
-    if problem := requirements.add(found, line):
-        return problem
-    key = (canonicalize_name(package["name"]), canonicalize_version(package["version"]))
-    found.hashes.setdefault(key, set()).update(hashes)
-    return ""
-
-
-def decide_groups(marker: str, groups: list[str]) -> str:
-    """A marker without what only locks know: no extra is installed, and of the groups those that the lock names."""
-
-    def decided(match: re.Match[str]) -> str:
-        inside = match["of"] == "dependency_groups" and match["name"] in groups
-        return _TRUE if inside != bool(match["not"]) else _FALSE
-
-    return _GROUP.sub(decided, marker)
 
 
 def requires_python(source: str) -> str:

@@ -18,7 +18,7 @@ from ...module_utils._host.files import sha256_of
 from ...module_utils._host.run import CONTROL_NODE, environment_without, run
 from ...module_utils._release.archive import FORMAT, VENV_TIME
 from ...module_utils._release.facts import probe
-from .resolver import Collector
+from .resolver import Collector, versions_of
 from .source import Entry
 from .target import Target, normal_machine
 from .tools import digest_of, forget_unused, making
@@ -64,8 +64,7 @@ def from_index(locked: str, installers: list[str]) -> Made:
 
 def packages_of(locked: str) -> dict[str, str]:
     """Version by name of what locked requirements name."""
-    pins = [line.split()[0] for line in locked.splitlines() if line and line[0] not in " #-"]
-    return {name: version for name, _separator, version in (pin.partition("==") for pin in pins)}
+    return versions_of([line for line in locked.splitlines() if line and line[0] not in " #-"])
 
 
 _GLIBC = re.compile(rb"GLIBC_2\.(\d+)\0")

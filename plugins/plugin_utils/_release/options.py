@@ -10,15 +10,10 @@ import os
 from typing import Any
 
 DEFAULT_EXCLUDE = [
-    ".git",
-    ".hg",
-    ".svn",
     ".venv",
     "venv",
     "__pycache__",
     "*.pyc",
-    ".env",
-    ".env.*",
     "node_modules",
     ".mypy_cache",
     ".ruff_cache",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,11 @@ from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
 
-PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0", "uvicorn-worker": "0.4.0"}
-"""What every release needs to be served, in the versions that this collection is tested with."""
+PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
+"""What every release needs to be served, in the versions that are taken where the app leaves it open."""
+
+LOWEST = {"gunicorn": "21.0.1", "uvicorn": "0.23.0"}
+"""The oldest that serve: `scripts/worker-versions` runs the worker's tests with them."""
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -34,6 +38,11 @@ _INDEX_OPTIONS = {
     "--find-links": "find_links",
     "--trusted-host": "trusted_hosts",
 }
+COMMIT = re.compile(
+    r"(?P<name>[\w.-]+)\s*(?P<extras>\[[^\]]*\])?\s*@\s*git\+(?P<url>\S+)@(?P<commit>[0-9a-f]{40})"
+    r"(#(egg=[^&\s;]+&?)?(subdirectory=(?P<below>[^&\s;]+))?)?(?P<marker>\s*;.*)?"
+)
+"""A package at one commit of a git repository, whose wheel is built."""
 _WAYS_OUT = (
     "Name a version that the index has a wheel of, or build the wheel yourself (pip wheel) and give its directory"
 )
@@ -92,9 +101,14 @@ def _read_file(found: Requirements, source: str, name: str, constraint: bool) ->
         return
     found.seen.add((name, constraint))
     try:
-        with open(os.path.join(source, name), encoding="utf-8-sig") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+        with open(os.path.join(source, name), "rb") as file:
+            content = file.read()
+        # Windows' PowerShell writes UTF-16, and pip reads it.
+        text = content.decode("utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        found.problems.append(f"{name} isn't text in UTF-8 from byte {error.start} on. Save it as UTF-8.")
+        return
+    except OSError as error:
         found.problems.append(f"{name} can't be read: {error}")
         return
     read_lines(found, source, name, text, constraint)
@@ -147,8 +161,15 @@ def _split_option(line: str) -> tuple[str, str]:
 def add(found: Requirements, line: str, constraint: bool = False) -> str:
     """Add one requirement; returns what is wrong with it, or ''."""
     text = re.split(r"\s--?[a-z]", line, maxsplit=1)[0].strip()
+    if COMMIT.fullmatch(text) and not constraint:
+        found.lines.append(text)
+        return ""
     if _VCS.match(text):
-        return f"it is fetched from version control, and has no wheel. {_WAYS_OUT} by --find-links."
+        return (
+            "it is fetched from version control by a name that may be another commit tomorrow. Name the package and "
+            f"the whole commit, as in lib @ git+https://example.com/lib.git@{'0123456789' * 4}. Or: {_WAYS_OUT} by "
+            "--find-links."
+        )
     if _PATH.match(text) and ("://" not in text or text.startswith("file:")):
         return f"it is a path of the control node. {_WAYS_OUT} by --find-links, and name the package here."
     if "://" in text:
@@ -167,7 +188,8 @@ def add(found: Requirements, line: str, constraint: bool = False) -> str:
 
 
 def injected(requirements: Requirements, markers: dict[str, str]) -> list[str]:
-    """The lines to add so that the release can be served: pins for what the files lack.
+    """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
+    decide nothing of it, and what it brings by itself takes their place.
 
     A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
     """

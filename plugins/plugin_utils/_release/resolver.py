@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
+from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
-from .packages import canonicalize_name, canonicalize_version
-from .requirements import Requirements
+from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize_version
+from .requirements import COMMIT, LOWEST, Requirements
 from .sdist import HERE, Sources, Workshop
 from .target import Target
 from .tools import Say, Tools, digest_of, forget_unused, making
 
 _NO_WHEEL = re.compile(
-    r"(?:all versions of )?(\S+?)(==\S+)? has no (?:usable )?wheels|(?:all versions of )(\S+) have no usable wheels"
+    r"(?:all versions of )?([^\s=<>~!]+)(?:(==\S+)|[<>~!]\S+)? has no (?:usable )?wheels"
+    r"|all versions of (\S+) have no usable wheels"
 )
 _HINTED = re.compile(r"Wheels are required for `([^`]+)`")
 _NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
@@ -57,6 +60,11 @@ def locked(collector: Collector, requirements: Requirements, pins: list[str], na
 
     :param name: of the requirements file, for sentences.
     """
+    if built := [line for line in requirements.lines if COMMIT.fullmatch(line)]:
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, and {mask(built[0])} in it is built from a commit, so the host's index "
+            "hasn't got it. Write fastapi_release_method: wheels."
+        )
     locks = os.path.join(collector.cache, "locks")
     os.makedirs(locks, mode=0o700, exist_ok=True)
     path = os.path.join(locks, identity_of(collector, requirements, pins))
@@ -83,30 +91,98 @@ def resolve(
 ) -> list[str]:
     """The locked requirements, each with its hashes, with the host's markers decided.
 
-    Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them.
+    The app's come first, by themselves. Of the pins, those are added that it lacks, within what it was resolved to:
+    beside the app's own, a pin would make uv look for older versions of the app's packages that go with it.
 
     :param sources: where wheels may be built; None where they may not.
     """
-    write_lines(os.path.join(new, "requirements.in"), [*requirements.lines, *pins])
-    write_lines(os.path.join(new, "constraints.in"), requirements.constraints)
-    index, out = sources.with_built if sources else collector.index, os.path.join(new, "resolved.txt")
-    command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
-    command += ["-c", os.path.join(new, "constraints.in"), "-o", out]
-    command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
-    command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
-    command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
+    items = _app_resolved(collector, requirements, new, name, sources)
+    found = versions_of(items)
+    if lacking := [pin for pin in pins if Requirement(pin).name not in found]:
+        index = sources.with_built if sources else collector.index
+        limits = [*requirements.constraints, *(f"{package}=={version}" for package, version in found.items())]
+        # The tested version, else the best that goes with what the app has.
+        for wanted in (lacking, [f"{Requirement(pin).name}>={LOWEST[Requirement(pin).name]}" for pin in lacking]):
+            try:
+                added = _compile(collector, wanted, limits, index, new)
+                break
+            except ProgramError as error:
+                said = flattened(str(error).replace(new + os.sep, ""))
+        else:
+            raise ReleaseError(
+                f"fastapi_requirements is {name}, and no {_names(named_in(said, lacking) or lacking)} that can serve "
+                f"goes with {' and '.join(named_in(said, limits)) or 'what it names'}. Loosen that.\nuv said: {said}"
+            )
+        items += [item for item in added if item.partition("==")[0] not in found]
+        found = versions_of(items)
+    if problem := too_old(found, [*requirements.lines, *requirements.constraints]):
+        raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
+    return items
+
+
+def _app_resolved(
+    collector: Collector, requirements: Requirements, new: str, name: str, sources: Sources | None
+) -> list[str]:
+    """Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them."""
+    index = sources.with_built if sources else collector.index
     try:
-        run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
+        return _compile(collector, requirements.lines, requirements.constraints, index, new)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
         problem = sources.add(missing, requirements) if missing and sources else ""
         if missing and sources and not problem:
             collector.say("Resolving again…")
-            return resolve(collector, requirements, pins, new, name, sources)
-        raise ReleaseError(refusal(said, name, collector.target, problem)) from None
+            return _app_resolved(collector, requirements, new, name, sources)
+        lines = [*requirements.lines, *requirements.constraints]
+        raise ReleaseError(refusal(said, name, collector.target, problem, lines)) from None
+
+
+def _compile(collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str) -> list[str]:
+    """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines."""
+    write_lines(os.path.join(new, "requirements.in"), lines)
+    write_lines(os.path.join(new, "constraints.in"), constraints)
+    out = os.path.join(new, "resolved.txt")
+    command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
+    command += ["-c", os.path.join(new, "constraints.in"), "-o", out]
+    command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
+    command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
+    run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
     with open(out, encoding="utf-8") as file:
         return [item for item in re.split(r"\n(?=\S)", file.read().strip()) if item and not item.startswith("#")]
+
+
+def versions_of(items: list[str]) -> dict[str, str]:
+    """Version by name of locked requirements."""
+    pins = [item.split()[0].partition("==") for item in items]
+    return {canonicalize_name(name): version for name, _separator, version in pins}
+
+
+def too_old(found: dict[str, str], lines: list[str]) -> str:
+    """What is wrong where the app brings a Gunicorn or Uvicorn that can't serve, and what to write; '' where all is
+    well. Pure."""
+    for package, lowest in LOWEST.items():
+        version = found.get(package, lowest)
+        if SpecifierSet(f">={lowest}").contains(version, prereleases=True):
+            continue
+        own = [line for line in lines if canonicalize_name(Requirement(line).name) == package]
+        brought = f"whose line {own[0]} brings" if own else f"and what it asks for brings {package}"
+        return (
+            f"{brought} {version}: workers need {package} {lowest} or newer. Write {package}>={lowest}"
+            f"{' there' if own else ', and loosen what uv then names'}."
+        )
+    return ""
+
+
+def named_in(said: str, lines: list[str]) -> list[str]:
+    """Those of the lines whose package is named in what uv says."""
+    names = {canonicalize_name(name) for name in re.findall(r"[A-Za-z0-9][\w.-]*", said)}
+    return [line for line in dict.fromkeys(lines) if canonicalize_name(Requirement(line).name) in names]
+
+
+def _names(lines: list[str]) -> str:
+    return " and ".join(Requirement(line).name for line in lines)
 
 
 def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
@@ -119,12 +195,13 @@ def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
     return " ".join([pin, *(entry for entry in rest if not entry.startswith("--hash=")), *known]) if known else item
 
 
-def refusal(said: str, name: str, target: Target, problem: str = "") -> str:
+def refusal(said: str, name: str, target: Target, problem: str = "", lines: Sequence[str] = ()) -> str:
     """One sentence on what is wrong and one on what to do, then uv's own words.
 
     :param said: output of ``uv pip compile``, credentials already hidden.
     :param name: of the requirements file.
     :param problem: why what has no wheel can't be built from its source.
+    :param lines: what the app asks for, to name those that contradict one another.
     """
     flat = flattened(said)
     head = f"fastapi_requirements is {name}, "
@@ -145,7 +222,9 @@ def refusal(said: str, name: str, target: Target, problem: str = "") -> str:
         advice = "Check the network, pip's configuration and fastapi_index_url."
         what = f"and the index can't be reached from the control node. {advice}"
     else:
-        what = f"and its requirements can't be met together for {target}. Loosen one of those that uv names."
+        own = named_in(flat, list(lines))[:6]
+        loosen = f"Loosen one of these: {'; '.join(own)}." if own else "Loosen one of those that uv names."
+        what = f"and its requirements can't be met together for {target}. {loosen}"
     return f"{head}{what}\nuv said: {flat}"
 
 
@@ -155,13 +234,18 @@ def flattened(said: str) -> str:
 
 
 def without_wheel(said: str) -> str:
-    """The requirement that has no wheel for the target, '' where that isn't what is wrong."""
+    """The requirement that has no wheel for the target, '' where that isn't what is wrong.
+
+    Of a package with many versions, uv also tells the old ones without a wheel when it is something else that is wrong.
+    So a package doesn't count of which another version was good enough to look into.
+    """
     flat = flattened(said)
     hinted = _HINTED.search(flat)
     for match in _NO_WHEEL.finditer(flat):
         name = match[1] or match[3]
-        if hinted is None or name == hinted[1]:
-            return f"{name}{match[2] or ''}"
+        looked_into = re.search(rf"(?<![\w.-]){re.escape(name)}[=<>~!][^ ]* depends? on", flat)
+        if not looked_into and (hinted is None or name.partition("[")[0] == hinted[1]):
+            return name.partition("[")[0] + (match[2] or "")
     return hinted[1] if hinted else ""
 
 

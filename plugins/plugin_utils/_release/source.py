@@ -21,6 +21,15 @@ from ...module_utils._release.archive import FORMAT
 _PLACEHOLDERS = (".gitkeep", ".keep")
 """Files that only keep a directory in git."""
 
+_LFS_BEGIN, _LFS_MOST = b"version https://git-lfs.github.com/spec/v1\n", 1024
+"""How a pointer begins, and the bytes that it is shorter than."""
+
+NEVER_SHIPPED = (
+    *(".env", ".env.*", ".envrc", ".netrc", ".pypirc", ".git-credentials"),
+    *(".git", ".hg", ".svn", ".jj"),
+)
+"""Secrets and version control, whatever fastapi_exclude says: who writes a pattern there means to leave more out."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,9 +63,12 @@ def excluded(path: str, is_directory: bool, patterns: Iterable[str]) -> bool:
 
 
 def scan(source: str, patterns: Iterable[str]) -> list[Entry]:
-    """Every file and link that is shipped, sorted. Raises with every problem found."""
+    """Every file and link that is shipped, sorted. Raises with every problem found.
+
+    :param patterns: of what stays behind besides NEVER_SHIPPED.
+    """
     problems: list[str] = []
-    entries = list(_walk(source, "", list(patterns), problems))
+    entries = list(_walk(source, "", [*NEVER_SHIPPED, *patterns], problems))
     problems += [
         f"{entry.path}: the release keeps its own {entry.path} there. Rename it, or add it to fastapi_exclude."
         for entry in entries
@@ -88,11 +100,21 @@ def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> 
             elif item.is_file(follow_symlinks=False):
                 try:
                     info = item.stat(follow_symlinks=False)
+                    if info.st_size < _LFS_MOST and _is_lfs_pointer(item.path):
+                        problems.append(
+                            f"{path} is a pointer of Git LFS, and not the file itself. Run git lfs pull in a clone and "
+                            "write its path, or add the file to fastapi_exclude."
+                        )
                     yield Entry(path, bool(info.st_mode & stat.S_IXUSR), info.st_size, sha256_of(item.path))
                 except OSError as error:
                     problems.append(f"{path} can't be read: {error.strerror}.")
             else:
                 problems.append(f"{path} is neither a file, a directory nor a symlink. Add it to fastapi_exclude.")
+
+
+def _is_lfs_pointer(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_LFS_BEGIN)) == _LFS_BEGIN
 
 
 def release_id(entries: Iterable[Entry], header: dict[str, object]) -> tuple[str, str]:

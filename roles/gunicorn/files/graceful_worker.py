@@ -5,8 +5,8 @@
 """Gunicorn worker class that ends, and starts again, without losing a request.
 
 Gunicorn's configuration file imports this module, calls ``configure()`` and names
-``graceful_worker.GracefulWorker`` as its worker class. What leans on the inside of Gunicorn 27.0, Uvicorn 0.54 or
-uvicorn-worker 0.4 names the file that it leans on.
+``graceful_worker.GracefulWorker`` as its worker class. What leans on the inside of Gunicorn 27.0 or Uvicorn 0.54 names
+the file that it leans on.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from collections.abc import Collection
 from typing import Any
 
 import graceful_logging
+from graceful_uvicorn import UvicornWorker
 from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch
 from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
-from uvicorn_worker import UvicornWorker
 
 UNREAD_WAIT = 1.0  # seconds in which a connection that was accepted may still deliver its request
 UNWIND_WAIT = 0.5  # seconds in which what was cancelled may clean up
@@ -179,7 +179,7 @@ class GracefulServer(Server):
             super().handle_exit(sig, frame)
 
     def hurry(self) -> None:
-        """SIGQUIT, which uvicorn-worker ignores: cut the requests, but still run the lifespan shutdown."""
+        """SIGQUIT, which Uvicorn ignores: cut the requests, but still run the lifespan shutdown."""
         if self.hurried:
             return
         self.told_at = self.told_at or time.monotonic()
@@ -196,6 +196,8 @@ class GracefulServer(Server):
         watch = asyncio.create_task(self._cut_startup(asyncio.current_task()))
         try:
             await super().startup(sockets)
+            if self.lifespan.should_exit:  # older Uvicorns only return (uvicorn/server.py)
+                sys.exit(Arbiter.WORKER_BOOT_ERROR)
         except (asyncio.CancelledError, SystemExit):
             if not self.told_at:
                 raise
@@ -362,7 +364,7 @@ class GracefulServer(Server):
 
 
 class GracefulWorker(UvicornWorker):
-    """uvicorn-worker's worker: bounded drain, nothing accepted is lost, a failed respawn is tried again."""
+    """Gunicorn's worker for Uvicorn: bounded drain, nothing accepted is lost, a failed respawn is tried again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -18,7 +18,7 @@ ROLE = Path(__file__).parents[5] / "roles" / "fastapi"
 
 GOOD = {
     "name": ["a", "hello", "hello-2", "a_b", "a" * 31],
-    "app": ["main:app", "app.main:app", "_a.b:c.d", "app.main:create.app"],
+    "app": ["main:app", "app.main:app", "_a.b:c.d", "app.main:create.app", "main:create_app()"],
     "root": ["/srv/hello", "/opt/x", "/data/apps/hello", "/var/www/hello", "/srv/a.b+c@d_e-f"],
     "user": ["deploy", "www-data", "a1"],
     "packages": [[], ["libpq5", "g++", "libc6:amd64", "ncbi-blast+", "libqt5x11extras5:kfreebsd-amd64"]],
@@ -73,7 +73,10 @@ BAD = {
         ("main:", "fastapi_app: main:app."),
         (":app", "fastapi_app: app.main:app."),
         ("main:app --reload", "fastapi_app: app.main:app."),
-        ("main:create_app()", "Put app = create_app() into main, and write fastapi_app: main:app."),
+        ("main:create_app('prod')", "fastapi_app: main:create_app()."),
+        ("main.py:create_app()", "fastapi_app: main:create_app()."),
+        ("main:create_app() ", "fastapi_app: main:create_app()."),
+        ("create_app()", "fastapi_app: app.main:app."),
         ("my-app.main:app", "fastapi_app: app.main:app."),
         (None, "null"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import pylock as release_pylock
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import only_listed
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
@@ -70,7 +71,14 @@ def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
     assert found.hashes[("fastapi", "0.121")] == {A, B}
     on_the_host = [line for line in found.lines if ";" not in line or Marker(line.partition(";")[2]).evaluate(MARKERS)]
     assert [line.partition("==")[0] for line in on_the_host] == ["FastAPI", "gunicorn"]
-    assert injected(found, MARKERS) == ["uvicorn==0.54.0", "uvicorn-worker==0.4.0"]
+    assert injected(found, MARKERS) == ["uvicorn==0.54.0"]
+
+
+def test_a_commit_in_a_pylock_is_what_is_built(tmp_path: Path) -> None:
+    vcs = f'vcs = {{ type = "git", url = "https://x/lib", commit-id = "{A[:40]}", subdirectory = "py" }}'
+    write(tmp_path, pylock=f'lock-version = "1.0"\n[[packages]]\nname = "lib"\nmarker = "os_name == \'nt\'"\n{vcs}\n')
+    found = release_lockfile.read(str(tmp_path), "pylock.toml", None)
+    assert found.lines == [f"lib @ git+https://x/lib@{A[:40]}#subdirectory=py ; os_name == 'nt'"]
 
 
 @pytest.mark.parametrize("name", ["pylock.prod.toml", "sub/pylock.toml"])
@@ -110,7 +118,7 @@ def test_a_pylock_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
 )
 def test_groups_in_a_marker_are_decided(groups: list[str], name: str, negated: bool, where: str, quote: str) -> None:
     text = f"{quote}{name}{quote} {'not ' if negated else ''}in {where}"
-    decided = release_lockfile.decide_groups(f"python_version > '3' and ({text})", groups)
+    decided = release_pylock.decide_groups(f"python_version > '3' and ({text})", groups)
     inside = where == "dependency_groups" and name in groups
     assert Marker(decided).evaluate(MARKERS) is (inside is not negated)
 

@@ -70,6 +70,8 @@ def test_includes_constraints_and_index_options(tmp_path: Path) -> None:
         ("file:///opt/lib", "a path of the control node"),
         ("lib-1.0-py3-none-any.whl", "a path of the control node"),
         ("wheels/lib-1.0.tar.gz", "a path of the control node"),
+        (f"git+https://example.com/lib.git@{'a' * 40}", "as in lib @ git"),
+        ("lib @ git+https://example.com/lib.git@abc1234", "another commit tomorrow"),
         ("git+https://example.com/lib.git", "version control"),
         ("lib @ git+ssh://git@example.com/lib.git@main", "version control"),
         ("lib @ https://example.com/lib-1.0-py3-none-any.whl", "it is a URL"),
@@ -90,6 +92,17 @@ def test_what_has_no_wheel_is_refused_with_its_line(tmp_path: Path, line: str, w
     assert "line 2" in str(refused.value) or "missing" in line
 
 
+def test_what_powershell_writes_is_read(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
+        text = "fastapi==0.121\r\n# \u00e9\r\nrich\r\n"
+        text = f"\ufeff{text}" if encoding[-2:] in ("le", "be") else text
+        (tmp_path / "requirements.txt").write_bytes(text.encode(encoding))
+        assert release_requirements.read(str(tmp_path), "requirements.txt").lines == ["fastapi==0.121", "rich"]
+    (tmp_path / "requirements.txt").write_bytes(b"rich # \xe9\n")
+    with pytest.raises(ReleaseError, match=r"isn't text in UTF-8 from byte 7 on\. Save it as UTF-8"):
+        release_requirements.read(str(tmp_path), "requirements.txt")
+
+
 def test_all_bad_lines_are_told_at_once_and_without_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,16 +115,16 @@ def test_all_bad_lines_are_told_at_once_and_without_credentials(
 @pytest.mark.parametrize(
     ("lines", "constraints", "expected"),
     [
-        (["fastapi"], [], ["gunicorn==27.0.1", "uvicorn==0.54.0", "uvicorn-worker==0.4.0"]),
-        (["Gunicorn>=20", "uvicorn[standard]==0.30", "uvicorn_worker"], [], []),
+        (["fastapi"], [], ["gunicorn==27.0.1", "uvicorn==0.54.0"]),
+        (["Gunicorn>=20", "uvicorn[standard]==0.30"], [], []),
         (
             ["gunicorn==23; sys_platform == 'win32'"],
             [],
-            ["gunicorn==27.0.1", "uvicorn==0.54.0", "uvicorn-worker==0.4.0"],
+            ["gunicorn==27.0.1", "uvicorn==0.54.0"],
         ),
         (["gunicorn; python_full_version < '3.11.3'", "uvicorn", "uvicorn.worker"], [], []),
-        (["uvicorn", "gunicorn"], ["uvicorn-worker<0.4"], ["uvicorn-worker"]),
-        (["gunicorn-extras", "uvicorn-worker2"], [], ["gunicorn==27.0.1", "uvicorn==0.54.0", "uvicorn-worker==0.4.0"]),
+        (["gunicorn"], ["uvicorn<0.40"], ["uvicorn"]),
+        (["gunicorn-extras", "uvicorn-worker2"], [], ["gunicorn==27.0.1", "uvicorn==0.54.0"]),
     ],
 )
 def test_what_the_files_lack_is_added(lines: list[str], constraints: list[str], expected: list[str]) -> None:

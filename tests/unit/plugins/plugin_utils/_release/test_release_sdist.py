@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -232,3 +234,44 @@ def test_what_builds_a_source(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("y-1/setup.py", "")
     assert release_workshop.build_requirements(str(path)) == ["setuptools>=40.8.0", "wheel"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> tuple[str, str]:
+    """A package in a directory of a git repository: its URL and a commit."""
+    with tarfile.open(make_sdist(tmp_path / "made", "ours", "1.5", requires=("starlette",))) as archive:
+        archive.extractall(tmp_path / "repository", filter="data")
+    git = ["git", "-C", str(tmp_path / "repository"), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    return f"file://{tmp_path}/repository", commit
+
+
+def test_a_package_of_a_commit_is_built_and_wins_over_the_indexs(
+    run: Run, source: Path, index: Path, repository: tuple[str, str]
+) -> None:
+    url, commit = repository
+    make_wheel(index, "ours", "1.5")
+    require(source, f"ours @ git+{url}@{commit}#subdirectory=ours-1.5", f"no @ git+{url}@{commit} ; os_name == 'nt'")
+    result = run()
+    assert result["packages"]["ours"] == "1.5" and built(run) == 2  # said before it is fetched, and before it is built
+    text = next(Path(result["path"]).glob(".venv/lib/*/site-packages/ours-1.5.dist-info/METADATA")).read_text()
+    assert "Requires-Dist: starlette" in text
+
+
+def test_a_commit_that_gives_no_wheel_is_refused_by_its_line(
+    run: Run, source: Path, index: Path, repository: tuple[str, str]
+) -> None:
+    url, commit = repository
+    for line, why in (
+        (f"ours @ git+{url}@{commit}#subdirectory=nope", "there is no directory nope in that commit"),
+        (f"other @ git+{url}@{commit}#subdirectory=ours-1.5", "what is built there is ours"),
+        (f"ours @ git+{url}@{'0' * 40}", "has no branch, tag or commit of that name"),
+    ):
+        require(source, line)
+        with pytest.raises(ReleaseError, match=f"fastapi_requirements has .*{why}"):
+            run()
+    require(source, f"ours @ git+{url}@{commit}")
+    with pytest.raises(ReleaseError, match=r"built from a commit.*fastapi_release_method: wheels"):
+        run(method="index")

@@ -145,12 +145,31 @@ def test_links_inside_are_kept_and_those_that_lead_out_refused_all_at_once(tmp_p
     assert all(f"{name} is a symlink to" in str(refused.value) for name in ("out", "absolute", "winding"))
 
 
+@pytest.mark.parametrize("patterns", [[], ["tests"], DEFAULT_EXCLUDE])
+def test_secrets_and_version_control_stay_behind_whatever_is_left_out(tmp_path: Path, patterns: list[str]) -> None:
+    """A list of one's own, such as [tests], had shipped .env and .git."""
+    for name in (".env", "deep/.env.production", ".envrc", ".netrc", ".git/config", "deep/.git", ".hg/x", "main.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("canary")
+    assert [entry.path for entry in release_source.scan(str(tmp_path), patterns)] == ["main.py"]
+
+
 @pytest.mark.parametrize("name", ["release.json", ".venv/bin/python"])
 def test_names_that_a_release_needs_for_itself_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).touch()
     with pytest.raises(ReleaseError, match="the release keeps its own"):
         release_source.scan(str(tmp_path), [])
+
+
+def test_a_pointer_of_git_lfs_is_refused_by_name(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (tmp_path / "model.bin").write_text(pointer)
+    (tmp_path / "about.md").write_text(f"A pointer looks like this:\n{pointer}")
+    with pytest.raises(ReleaseError, match=r"model\.bin is a pointer of Git LFS.*git lfs pull") as refused:
+        release_source.scan(str(tmp_path), [])
+    assert "about" not in str(refused.value)
+    assert len(release_source.scan(str(tmp_path), ["*.bin"])) == 1
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
@@ -168,15 +187,21 @@ def test_requirements_are_found_or_refused_with_what_to_write(tmp_path: Path) ->
     ):
         find()
     for name, advice in (
+        ("setup.py", "hashes setup.py -o"),
         ("requirements.in", "s.in -o"),
-        ("poetry.lock", "poetry export"),
+        ("Pipfile", "Run pipenv lock, and commit Pipfile.lock"),
+        ("environment.yml", "Conda's packages.*pip list --format=freeze > requirements.txt"),
     ):
         (tmp_path / name).touch()
         with pytest.raises(ReleaseError, match=advice):
             find()
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
-    with pytest.raises(ReleaseError, match="poetry export"):
+    with pytest.raises(ReleaseError, match="Conda"):
         find()
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['fastapi']\n")
+    with pytest.raises(ReleaseError, match=r"has pyproject\.toml and environment\.yml\. Write"):
+        find()
+    (tmp_path / "environment.yml").unlink()
     (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['fastapi']\n")
     assert find() == "pyproject.toml"
     (tmp_path / "uv.lock").touch()

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the locks of Poetry, PDM and Pipenv without those tools: the project says what it needs, and its lock the
+versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.text import mask
+from . import requirements
+from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
+from .requirements import Requirements
+
+TOOLS = {"poetry.lock": "poetry lock", "pdm.lock": "pdm lock", "Pipfile.lock": "pipenv lock"}
+"""What makes each lock anew."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One package of a lock.
+
+    :param elsewhere: where it comes from if that is no index, in words.
+    :param marker: where it counts; '' is everywhere.
+    :param commit: of git, as URL@commit.
+    """
+
+    name: str
+    version: str
+    hashes: set[str] = field(default_factory=set)
+    elsewhere: str = ""
+    marker: str = ""
+    commit: str = ""
+
+
+def read(name: str, pyproject: dict[str, Any], lock: dict[str, Any]) -> Requirements:
+    """What the project needs, as lines, and the lock's versions as constraints with the hashes of their files.
+
+    :param lock: content of the file `name`, of Poetry or PDM.
+    :raises ReleaseError: with everything that can't be served, or where the lock isn't this project's.
+    """
+    if not direct(pyproject):
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, and the pyproject.toml beside it lists no dependencies. Commit both."
+        )
+    poetry = os.path.basename(name) == "poetry.lock"
+    packages = list(_poetry(lock) if poetry else _pdm(lock))
+    return _joined(name, direct(pyproject), packages)
+
+
+def read_pipfile(source: str, name: str) -> Requirements:
+    """The section `default` of a Pipfile.lock, which lists all that is needed."""
+    try:
+        with open(os.path.join(source, name), encoding="utf-8") as file:
+            default = dict(json.load(file)["default"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(f"fastapi_requirements is {name}, which isn't a lock of Pipenv's: {error!r}.") from error
+    packages = []
+    for package, item in default.items():
+        kind = next((kind for kind in ("git", "path", "file") if kind in item), "")
+        digests = {text.removeprefix("sha256:") for text in item.get("hashes", []) if text.startswith("sha256:")}
+        version = str(item.get("version", "")).lstrip("=")
+        packages.append(Locked(canonicalize_name(package), version, digests, kind, str(item.get("markers", ""))))
+    return _joined(name, [_line(package.name, [], package.marker) for package in packages], packages)
+
+
+def direct(pyproject: dict[str, Any]) -> list[str]:
+    """What the project says that it needs, as requirements; of Poetry's own way of writing, without versions."""
+    lines = list(pyproject.get("project", {}).get("dependencies", []))
+    own = pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    if lines:
+        return lines
+    for name, entries in own.items():
+        for entry in entries if isinstance(entries, list) else [entries]:
+            table = entry if isinstance(entry, dict) else {}
+            if name != "python" and not table.get("optional"):
+                lines.append(_line(name, table.get("extras", []), str(table.get("markers", ""))))
+    return lines
+
+
+def _line(name: str, extras: list[str], marker: str) -> str:
+    return name + (f"[{','.join(extras)}]" if extras else "") + (f" ; {marker}" if marker else "")
+
+
+def _poetry(lock: dict[str, Any]) -> Iterator[Locked]:
+    for package in lock.get("package", []):
+        origin = package.get("source", {})
+        kind = str(origin.get("type", "legacy"))
+        commit = f"{origin.get('url')}@{origin.get('resolved_reference')}" if kind == "git" else ""
+        if commit and origin.get("subdirectory"):
+            commit += f"#subdirectory={origin['subdirectory']}"
+        marker = package.get("markers", "")
+        marker = marker.get("main", "") if isinstance(marker, dict) else marker
+        elsewhere = kind if kind in ("git", "directory", "file", "url") else ""
+        yield Locked(
+            canonicalize_name(package["name"]), package.get("version", ""), _digests(package), elsewhere, marker, commit
+        )
+
+
+def _pdm(lock: dict[str, Any]) -> Iterator[Locked]:
+    for package in lock.get("package", []):
+        elsewhere = next((kind for kind in ("git", "path", "url") if kind in package), "")
+        name, marker = canonicalize_name(package["name"]), str(package.get("marker", ""))
+        commit = f"{package['git']}@{package.get('revision')}" if elsewhere == "git" else ""
+        yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker, commit)
+
+
+def _digests(package: dict[str, Any]) -> set[str]:
+    texts = [str(file.get("hash", "")) for file in package.get("files", [])]
+    return {text.removeprefix("sha256:").lower() for text in texts if text.startswith("sha256:")}
+
+
+def _joined(name: str, lines: list[str], packages: list[Locked]) -> Requirements:
+    found = Requirements()
+    versions: dict[str, dict[str, Locked]] = {}
+    for package in packages:
+        versions.setdefault(package.name, {})[package.version] = package
+    for line in (_from_git(line, versions) for line in lines):
+        if problem := _wrong(line, os.path.basename(name), versions) or requirements.add(found, line):
+            found.problems.append(f"{name}, {mask(line)[:100]}: {problem}")
+    for package in packages:
+        if package.elsewhere:
+            continue
+        # Of several versions each counts where its marker says so.
+        marker = f" ; {package.marker}" if len(versions[package.name]) > 1 and package.marker else ""
+        constraint = f"{package.name}=={package.version}{marker}"
+        if constraint not in found.constraints:
+            found.constraints.append(constraint)
+        key = (package.name, canonicalize_version(package.version))
+        found.hashes.setdefault(key, set()).update(package.hashes)
+    return requirements.whole(found, name)
+
+
+def _from_git(line: str, versions: dict[str, dict[str, Locked]]) -> str:
+    """The line with the commit that the lock names for it, where it names one."""
+    match = re.match(r"\s*([\w.-]+)\s*(\[[^\]]*\])?[^;]*(;.*)?", line)
+    locked = list(versions.get(canonicalize_name(match[1]), {}).values()) if match else []
+    if match is None or len(locked) != 1:
+        return line
+    built = f"{match[1]}{match[2] or ''} @ git+{locked[0].commit}" + (f" {match[3]}" if match[3] else "")
+    return built if requirements.COMMIT.fullmatch(built) else line
+
+
+def _wrong(line: str, lock: str, versions: dict[str, dict[str, Locked]]) -> str:
+    try:
+        wanted = Requirement(line)
+    except InvalidRequirement:
+        return ""
+    if requirements.COMMIT.fullmatch(line):
+        return ""
+    there = versions.get(canonicalize_name(wanted.name), {})
+    for package in there.values():
+        if package.elsewhere:
+            return (
+                f"the lock takes it from a {package.elsewhere}, and an index has another package or none. Build its "
+                "wheel (pip wheel), and name it and its directory (--find-links) in a requirements.txt."
+            )
+    if not any(wanted.specifier.contains(version, prereleases=True) for version in there):
+        has = f"has {' and '.join(sorted(there))}" if there else "hasn't got it"
+        return f"the lock {has}: it was made from another project. Run {TOOLS[lock]}, and commit both."
+    return ""

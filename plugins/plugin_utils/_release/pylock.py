@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads a pylock.toml (PEP 751) as requirements with hashes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ...module_utils._app.releases import ReleaseError
+from . import requirements
+from .packages import canonicalize_name, canonicalize_version
+from .requirements import Requirements
+
+_GROUP = re.compile(r"""(['"])(?P<name>[\w.-]+)\1\s+(?P<not>not\s+)?in\s+(?P<of>extras|dependency_groups)""")
+_TRUE, _FALSE = "python_version >= '0'", "python_version < '0'"
+
+
+def read(lock: dict[str, Any], name: str) -> Requirements:
+    """The packages of a lock as exact versions, each with the hashes of its files. Where it says they are isn't read:
+    the index settings decide that, and the hashes that it is the same file."""
+    found = Requirements()
+    version = str(lock.get("lock-version", ""))
+    if version.partition(".")[0] != "1":
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, whose lock-version is {version!r}, and 1.0 is what is known here. Make "
+            "it with a tool that writes that."
+        )
+    for package in lock.get("packages", []):
+        # A tool may list the app itself, whose source is shipped.
+        if package.get("directory", {}).get("path") == ".":
+            continue
+        problem = _add_package(found, package, lock.get("default-groups", []))
+        if problem:
+            found.problems.append(f"{name}, {package['name']}: {problem}")
+    return requirements.whole(found, name)
+
+
+def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]) -> str:
+    vcs = package.get("vcs", {})
+    if vcs.get("type") == "git" and "url" in vcs and "commit-id" in vcs:
+        below = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
+        marker = f" ; {decide_groups(package['marker'], groups)}" if "marker" in package else ""
+        return requirements.add(found, f"{package['name']} @ git+{vcs['url']}@{vcs['commit-id']}{below}{marker}")
+    for kind, text in {
+        "vcs": "it is fetched from version control",
+        "directory": "it is a directory of whoever made the lock",
+        "archive": "it is a URL or a path of its own",
+    }.items():
+        if kind in package:
+            return f"{text}, and has no wheel on an index. Build its wheel, and give its directory by --find-links."
+    if "version" not in package:
+        return "it has no version."
+    files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
+    hashes = {str(file["hashes"]["sha256"]).lower() for file in files if "sha256" in file.get("hashes", {})}
+    if not hashes:
+        return "it has no file with a sha256."
+    marker = package.get("marker", "")
+    line = f"{package['name']}=={package['version']}" + (f" ; {decide_groups(marker, groups)}" if marker else "")
+    if problem := requirements.add(found, line):
+        return problem
+    key = (canonicalize_name(package["name"]), canonicalize_version(package["version"]))
+    found.hashes.setdefault(key, set()).update(hashes)
+    return ""
+
+
+def decide_groups(marker: str, groups: list[str]) -> str:
+    """A marker without what only locks know: no extra is installed, and of the groups those that the lock names."""
+
+    def decided(match: re.Match[str]) -> str:
+        inside = match["of"] == "dependency_groups" and match["name"] in groups
+        return _TRUE if inside != bool(match["not"]) else _FALSE
+
+    return _GROUP.sub(decided, marker)

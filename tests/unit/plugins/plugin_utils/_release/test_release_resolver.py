@@ -1,0 +1,117 @@
+"""What the app needs decides what it gets; what serves it is added within that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import (
+    LOWEST,
+    Requirements,
+    injected,
+)
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import (
+    Collector,
+    named_in,
+    refusal,
+    resolve,
+    too_old,
+    versions_of,
+    without_wheel,
+)
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
+from release_wheelhouse import make_wheel
+
+HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
+
+
+@pytest.fixture
+def shop(environment: None, wheelhouse: Path, tmp_path: Path) -> Collector:
+    """An index with an app's packages in several versions."""
+    links = tmp_path / "links"
+    for version in ("20.1.0", "23.0.0", "27.0.1"):
+        make_wheel(links, "gunicorn", version, ("packaging",))
+    for version in ("0.13.4", "0.30.6", "0.54.0"):
+        make_wheel(links, "uvicorn", version, ("h11>=0.14" if version == "0.54.0" else "h11>=0.9",))
+    make_wheel(links, "packaging", "25.0")
+    make_wheel(links, "h11", "0.8")
+    make_wheel(links, "h11", "0.9")
+    make_wheel(links, "h11", "0.16")
+    make_wheel(links, "proxy", "1.9.4")
+    make_wheel(links, "proxy", "1.108.7", ("gunicorn==23.0.0", "uvicorn<0.32"))
+    make_wheel(links, "fastapi", "0.121.0")
+    cache = tools.cache_directory()
+    index = Index(find_links=(str(links),), no_index=True)
+    own = tools.provide(cache, {}, "", lambda text: None)
+    return Collector(str(tmp_path), own, index, HOST, lambda text: None)
+
+
+def resolved(collector: Collector, lines: list[str], constraints: list[str] | None = None) -> dict[str, str]:
+    requirements = Requirements(lines=lines, constraints=constraints or [])
+    pins = injected(requirements, HOST.markers)
+    return versions_of(resolve(collector, requirements, pins, collector.cache, "requirements.txt"))
+
+
+def test_an_app_that_pins_its_own_server_keeps_its_newest_version(shop: Collector) -> None:
+    """A proxy whose newest version wants an older Gunicorn had become its oldest one, without a word."""
+    found = resolved(shop, ["proxy"])
+    assert found["proxy"] == "1.108.7" and found["gunicorn"] == "23.0.0" and found["uvicorn"] == "0.30.6"
+
+
+def test_a_freeze_of_long_ago_is_served_as_it_is(shop: Collector) -> None:
+    found = resolved(shop, ["fastapi==0.121.0", "h11==0.9", "uvicorn==0.30.6"])
+    assert found["uvicorn"] == "0.30.6" and found["gunicorn"] == "27.0.1" and "uvicorn-worker" not in found
+
+
+def test_the_best_server_that_goes_with_the_app_is_taken(shop: Collector) -> None:
+    assert resolved(shop, ["fastapi", "h11==0.9"])["uvicorn"] == "0.30.6"
+    assert resolved(shop, ["fastapi"], ["uvicorn<0.40"])["uvicorn"] == "0.30.6"
+    assert resolved(shop, ["fastapi"])["uvicorn"] == "0.54.0"
+
+
+def test_a_server_that_is_too_old_is_refused_by_the_line_that_brings_it(shop: Collector) -> None:
+    with pytest.raises(ReleaseError, match=r"whose line uvicorn==0\.13\.4 brings 0\.13\.4.*Write uvicorn>=0\.2"):
+        resolved(shop, ["fastapi", "uvicorn==0.13.4"])
+    assert too_old({"gunicorn": "20.1.0"}, ["proxy"]).startswith("and what it asks for brings gunicorn 20.1.0")
+    assert too_old({"gunicorn": LOWEST["gunicorn"], "uvicorn": "0.54.0rc1"}, []) == ""
+
+
+def test_where_no_server_fits_the_app_its_own_line_is_named(shop: Collector) -> None:
+    with pytest.raises(ReleaseError, match=r"no uvicorn that can serve goes with h11==0\.8\. Loosen that"):
+        resolved(shop, ["fastapi", "h11==0.8"])
+    with pytest.raises(ReleaseError, match=r"whose line uvicorn<0\.20 brings 0\.13\.4"):
+        resolved(shop, ["fastapi"], ["uvicorn<0.20"])
+
+
+# Recorded from uv 0.13.9 for uvicorn[standard], httptools==0.6.1 and another package that needed a newer Uvicorn.
+CONFLICT = """Resolving failed on the control node:
+error: No solution found when resolving dependencies
+  cause: Because uvicorn[standard]<=0.10.8 has no usable wheels and uvicorn[standard]==0.17.0 has no usable wheels, \
+we can conclude that uvicorn[standard]<=0.17.0 depends on uvicorn>=0.10.9,<=0.16.0.
+         And because uvicorn[standard]>=0.36.0,<=0.48.0 depends on httptools>=0.6.3 and you require httptools==0.6.1, \
+we can conclude that your requirements are unsatisfiable."""
+
+
+def test_old_versions_without_a_wheel_are_not_the_cause() -> None:
+    assert without_wheel(CONFLICT) == ""
+    lines = ["fastapi", "uvicorn[standard]", "httptools==0.6.1"]
+    said = refusal(CONFLICT, "requirements.txt", HOST, "", lines)
+    assert "has no wheel for" not in said.splitlines()[0]
+    assert "Loosen one of these: uvicorn[standard]; httptools==0.6.1." in said
+    assert named_in("a mentions uvicorn-worker", ["uvicorn", "uvicorn_worker"]) == ["uvicorn_worker"]
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ("Because pyspark>=3.0.0 has no usable wheels and you require pyspark>=3.0, we", "pyspark"),
+        ("Because lib[fast]==2.0 has no usable wheels and you require lib[fast]==2.0, we", "lib==2.0"),
+        ("Because all versions of lib have no usable wheels and you require lib, we", "lib"),
+        ("Because my-lib==1 depends on c and lib==2.0 has no usable wheels and you require lib==2.0", "lib==2.0"),
+    ],
+)
+def test_what_has_no_wheel_is_named_as_it_can_be_fetched(said: str, missing: str) -> None:
+    assert without_wheel(said) == missing
