@@ -117,8 +117,9 @@ options:
     default: 60
   bake:
     description:
-      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. Neither
-        a first release is, since there is nothing to go back to, nor a rollback, whose release has served well before.
+      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. A first
+        release is watched before the move, since there is nothing to go back to. A rollback isn't watched, because its
+        release has served well before.
     type: int
     default: 2
   patience:

@@ -10,6 +10,7 @@ import grp
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -28,6 +29,9 @@ BESIDE = "beside"
 CREDENTIALS = "credentials"
 """Name of a slot's directory of secrets, a file each, which root alone may read."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
+GUNICORN = "gunicorn.conf.py"
+"""Name of a slot's file with Gunicorn's settings."""
+_WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,10 @@ class App:
                 return dict(json.load(file))
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return {}
+
+    def configured(self, slot: str) -> str:
+        """The text of Gunicorn's settings that the slot has; empty where it was never filled."""
+        return files.read_text(os.path.join(self.directory(slot), GUNICORN))
 
     def configuration(self, slot: str, release: str) -> Snapshot:
         """What a slot runs with, but with another release: what a rollback starts.
@@ -244,6 +252,12 @@ def _read(path: str) -> str:
     # As it is, with every kind of line end: it is written again, and has to be the same.
     with open(path, encoding="utf-8", newline="") as file:
         return file.read()
+
+
+def worker_count(settings: str) -> int:
+    """How many workers the text of Gunicorn's settings asks for; 0 where it doesn't say."""
+    match = _WORKERS.search(settings)
+    return int(match[1]) if match else 0
 
 
 def is_open(tree: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .._app import history, lock
@@ -17,11 +16,11 @@ from .._app.names import missing
 from .._app.releases import records_in
 from .._app.slots import SLOTS, App
 from .._host.journal import last_lines
+from .._host.memory import use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, number
 from .._plan.demand import ARBITER
-from .._plan.sizes import human_size
-from .._swap.watch import workers
+from .._plan.sizes import human_size, with_margin
 from .text import render
 
 READY_LIMIT = 5.0
@@ -140,46 +139,8 @@ def report(systemd: Systemd, app: App, deploys: int) -> dict[str, Any]:
     return {**facts, "text": nothing or render(facts, time.time(), deploys)}
 
 
-MIB = 1 << 20
 SETTLED = 3600
 """Seconds after which a slot has seen enough to say that its workers take less than planned."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """Bytes of one process, with what it shares divided among those that share it: now, and at most so far."""
-
-    now: int
-    peak: int
-
-
-def parse_use(smaps_rollup: str, status: str) -> Use | None:
-    """From the texts of /proc/PID/smaps_rollup and /proc/PID/status; None where the process is gone. Pure.
-
-    The kernel keeps a peak of the resident set alone, so what is shared now is taken to have been shared then.
-    """
-    rolled, told = _kib(smaps_rollup), _kib(status)
-    if "Pss" not in rolled:
-        return None
-    shared = max(0, rolled.get("Rss", 0) - rolled["Pss"])
-    peak = told.get("VmHWM", 0) - shared
-    return Use(rolled["Pss"] * 1024, max(rolled["Pss"], peak) * 1024)
-
-
-def _kib(text: str) -> dict[str, int]:
-    rows = (line.split() for line in text.splitlines())
-    return {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) == 3 and row[2] == "kB"}
-
-
-def use_of(pid: str) -> Use | None:
-    texts = []
-    for name in ("smaps_rollup", "status"):
-        try:
-            with open(f"/proc/{int(pid)}/{name}", encoding="utf-8", errors="replace") as file:
-                texts.append(file.read())
-        except OSError:
-            return None
-    return parse_use(*texts)
 
 
 def planned(memory_high: int | None, workers: int, strategy: str) -> int | None:
@@ -202,10 +163,10 @@ def advice(peaks: list[int], plan: int | None, age: float) -> str:
     if not peaks or not plan:
         return ""
     most = max(peaks)
-    wanted = -(-most * 5 // 4 // (10 * MIB)) * 10  # a quarter on top, in tens of MiB
+    wanted = with_margin(most)
     said = f"a worker has taken up to {human_size(most)}, and {human_size(plan)} are planned"
     if most > plan:
-        return f"{said}: write fastapi_worker_memory: {wanted}M."
-    if most < plan // 2 and age >= SETTLED and wanted * MIB < plan:
-        return f"{said}: with fastapi_worker_memory: {wanted}M more of them would fit."
+        return f"{said}: write fastapi_worker_memory: {human_size(wanted)}."
+    if most < plan // 2 and age >= SETTLED and wanted < plan:
+        return f"{said}: with fastapi_worker_memory: {human_size(wanted)} more of them would fit."
     return ""

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._app.slots import App, Snapshot
+from .._host.memory import workers
 from .._host.systemd import CommandFailed, Systemd
 from . import as_service
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import BAD_PATIENCE, SETTLE, Start, Watch, workers
+from .watch import BAD_PATIENCE, SETTLE, Start, Watch
 
 CHECK_LIMIT = 120
 """Seconds in which the app has to load, where it is loaded once before it takes the live one's place."""
@@ -125,9 +126,12 @@ class Candidate:
             trouble = self._new_workers(old, start)
         proving()
         trouble = trouble or self.watch.ready(start, self.terms.ready_path, self.terms.ready_timeout)
+        how = "did not become ready"
+        if not trouble and not self.live:
+            # After the move there is nothing to go back to, so a first release is watched before it.
+            trouble, how = self.watch.stays_well(start, self.terms.health_path, self.terms.bake), "didn't stay well"
         if trouble:
-            log = self.watch.log(since)
-            raise NotReady(f"Release {self.wanted.release} did not become ready: {trouble}", log)
+            raise NotReady(f"Release {self.wanted.release} {how}: {trouble}", self.watch.log(since))
         self.start, self.old_workers = start, old
 
     def _new_workers(self, old: set[str], start: Start) -> str | None:

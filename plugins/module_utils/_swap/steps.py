@@ -18,7 +18,7 @@ class Terms:
 
     :param strategy: ``swap`` (both slots for a moment), ``restart`` or ``reload`` (the live slot in place).
     :param ready_timeout: seconds within which the release has to become ready.
-    :param bake: seconds for which it is watched after the move, while the old slot still runs.
+    :param bake: seconds for which it is watched after the move, while the old slot still runs; a first one before it.
     :param patience: seconds to wait for the old slot's queue and workers.
     :param host: Host header of the questions.
     """

@@ -149,6 +149,21 @@ def test_a_release_that_logs_what_cannot_be_read_is_moved_back_and_a_reboot_serv
     assert (last["release"], last["outcome"], last["blames"]) == ("b2", "moved back", True)
 
 
+def test_a_first_release_whose_workers_die_never_gets_the_traffic(app, monkeypatch):
+    """One of two workers came up and answered; the other was killed for memory, again and again."""
+    host = Host(app)
+    monkeypatch.setattr(watch.Watch, "stays_well", lambda *_: "3 worker(s) of hello@blue.service ended unexpectedly.")
+    with pytest.raises(CommandFailed, match=r"Release a1 didn't stay well: 3 worker(.|\n)*Nothing was live before"):
+        deploy(app, host, "a1")
+    assert (app.live(), host.active, host.enabled) == (None, set(), set())
+    last = history.read(app.root)[-1]
+    assert (last["outcome"], last["blames"]) == ("failed", True)
+    # The next good one needs no cleaning up.
+    monkeypatch.setattr(watch.Watch, "stays_well", lambda *_: None)
+    deploy(app, host, "b2")
+    assert host.after_reboot() == "b2"
+
+
 def test_an_undo_that_fails_says_what_has_the_traffic(app, monkeypatch):
     host = first_call_of_a_second_deploy(app)
     monkeypatch.setattr(watch.Watch, "stays_well", lambda *_: "it answers 500")
