@@ -127,6 +127,10 @@ options:
       stop timeout.
     type: int
     default: 55
+  worker_memory:
+    description: Bytes that each worker is planned to take, kept with the slot for M(graceful.deploy.status_info).
+    type: int
+    default: 0
   host:
     description: Host header of the readiness questions.
     type: str
@@ -253,6 +257,7 @@ ARGUMENTS = {
     "ready_timeout": {"type": "int", "default": 60},
     "bake": {"type": "int", "default": 2},
     "patience": {"type": "int", "default": 55},
+    "worker_memory": {"type": "int", "default": 0},
     "host": {"type": "str", "default": "localhost"},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},

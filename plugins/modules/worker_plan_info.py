@@ -114,7 +114,7 @@ options:
     default: 0
 seealso:
   - name: systemd.resource-control(5)
-    description: What MemoryMax= and MemoryHigh= do.
+    description: What MemoryMax= does.
     link: https://www.freedesktop.org/software/systemd/man/latest/systemd.resource-control.html
 """
 
@@ -190,6 +190,14 @@ plan:
       description: Why, in a sentence.
       type: str
       sample: "Releases take over by swap: two slots need 728M, and the host can give 3546M."
+    worker_memory:
+      description: What each worker is planned to take.
+      type: str
+      sample: 150M
+    worker_memory_bytes:
+      description: The same in bytes.
+      type: int
+      sample: 157286400
     memory_max:
       description: A slot's C(MemoryMax=).
       type: str
@@ -198,14 +206,6 @@ plan:
       description: The same in bytes.
       type: int
       sample: 477102080
-    memory_high:
-      description: A slot's C(MemoryHigh=), what its workers and arbiter are planned to take. Never above the maximum.
-      type: str
-      sample: 364M
-    memory_high_bytes:
-      description: The same in bytes.
-      type: int
-      sample: 381681664
     memory_worst_case:
       description: What all slots that may run at once can take together.
       type: str

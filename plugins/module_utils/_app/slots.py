@@ -29,6 +29,7 @@ BESIDE = "beside"
 CREDENTIALS = "credentials"
 """Name of a slot's directory of secrets, a file each, which root alone may read."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
+"""Begin the lines of a unit that what runs gets as well, without a new start."""
 GUNICORN = "gunicorn.conf.py"
 """Name of a slot's file with Gunicorn's settings."""
 _WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)

@@ -19,7 +19,6 @@ from .._host.journal import last_lines
 from .._host.memory import use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, number
-from .._plan.demand import ARBITER
 from .._plan.sizes import human_size, with_margin
 from .text import render
 
@@ -61,8 +60,7 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
     pids = sorted(workers(main), key=int)
     uses = [use for use in map(use_of, pids) if use]
     arbiter = use_of(main) if pids else None
-    high = number(state, "MemoryHigh") or None
-    plan = planned(high, len(pids), terms.get("strategy", ""))
+    plan = terms.get("worker_memory") or None
     ready = ""
     if slot == live and terms:
         answer = ask(Door(terms["host"], unix=app.socket(slot)), terms["ready_path"], READY_LIMIT)
@@ -141,16 +139,6 @@ def report(systemd: Systemd, app: App, deploys: int) -> dict[str, Any]:
 
 SETTLED = 3600
 """Seconds after which a slot has seen enough to say that its workers take less than planned."""
-
-
-def planned(memory_high: int | None, workers: int, strategy: str) -> int | None:
-    """Bytes that the plan gave each worker (plan.py); None where it set no limit.
-
-    :param memory_high: the slot's, in bytes.
-    """
-    if memory_high is None or not workers:
-        return None
-    return max(0, memory_high - ARBITER) // (workers * (2 if strategy == "reload" else 1))
 
 
 def advice(peaks: list[int], plan: int | None, age: float) -> str:

@@ -141,7 +141,7 @@ def plan_for(params: dict[str, Any], capacity: Capacity) -> dict[str, Any]:
     if problems or plan is None:
         raise Refusal(problems)
     result = asdict(plan)
-    for name in ("memory_max", "memory_high", "memory_worst_case"):
+    for name in ("worker_memory", "memory_max", "memory_worst_case"):
         result[name + "_bytes"] = result[name]
         result[name] = format_size(result[name])
     result["memory_available_bytes"] = result.pop("memory_available")

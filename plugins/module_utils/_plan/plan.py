@@ -25,8 +25,8 @@ class Plan:
     bound_by: str
     strategy: str
     strategy_reason: str
+    worker_memory: int
     memory_max: int
-    memory_high: int
     memory_worst_case: int
     memory_available: int
     explanation: str
@@ -44,7 +44,7 @@ def make_plan(demand: Demand, capacity: Capacity) -> Plan:
     slots = 2 if strategy == "swap" else 1
     # A reload runs the old and the new workers in one slot: HUP forks the new ones before the old have drained.
     planned = demand.need(2 * workers if strategy == "reload" else workers)
-    # A quarter on top, so that growth is seen and throttled (memory.high) before anything is killed.
+    # A quarter on top, for growth.
     most = min(round_up(planned + planned // 4), room // slots)
     memory_max = demand.memory_max or round_down(most, demand.need(workers))
     return Plan(
@@ -53,8 +53,8 @@ def make_plan(demand: Demand, capacity: Capacity) -> Plan:
         bound_by=bound_by,
         strategy=strategy,
         strategy_reason=reason,
+        worker_memory=demand.worker_memory,
         memory_max=memory_max,
-        memory_high=min(planned, memory_max),
         memory_worst_case=slots * memory_max,
         memory_available=room,
         explanation=f"{explain_workers(demand, capacity, caps, bound_by, workers)} {reason}",

@@ -78,10 +78,10 @@ def test_the_defaults_make_a_plan_with_everything_that_the_roles_take():
         "caps": {"cpu": 4, "memory": 24, "database": None},
         "bound_by": "cpu",
         "strategy": "swap",
+        "worker_memory": "150M",
+        "worker_memory_bytes": 150 * MIB,
         "memory_max": "830M",
         "memory_max_bytes": 830 * MIB,
-        "memory_high": "664M",
-        "memory_high_bytes": 664 * MIB,
         "memory_worst_case": "1660M",
         "memory_worst_case_bytes": 1660 * MIB,
         "memory_available_bytes": 4096 * MIB - 4096 * MIB // 10,
@@ -210,7 +210,7 @@ def test_a_plan_passes_its_own_ladder_and_can_be_written_down(params, capacity):
     )
     assert plan["drain_timeout"] >= 1
     assert plan["swap_patience"] >= plan["stop_timeout"]
-    for name in ("memory_max", "memory_high", "memory_worst_case"):
+    for name in ("worker_memory", "memory_max", "memory_worst_case"):
         assert parse_size(plan[name]) == plan[name + "_bytes"]
     assert json.loads(json.dumps(plan)) == plan
 

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._observe.status import advice, planned
+from ansible_collections.graceful.deploy.plugins.module_utils._observe.status import advice
 
 MIB = 1 << 20
-
-
-@pytest.mark.parametrize(
-    ("high", "workers", "strategy", "each"),
-    [(364, 2, "swap", 150), (664, 2, "reload", 150), (364, 0, "swap", None), (None, 2, "swap", None)],
-)
-def test_what_the_plan_gave_each(high, workers, strategy, each):
-    assert planned(high and high * MIB, workers, strategy) == (each and each * MIB)
 
 
 @pytest.mark.parametrize(

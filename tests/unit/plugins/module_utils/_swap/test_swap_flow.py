@@ -271,6 +271,16 @@ def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
     assert restarted == "systemd has restarted it 2 time(s): journalctl --unit=u"
 
 
+@pytest.mark.parametrize(("term", "planned"), [({"worker_memory": 410 << 20}, 410 << 20), ({}, None)])
+def test_status_knows_what_a_worker_was_planned_with_from_its_slot(app, term, planned):
+    """Of a slot that an earlier version has filled it doesn't."""
+    (Path(app.root) / "slots").mkdir()
+    app.put("blue", app.make("blue", ONE, {**TERMS, **term}, GROUP))
+    run = lambda _command: (0, "ActiveState=inactive\nMainPID=0\nMemoryMax=infinity\n", "")  # noqa: E731
+    row = status._slot(Systemd(run), app, "blue", None)
+    assert (row["worker_memory_planned"], row["memory_max"]) == (planned, None)
+
+
 def test_status_of_nothing():
     facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": []}
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": True, "root": "/srv/hello"}
