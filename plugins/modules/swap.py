@@ -131,6 +131,18 @@ options:
     description: Bytes that each worker is planned to take, kept with the slot for M(graceful.deploy.status_info).
     type: int
     default: 0
+  memory_room:
+    description:
+      - Bytes that a slot may take in place of what O(unit) says, where it is the first and the kernel kills workers of
+        it for memory while it starts. The next deploys take over by V(restart) then. 0 leaves it at what O(unit) says.
+    type: int
+    default: 0
+  fewer_workers:
+    description:
+      - Whether to try with half of the workers, and half of that, where the kernel kills some for memory while the slot
+        that is to have the traffic starts. The run warns then. What had the traffic before has it meanwhile.
+    type: bool
+    default: false
   host:
     description: Host header of the readiness questions.
     type: str
@@ -258,6 +270,8 @@ ARGUMENTS = {
     "bake": {"type": "int", "default": 2},
     "patience": {"type": "int", "default": 55},
     "worker_memory": {"type": "int", "default": 0},
+    "memory_room": {"type": "int", "default": 0},
+    "fewer_workers": {"type": "bool", "default": False},
     "host": {"type": "str", "default": "localhost"},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},

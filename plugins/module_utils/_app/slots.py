@@ -32,7 +32,8 @@ MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
 """Begin the lines of a unit that what runs gets as well, without a new start."""
 GUNICORN = "gunicorn.conf.py"
 """Name of a slot's file with Gunicorn's settings."""
-_WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)
+WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)
+"""The line in it that says how many."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class App:
             to stay on the host as long as they run.
         """
         parent = os.path.dirname(self.directory(slot))
-        gid = grp.getgrnam(group).gr_gid
+        gid = _gid(group)
         os.makedirs(parent, exist_ok=True)
         os.chown(parent, 0, gid)
         os.chmod(parent, 0o751)
@@ -173,10 +174,8 @@ class App:
                 os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
             os.symlink(os.path.join("..", os.path.basename(new)), os.path.join(new, BESIDE))
             environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
-            held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
-            record = json.dumps({**held, "terms": terms})
             files.write(os.path.join(new, "env"), environment.encode(), 0o600, 0, 0)
-            files.write(os.path.join(new, "slot.json"), f"{record}\n".encode(), 0o600, 0, 0)
+            files.write(os.path.join(new, "slot.json"), _record(snapshot, terms), 0o600, 0, 0)
             os.mkdir(os.path.join(new, CREDENTIALS), 0o700)
             for name, text in snapshot.credentials.items():
                 files.write(os.path.join(new, CREDENTIALS, name), text.encode(), 0o600, 0, 0)
@@ -186,6 +185,13 @@ class App:
             shutil.rmtree(new, ignore_errors=True)
             raise
         return new
+
+    def refill(self, slot: str, snapshot: Snapshot, terms: dict[str, Any], group: str) -> None:
+        """Change Gunicorn's settings and the unit of a slot that nothing serves from; all else is as it was."""
+        directory = self.directory(slot)
+        files.write(os.path.join(directory, GUNICORN), snapshot.files[GUNICORN].encode(), 0o640, 0, _gid(group))
+        files.write(os.path.join(directory, UNIT_COPY), snapshot.unit.encode(), 0o640, 0, _gid(group))
+        files.write(os.path.join(directory, "slot.json"), _record(snapshot, terms), 0o600, 0, 0)
 
     def booted(self, slot: str) -> str:
         """The release that the slot's processes were started with; '' where the slot was never filled."""
@@ -255,9 +261,19 @@ def _read(path: str) -> str:
         return file.read()
 
 
+def _gid(group: str) -> int:
+    return grp.getgrnam(group).gr_gid
+
+
+def _record(snapshot: Snapshot, terms: dict[str, Any]) -> bytes:
+    """The text of slot.json."""
+    held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
+    return (json.dumps({**held, "terms": terms}) + "\n").encode()
+
+
 def worker_count(settings: str) -> int:
     """How many workers the text of Gunicorn's settings asks for; 0 where it doesn't say."""
-    match = _WORKERS.search(settings)
+    match = WORKERS.search(settings)
     return int(match[1]) if match else 0
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 
 from .files import read_text
@@ -78,6 +80,15 @@ def group_of(control_group: str, top: str = CGROUPS) -> Group:
     met = read_text(f"{v1}failcnt").strip() not in ("", "0")
     kills = _rows(read_text(f"{v1}oom_control")).get("oom_kill", 0)
     return Group(kills, _limit(read_text(f"{v1}limit_in_bytes")), met)
+
+
+def hold_to(control_group: str, limit: int, top: str = CGROUPS) -> None:
+    """Let the kernel hold a service to the limit that systemd has read for it: after a daemon-reload systemd itself may
+    tell it no earlier than at the next start. What can't be written, systemd will write."""
+    for path in (f"{top}{control_group}/memory.max", f"{top}/memory{control_group}/memory.limit_in_bytes"):
+        if control_group and limit and os.path.exists(path):
+            with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as file:
+                file.write(str(limit))
 
 
 def _rows(text: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from .._app.names import missing
 from .._app.releases import records_in
 from .._app.slots import SLOTS, App
 from .._host.journal import last_lines
-from .._host.memory import use_of, workers
+from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size, with_margin
@@ -78,7 +78,8 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
         "memory": sum(use.now for use in [*uses, *([arbiter] if arbiter else [])]),
         "worker_memory": [use.now for use in uses],
         "worker_memory_planned": plan,
-        "memory_max": number(state, "MemoryMax") or None,
+        # What the kernel holds it to: systemd's word for it may be a minute ahead.
+        "memory_max": group_of(state.get("ControlGroup", "")).limit or number(state, "MemoryMax") or None,
         "enabled": state.get("UnitFileState") == "enabled",
         "note": _note(systemd, app, unit, state),
         "advice": advice([use.peak for use in uses], plan, time.time() - since),

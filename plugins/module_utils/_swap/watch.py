@@ -89,9 +89,15 @@ class Watch:
         self.slot = slot
         self.unit = app.service(slot)
         self.door = Door(host, unix=app.socket(slot))
+        self.main = ""
+        """Process id of the arbiter, as it was last seen."""
+        self.short_of_memory = False
+        """Whether the kernel was seen to kill for memory."""
 
     def state(self) -> dict[str, str]:
-        return self.systemd.show([self.unit])[self.unit]
+        state = self.systemd.show([self.unit])[self.unit]
+        self.main = state.get("MainPID", "")
+        return state
 
     def begin(self, since: float) -> Start:
         """Take the service as it is now for a new start."""
@@ -123,8 +129,8 @@ class Watch:
         if not group.kills:
             # With the service its control group is gone.
             group = Group(limit=number(state, "MemoryMax") or None, short=True)
-        count = worker_count(self.app.configured(self.slot))
-        return f" {killed(group, count, most_taken(state.get('MainPID', '')))}"
+        self.short_of_memory = True
+        return f" {killed(group, worker_count(self.app.configured(self.slot)), most_taken(self.main))}"
 
     def ready(self, start: Start, path: str, limit: float) -> str | None:
         """Wait until the readiness path answers several times in a row; returns what was seen instead, or None."""

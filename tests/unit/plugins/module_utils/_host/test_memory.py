@@ -12,6 +12,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._host.memory impor
     Group,
     Use,
     group_of,
+    hold_to,
     most_taken,
     parse_use,
     use_of,
@@ -90,3 +91,18 @@ def test_the_limit_and_the_kills_of_a_control_group(tmp_path: Path, version, tex
         (directory / file).write_text(text)
     assert group_of(name, str(tmp_path)) == expected
     assert group_of("", str(tmp_path)) == Group()
+
+
+@pytest.mark.parametrize(("version", "file"), [(2, "memory.max"), (1, "memory.limit_in_bytes")])
+def test_a_changed_limit_is_given_to_the_kernel(tmp_path: Path, version, file):
+    """Somebody raises it because workers die of it; systemd says the new value, and the kernel goes on killing."""
+    name = "/system.slice/hello@blue.service"
+    directory = tmp_path / ("memory" if version == 1 else "") / name.lstrip("/")
+    directory.mkdir(parents=True)
+    (directory / file).write_text("419430400\n")
+    for nothing in (("", 2**31), (name, 0), ("/none", 2**31)):
+        hold_to(*nothing, str(tmp_path))
+    assert (directory / file).read_text() == "419430400\n"
+    hold_to(name, 2**31, str(tmp_path))
+    assert (directory / file).read_text() == str(2**31)
+    assert [path.name for path in directory.iterdir()] == [file]
