@@ -118,8 +118,9 @@ options:
     default: 60
   bake:
     description:
-      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. Neither
-        a first release is, since there is nothing to go back to, nor a rollback, whose release has served well before.
+      - Seconds for which the release is watched after the move, while the old one still runs; 0 doesn't watch. A first
+        release is watched before the move, since there is nothing to go back to. A rollback isn't watched, because its
+        release has served well before.
     type: int
     default: 2
   patience:
@@ -127,6 +128,22 @@ options:
       stop timeout.
     type: int
     default: 55
+  worker_memory:
+    description: Bytes that each worker is planned to take, kept with the slot for M(graceful.deploy.status_info).
+    type: int
+    default: 0
+  memory_room:
+    description:
+      - Bytes that a slot may take in place of what O(unit) says, where it is the first and the kernel kills workers of
+        it for memory while it starts. The next deploys take over by V(restart) then. 0 leaves it at what O(unit) says.
+    type: int
+    default: 0
+  fewer_workers:
+    description:
+      - Whether to try with half of the workers, and half of that, where the kernel kills some for memory while the slot
+        that is to have the traffic starts. The run warns then. What had the traffic before has it meanwhile.
+    type: bool
+    default: false
   host:
     description: Host header of the readiness questions.
     type: str
@@ -253,6 +270,9 @@ ARGUMENTS = {
     "ready_timeout": {"type": "int", "default": 60},
     "bake": {"type": "int", "default": 2},
     "patience": {"type": "int", "default": 55},
+    "worker_memory": {"type": "int", "default": 0},
+    "memory_room": {"type": "int", "default": 0},
+    "fewer_workers": {"type": "bool", "default": False},
     "host": {"type": "str", "default": "localhost"},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},

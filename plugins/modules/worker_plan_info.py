@@ -15,9 +15,9 @@ description:
   - Looks at what a service on this host will get, which is often less than the hardware has, and plans from it the
     number of Uvicorn workers, the memory limits of a slot, and how a release takes over. The plan is the same for as
     long as the host's CPUs, memory and limits are.
-  - CPUs are the fewest of PID 1's affinity, the cpusets and the CPU quotas from C(system.slice) up to the topmost
-    cgroup that can be seen. Memory is the lowest limit on that way, or all of the host's. cgroup v1, v2 and both at
-    once are read.
+  - CPUs are the fewest of PID 1's affinity, the cpusets and the CPU quotas from the app's own slice, or from
+    C(system.slice), up to the topmost cgroup that can be seen. Memory is the lowest limit on that way, or all of the
+    host's. cgroup v1, v2 and both at once are read.
   - Kept for the system are 256M or a tenth of the memory, whichever is more, but never more than half. A slot takes
     O(worker_memory) for each worker and 64M for Gunicorn's arbiter.
   - Checks the timeout ladder too, from the workers outwards. Every value that can't stand is refused at once, with
@@ -34,6 +34,14 @@ attributes:
     platforms: linux
     support: full
 options:
+  name:
+    description:
+      - The app's name. Where it is given, what its workers have taken and the limit of its slice
+        (C(system-NAME.slice)) count as well.
+    type: str
+  root:
+    description: The app's directory, in which its history is.
+    type: path
   workload:
     description:
       - What the app does most.
@@ -52,15 +60,16 @@ options:
   worker_memory:
     description:
       - What one worker takes when it is busy, in bytes or with the suffix K, M, G or T (base 1024). At least V(16M).
+      - V(auto) is V(150M), or a quarter more than a worker of the app O(name) has taken at most, if that is more. So an
+        app of which nothing is known yet is planned by an assumption, and its next deploy by what was measured.
     type: str
-    default: 150M
+    default: auto
   memory_max:
     description:
       - The most that a slot may take before the kernel kills, C(MemoryMax=) in bytes or with a suffix as in
         O(worker_memory). Room for one worker at least.
-      - Empty for a quarter more than the slot's workers and arbiter are planned to take, or as much of that as leaves
-        room for the slots that run at once. With O(strategy=reload) twice the workers are provided for, as old
-        and new ones share the slot.
+      - Empty for what the host can give, in equal parts to the slots that run at once. It protects the rest of the host
+        from an app that runs away, and says nothing of what the app needs.
     type: str
     default: ''
   strategy:
@@ -114,7 +123,7 @@ options:
     default: 0
 seealso:
   - name: systemd.resource-control(5)
-    description: What MemoryMax= and MemoryHigh= do.
+    description: What MemoryMax= does.
     link: https://www.freedesktop.org/software/systemd/man/latest/systemd.resource-control.html
 """
 
@@ -190,6 +199,14 @@ plan:
       description: Why, in a sentence.
       type: str
       sample: "Releases take over by swap: two slots need 728M, and the host can give 3546M."
+    worker_memory:
+      description: What each worker is planned to take.
+      type: str
+      sample: 150M
+    worker_memory_bytes:
+      description: The same in bytes.
+      type: int
+      sample: 157286400
     memory_max:
       description: A slot's C(MemoryMax=).
       type: str
@@ -198,14 +215,6 @@ plan:
       description: The same in bytes.
       type: int
       sample: 477102080
-    memory_high:
-      description: A slot's C(MemoryHigh=), what its workers and arbiter are planned to take. Never above the maximum.
-      type: str
-      sample: 364M
-    memory_high_bytes:
-      description: The same in bytes.
-      type: int
-      sample: 381681664
     memory_worst_case:
       description: What all slots that may run at once can take together.
       type: str
@@ -271,6 +280,10 @@ capacity:
       description: Where that was found.
       type: str
       sample: cgroup v2 memory.max at /system.slice
+    own:
+      description: Bytes that the app's own slice may take; null where it has no limit. None of it is kept for others.
+      type: int
+      sample: null
 problems:
   description: What the plan is refused for, in the order in which to fix it.
   returned: when the input can't be planned with
@@ -302,18 +315,22 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host.guard import finish
 from ..module_utils._plan.capacity import CapacityError
-from ..module_utils._plan.flow import ARGUMENT_SPEC, plan_from_params
+from ..module_utils._plan.flow import ARGUMENT_SPEC, NOTHING, plan_from_params
+from ..module_utils._plan.seen import see
 from ..module_utils._plan.timeouts import Refusal
+
+ARGUMENTS = {"name": {"type": "str"}, "root": {"type": "path"}, **ARGUMENT_SPEC}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_together=[("name", "root")], supports_check_mode=True)
     finish(module, lambda: answer(module), CapacityError)
 
 
 def answer(module: AnsibleModule) -> dict[str, Any]:
     try:
-        plan = plan_from_params(module.params)
+        name, root = module.params["name"], module.params["root"]
+        plan = plan_from_params(module.params, seen=see(module.run_command, name, root) if name else NOTHING)
     except Refusal as refusal:
         module.fail_json(msg=str(refusal), problems=[asdict(problem) for problem in refusal.problems])
     capacity = plan.pop("capacity")

@@ -189,6 +189,35 @@ def test_a_release_that_doesnt_start_never_has_a_request(ask, site, control, tmp
     assert ask.run(main) == before[1]
 
 
+LARGE = "from fastapi import FastAPI\nMODEL = b'x' * (300 << 20)\n"
+
+
+def test_a_release_whose_workers_need_more_memory_than_there_is(ask, site, recorded, tmp_path):
+    """A model of 300 MB that each of two workers loads at import, and a limit of 455M: the run says what to write.
+
+    Where nobody has written how many workers there have to be, one alone serves, and the next plan knows.
+    """
+    before, (live, standby) = ask.get("/")[1], slots(ask)
+    good = (Path(source(tmp_path)) / "app/main.py").read_text()
+    tree = source(tmp_path, **{"app/main.py": good.replace("from fastapi import FastAPI\n", LARGE)})
+    status, said = site(keep=True, fastapi_source=tree, fastapi_memory_max="455M", fastapi_workers=2)
+    assert status == 2, said
+    told = "at the memory limit of its slot, which is 455M (fastapi_memory_max): write fastapi_worker_memory: "
+    assert told in " ".join(said.split()), said
+    assert json.loads(ask.get("/")[1])["release"] == json.loads(before)["release"]
+
+    result = recorded("swap").call(fewer_workers=True)
+    assert "runs with 1 worker(s) where 2 were planned" in result["msg"], result
+    assert slots(ask) == (standby, live)
+    arbiter = ask.show(f"hello@{standby}.service", "MainPID")["MainPID"]
+    assert len(ask.run(f"pgrep -P {arbiter}").split()) == 1
+    # The good one again, by a plan that goes by what was measured.
+    status, said = site("-v")
+    assert status == 0, said
+    assert "A worker has taken up to 3" in " ".join(said.split()), said
+    assert slots(ask) == (live, standby)
+
+
 DOTENV = (
     "from dotenv import find_dotenv, load_dotenv\nfrom fastapi import FastAPI\n\nload_dotenv()\napp = FastAPI()\n\n"
     "@app.get('/health')\n@app.get('/ready')\nasync def ok():\n    return find_dotenv()\n"

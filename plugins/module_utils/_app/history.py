@@ -18,13 +18,17 @@ from .._host import files
 HistoryEntry = dict[str, Any]
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
-release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing)."""
+release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing), ``worker_memory`` (the
+most bytes that one of its workers, or of those before it, had taken by then)."""
 
 NAME = "history.jsonl"
 _TEXTS = ("previous", "started", "slot", "strategy", "kind", "by", "revision", "outcome", "reason", "ill")
 _FIRST = ("previous", None)
 KEPT = 500
 """Lines that stay when the file is cut; it is cut at twice as many."""
+
+LOOKED_BACK = 5
+"""Deploys whose memory counts for the next plan."""
 
 LIVE, FAILED, BACK, INTERRUPTED = "live", "failed", "moved back", "interrupted"
 
@@ -52,6 +56,8 @@ def _told(entry: HistoryEntry) -> HistoryEntry:
     odd = [key for key in _TEXTS if not isinstance(entry.get(key, ""), str) and (key, entry[key]) != _FIRST]
     seconds = entry.get("seconds", 0)
     odd += [] if isinstance(seconds, (int, float)) and abs(seconds) < 1e9 else ["seconds"]
+    taken = entry.get("worker_memory", 0)
+    odd += [] if isinstance(taken, int) and 0 <= taken < 1 << 50 else ["worker_memory"]
     return {key: value for key, value in entry.items() if key not in odd}
 
 
@@ -88,6 +94,13 @@ def append(root: str, entry: HistoryEntry, gid: int) -> None:
 def last_served(entries: Sequence[HistoryEntry]) -> dict[str, int]:
     """Releases that have been live, with the position of the entry that says so last: higher is later."""
     return {entry["release"]: number for number, entry in enumerate(entries) if entry.get("outcome") == LIVE}
+
+
+def taken(entries: Sequence[HistoryEntry]) -> int:
+    """The most bytes that a worker had taken by the last deploys that went live; 0 where none has told. Of several, so
+    that the next plan isn't another one for a quiet day; and not of all, for an app may have become smaller."""
+    told = [entry.get("worker_memory", 0) for entry in entries if entry.get("outcome") == LIVE]
+    return max(told[-LOOKED_BACK:], default=0)
 
 
 def marked(entries: Sequence[HistoryEntry]) -> dict[str, str]:

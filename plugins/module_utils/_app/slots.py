@@ -10,6 +10,7 @@ import grp
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -28,6 +29,11 @@ BESIDE = "beside"
 CREDENTIALS = "credentials"
 """Name of a slot's directory of secrets, a file each, which root alone may read."""
 MEMORY_LINES = ("MemoryHigh=", "MemoryMax=")
+"""Begin the lines of a unit that what runs gets as well, without a new start."""
+GUNICORN = "gunicorn.conf.py"
+"""Name of a slot's file with Gunicorn's settings."""
+WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)
+"""The line in it that says how many."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,10 @@ class App:
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return {}
 
+    def configured(self, slot: str) -> str:
+        """The text of Gunicorn's settings that the slot has; empty where it was never filled."""
+        return files.read_text(os.path.join(self.directory(slot), GUNICORN))
+
     def configuration(self, slot: str, release: str) -> Snapshot:
         """What a slot runs with, but with another release: what a rollback starts.
 
@@ -150,7 +160,7 @@ class App:
             to stay on the host as long as they run.
         """
         parent = os.path.dirname(self.directory(slot))
-        gid = grp.getgrnam(group).gr_gid
+        gid = _gid(group)
         os.makedirs(parent, exist_ok=True)
         os.chown(parent, 0, gid)
         os.chmod(parent, 0o751)
@@ -164,10 +174,8 @@ class App:
                 os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
             os.symlink(os.path.join("..", os.path.basename(new)), os.path.join(new, BESIDE))
             environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
-            held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
-            record = json.dumps({**held, "terms": terms})
             files.write(os.path.join(new, "env"), environment.encode(), 0o600, 0, 0)
-            files.write(os.path.join(new, "slot.json"), f"{record}\n".encode(), 0o600, 0, 0)
+            files.write(os.path.join(new, "slot.json"), _record(snapshot, terms), 0o600, 0, 0)
             os.mkdir(os.path.join(new, CREDENTIALS), 0o700)
             for name, text in snapshot.credentials.items():
                 files.write(os.path.join(new, CREDENTIALS, name), text.encode(), 0o600, 0, 0)
@@ -177,6 +185,13 @@ class App:
             shutil.rmtree(new, ignore_errors=True)
             raise
         return new
+
+    def refill(self, slot: str, snapshot: Snapshot, terms: dict[str, Any], group: str) -> None:
+        """Change Gunicorn's settings and the unit of a slot that nothing serves from; all else is as it was."""
+        directory = self.directory(slot)
+        files.write(os.path.join(directory, GUNICORN), snapshot.files[GUNICORN].encode(), 0o640, 0, _gid(group))
+        files.write(os.path.join(directory, UNIT_COPY), snapshot.unit.encode(), 0o640, 0, _gid(group))
+        files.write(os.path.join(directory, "slot.json"), _record(snapshot, terms), 0o600, 0, 0)
 
     def booted(self, slot: str) -> str:
         """The release that the slot's processes were started with; '' where the slot was never filled."""
@@ -237,6 +252,22 @@ def _read(path: str) -> str:
     # As it is, with every kind of line end: it is written again, and has to be the same.
     with open(path, encoding="utf-8", newline="") as file:
         return file.read()
+
+
+def _gid(group: str) -> int:
+    return grp.getgrnam(group).gr_gid
+
+
+def _record(snapshot: Snapshot, terms: dict[str, Any]) -> bytes:
+    """The text of slot.json."""
+    held = {"release": snapshot.release, "parts": snapshot.parts, "fingerprint": snapshot.fingerprint}
+    return (json.dumps({**held, "terms": terms}) + "\n").encode()
+
+
+def worker_count(settings: str) -> int:
+    """How many workers the text of Gunicorn's settings asks for; 0 where it doesn't say."""
+    match = WORKERS.search(settings)
+    return int(match[1]) if match else 0
 
 
 def is_open(tree: str) -> bool:

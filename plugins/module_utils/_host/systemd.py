@@ -68,7 +68,6 @@ class Systemd:
         "InvocationID",
         "ExecMainStatus",
         "MainPID",
-        "MemoryHigh",
         "MemoryMax",
         "ControlGroup",
         "StatusText",

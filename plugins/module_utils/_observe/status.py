@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .._app import history, lock
@@ -18,11 +17,10 @@ from .._app.releases import records_in
 from .._app.secrets import hider
 from .._app.slots import SLOTS, App
 from .._host.journal import last_lines
+from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, number
-from .._plan.demand import ARBITER
-from .._plan.sizes import human_size
-from .._swap.watch import workers
+from .._plan.sizes import human_size, with_margin
 from .text import render
 
 READY_LIMIT = 5.0
@@ -71,8 +69,7 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
     pids = sorted(workers(main), key=int)
     uses = [use for use in map(use_of, pids) if use]
     arbiter = use_of(main) if pids else None
-    high = number(state, "MemoryHigh") or None
-    plan = planned(high, len(pids), terms.get("strategy", ""))
+    plan = terms.get("worker_memory") or None
     ready = ""
     if slot == live and terms:
         answer = ask(Door(terms["host"], unix=app.socket(slot)), terms["ready_path"], READY_LIMIT)
@@ -90,7 +87,8 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
         "memory": sum(use.now for use in [*uses, *([arbiter] if arbiter else [])]),
         "worker_memory": [use.now for use in uses],
         "worker_memory_planned": plan,
-        "memory_max": number(state, "MemoryMax") or None,
+        # What the kernel holds it to: systemd's word for it may be a minute ahead.
+        "memory_max": group_of(state.get("ControlGroup", "")).limit or number(state, "MemoryMax") or None,
         "enabled": state.get("UnitFileState") == "enabled",
         "note": _note(systemd, app, unit, state),
         "advice": advice([use.peak for use in uses], plan, time.time() - since),
@@ -149,56 +147,8 @@ def report(systemd: Systemd, app: App, deploys: int) -> dict[str, Any]:
     return {**facts, "text": nothing or render(facts, time.time(), deploys)}
 
 
-MIB = 1 << 20
 SETTLED = 3600
 """Seconds after which a slot has seen enough to say that its workers take less than planned."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """Bytes of one process, with what it shares divided among those that share it: now, and at most so far."""
-
-    now: int
-    peak: int
-
-
-def parse_use(smaps_rollup: str, status: str) -> Use | None:
-    """From the texts of /proc/PID/smaps_rollup and /proc/PID/status; None where the process is gone. Pure.
-
-    The kernel keeps a peak of the resident set alone, so what is shared now is taken to have been shared then.
-    """
-    rolled, told = _kib(smaps_rollup), _kib(status)
-    if "Pss" not in rolled:
-        return None
-    shared = max(0, rolled.get("Rss", 0) - rolled["Pss"])
-    peak = told.get("VmHWM", 0) - shared
-    return Use(rolled["Pss"] * 1024, max(rolled["Pss"], peak) * 1024)
-
-
-def _kib(text: str) -> dict[str, int]:
-    rows = (line.split() for line in text.splitlines())
-    return {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) == 3 and row[2] == "kB"}
-
-
-def use_of(pid: str) -> Use | None:
-    texts = []
-    for name in ("smaps_rollup", "status"):
-        try:
-            with open(f"/proc/{int(pid)}/{name}", encoding="utf-8", errors="replace") as file:
-                texts.append(file.read())
-        except OSError:
-            return None
-    return parse_use(*texts)
-
-
-def planned(memory_high: int | None, workers: int, strategy: str) -> int | None:
-    """Bytes that the plan gave each worker (plan.py); None where it set no limit.
-
-    :param memory_high: the slot's, in bytes.
-    """
-    if memory_high is None or not workers:
-        return None
-    return max(0, memory_high - ARBITER) // (workers * (2 if strategy == "reload" else 1))
 
 
 def advice(peaks: list[int], plan: int | None, age: float) -> str:
@@ -211,10 +161,10 @@ def advice(peaks: list[int], plan: int | None, age: float) -> str:
     if not peaks or not plan:
         return ""
     most = max(peaks)
-    wanted = -(-most * 5 // 4 // (10 * MIB)) * 10  # a quarter on top, in tens of MiB
+    wanted = with_margin(most)
     said = f"a worker has taken up to {human_size(most)}, and {human_size(plan)} are planned"
     if most > plan:
-        return f"{said}: write fastapi_worker_memory: {wanted}M."
-    if most < plan // 2 and age >= SETTLED and wanted * MIB < plan:
-        return f"{said}: with fastapi_worker_memory: {wanted}M more of them would fit."
+        return f"{said}: write fastapi_worker_memory: {human_size(wanted)}."
+    if most < plan // 2 and age >= SETTLED and wanted < plan:
+        return f"{said}: with fastapi_worker_memory: {human_size(wanted)} more of them would fit."
     return ""

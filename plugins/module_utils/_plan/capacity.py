@@ -15,12 +15,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Capacity:
-    """CPUs (1.5 is a quota of one and a half) and bytes of memory, each with where the figure was found."""
+    """CPUs (1.5 is a quota of one and a half) and bytes of memory, each with where the figure was found.
+
+    `memory` is what the system around the app lives from, too; `own` the limit of the app's own slice, of which nothing
+    has to be kept for others. None where it has none.
+    """
 
     cpus: float
     cpu_source: str
     memory: int
     memory_source: str
+    own: int | None = None
 
 
 class CapacityError(RuntimeError):
@@ -129,10 +134,16 @@ def _mounts(files: _Files, controller: str) -> list[Mount]:
     return first or [mount for mount in mounts if mount.version == 2]
 
 
-def _levels(files: _Files, controller: str) -> Iterator[tuple[int, str, str]]:
+def slice_of(name: str) -> str:
+    """The slice in which systemd puts the instances of NAME@.service, with a dash of the name as systemd writes it."""
+    return "system-" + name.replace("-", "\\x2d") + ".slice"
+
+
+def _levels(files: _Files, controller: str, name: str) -> Iterator[tuple[int, str, str]]:
     """Version, directory and name of each cgroup from where the service will live up to the topmost visible one.
 
-    A service is a child of PID 1's tree (system.slice), wherever the session lives that asks.
+    A service is a child of PID 1's tree (system.slice, and there in a slice of its own once anything of the app runs),
+    wherever the session lives that asks.
     """
     paths = parse_cgroups(files.read("/proc/1/cgroup"))
     seen: list[tuple[Mount, str]] = []
@@ -147,6 +158,8 @@ def _levels(files: _Files, controller: str) -> Iterator[tuple[int, str, str]]:
     mount, path = max(seen, key=lambda item: len(item[1]))
     if files.has_directory(f"{mount.point}{path}/system.slice"):
         path += "/system.slice"
+        if name and files.has_directory(f"{mount.point}{path}/{slice_of(name)}"):
+            path += f"/{slice_of(name)}"
     while True:
         # A container's full id would only drown the sentence that names it.
         yield mount.version, mount.point + path, re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1", path) or "/"
@@ -165,27 +178,34 @@ def service_affinity() -> int:
     return os.cpu_count() or 1
 
 
-def read_capacity(fs_root: str = "/", affinity: Callable[[], int] = service_affinity) -> Capacity:
-    """What the service will get, the lowest limit on its way up. Raises CapacityError without /proc/meminfo."""
+def read_capacity(fs_root: str = "/", affinity: Callable[[], int] = service_affinity, name: str = "") -> Capacity:
+    """What the service will get, the lowest limit on its way up. Raises CapacityError without /proc/meminfo.
+
+    :param name: of the app, whose own slice counts as well.
+    """
     files = _Files(fs_root)
     cpus: tuple[float, str] = (float(affinity()), "affinity")
-    for version, directory, name in _levels(files, "cpuset"):
+    for version, directory, level in _levels(files, "cpuset", name):
         file = "cpuset.cpus.effective" if version == 2 else "cpuset.cpus"
         count = parse_cpu_list(files.read(f"{directory}/{file}"))
-        cpus = min(cpus, (float(count or cpus[0]), f"cgroup v{version} cpuset at {name}"), key=lambda item: item[0])
-    for version, directory, name in _levels(files, "cpu"):
+        cpus = min(cpus, (float(count or cpus[0]), f"cgroup v{version} cpuset at {level}"), key=lambda item: item[0])
+    for version, directory, level in _levels(files, "cpu", name):
         parts = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
         quota = parse_quota(" ".join(files.read(f"{directory}/{part}") for part in parts))
-        cpus = min(cpus, (quota or cpus[0], f"cgroup v{version} quota at {name}"), key=lambda item: item[0])
+        cpus = min(cpus, (quota or cpus[0], f"cgroup v{version} quota at {level}"), key=lambda item: item[0])
 
     total = parse_mem_total(files.read("/proc/meminfo"))
     if total is None:
         raise CapacityError("/proc/meminfo doesn't say how much memory there is: the plan needs a Linux host.")
     memory = (total, "MemTotal")
-    for version, directory, name in _levels(files, "memory"):
+    own = total
+    for version, directory, level in _levels(files, "memory", name):
         # Past memory.high a service is throttled to a crawl, so it is as good as a limit.
         for file in ("memory.max", "memory.high") if version == 2 else ("memory.limit_in_bytes",):
             limit = parse_memory_limit(files.read(f"{directory}/{file}"))
-            found = (total if limit is None else limit, f"cgroup v{version} {file} at {name}")
+            if limit is not None and name and level.endswith(f"/{slice_of(name)}"):
+                own = min(own, limit)
+                continue
+            found = (total if limit is None else limit, f"cgroup v{version} {file} at {level}")
             memory = min(memory, found, key=lambda item: item[0])
-    return Capacity(*cpus, *memory)
+    return Capacity(*cpus, *memory, own if own < total else None)

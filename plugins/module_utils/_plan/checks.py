@@ -12,7 +12,7 @@ from typing import Any
 
 from .._app.words import PREFIX
 from .capacity import Capacity
-from .demand import ARBITER, Demand, available, find_caps, memory_for, reserve
+from .demand import ARBITER, Demand, available, find_caps, memory_for, reserve, room_of
 from .sizes import MIB, format_size, human_size, parse_size, round_down, round_up
 from .timeouts import PlanProblem
 
@@ -26,7 +26,9 @@ def fix(problem: PlanProblem, demand: Demand, capacity: Capacity) -> tuple[Deman
     """The same question with the problem's proposal written in."""
     value = problem.passing_value
     if problem.variable == HOST_MEMORY:
-        return demand, replace(capacity, memory=parse_size(value))
+        memory = parse_size(value)
+        own = None if capacity.own is None else max(capacity.own, memory)
+        return demand, replace(capacity, memory=max(capacity.memory, memory), own=own)
     name = problem.variable.removeprefix(PREFIX)
     change: dict[str, Any] = {name: parse_size(value) if name in ("worker_memory", "memory_max") else value}
     return replace(demand, **change), capacity
@@ -44,8 +46,15 @@ def find_problems(demand: Demand, capacity: Capacity) -> list[PlanProblem]:
 
 
 def _can_give(capacity: Capacity) -> str:
+    room = room_of(capacity)
+    if room == capacity.own:
+        return f"the {human_size(room)} that the limit of the app's own slice leaves"
     gives, has, keeps = (human_size(f(capacity.memory)) for f in (available, int, reserve))
     return f"the {gives} that this host can give ({has} by {capacity.memory_source}, less {keeps} for the system)"
+
+
+def _giver(capacity: Capacity) -> str:
+    return "its slice" if room_of(capacity) == capacity.own else "the host"
 
 
 def _check_no_workers(demand: Demand, capacity: Capacity) -> PlanProblem | None:
@@ -72,7 +81,7 @@ def _check_worker_memory(demand: Demand, capacity: Capacity) -> PlanProblem | No
 
 
 def _check_one_worker(demand: Demand, capacity: Capacity) -> PlanProblem | None:
-    room, one, value = available(capacity.memory), demand.need(1), format_size(demand.worker_memory)
+    room, one, value = room_of(capacity), demand.need(1), format_size(demand.worker_memory)
     if one * demand.slots <= room:
         return None
     takes = f"{PREFIX}worker_memory is {value}: one worker and its arbiter take {human_size(one)}"
@@ -93,21 +102,22 @@ def _check_one_worker(demand: Demand, capacity: Capacity) -> PlanProblem | None:
             value,
             passing,
             f"{takes}, more than {_can_give(capacity)}. Write {PREFIX}worker_memory: {passing} or less if the app gets "
-            f"by with it, or give the host {human_size(memory_for(one * demand.slots))}.",
+            f"by with it, or give {_giver(capacity)} {human_size(memory_for(one * demand.slots))}.",
         )
     passing = format_size(memory_for(one * demand.slots))
     return PlanProblem(
         HOST_MEMORY,
         format_size(capacity.memory),
         passing,
-        f"{takes}, more than {_can_give(capacity)}, and no smaller worker would fit. Give the host {passing} or more.",
+        f"{takes}, more than {_can_give(capacity)}, and no smaller worker would fit. "
+        f"Give {_giver(capacity)} {passing} or more.",
     )
 
 
 def _check_memory_max(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     if demand.memory_max is None:
         return None
-    value, one, room = format_size(demand.memory_max), demand.need(1), available(capacity.memory) // demand.slots
+    value, one, room = format_size(demand.memory_max), demand.need(1), room_of(capacity) // demand.slots
     if demand.memory_max > room:
         passing = format_size(round_down(room, one))
         twice = f"{PREFIX}strategy is swap, and two slots take more than" if demand.slots == 2 else "that is more than"

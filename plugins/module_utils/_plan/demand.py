@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .capacity import Capacity
-from .sizes import MIB, round_up
+from .sizes import MIB, round_up, with_margin
 
 ARBITER = 64 * MIB
 RESERVE = 256 * MIB
@@ -19,7 +19,10 @@ STRATEGIES = ("auto", "swap", "restart", "reload")
 
 @dataclass(frozen=True)
 class Demand:
-    """What the user asks for: workers None is auto, memory_max None is planned, sizes are bytes."""
+    """What the user asks for: workers None is auto, memory_max None is planned, sizes are bytes.
+
+    `taken` is what a worker has taken at most, where `worker_memory` is planned by it; 0 where it isn't.
+    """
 
     workload: str = "io"
     workers: int | None = None
@@ -28,6 +31,7 @@ class Demand:
     strategy: str = "auto"
     db_pool_size: int = 0
     db_max_connections: int = 0
+    taken: int = 0
 
     @property
     def slots(self) -> int:
@@ -62,6 +66,25 @@ def available(memory: int) -> int:
     return memory - reserve(memory)
 
 
+def room_of(capacity: Capacity) -> int:
+    """Bytes that the app's slots may take together: all of its own slice, and of the host what is left for apps."""
+    gives = available(capacity.memory)
+    return gives if capacity.own is None else min(gives, capacity.own)
+
+
+def learn(demand: Demand, taken: int, capacity: Capacity) -> Demand:
+    """The demand of an app of which a worker has taken so many bytes at most: with a quarter on top, if that is more
+    than was assumed. Less is no reason for more workers: they may not have had much to do.
+
+    Never so much that the plan would be refused for it: what serves now has shown that it fits.
+    """
+    room = room_of(capacity) // demand.slots
+    if demand.memory_max is not None:
+        room = min(room, demand.memory_max)
+    each = min(with_margin(taken), (room - ARBITER) // max(1, demand.workers or 1))
+    return replace(demand, worker_memory=each, taken=taken) if each > demand.worker_memory else demand
+
+
 def memory_for(wanted: int) -> int:
     """The smallest memory, in whole megabytes, of which at least wanted bytes are available."""
     if wanted < 1:
@@ -73,7 +96,7 @@ def memory_for(wanted: int) -> int:
 def find_caps(demand: Demand, capacity: Capacity) -> Caps:
     """Each resource's cap, for the slots that have to fit for certain."""
     cpu = max(1, int(capacity.cpus)) + (demand.workload == "mixed")
-    room = available(capacity.memory) // demand.slots
+    room = room_of(capacity) // demand.slots
     if demand.memory_max is not None:
         room = min(room, demand.memory_max)
     memory = max(0, (room - ARBITER) // demand.worker_memory)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._app.words import PREFIX
 from .capacity import Capacity, read_capacity, service_affinity
-from .demand import STRATEGIES, WORKLOADS, Demand
+from .demand import STRATEGIES, WORKLOADS, Demand, learn
 from .plan import make_plan
 from .sizes import format_size, parse_size, suggest_size
 from .timeouts import PlanProblem, Refusal, Timeouts, climb, drain_timeout, swap_patience
@@ -23,7 +23,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "workload": {"type": "str", "choices": list(WORKLOADS), "default": "io"},
     # raw, so that YAML's yes is refused and not taken for a number or a word.
     "workers": {"type": "raw", "default": "auto"},
-    "worker_memory": {"type": "str", "default": "150M"},
+    # auto: what the workers have taken, and Demand.worker_memory before they have run.
+    "worker_memory": {"type": "str", "default": "auto"},
     "memory_max": {"type": "str", "default": ""},
     "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
     "db_pool_size": {"type": "int", "default": 0},
@@ -34,6 +35,21 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "stop_timeout": {"type": "int", "default": 45},
     "proxy_timeout": {"type": "int", "default": 0},
 }
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of an app that runs, or has run.
+
+    :param taken: the most bytes that one of its workers has taken; 0 where that isn't known.
+    :param own: bytes that systemd gives to the slice of the app; None where that has no limit.
+    """
+
+    taken: int = 0
+    own: int | None = None
+
+
+NOTHING = Seen()
 
 
 class _Reader:
@@ -77,12 +93,12 @@ class _Reader:
 
     def size(self, name: str) -> int | None:
         value = self._value(name)
-        if value == "":
+        if value in ("", "auto"):
             return None
         try:
             return parse_size(value)
         except ValueError as error:
-            passing = suggest_size(value) or ARGUMENT_SPEC[name]["default"]
+            passing = suggest_size(value) or ("150M" if name == "worker_memory" else ARGUMENT_SPEC[name]["default"])
             self._refuse(name, passing, f"can't be read: {error}.")
             return parse_size(passing) if passing else None
 
@@ -117,20 +133,30 @@ def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[PlanProb
 
 
 def plan_from_params(
-    params: dict[str, Any], fs_root: str = "/", affinity: Callable[[], int] = service_affinity
+    params: dict[str, Any],
+    fs_root: str = "/",
+    affinity: Callable[[], int] = service_affinity,
+    seen: Seen = NOTHING,
 ) -> dict[str, Any]:
     """The plan for this host as plain values, sizes as systemd writes them and again in bytes.
 
     Takes the options of worker_plan; others are left alone. Raises Refusal with every problem of values, plan and
     ladder together, and CapacityError on what isn't a Linux host.
     """
-    capacity = read_capacity(fs_root, affinity)
-    return plan_for(params, capacity)
+    capacity = read_capacity(fs_root, affinity, str(params.get("name") or ""))
+    if seen.own is not None:
+        capacity = replace(capacity, own=min(seen.own, capacity.own or seen.own))
+    return plan_for(params, capacity, seen.taken)
 
 
-def plan_for(params: dict[str, Any], capacity: Capacity) -> dict[str, Any]:
-    """plan_from_params for a capacity that is known already."""
+def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict[str, Any]:
+    """plan_from_params for a capacity that is known already.
+
+    :param taken: the most bytes that a worker of the app has taken; 0 where that isn't known.
+    """
     demand, timeouts, problems = read_params(params)
+    if taken and params.get("worker_memory") in (None, "", "auto"):
+        demand = learn(demand, taken, capacity)
     plan = None
     try:
         plan = make_plan(demand, capacity)
@@ -141,7 +167,7 @@ def plan_for(params: dict[str, Any], capacity: Capacity) -> dict[str, Any]:
     if problems or plan is None:
         raise Refusal(problems)
     result = asdict(plan)
-    for name in ("memory_max", "memory_high", "memory_worst_case"):
+    for name in ("worker_memory", "memory_max", "memory_worst_case"):
         result[name + "_bytes"] = result[name]
         result[name] = format_size(result[name])
     result["memory_available_bytes"] = result.pop("memory_available")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from .._app.words import PREFIX
 from .capacity import Capacity
 from .checks import find_problems
-from .demand import Caps, Demand, available, find_caps
-from .sizes import format_size, human_size, round_down, round_up
+from .demand import Caps, Demand, find_caps, memory_for, room_of
+from .sizes import format_size, human_size, round_down
 from .timeouts import Refusal
 
 
@@ -25,8 +25,8 @@ class Plan:
     bound_by: str
     strategy: str
     strategy_reason: str
+    worker_memory: int
     memory_max: int
-    memory_high: int
     memory_worst_case: int
     memory_available: int
     explanation: str
@@ -39,25 +39,24 @@ def make_plan(demand: Demand, capacity: Capacity) -> Plan:
         raise Refusal(problems)
     caps = find_caps(demand, capacity)
     bound_by, workers = choose_workers(demand, caps)
-    room = available(capacity.memory)
-    strategy, reason = choose_strategy(demand, workers, room)
+    room = room_of(capacity)
+    strategy, reason = choose_strategy(demand, workers, room, capacity.memory)
     slots = 2 if strategy == "swap" else 1
-    # A reload runs the old and the new workers in one slot: HUP forks the new ones before the old have drained.
-    planned = demand.need(2 * workers if strategy == "reload" else workers)
-    # A quarter on top, so that growth is seen and throttled (memory.high) before anything is killed.
-    most = min(round_up(planned + planned // 4), room // slots)
-    memory_max = demand.memory_max or round_down(most, demand.need(workers))
+    # It keeps an app that runs away from the rest of the host. What the app needs is no reason for it to be lower: that
+    # is an assumption before the app has run, and the kernel would kill for it on a host with memory to spare.
+    memory_max = demand.memory_max or round_down(room // slots, demand.need(workers))
+    measured = f"A worker has taken up to {human_size(demand.taken)}. " if demand.taken else ""
     return Plan(
         workers=workers,
         caps=caps,
         bound_by=bound_by,
         strategy=strategy,
         strategy_reason=reason,
+        worker_memory=demand.worker_memory,
         memory_max=memory_max,
-        memory_high=min(planned, memory_max),
         memory_worst_case=slots * memory_max,
         memory_available=room,
-        explanation=f"{explain_workers(demand, capacity, caps, bound_by, workers)} {reason}",
+        explanation=f"{explain_workers(demand, capacity, caps, bound_by, workers)} {measured}{reason}",
     )
 
 
@@ -71,7 +70,7 @@ def choose_workers(demand: Demand, caps: Caps) -> tuple[str, int]:
     return min(bounds, key=lambda bound: bound[1])
 
 
-def choose_strategy(demand: Demand, workers: int, room: int) -> tuple[str, str]:
+def choose_strategy(demand: Demand, workers: int, room: int, memory: int) -> tuple[str, str]:
     """The strategy and a sentence that says why.
 
     auto never takes workers away to make a swap fit: fewer workers are felt all day, a restart's pause once.
@@ -87,7 +86,8 @@ def choose_strategy(demand: Demand, workers: int, room: int) -> tuple[str, str]:
     if demand.strategy == "restart":
         return "restart", f"Releases take over by restart, as {PREFIX}strategy says: {pause}."
     if both > room:
-        return "restart", f"Releases take over by restart, because {memory_says}: {pause}."
+        host = f" A host of {human_size(memory_for(both))} could swap." if memory_for(both) > memory else ""
+        return "restart", f"Releases take over by restart, because {memory_says}: {pause}.{host}"
     if demand.has_database and connections > demand.db_max_connections:
         return "restart", (
             f"Releases take over by restart, because two slots would open {connections} connections of "
@@ -108,7 +108,7 @@ def explain_workers(demand: Demand, capacity: Capacity, caps: Caps, bound_by: st
         if demand.memory_max is not None:
             within = f"{PREFIX}memory_max {format_size(demand.memory_max)}"
         else:
-            within = f"the {human_size(available(capacity.memory))} that the host can give"
+            within = f"the {human_size(room_of(capacity))} that the host can give"
             within += " two slots" * (demand.slots == 2)
         return f"{number}, because no more of {each} each fit in {within}; {cpus} would carry {caps.cpu}."
     if bound_by == "database":

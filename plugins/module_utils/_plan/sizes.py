@@ -81,3 +81,8 @@ def round_up(size: int, at_most: int | None = None) -> int:
     """The size in whole megabytes, unless that would rise above at_most."""
     whole = -(-size // MIB) * MIB
     return whole if at_most is None or whole <= at_most else size
+
+
+def with_margin(taken: int) -> int:
+    """What to plan for something that has taken so many bytes at most: a quarter more, in whole tens of megabytes."""
+    return -(-taken * 5 // (4 * 10 * MIB)) * 10 * MIB

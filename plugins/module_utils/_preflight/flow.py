@@ -12,6 +12,7 @@ from typing import Any
 from .._app.releases import ReleaseError
 from .._plan.capacity import CapacityError
 from .._plan.flow import plan_from_params
+from .._plan.seen import see
 from .._plan.timeouts import Refusal
 from .._release import facts as release_facts
 from . import logs
@@ -29,16 +30,18 @@ def look(
     facts = read_facts(variables, run)
     found, warnings = judge(variables, facts)
     problems = [(problem.variable, problem.sentence) for problem in found]
-    planned, refused = plan(variables)
+    planned, refused = plan(variables, run)
     problems += refused
     releases, unreadable = ask_releases(variables, facts["python"]) if not problems else ({}, [])
     answer = {"plan": planned, "host": summary(facts), "logs": logs.explain(variables), "releases": releases}
     return {**answer, "problems": problems + unreadable}, warnings
 
 
-def plan(variables: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Found]]:
+def plan(
+    variables: dict[str, Any], run: Callable[[list[str]], tuple[int, str, str]]
+) -> tuple[dict[str, Any] | None, list[Found]]:
     try:
-        return plan_from_params(variables), []
+        return plan_from_params(variables, seen=see(run, variables["name"], variables["root"])), []
     except Refusal as refusal:
         return None, [(problem.variable, problem.sentence) for problem in refusal.problems]
     except CapacityError as error:

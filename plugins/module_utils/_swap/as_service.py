@@ -46,7 +46,7 @@ def command_line(place: Place, unit: str, command: list[str], limit: int) -> lis
         "Group": place.group,
         "WorkingDirectory": place.release,
         "EnvironmentFile": os.path.join(place.directory, "env"),
-        "Environment": f"FASTAPI_NAME={place.name} PYTHONUNBUFFERED=1",
+        "Environment": f"FASTAPI_NAME={place.name} PYTHONUNBUFFERED=1 TMPDIR=/var/tmp",
         "RuntimeMaxSec": str(limit),
     }
     lines = [f"{key}={value}" for key, value in properties.items()] + settings(place.unit, place.directory)

@@ -89,6 +89,8 @@ class Deploy:
             # What a run that was cut off at its very end has left.
             self.app.clear()
             self.app.follow(self.app.live())
+        if swap.says and not failure:
+            self.warn(swap.says)
         if failure:
             raise CommandFailed(f"{failure}\n\n{hints(str(failure), self.app.root)}".rstrip()) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
@@ -145,7 +147,9 @@ class Deploy:
                 f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
                 "traffic once more. If that isn't meant, fix the source, or go back: rollback.yml."
             )
-        return Swap(self.systemd, app, wanted, terms, params["before"])
+        swap = Swap(self.systemd, app, wanted, terms, params["before"])
+        swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
+        return swap
 
     def _rollback(self) -> Swap:
         """The wanted release with the configuration and the terms of the live slot."""
@@ -211,6 +215,7 @@ class Deploy:
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
         why = self.hide(failure.why if isinstance(failure, Failed) else str(failure)) if failure else ""
+        taken = {"worker_memory": swap.taken} if swap.taken and outcome == history.LIVE else {}
         self._append(
             {
                 "started": at,
@@ -225,6 +230,7 @@ class Deploy:
                 "seconds": seconds,
                 "outcome": outcome,
                 "ill": swap.ill,
+                **taken,
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
                 "reason": why.encode(errors="backslashreplace")
@@ -251,7 +257,7 @@ class Deploy:
             msg = f"Release {release} would be live in slot {swap.slot}, by {swap.strategy}."
         elif said:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
-            way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {self.params['reason']}"
+            way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {swap.says or self.params['reason']}"
             msg = f"Release {release} is live in slot {swap.slot}, {way}".rstrip()
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {

@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from .._app import history
 from .._app.releases import complete
-from .._app.slots import App, Snapshot
+from .._app.slots import GUNICORN, WORKERS, App, Snapshot, worker_count
 from .._host.systemd import CommandFailed
+from .._plan.sizes import format_size, parse_size, round_down
+
+_LIMIT = re.compile(r"^MemoryMax=([0-9]+[KMGT]?)$", re.MULTILINE)
 
 
 def reload_refusal(wanted: Snapshot, held: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -30,6 +35,25 @@ def reload_refusal(wanted: Snapshot, held: dict[str, Any], old: dict[str, Any], 
         "fastapi_strategy is reload, which takes changes of code alone, and this deploy also changes "
         f"{', '.join(changed)}: processes keep those from their start. Write fastapi_strategy: auto for this deploy."
     )
+
+
+def fewer_workers(wanted: Snapshot) -> Snapshot | None:
+    """The same with half of the workers; None where there is one alone."""
+    settings = wanted.files.get(GUNICORN, "")
+    half = worker_count(settings) // 2
+    changed = WORKERS.sub(f"workers = {half}", settings)
+    return replace(wanted, files={**wanted.files, GUNICORN: changed}) if half else None
+
+
+def with_room(wanted: Snapshot, room: int) -> Snapshot | None:
+    """The same with so many bytes as the unit's memory limit, as a plan without a second slot writes them.
+
+    None where it has as many, or where that can't be read.
+    """
+    match = _LIMIT.search(wanted.unit)
+    if not match or parse_size(match[1]) >= round_down(room):
+        return None
+    return replace(wanted, unit=_LIMIT.sub(f"MemoryMax={format_size(round_down(room))}", wanted.unit))
 
 
 def rollback_release(app: App, asked: str, live: str | None) -> str:

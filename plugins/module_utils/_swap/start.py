@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._app.slots import App, Snapshot
+from .._host.memory import workers
 from .._host.systemd import CommandFailed, Systemd
 from . import as_service
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import BAD_PATIENCE, SETTLE, Start, Watch, workers
+from .watch import BAD_PATIENCE, SETTLE, Start, Watch
 
 CHECK_LIMIT = 120
 """Seconds in which the app has to load, where it is loaded once before it takes the live one's place."""
@@ -25,12 +26,16 @@ BEFORE_LIMIT = 3600
 
 
 class NotReady(Exception):
-    """The release was started and can't be proved: why, and its last lines. Nothing was done about it yet."""
+    """The release was started and can't be proved: why, and its last lines. Nothing was done about it yet.
 
-    def __init__(self, why: str, log: str) -> None:
+    :param memory: whether the kernel has killed for memory.
+    """
+
+    def __init__(self, why: str, log: str, memory: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.log = log
+        self.memory = memory
 
 
 class Candidate:
@@ -100,6 +105,7 @@ class Candidate:
         app, slot, systemd = self.app, self.slot, self.systemd
         unit, socket = app.service(slot), app.socket_unit(slot)
         since = time.time()
+        self.watch.short_of_memory = False
         if slot != self.live:
             if left_running:
                 # It may still have requests.
@@ -125,9 +131,13 @@ class Candidate:
             trouble = self._new_workers(old, start)
         proving()
         trouble = trouble or self.watch.ready(start, self.terms.ready_path, self.terms.ready_timeout)
+        how = "did not become ready"
+        if not trouble and not self.live:
+            # After the move there is nothing to go back to, so a first release is watched before it.
+            trouble, how = self.watch.stays_well(start, self.terms.health_path, self.terms.bake), "didn't stay well"
         if trouble:
-            log = self.watch.log(since)
-            raise NotReady(f"Release {self.wanted.release} did not become ready: {trouble}", log)
+            why = f"Release {self.wanted.release} {how}: {trouble}"
+            raise NotReady(why, self.watch.log(since), self.watch.short_of_memory)
         self.start, self.old_workers = start, old
 
     def _new_workers(self, old: set[str], start: Start) -> str | None:

@@ -18,9 +18,10 @@ class Terms:
 
     :param strategy: ``swap`` (both slots for a moment), ``restart`` or ``reload`` (the live slot in place).
     :param ready_timeout: seconds within which the release has to become ready.
-    :param bake: seconds for which it is watched after the move, while the old slot still runs.
+    :param bake: seconds for which it is watched after the move, while the old slot still runs; a first one before it.
     :param patience: seconds to wait for the old slot's queue and workers.
     :param host: Host header of the questions.
+    :param worker_memory: bytes that each worker is planned to take, for status; 0 where that isn't known.
     """
 
     strategy: str
@@ -33,6 +34,7 @@ class Terms:
     bake: int
     patience: int
     host: str
+    worker_memory: int = 0
 
 
 class Failed(Exception):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from .._app.roots import publish
-from .._app.slots import SLOTS, App, Snapshot
-from .._host.systemd import Systemd
+from .._app.slots import GUNICORN, SLOTS, App, Snapshot, worker_count
+from .._host.memory import hold_to, most_taken
+from .._host.systemd import Systemd, number
+from .._plan.sizes import human_size
 from . import steps
 from .back import Back
+from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
@@ -60,6 +64,15 @@ class Swap(Back):
             # The release that is live has been prepared for already.
             self.steps = ["fill", "before"] if wanted.release != self.before else []
         self.candidate = Candidate(systemd, app, self.slot, self.live, wanted, terms, self.units)
+        self.wanted_fewer = False
+        """Whether fewer workers will do, where the kernel kills some for memory."""
+        self.room = 0
+        """Bytes that the slot may take where that happens and nothing else of the app runs; 0 is what the unit says."""
+        self.widened = False
+        """Whether the slot has taken that."""
+        self.planned = worker_count(wanted.files.get(GUNICORN, ""))
+        self.taken = most_taken(states[app.service(self.live)].get("MainPID", "")) if self.live else 0
+        """The most bytes that a worker of the live slot has taken; at the end, or one of the new."""
         self.new = ""
         """The directory that was filled, until it is the slot's."""
         self.moved_at = 0.0
@@ -94,7 +107,7 @@ class Swap(Back):
             "fill": self._fill,
             "before": self._before,
             "check": lambda: self.candidate.check(self.new, self._serves()),
-            "unit": self.units.write,
+            "unit": self._write_units,
             "start": lambda: self._bring_up("start"),
             "restart": lambda: self._bring_up("restart"),
             "reload": lambda: self._bring_up("reload"),
@@ -121,10 +134,25 @@ class Swap(Back):
         finally:
             self._end_phase(time.monotonic())
             self.phases.pop("done", None)
+        self.taken = max(self.taken, most_taken(self.candidate.watch.main))
         if self.commands:
             self._clear_unused()
         else:
             self.app.clear()
+
+    @property
+    def says(self) -> str:
+        """A sentence where the release didn't fit in memory as planned, else ''."""
+        has = worker_count(self.wanted.files.get(GUNICORN, ""))
+        taken = f"A worker has taken up to {human_size(self.taken)}"
+        if has != self.planned:
+            return (
+                f"Release {self.wanted.release} runs with {has} worker(s) where {self.planned} were planned: there was "
+                f"no memory for more. {taken}, and the next run plans by that, or by fastapi_worker_memory."
+            )
+        if self.widened:
+            return f"There was no memory for two slots, so that the next deploys take over by restart. {taken}."
+        return ""
 
     def _fill(self) -> None:
         booted = self.app.booted(self.slot) if "reload" in self.steps else ""
@@ -133,6 +161,11 @@ class Swap(Back):
     def _before(self) -> None:
         self.notes += self.candidate.prepare(self.new, self.commands, self._serves())
 
+    def _write_units(self) -> None:
+        self.units.write()
+        state = self.candidate.watch.state()
+        hold_to(state.get("ControlGroup", ""), number(state, "MemoryMax"))
+
     def _bring_up(self, verb: str) -> None:
         if self.cut and self.live:
             # What was proved is what this run goes back to.
@@ -140,7 +173,30 @@ class Swap(Back):
         try:
             self.candidate.bring_up(verb, self.new, self.slot in self.now.up, lambda: self.phase("ready"))
         except NotReady as trouble:
+            if trouble.memory and verb == "start" and self._make_fit():
+                self._bring_up(verb)
+                return
             raise Failed(trouble.why, self._step_back(), trouble.log) from trouble
+
+    def _make_fit(self) -> bool:
+        """In a slot that was just filled and has no traffic: let it take all that the host can give, where nothing else
+        runs that has to have its part; or else ask for half of the workers. False where neither can be."""
+        if self.slot == self.live or "fill" not in self.steps:
+            return False
+        fit = with_room(self.wanted, self.room) if not self.live else None
+        if fit:
+            # There will be no room for a second slot.
+            self.widened = True
+            self.terms = self.candidate.terms = replace(self.terms, strategy="restart")
+            self.units = self.candidate.units = UnitFiles(self.systemd, {self.app.unit_file: fit.unit})
+        else:
+            fit = fewer_workers(self.wanted) if self.wanted_fewer else None
+        if not fit:
+            return False
+        self.wanted = self.candidate.wanted = fit
+        self.app.refill(self.slot, fit, vars(self.terms), self.terms.group)
+        self.new = ""
+        return True
 
     def _enable(self) -> None:
         # systemd reads all units anew after each; where a disable follows, once is enough.

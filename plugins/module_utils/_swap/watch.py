@@ -11,11 +11,12 @@ import re
 import time
 from dataclasses import dataclass
 
-from .._app.slots import App
+from .._app.slots import App, worker_count
 from .._host.journal import last_lines
+from .._host.memory import Group, group_of, most_taken
 from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd, number
-from .._plan.sizes import human_size
+from .._plan.sizes import human_size, with_margin
 
 READY_IN_A_ROW = 3
 CRASHES_AT_START = 2
@@ -49,6 +50,23 @@ def illness(state: dict[str, str], seconds: float) -> str:
     return "kept dying" if number(state, "NRestarts") > 2 and seconds < 60 else ""
 
 
+def killed(group: Group, count: int, taken: int) -> str:
+    """What is told where the kernel has killed a worker for memory: at which limit, and what to write.
+
+    :param count: workers that the slot is to have.
+    :param taken: the most bytes that one of those that are left has taken.
+    """
+    if group.limit is None or not group.short:
+        return "The kernel killed it for memory: the host had none left, or a limit of a slice above it was reached."
+    limit = human_size(group.limit)
+    # Together they took more than the limit, so one of them more than its part.
+    each = with_margin(max(taken, group.limit // max(1, count)))
+    told = f"The kernel killed it at the memory limit of its slot, which is {limit} (fastapi_memory_max)"
+    if count > 1 and each < group.limit:
+        return f"{told}: write fastapi_worker_memory: {human_size(each)}, and no more workers are started than fit."
+    return f"{told}: a worker alone takes more. Give the slot more by that variable, or the host more memory."
+
+
 @dataclass(frozen=True)
 class Start:
     """One start of a unit: what tells it from the next, what had gone wrong before, and when it was (epoch)."""
@@ -68,27 +86,31 @@ class Watch:
     def __init__(self, systemd: Systemd, app: App, slot: str, host: str) -> None:
         self.systemd = systemd
         self.app = app
+        self.slot = slot
         self.unit = app.service(slot)
         self.door = Door(host, unix=app.socket(slot))
         self.missing: list[str] = []
         """Paths that the app doesn't have, which its server answers in its place."""
+        self.main = ""
+        """Process id of the arbiter, as it was last seen."""
+        self.short_of_memory = False
+        """Whether the kernel was seen to kill for memory."""
 
     def state(self) -> dict[str, str]:
-        return self.systemd.show([self.unit])[self.unit]
+        state = self.systemd.show([self.unit])[self.unit]
+        self.main = state.get("MainPID", "")
+        return state
 
     def begin(self, since: float) -> Start:
         """Take the service as it is now for a new start."""
         state = self.state()
-        kills = oom_kills(state.get("ControlGroup", ""))
+        kills = group_of(state.get("ControlGroup", "")).kills
         return Start(state.get("InvocationID", ""), crashes(state.get("StatusText", "")), kills, since)
 
     def lost(self, start: Start, tolerated: int = 0) -> str | None:
         """Why the service won't do any more: it ended, systemd had to start it again, or its workers die."""
         state = self.state()
-        memory = ""
-        if oom_kills(state.get("ControlGroup", "")) > start.oom_kills or state.get("Result") == "oom-kill":
-            most = human_size(number(state, "MemoryMax")) if number(state, "MemoryMax") else "infinity"
-            memory = f" The kernel killed it for memory: MemoryMax is {most} (fastapi_memory_max)."
+        memory = self._memory(state, start)
         # "deactivating": the arbiter is dead and its workers drain, which may take as long as a drain may.
         dead = ("failed", "inactive", "deactivating")
         ended = state.get("ActiveState") in dead or state.get("SubState") == "auto-restart"
@@ -96,9 +118,21 @@ class Watch:
             hung = " Its arbiter had hung (watchdog)." if state.get("Result") == "watchdog" else ""
             return f"{self.unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')}).{hung}{memory}"
         died = crashes(state.get("StatusText", "")) - start.crashes
-        if died > tolerated:
+        # The next try would need as much: no bad luck.
+        if died > (0 if memory else tolerated):
             return f"{died} worker(s) of {self.unit} ended unexpectedly.{memory}"
         return None
+
+    def _memory(self, state: dict[str, str], start: Start) -> str:
+        """What is told of kills for memory since the start, with a blank before it; '' where there were none."""
+        group = group_of(state.get("ControlGroup", ""))
+        if group.kills <= start.oom_kills and state.get("Result") != "oom-kill":
+            return ""
+        if not group.kills:
+            # With the service its control group is gone.
+            group = Group(limit=number(state, "MemoryMax") or None, short=True)
+        self.short_of_memory = True
+        return f" {killed(group, worker_count(self.app.configured(self.slot)), most_taken(self.main))}"
 
     def ready(self, start: Start, path: str, limit: float) -> str | None:
         """Wait until the readiness path answers several times in a row; returns what was seen instead, or None."""
@@ -136,7 +170,7 @@ class Watch:
             self._note(answer, path)
             bad = 0 if answer.good else bad + 1
             if bad > 1 or (bad and not answer.status and "timed out" in answer.text):
-                return f"{path} on {self.door.name} failed after the move: {answer}"
+                return f"{path} on {self.door.name} failed while it was watched: {answer}"
             time.sleep(0.1 if bad else min(0.1, max(0.0, end - time.monotonic())))
         return None
 
@@ -157,27 +191,3 @@ class Watch:
             return last_lines(self.systemd.run, self.app.name, self.unit, since) or "(it logged nothing)"
         except Exception as error:
             return f"(its log can't be read: {error})"
-
-
-def oom_kills(control_group: str) -> int:
-    """How many processes the kernel has killed for memory in a unit's control group; 0 where it doesn't say."""
-    for path, key in (
-        (f"/sys/fs/cgroup{control_group}/memory.events", "oom_kill"),
-        (f"/sys/fs/cgroup/memory{control_group}/memory.oom_control", "oom_kill"),
-    ):
-        try:
-            with open(path, encoding="ascii") as file:
-                rows = dict(line.split() for line in file)
-        except (OSError, ValueError):
-            continue
-        return int(rows.get(key, 0))
-    return 0
-
-
-def workers(main_pid: str) -> set[str]:
-    """Process ids of an arbiter's workers."""
-    try:
-        with open(f"/proc/{int(main_pid)}/task/{int(main_pid)}/children", encoding="ascii") as file:
-            return set(file.read().split())
-    except (OSError, ValueError):
-        return set()

@@ -78,12 +78,13 @@ def test_the_defaults_make_a_plan_with_everything_that_the_roles_take():
         "caps": {"cpu": 4, "memory": 24, "database": None},
         "bound_by": "cpu",
         "strategy": "swap",
-        "memory_max": "830M",
-        "memory_max_bytes": 830 * MIB,
-        "memory_high": "664M",
-        "memory_high_bytes": 664 * MIB,
-        "memory_worst_case": "1660M",
-        "memory_worst_case_bytes": 1660 * MIB,
+        "worker_memory": "150M",
+        "worker_memory_bytes": 150 * MIB,
+        # Half of what the host can give, for either slot.
+        "memory_max": "1843M",
+        "memory_max_bytes": 1843 * MIB,
+        "memory_worst_case": "3686M",
+        "memory_worst_case_bytes": 3686 * MIB,
         "memory_available_bytes": 4096 * MIB - 4096 * MIB // 10,
         "timeout": 60,
         "graceful_timeout": 30,
@@ -92,7 +93,13 @@ def test_the_defaults_make_a_plan_with_everything_that_the_roles_take():
         "stop_timeout": 45,
         "proxy_timeout": 65,
         "swap_patience": 55,
-        "capacity": {"cpus": 4, "cpu_source": "affinity", "memory": 4096 * MIB, "memory_source": "MemTotal"},
+        "capacity": {
+            "cpus": 4,
+            "cpu_source": "affinity",
+            "memory": 4096 * MIB,
+            "memory_source": "MemTotal",
+            "own": None,
+        },
     }
 
 
@@ -101,6 +108,12 @@ def test_every_recorded_host_gets_a_plan(name, tmp_path):
     plan = plan_from_params({}, lay_out(name, tmp_path), lambda: 2)
     assert plan["workers"] in (1, 2)
     assert plan["explanation"].count(". ") == 1
+
+
+def test_what_was_measured_counts_unless_a_value_is_written():
+    assert plan_for({}, HOST, 700 * MIB)["worker_memory"] == "880M"
+    assert plan_for({"worker_memory": "auto"}, HOST, 700 * MIB)["workers"] == 4
+    assert plan_for({"worker_memory": "200M"}, HOST, 700 * MIB)["worker_memory"] == "200M"
 
 
 def test_none_and_what_is_missing_are_the_defaults():
@@ -210,7 +223,7 @@ def test_a_plan_passes_its_own_ladder_and_can_be_written_down(params, capacity):
     )
     assert plan["drain_timeout"] >= 1
     assert plan["swap_patience"] >= plan["stop_timeout"]
-    for name in ("memory_max", "memory_high", "memory_worst_case"):
+    for name in ("worker_memory", "memory_max", "memory_worst_case"):
         assert parse_size(plan[name]) == plan[name + "_bytes"]
     assert json.loads(json.dumps(plan)) == plan
 
@@ -224,7 +237,7 @@ def test_documentation_has_the_options_of_the_argument_spec():
         name: {key: option[key] for key in ("type", "choices", "default") if key in option}
         for name, option in options.items()
     }
-    assert documented == ARGUMENT_SPEC
+    assert documented == worker_plan.ARGUMENTS
 
 
 def test_documentation_has_what_is_returned():

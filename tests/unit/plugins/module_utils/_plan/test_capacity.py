@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.capacity import (
     CapacityError,
@@ -74,6 +76,25 @@ def test_affinity_lower_than_everything(tmp_path):
 def test_the_session_s_own_slice_doesn_t_count(tmp_path):
     # v2_host has a limit of 100M on user.slice, where whoever asks is; the service isn't there.
     assert read_capacity(lay_out("v2_host", tmp_path), lambda: 4).memory > GIB
+
+
+@pytest.mark.parametrize(("tree", "controllers"), [("v2_host", ("", "")), ("hybrid_systemd_slice", ("cpu", "memory"))])
+@pytest.mark.parametrize(("name", "slice_"), [("hello", "system-hello.slice"), ("my-app", r"system-my\x2dapp.slice")])
+def test_the_app_s_own_slice_counts(tmp_path, tree, controllers, name, slice_):
+    """As after systemctl set-property system-hello.slice MemoryMax=300M CPUQuota=50%."""
+    root = lay_out(tree, tmp_path)
+    cpu, memory = (next(Path(root, "sys/fs/cgroup", kind).glob("**/system.slice")) / slice_ for kind in controllers)
+    for directory in (cpu, memory):
+        directory.mkdir(exist_ok=True)
+    for file, text in (("cpu.max", "50000 100000"), ("cpu.cfs_quota_us", "50000"), ("cpu.cfs_period_us", "100000")):
+        (cpu / file).write_text(text)
+    for file in ("memory.max", "memory.limit_in_bytes"):
+        (memory / file).write_text(f"{300 * MIB}\n")
+    without, found = read_capacity(root, lambda: 4), read_capacity(root, lambda: 4, name)
+    assert (found.cpus, found.own, found.memory) == (0.5, 300 * MIB, without.memory)
+    assert slice_ in found.cpu_source
+    # Another app's is nothing to it.
+    assert (read_capacity(root, lambda: 4, "other"), without.own) == (without, None)
 
 
 def test_a_limit_above_the_host_s_memory_is_none(tmp_path):

@@ -14,8 +14,10 @@ from ansible_collections.graceful.deploy.plugins.module_utils._plan.demand impor
     WORKLOADS,
     Demand,
     available,
+    learn,
     memory_for,
     reserve,
+    room_of,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.plan import Plan, make_plan
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import PlanProblem, Refusal
@@ -29,6 +31,8 @@ def host(memory_mib: float = 4096, cpus: float = 4) -> Capacity:
     return Capacity(cpus, "affinity", int(memory_mib * MIB), "MemTotal")
 
 
+# Hosts with a limit on the app's own slice are some of them.
+OWN = st.none() | st.none() | st.integers(1, 4000).map(lambda n: n * MIB)
 # From hosts that carry nothing to hosts that carry anything, and mostly those in between.
 MEMORY = st.integers(0, 6000 * MIB) | st.integers(0, 6000).map(lambda n: n * MIB) | st.integers(0, 2**43)
 CAPACITIES = st.builds(
@@ -37,6 +41,7 @@ CAPACITIES = st.builds(
     st.just("affinity"),
     MEMORY,
     st.just("MemTotal"),
+    OWN,
 )
 SIZES = st.integers(1, 3000 * MIB) | st.integers(1, 1200).map(lambda n: n * MIB)
 DEMANDS = st.builds(
@@ -94,9 +99,9 @@ def problems_of(demand: Demand, capacity: Capacity) -> list[PlanProblem]:
 def test_the_defaults_on_a_small_server():
     plan = make_plan(Demand(), host(4096, 2))
     assert (plan.workers, plan.bound_by, plan.strategy) == (2, "cpu", "swap")
-    # 4096 - 409.6 for the system; (3686.4 - 64) / 150; 2 * 150 + 64; a quarter more.
+    # 4096 - 409.6 for the system; (3686.4 - 64) / 150; half of that for each slot.
     assert (plan.caps.cpu, plan.caps.memory, plan.caps.database) == (2, 24, None)
-    assert (plan.memory_high, plan.memory_max, plan.memory_worst_case) == (364 * MIB, 455 * MIB, 910 * MIB)
+    assert (plan.worker_memory, plan.memory_max, plan.memory_worst_case) == (150 * MIB, 1843 * MIB, 3686 * MIB)
     assert plan.explanation == (
         "2 workers for 2 CPUs (affinity); memory would allow 24 of 150M each. "
         "Releases take over by swap: two slots need 728M, and the host can give 3686M."
@@ -125,7 +130,7 @@ def test_memory_caps_workers_and_then_a_restart_takes_the_place_of_a_swap():
     plan = make_plan(Demand(), host(1024, 8))
     # 768 available: four workers and the arbiter take 664, twice that is too much.
     assert (plan.workers, plan.bound_by, plan.strategy) == (4, "memory", "restart")
-    assert (plan.memory_high, plan.memory_max) == (664 * MIB, 768 * MIB)
+    assert plan.memory_max == 768 * MIB
     assert "no more of 150M each fit in the 768M" in plan.explanation
     assert "two slots need 1328M, and the host can give 768M" in plan.strategy_reason
 
@@ -133,7 +138,7 @@ def test_memory_caps_workers_and_then_a_restart_takes_the_place_of_a_swap():
 def test_a_swap_that_was_asked_for_halves_the_memory():
     plan = make_plan(Demand(strategy="swap"), host(1024, 8))
     assert (plan.workers, plan.bound_by, plan.strategy) == (2, "memory", "swap")
-    assert (plan.memory_high, plan.memory_max, plan.memory_worst_case) == (364 * MIB, 384 * MIB, 768 * MIB)
+    assert (plan.memory_max, plan.memory_worst_case) == (384 * MIB, 768 * MIB)
 
 
 def test_a_memory_max_caps_workers_too_and_is_kept():
@@ -167,9 +172,51 @@ def test_a_quota_counts_and_not_the_96_cpus_of_the_machine_around_it():
 
 def test_a_reload_provides_for_old_and_new_workers_in_one_slot():
     plan = make_plan(Demand(strategy="reload"), host(4096, 2))
-    assert (plan.strategy, plan.memory_high, plan.memory_worst_case) == ("reload", 664 * MIB, plan.memory_max)
+    assert (plan.strategy, plan.memory_worst_case) == ("reload", plan.memory_max)
+    assert plan.memory_max == 3686 * MIB
     tight = make_plan(Demand(strategy="reload"), host(1024, 4))
-    assert tight.memory_high == tight.memory_max == 768 * MIB
+    assert tight.memory_max == 768 * MIB
+
+
+def test_a_limit_of_the_app_s_own_slice_is_all_the_app_s():
+    """systemctl set-property system-hello.slice MemoryMax=300M: nothing of it is the system's."""
+    plan = make_plan(Demand(), replace(host(4096, 2), own=300 * MIB))
+    assert (plan.workers, plan.bound_by, plan.strategy, plan.memory_max) == (1, "memory", "restart", 300 * MIB)
+    (problem,) = problems_of(Demand(workers=2), replace(host(4096, 2), own=300 * MIB))
+    assert "more than the 300M that the limit of the app's own slice leaves" in str(problem)
+    # The smaller one counts.
+    assert make_plan(Demand(), replace(host(1024, 8), own=2048 * MIB)).workers == 4
+    (problem,) = problems_of(Demand(), replace(host(), own=70 * MIB))
+    assert "Give its slice" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("memory", "cpus", "taken", "workers", "strategy", "cap"),
+    [
+        # A model of 700 MB in each worker, on 4 GB: 880M are planned for each.
+        (4096, 2, 700, 2, "swap", 1843),
+        (4096, 4, 700, 4, "restart", 3686),
+        (4096, 8, 700, 4, "restart", 3686),
+        # Less than was assumed is no reason for more workers.
+        (1024, 8, 40, 4, "restart", 768),
+        # What serves with one worker is planned again, however little is left.
+        (1024, 2, 690, 1, "restart", 768),
+    ],
+)
+def test_the_next_plan_goes_by_what_a_worker_has_taken(memory, cpus, taken, workers, strategy, cap):
+    capacity = host(memory, cpus)
+    plan = make_plan(learn(Demand(), taken * MIB, capacity), capacity)
+    assert (plan.workers, plan.strategy, plan.memory_max // MIB) == (workers, strategy, cap)
+    assert (f"A worker has taken up to {taken}M. " in plan.explanation) == (taken > 150)
+
+
+def test_a_restart_is_told_with_the_host_that_could_swap():
+    reason = make_plan(Demand(), host(512, 1)).strategy_reason
+    assert reason == (
+        "Releases take over by restart, because two slots need 428M, and the host can give 256M: requests wait in the "
+        "socket's queue meanwhile, and none is lost. A host of 684M could swap."
+    )
+    assert make_plan(Demand(), host(684, 1)).strategy == "swap"
 
 
 # Refusals.
@@ -256,6 +303,16 @@ def test_more_memory_is_never_less_for_the_app(memory, more):
     assert available(memory) <= available(memory + more) <= memory + more
 
 
+@given(PLANNABLE, st.integers(0, 4000 * MIB))
+def test_what_was_measured_never_refuses_a_plan_nor_adds_workers(question, taken):
+    demand, capacity = question
+    before, after = make_plan(demand, capacity), make_plan(learn(demand, taken, capacity), capacity)
+    event(f"learned: {before != after}")
+    assert after.workers <= before.workers
+    # Nor does it move the limit, but for where two slots fit no more.
+    assert after.strategy != before.strategy or after.memory_max == before.memory_max
+
+
 @given(PLANNABLE, st.integers(0, 200))
 def test_never_fewer_workers_with_more_cpus(question, more):
     demand, capacity = question
@@ -269,13 +326,13 @@ def test_a_plan_fits(question):
     demand, capacity = question
     plan = make_plan(demand, capacity)
     event(f"{plan.strategy}, bound by {plan.bound_by}")
-    room = available(capacity.memory)
+    room = room_of(capacity)
     slots = 2 if plan.strategy == "swap" else 1
     assert plan.workers >= 1
     assert demand.workers is None or plan.workers == demand.workers
     assert demand.memory_max is None or plan.memory_max == demand.memory_max
     assert demand.strategy in ("auto", plan.strategy)
-    assert demand.need(plan.workers) <= plan.memory_high <= plan.memory_max
+    assert demand.need(plan.workers) <= plan.memory_max
     assert slots * plan.memory_max == plan.memory_worst_case <= room
     if demand.has_database:
         assert plan.workers * demand.db_pool_size * slots <= demand.db_max_connections

@@ -5,12 +5,13 @@ from __future__ import annotations
 import grp
 import json
 import os
+from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
-from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App
+from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, worker_count
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
-from ansible_collections.graceful.deploy.plugins.module_utils._swap import start, watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import start, swap, watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import Deploy
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
@@ -73,11 +74,11 @@ def app(tmp_path, monkeypatch):
     return App("hello", str(tmp_path), str(tmp_path / "units"))
 
 
-def deploy(app, host, release, strategy="swap", rollback=False):
+def deploy(app, host, release, strategy="swap", rollback=False, warn=print, **more):
     given = {**TERMS, "name": "hello", "root": app.root, "by": "ann@laptop", "release": release}
-    given |= {"strategy": strategy, "rollback": rollback}
+    given |= {"strategy": strategy, "rollback": rollback, **more}
     arguments = {name: given.get(name, option.get("default")) for name, option in swap_module.ARGUMENTS.items()}
-    run = Deploy({**arguments, "unit": f"[Service]\n# {release}\n"}, False, host, print)
+    run = Deploy({**arguments, "unit": more.get("unit", f"[Service]\n# {release}\n")}, False, host, warn)
     run.app = app
     locks = []
     run._lock = lambda lock=run._lock: locks.append(lock()) or locks[0]
@@ -147,6 +148,116 @@ def test_a_release_that_logs_what_cannot_be_read_is_moved_back_and_a_reboot_serv
     assert host.after_reboot() == "a1" and all(host.boots)
     last = history.read(app.root)[-1]
     assert (last["release"], last["outcome"], last["blames"]) == ("b2", "moved back", True)
+
+
+def test_a_first_release_whose_workers_die_never_gets_the_traffic(app, monkeypatch):
+    """One of two workers came up and answered; the other was killed for memory, again and again."""
+    host = Host(app)
+    monkeypatch.setattr(watch.Watch, "stays_well", lambda *_: "3 worker(s) of hello@blue.service ended unexpectedly.")
+    with pytest.raises(CommandFailed, match=r"Release a1 didn't stay well: 3 worker(.|\n)*Nothing was live before"):
+        deploy(app, host, "a1")
+    assert (app.live(), host.active, host.enabled) == (None, set(), set())
+    last = history.read(app.root)[-1]
+    assert (last["outcome"], last["blames"]) == ("failed", True)
+    # The next good one needs no cleaning up.
+    monkeypatch.setattr(watch.Watch, "stays_well", lambda *_: None)
+    deploy(app, host, "b2")
+    assert host.after_reboot() == "b2"
+
+
+def need(app, each, room, monkeypatch):
+    """A host on which only so many workers fit; returns how many each start had asked for."""
+    tries = []
+
+    def ready(self, *_):
+        tries.append(worker_count(self.app.configured(self.slot)))
+        self.short_of_memory = tries[-1] * each > room
+        return "1 worker(s) of hello@blue.service ended unexpectedly." if self.short_of_memory else None
+
+    monkeypatch.setattr(watch.Watch, "ready", ready)
+    return tries
+
+
+@pytest.mark.parametrize(
+    ("each", "fewer", "tries", "live"),
+    [(100, True, [8], True), (300, True, [8, 4, 2], True), (1200, True, [8, 4, 2, 1], False), (300, False, [8], False)],
+)
+def test_a_slot_starts_with_as_many_workers_as_there_is_memory_for(app, monkeypatch, each, fewer, tries, live):
+    """Before the app has run, nobody knows what a worker of it takes."""
+    host, told = Host(app), []
+    made = need(app, each, 1000, monkeypatch)
+    settings = {"files": {"gunicorn.conf.py": "# workers = 9\nworkers = 8\ntimeout = 30\n"}, "fewer_workers": fewer}
+    if live:
+        deploy(app, host, "a1", warn=told.append, **settings)
+        slot = app.live()
+        held = app.configuration(slot, "a1")
+        assert held.files["gunicorn.conf.py"] == f"# workers = 9\nworkers = {tries[-1]}\ntimeout = 30\n"
+        # The next run compares with what there is.
+        assert app.held(slot)["fingerprint"] == held.fingerprint
+        assert host.after_reboot() == "a1"
+    else:
+        with pytest.raises(CommandFailed, match="ended unexpectedly"):
+            deploy(app, host, "a1", **settings)
+        assert (app.live(), host.active) == (None, set())
+    assert made == tries
+    assert told == [] or "runs with 2 worker(s) where 8 were planned" in told[0]
+    assert bool(told) == (live and len(tries) > 1)
+
+
+def test_a_first_slot_may_take_what_was_planned_for_a_second_one(app, monkeypatch):
+    """On 1 GB the plan had provided for two slots of small workers; one slot of large ones is better than none."""
+    host, told = Host(app), []
+    made = need(app, 350, 700, monkeypatch)
+    ready = watch.Watch.ready
+
+    def within(self, *_):
+        limit = "MemoryMax=768M" in (Path(app.units) / "hello@.service").read_text()
+        trouble = ready(self)
+        self.short_of_memory = not limit or bool(trouble)
+        return trouble or (None if limit else "killed")
+
+    monkeypatch.setattr(watch.Watch, "ready", within)
+    settings = {"files": {"gunicorn.conf.py": "workers = 2\n"}, "fewer_workers": True, "warn": told.append}
+    room = {"memory_room": (768 << 20) + 5, "unit": "[Service]\nMemoryMax=384M\n"}
+    deploy(app, host, "a1", **settings, **room)
+    assert made == [2, 2]
+    held = app.held("blue")
+    assert (app.live(), held["terms"]["strategy"]) == ("blue", "restart")
+    assert "by restart" in told[0]
+    # The same plan again is what there is, and a limit that a person has set stays: there is none to take.
+    assert app.configuration("blue", "a1").unit == "[Service]\nMemoryMax=768M\n"
+    assert held["fingerprint"] == app.configuration("blue", "a1").fingerprint
+
+
+def test_a_limit_that_a_person_has_set_stays(app, monkeypatch):
+    host = Host(app)
+    made = need(app, 350, 340, monkeypatch)
+    settings = {"files": {"gunicorn.conf.py": "workers = 2\n"}, "fewer_workers": True, "memory_room": 0}
+    with pytest.raises(CommandFailed):
+        deploy(app, host, "a1", unit="[Service]\nMemoryMax=384M\n", **settings)
+    assert made == [2, 1]
+    assert (Path(app.units) / "hello@.service").read_text() == "[Service]\nMemoryMax=384M\n"
+
+
+def test_a_live_slot_that_is_filled_in_place_keeps_its_workers(app, monkeypatch):
+    """By restart requests wait meanwhile: what served is put back, and the message has the value to write."""
+    host = first_call_of_a_second_deploy(app)
+    made = need(app, 300, 1000, monkeypatch)
+    settings = {"files": {"gunicorn.conf.py": "workers = 8\n"}, "fewer_workers": True}
+    with pytest.raises(CommandFailed, match="Release a1 serves again"):
+        deploy(app, host, "b2", "restart", **settings)
+    assert made[0] == 8 and app.held(app.live())["release"] == "a1"
+
+
+def test_what_workers_have_taken_is_in_the_history(app, monkeypatch):
+    host = Host(app)
+    monkeypatch.setattr(swap, "most_taken", lambda _main: 700 << 20)
+    deploy(app, host, "a1")
+    assert history.taken(history.read(app.root)) == 700 << 20
+    monkeypatch.setattr(watch.Watch, "ready", lambda *_: "it hangs")
+    with pytest.raises(CommandFailed):
+        deploy(app, host, "b2")
+    assert "worker_memory" not in history.read(app.root)[-1]
 
 
 def test_an_undo_that_fails_says_what_has_the_traffic(app, monkeypatch):

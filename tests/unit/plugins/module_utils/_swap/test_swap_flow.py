@@ -15,13 +15,15 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.names import 
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import complete
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
+from ansible_collections.graceful.deploy.plugins.module_utils._host.memory import Group
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed, Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._observe import status
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import as_service
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
-from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, crashes, illness
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch as swap_watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, crashes, illness, killed
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
@@ -142,6 +144,41 @@ def test_the_arbiters_line_is_read():
 )
 def test_a_release_that_dies_again_and_again_is_ill(state, seconds, ill):
     assert illness(state, seconds) == ill
+
+
+@pytest.mark.parametrize(
+    ("group", "count", "taken", "told"),
+    [
+        # What people wrote when a model, or a table of pandas', was loaded at import: two workers of 328M in 455M.
+        (Group(3, 455 << 20, True), 2, 328 << 20, "455M (fastapi_memory_max): write fastapi_worker_memory: 410M, and"),
+        # Those that are left are young; but four that together took more than the limit took more than their parts.
+        (Group(9, 800 << 20, True), 4, 60 << 20, "800M (fastapi_memory_max): write fastapi_worker_memory: 250M, and"),
+        (Group(1, 400 << 20, True), 1, 0, "400M (fastapi_memory_max): a worker alone takes more. Give the slot more"),
+        (
+            Group(1, 400 << 20, True),
+            2,
+            390 << 20,
+            "400M (fastapi_memory_max): a worker alone takes more. Give the slot",
+        ),
+        (Group(1, 400 << 20, False), 2, 328 << 20, "the host had none left"),
+        (Group(1, None, True), 2, 328 << 20, "the host had none left"),
+    ],
+)
+def test_a_kill_for_memory_names_the_variable_and_the_value(group, count, taken, told):
+    assert told in killed(group, count, taken)
+
+
+@pytest.mark.parametrize(("kills", "lost"), [(0, False), (1, True)])
+def test_a_worker_that_dies_for_memory_while_it_starts_is_no_bad_luck(app, monkeypatch, kills, lost):
+    """The next one needs as much; one that dies of anything else may be replaced by one that lives."""
+    text = "InvocationID=\nStatusText=1 worker(s) ended unexpectedly, the last (pid 7) at noon\nActiveState=active\n"
+    monkeypatch.setattr(swap_watch, "group_of", lambda _name: Group(kills, 400 << 20, True))
+    watch = Watch(Systemd(lambda _command: (0, text, "")), app, "blue", "localhost")
+    said = watch.lost(Start("", 0, 0, 0.0), tolerated=2)
+    assert bool(said) == lost
+    assert (
+        not lost or "1 worker(s) of hello@blue.service ended unexpectedly. The kernel killed it at the memory" in said
+    )
 
 
 UNIT = """[Service]
@@ -268,6 +305,16 @@ def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
     assert status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "0"}) == ""
     restarted = status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "2"})
     assert restarted == "systemd has restarted it 2 time(s): journalctl --unit=u"
+
+
+@pytest.mark.parametrize(("term", "planned"), [({"worker_memory": 410 << 20}, 410 << 20), ({}, None)])
+def test_status_knows_what_a_worker_was_planned_with_from_its_slot(app, term, planned):
+    """Of a slot that an earlier version has filled it doesn't."""
+    (Path(app.root) / "slots").mkdir()
+    app.put("blue", app.make("blue", ONE, {**TERMS, **term}, GROUP))
+    run = lambda _command: (0, "ActiveState=inactive\nMainPID=0\nMemoryMax=infinity\n", "")  # noqa: E731
+    row = status._slot(Systemd(run), app, "blue", None)
+    assert (row["worker_memory_planned"], row["memory_max"]) == (planned, None)
 
 
 def test_status_of_nothing():
