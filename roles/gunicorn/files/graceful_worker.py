@@ -22,6 +22,7 @@ import threading
 import time
 from typing import Any
 
+import graceful_body
 import graceful_logging
 from graceful_watch import WATCHDOG_SIGNAL, Question, Watch
 from gunicorn import systemd
@@ -317,19 +318,28 @@ class GracefulServer(Server):
         graceful_logging.request.set(current)
         head: Any = None
         complete = False
+        body = None
+        if graceful_body.announced(scope):
+            body = graceful_body.Body(scope, receive, send, lambda: self.draining)
+            receive, send = body.receive, body.send
 
         async def sending(message: Any) -> None:
             nonlocal head, complete
             if message["type"] == "http.response.start":
-                head = current.answer = message
+                current.answer = message
                 if self.draining:
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body", False)
             await send(message)
+            head = head or message
 
         try:
             return await self.app(scope, receive, sending)
+        except Exception:
+            if body and head is None:
+                await body.read()  # Uvicorn answers 500, and closes
+            raise
         except asyncio.CancelledError:
             if not self.draining:
                 raise
