@@ -97,7 +97,7 @@ async def unread(send: Any, how: str) -> None:
     """As a path that isn't there: whatever comes after the head, nobody looks at it."""
     event("unread")
     if how == "slow":
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(60)
     if how == "raises":
         raise RuntimeError("before it has looked")
     headers = [] if how == "streamed" else [(b"content-length", b"13")]

@@ -6,8 +6,8 @@
 
 Uvicorn closes a connection that isn't kept as soon as the answer is written. Where the body is still on its way, that
 breaks the proxy's writing, and the client gets a 502 or a reset in place of the answer. So the answer begins when the
-request has come to its end. Where that takes too long it begins before, and the connection is held open for a moment:
-who has the answer closes by itself (RFC 9112, 9.6).
+request has come to its end. Where that takes too long it begins before, and the connection stays open for a moment: who
+has the answer closes it (RFC 9112, 9.6).
 
 Nothing here knows the HTTP implementation: this is ASGI.
 """
@@ -19,10 +19,10 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
-KEPT = 2 << 20  # bytes that are read before the answer, and kept: the app may answer first and read later
-DROPPED = 16 << 20  # bytes that are read at the end of the answer
-SILENCE = 1.0  # seconds without a byte after which nobody waits any more
-PATIENCE = 5.0  # seconds of waiting in all, each time
+# Bytes that are read, and seconds that takes, before whoever sends more, or slower, gets the answer first.
+KEPT = (2 << 20, 5.0)  # of a body that the app may still read, after it has begun its answer
+DROPPED = (64 << 20, 30.0)  # of one that it can't read any more: its answer is whole
+SILENCE = 1.0  # seconds without a byte after which nobody waits in either case
 
 
 def announced(scope: Any) -> bool:
@@ -34,18 +34,20 @@ def announced(scope: Any) -> bool:
 
 
 class Body:
-    """Stands between Uvicorn and the app, with ``receive`` and ``send`` of its own, where a body was announced."""
+    """Stands between Uvicorn and the app, with ``receive`` and ``send`` for the app, where a body was announced.
+
+    It is read even where the client waits for a 100 (Continue): Caddy hands the header on, and doesn't wait.
+    """
 
     def __init__(self, scope: Any, receive: Any, send: Any, closing: Callable[[], bool]) -> None:
         """:param closing: whether connections end because the worker does."""
         self._receive, self._send, self._closing = receive, send, closing
-        self._closes = scope["http_version"] == "1.0" or _says(scope["headers"], b"connection", b"close")
-        # Nobody sends a body that the server has to ask for first.
-        self._asked_for = not _says(scope["headers"], b"expect", b"100-continue")
+        self._closes = scope["http_version"] == "1.0" or _closes(scope)
         self._ended = False  # all of it was received, or the client is gone
         self._kept: collections.deque[Any] = collections.deque()
         # One reader at a time, or what is kept gets out of order: many apps listen for a disconnect while they answer.
         self._turn = asyncio.Lock()
+        self._head: Any = None  # the answer's, held back while the body comes: what is next tells whether it is whole
 
     async def receive(self) -> Any:
         async with self._turn:
@@ -53,50 +55,72 @@ class Body:
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._closes = self._closes or _says(message.get("headers", ()), b"connection", b"close")
-            await self.read(keep=True)
-        elif message["type"] == "http.response.body" and not message.get("more_body", False) and self._owed():
-            # Whole but for its end, so that whoever knows its length has it, and closes.
+            self._closes = self._closes or _closes(message)
+            if not await self.read(*KEPT, self._kept.append):
+                self._head = message
+                return
+        elif self._head:
+            head, self._head = self._head, None
+            try:
+                if _is_whole(head, message):
+                    await self.read(*DROPPED)
+            finally:  # also where the worker's drain ends meanwhile
+                await self._send(head)
+                await self._pass_on(message)
+            return
+        await self._pass_on(message)
+
+    async def _pass_on(self, message: Any) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False) and self._owed():
+            # Without its end: who knows its length has it all, and closes.
             await self._send({**message, "more_body": True})
             message = {"type": "http.response.body"}
             try:
-                await self.read()
+                await self.read(*DROPPED)
             finally:
-                await self._send(message)  # also where the worker's drain ends meanwhile
+                await self._send(message)
             return
         await self._send(message)
 
     def _owed(self) -> bool:
-        return self._asked_for and not self._ended and (self._closes or self._closing())
+        return not self._ended and (self._closes or self._closing())
 
     async def _next(self) -> Any:
-        self._asked_for = True
         message = await self._receive()
         self._ended = not message.get("more_body", False)
         return message
 
-    async def read(self, keep: bool = False) -> None:
-        """Read what is left of the body where the connection isn't kept, within the limits.
+    async def read(self, size: int, seconds: float, keep: Callable[[Any], None] = lambda _message: None) -> bool:
+        """Read what is left of the body, where the connection isn't kept.
 
-        :param keep: for the app, which hasn't ended its answer.
+        :param size: bytes after which it ends.
+        :param keep: takes what was read.
+        :return: whether nothing more is to be expected: it has ended, or nothing came for a while.
         """
-        left = KEPT if keep else DROPPED
         try:
-            async with asyncio.timeout(PATIENCE):
-                while self._owed() and left > 0:
+            async with asyncio.timeout(seconds) as limit:
+                while self._owed() and size > 0:
                     async with asyncio.timeout(SILENCE), self._turn:
                         if self._ended:
                             break
                         message = await self._next()
-                        if keep:
-                            self._kept.append(message)
-                    left -= len(message.get("body", b""))
+                        keep(message)
+                    size -= len(message.get("body", b""))
         except TimeoutError:
-            pass
+            return not limit.expired()
         except asyncio.CancelledError:
             self._ended = True  # nobody waits for it again
             raise
+        return not self._owed()
 
 
-def _says(headers: Any, name: bytes, value: bytes) -> bool:
-    return any(key.lower() == name and value in said.lower() for key, said in headers)
+def _closes(message: Any) -> bool:
+    return any(
+        name.lower() == b"connection" and b"close" in value.lower() for name, value in message.get("headers", ())
+    )
+
+
+def _is_whole(head: Any, message: Any) -> bool:
+    """Whether this is all of the answer's body. Middleware passes on an answer of one piece as a stream."""
+    told = {name.lower(): value for name, value in head.get("headers", ())}.get(b"content-length")
+    return not message.get("more_body", False) or told == b"%d" % len(message.get("body", b""))

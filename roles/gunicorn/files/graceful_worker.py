@@ -318,27 +318,25 @@ class GracefulServer(Server):
         graceful_logging.request.set(current)
         head: Any = None
         complete = False
-        body = None
-        if graceful_body.announced(scope):
-            body = graceful_body.Body(scope, receive, send, lambda: self.draining)
-            receive, send = body.receive, body.send
 
         async def sending(message: Any) -> None:
             nonlocal head, complete
             if message["type"] == "http.response.start":
-                current.answer = message
+                head = current.answer = message
                 if self.draining:
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body", False)
             await send(message)
-            head = head or message
 
+        body = None
+        if graceful_body.announced(scope):
+            body = graceful_body.Body(scope, receive, sending, lambda: self.draining)
         try:
-            return await self.app(scope, receive, sending)
+            return await self.app(scope, *((body.receive, body.send) if body else (receive, sending)))
         except Exception:
             if body and head is None:
-                await body.read()  # Uvicorn answers 500, and closes
+                await body.read(*graceful_body.DROPPED)  # Uvicorn answers 500, and closes
             raise
         except asyncio.CancelledError:
             if not self.draining:
