@@ -27,10 +27,10 @@ SILENCE = 1.0  # seconds without a byte after which nobody waits in either case
 
 def announced(scope: Any) -> bool:
     """Whether a body follows the head of this request."""
-    return scope["type"] == "http" and any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in scope["headers"]
-    )
+    if scope["type"] != "http":
+        return False
+    headers = dict(scope["headers"])  # quicker than to look at each: every request pays for it
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
 class Body:
@@ -41,8 +41,8 @@ class Body:
 
     def __init__(self, scope: Any, receive: Any, send: Any, closing: Callable[[], bool]) -> None:
         """:param closing: whether connections end because the worker does."""
-        self._receive, self._send, self._closing = receive, send, closing
-        self._closes = scope["http_version"] == "1.0" or _closes(scope)
+        self._scope, self._receive, self._send, self._closing = scope, receive, send, closing
+        self._closes = False  # whether the answer says so
         self._ended = False  # all of it was received, or the client is gone
         self._kept: collections.deque[Any] = collections.deque()
         # One reader at a time, or what is kept gets out of order: many apps listen for a disconnect while they answer.
@@ -55,8 +55,8 @@ class Body:
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._closes = self._closes or _closes(message)
-            if not await self.read(*KEPT, self._kept.append):
+            self._closes = not self._ended and _closes(message)
+            if self._owed() and not await self.read(*KEPT, self._kept.append):
                 self._head = message
                 return
         elif self._head:
@@ -83,7 +83,9 @@ class Body:
         await self._send(message)
 
     def _owed(self) -> bool:
-        return not self._ended and (self._closes or self._closing())
+        return not self._ended and (
+            self._closes or self._closing() or self._scope["http_version"] == "1.0" or _closes(self._scope)
+        )
 
     async def _next(self) -> Any:
         message = await self._receive()
