@@ -8,10 +8,11 @@
 
 Every third request is ``GET /?n=N``, every third ``POST /echo?n=N`` with a body that has to come back, every third
 ``GET /slow?seconds=2&n=N``; each on a connection of its own, sent when its time has come, whatever became of those
-before. With --unread every GET of the first kind brings a body that no app reads. An answer carries the number in its header X-Number, the release in X-Release, the worker in X-Worker. It ends
-after --seconds or at SIGTERM, when it has waited for the answers still due. A request is lost when its connection
-failed, it took longer than --timeout, or the status wasn't 200; it is mixed up when it got another request's answer.
-Times are seconds since the epoch, latencies milliseconds.
+before. With --unread every other GET of the first kind brings a body that no app reads. An answer carries the number
+in its header X-Number, the release in X-Release, the worker in X-Worker. It ends after --seconds or at SIGTERM, when
+it has waited for the answers still due. A request is lost when its connection failed, it took longer than --timeout,
+or the status wasn't 200; it is mixed up when it got another request's answer. Times are seconds since the epoch,
+latencies milliseconds.
 """
 
 from __future__ import annotations
