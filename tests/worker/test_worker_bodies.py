@@ -230,16 +230,20 @@ def test_a_client_that_leaves_is_waited_for_no_longer(gunicorn: Gunicorn, kwargs
 def test_a_stop_waits_for_it_no_longer_than_for_a_request_and_answers(gunicorn: Gunicorn, kwargs: dict) -> None:
     """Also where the body keeps coming when the drain is over."""
     gunicorn.start(kwargs=kwargs, graceful_timeout=8, drain=1.0)
-    client, trickling = asked(gunicorn, head(MIB)), asked(gunicorn, head(MIB))
+    client, trickling, whole = (asked(gunicorn, head(8 * MIB)) for _ in range(3))
+    whole.sock.sendall(b"x" * 3 * MIB)  # by now nothing but the end of this body is waited for
     told = gunicorn.stop()
     while not select.select([trickling.sock], [], [], 0.1)[0]:
         trickling.send("x")
+        whole.send("x")
     is_refused(client)
     assert trickling.response()[0] == 503
+    is_refused(whole)
     assert gunicorn.exit_code() == 0
     assert time.monotonic() - told < 4
     assert "Traceback" not in gunicorn.log()
     assert "ASGI" not in gunicorn.log()
+    assert "still at work" not in gunicorn.log()
 
 
 @both_implementations
