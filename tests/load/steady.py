@@ -8,10 +8,11 @@
 
 Every third request is ``GET /?n=N``, every third ``POST /echo?n=N`` with a body that has to come back, every third
 ``GET /slow?seconds=2&n=N``; each on a connection of its own, sent when its time has come, whatever became of those
-before. An answer carries the number in its header X-Number, the release in X-Release, the worker in X-Worker. It ends
-after --seconds or at SIGTERM, when it has waited for the answers still due. A request is lost when its connection
-failed, it took longer than --timeout, or the status wasn't 200; it is mixed up when it got another request's answer.
-Times are seconds since the epoch, latencies milliseconds.
+before. With --unread every other GET of the first kind brings a body that no app reads. An answer carries the number
+in its header X-Number, the release in X-Release, the worker in X-Worker. It ends after --seconds or at SIGTERM, when
+it has waited for the answers still due. A request is lost when its connection failed, it took longer than --timeout,
+or the status wasn't 200; it is mixed up when it got another request's answer. Times are seconds since the epoch,
+latencies milliseconds.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ OPTIONS = (
     ("timeout", 30.0, "seconds after which a request is lost"),
     ("first", 1, "number of the first request"),
     ("slow", 2.0, "seconds that a slow request takes"),
+    ("unread", 0, "bytes of a body that every other GET brings and no app reads"),
     ("seconds", 30.0, "how long at most; SIGTERM ends it before"),
 )
 
@@ -60,6 +62,7 @@ class Load:
     first: int
     slow: float
     address: str = "127.0.0.1"
+    unread: int = 0
     sent: int = 0
     lost: list[dict] = field(default_factory=list)
     mixed: list[dict] = field(default_factory=list)
@@ -108,7 +111,7 @@ class Load:
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
         reader, writer = await asyncio.open_connection(self.address, self.port)
         try:
-            writer.write(request(number, kind, self.host, self.slow))
+            writer.write(request(number, kind, self.host, self.slow, self.unread))
             answer = await reader.read()
         finally:
             writer.close()
@@ -142,12 +145,14 @@ def body_of(number: int) -> bytes:
     return (b"%d " % number * 4000)[: max(len(str(number)), number * 7919 % 8000)]
 
 
-def request(number: int, kind: str, host: str, slow: float) -> bytes:
+def request(number: int, kind: str, host: str, slow: float, unread: int = 0) -> bytes:
     end = f"HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
     if kind == "post":
         body = body_of(number)
         return f"POST /echo?n={number} {end}Content-Length: {len(body)}\r\n\r\n".encode() + body
     path = f"/?n={number}" if kind == "get" else f"/slow?seconds={slow:g}&n={number}"
+    if kind == "get" and number % 2 and unread:
+        return f"GET {path} {end}Content-Length: {unread}\r\n\r\n".encode() + bytes(unread)
     return f"GET {path} {end}\r\n".encode()
 
 

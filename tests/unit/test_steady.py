@@ -169,6 +169,15 @@ def test_bodies_differ_and_have_many_sizes():
     assert max(map(len, bodies)) < 8000
 
 
+def test_a_body_that_nobody_reads_comes_with_every_other_get():
+    sent = {number: steady.request(number, ("get", "post", "slow")[number % 3], "x", 1, 5000) for number in range(12)}
+    assert [number for number, text in sent.items() if text.endswith(bytes(5000))] == [3, 9]
+    assert all(text == steady.request(number, "get", "x", 1) for number, text in sent.items() if number in (0, 6))
+    server = Faulty(lambda number: "drop" if number == 7 else "")
+    report, _answers = load(server, unread=5000)
+    assert [each["n"] for each in report["lost"]] == [7]
+
+
 def test_what_the_app_did_twice_or_not_at_all_is_seen():
     faults = {5: "logged twice", 6: "unlogged"}
     server = Faulty(lambda number: faults.get(number, ""))

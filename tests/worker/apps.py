@@ -93,6 +93,34 @@ async def answer(send: Any, text: str, status: int = 200) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+async def unread(send: Any, how: str) -> None:
+    """As a path that isn't there: whatever comes after the head, nobody looks at it."""
+    event("unread")
+    if how == "slow":
+        await asyncio.sleep(60)
+    if how == "raises":
+        raise RuntimeError("before it has looked")
+    headers = [] if how == "streamed" else [(b"content-length", b"13")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    if how == "middleware":  # as Starlette's BaseHTTPMiddleware passes it on
+        await send({"type": "http.response.body", "body": b"no such thing", "more_body": True})
+        await send({"type": "http.response.body"})
+    else:
+        await send({"type": "http.response.body", "body": b"no such thing"})
+    event("answered")
+
+
+async def both_ways(receive: Any, send: Any, length: str) -> None:
+    """Answer first, and then with what comes, as it comes."""
+    headers = [(b"content-length", length.encode())] if length else []
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    more = True
+    while more:
+        message = await receive()
+        more = message.get("more_body", False)
+        await send({"type": "http.response.body", "body": message.get("body", b""), "more_body": more})
+
+
 async def stream(send: Any, content_type: bytes) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", content_type)]})
     while True:
@@ -133,6 +161,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         return await websocket(receive, send)
     path, value = scope["path"], scope["query_string"].decode()
+    if path == "/unread":
+        return await unread(send, value)
+    if path == "/both-ways":
+        return await both_ways(receive, send, value)
     content = await body(receive)
     if path == "/health":
         return await answer(send, "", await health())
@@ -204,6 +236,11 @@ def fastapi_app() -> Any:
                 await asyncio.sleep(0.05)
 
         return StreamingResponse(ticks(), media_type="text/event-stream")
+
+    @api.post("/stream")
+    async def unread_stream() -> StreamingResponse:
+        """Nobody reads the body, and Starlette listens for a disconnect while it answers."""
+        return StreamingResponse(iter(["no such ", "thing"]), 404)
 
     @api.get("/")
     async def root() -> str:

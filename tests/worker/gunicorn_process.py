@@ -74,6 +74,13 @@ class Client:
             body += chunk
         return int(head.split()[1]), head, body.decode()
 
+    def end(self) -> bytes:
+        """What comes until the server closes, which mustn't be by a reset."""
+        data = b""
+        while chunk := self.sock.recv(65536):
+            data += chunk
+        return data
+
     def rest(self) -> bytes:
         """What comes until the server closes; b"" where it resets."""
         data = b""

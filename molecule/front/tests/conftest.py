@@ -206,7 +206,8 @@ class Load:
     def __enter__(self) -> Load:
         self.door.ask.run(
             "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
-            f"python3 /opt/front/steady.py --port 8080 --seconds 300 --timeline --out /run/steady.json {self.options}"
+            "python3 /opt/front/steady.py --port 8080 --seconds 300 --unread 8000 --timeline --out /run/steady.json "
+            f"{self.options}"
         )
         return self
 

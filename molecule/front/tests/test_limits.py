@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import gzip
 import json
+import os
 import re
 import zlib
 from dataclasses import dataclass
@@ -87,6 +88,16 @@ def test_200_uploads_of_20_mb_at_once(door, say):
     say(f"200 uploads of 20 MB at once: {counted}, workers' memory at most {most // 1024} MB of 300 MB")
     assert counted == {"200": 200}
     assert 0 < most < 250 * 1024
+
+
+@pytest.mark.core
+def test_an_answer_comes_whole_where_nobody_reads_the_body(door, say):
+    """FRONT_UNREAD asks more often."""
+    many = int(os.environ.get("FRONT_UNREAD", "1000"))
+    counted = json.loads(door.ask.run(f"python3 /opt/front/unread.py 8080 {many}"))
+    say(f"{many} bodies that nobody reads, of 1 byte to 1 MB: {counted}")
+    # The app has the path, for GET alone.
+    assert counted == {"405": many}, "requests were lost"
 
 
 @dataclass

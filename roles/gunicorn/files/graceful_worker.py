@@ -23,6 +23,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+import graceful_body
 import graceful_logging
 from graceful_uvicorn import UvicornWorker
 from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch
@@ -334,8 +335,15 @@ class GracefulServer(Server):
                 complete = not message.get("more_body", False)
             await send(message)
 
+        body = None
+        if graceful_body.announced(scope):
+            body = graceful_body.Body(scope, receive, sending, lambda: self.draining)
         try:
-            return await self.app(scope, receive, sending)
+            return await self.app(scope, *((body.receive, body.send) if body else (receive, sending)))
+        except Exception:
+            if body and head is None:
+                await body.read(*graceful_body.DROPPED)  # Uvicorn answers 500, and closes
+            raise
         except asyncio.CancelledError:
             if not self.draining:
                 raise
