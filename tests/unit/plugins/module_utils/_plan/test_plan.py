@@ -214,7 +214,7 @@ def test_a_restart_is_told_with_the_host_that_could_swap():
     reason = make_plan(Demand(), host(512, 1)).strategy_reason
     assert reason == (
         "Releases take over by restart, because two slots need 428M, and the host can give 256M: requests wait in the "
-        "socket's queue meanwhile, and none is lost. A host of 684M could swap."
+        "socket's queue meanwhile, and none is lost; a host of 684M could swap."
     )
     assert make_plan(Demand(), host(684, 1)).strategy == "swap"
 
