@@ -304,6 +304,9 @@ def test_more_memory_is_never_less_for_the_app(memory, more):
 
 
 @given(PLANNABLE, st.integers(0, 4000 * MIB))
+@example((Demand(workers=2), host(1024)), 700 * MIB)
+@example((Demand(strategy="swap"), host(1024)), 700 * MIB)
+@example((Demand(memory_max=400 * MIB), host()), 700 * MIB)
 def test_what_was_measured_never_refuses_a_plan_nor_adds_workers(question, taken):
     demand, capacity = question
     before, after = make_plan(demand, capacity), make_plan(learn(demand, taken, capacity), capacity)
