@@ -86,8 +86,8 @@ def choose_strategy(demand: Demand, workers: int, room: int, memory: int) -> tup
     if demand.strategy == "restart":
         return "restart", f"Releases take over by restart, as {PREFIX}strategy says: {pause}."
     if both > room:
-        host = f" A host of {human_size(memory_for(both))} could swap." if memory_for(both) > memory else ""
-        return "restart", f"Releases take over by restart, because {memory_says}: {pause}.{host}"
+        host = f"; a host of {human_size(memory_for(both))} could swap" if memory_for(both) > memory else ""
+        return "restart", f"Releases take over by restart, because {memory_says}: {pause}{host}."
     if demand.has_database and connections > demand.db_max_connections:
         return "restart", (
             f"Releases take over by restart, because two slots would open {connections} connections of "

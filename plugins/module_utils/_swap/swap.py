@@ -181,7 +181,7 @@ class Swap(Back):
     def _make_fit(self) -> bool:
         """In a slot that was just filled and has no traffic: let it take all that the host can give, where nothing else
         runs that has to have its part; or else ask for half of the workers. False where neither can be."""
-        if self.slot == self.live or "fill" not in self.steps:
+        if "fill" not in self.steps:
             return False
         fit = with_room(self.wanted, self.room) if not self.live else None
         if fit:

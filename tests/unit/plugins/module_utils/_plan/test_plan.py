@@ -214,7 +214,7 @@ def test_a_restart_is_told_with_the_host_that_could_swap():
     reason = make_plan(Demand(), host(512, 1)).strategy_reason
     assert reason == (
         "Releases take over by restart, because two slots need 428M, and the host can give 256M: requests wait in the "
-        "socket's queue meanwhile, and none is lost. A host of 684M could swap."
+        "socket's queue meanwhile, and none is lost; a host of 684M could swap."
     )
     assert make_plan(Demand(), host(684, 1)).strategy == "swap"
 
@@ -304,6 +304,9 @@ def test_more_memory_is_never_less_for_the_app(memory, more):
 
 
 @given(PLANNABLE, st.integers(0, 4000 * MIB))
+@example((Demand(workers=2), host(1024)), 700 * MIB)
+@example((Demand(strategy="swap"), host(1024)), 700 * MIB)
+@example((Demand(memory_max=400 * MIB), host()), 700 * MIB)
 def test_what_was_measured_never_refuses_a_plan_nor_adds_workers(question, taken):
     demand, capacity = question
     before, after = make_plan(demand, capacity), make_plan(learn(demand, taken, capacity), capacity)

@@ -229,6 +229,18 @@ def test_a_first_slot_may_take_what_was_planned_for_a_second_one(app, monkeypatc
     assert held["fingerprint"] == app.configuration("blue", "a1").fingerprint
 
 
+def test_beside_a_live_slot_a_new_one_has_its_part_and_no_more(app, monkeypatch):
+    host, told = Host(app), []
+    settings = {"files": {"gunicorn.conf.py": "workers = 4\n"}, "fewer_workers": True, "warn": told.append}
+    settings |= {"memory_room": 768 << 20, "unit": "[Service]\nMemoryMax=384M\n"}
+    deploy(app, host, "a1", **settings)
+    made = need(app, 150, 384, monkeypatch)
+    deploy(app, host, "b2", **settings)
+    assert (made, app.held("green")["terms"]["strategy"]) == ([4, 2], "swap")
+    assert (Path(app.units) / "hello@.service").read_text() == "[Service]\nMemoryMax=384M\n"
+    assert "runs with 2 worker(s)" in told[0]
+
+
 def test_a_limit_that_a_person_has_set_stays(app, monkeypatch):
     host = Host(app)
     made = need(app, 350, 340, monkeypatch)
