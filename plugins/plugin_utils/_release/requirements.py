@@ -20,8 +20,8 @@ PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
 """What every release needs to be served, in the versions that are taken where the app leaves it open."""
 
 LOWEST = {"gunicorn": "23.0.0", "uvicorn": "0.28.1"}
-"""The oldest that `scripts/worker-versions` has run the worker's tests with. Uvicorn 0.23 drops what a drain has to cut;
-of Gunicorn 23 two things are known: it heeds a SIGQUIT only after its drain, and logs a worker's failed start twice."""
+"""The oldest that `scripts/worker-versions` ran the worker's tests with. Uvicorn 0.23 drops what a drain has to cut.
+Of Gunicorn 23 two things are known: it heeds a SIGQUIT only after its drain, and logs a worker's failed start twice."""
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
