@@ -142,6 +142,15 @@ def _read_uv(source: str, name: str, export: Export | None) -> Requirements:
     found = Requirements()
     beside = os.path.join(os.path.dirname(name), "pyproject.toml")
     pyproject = load(source, beside)
+    workspace = pyproject.get("tool", {}).get("uv", {}).get("workspace", {})
+    if not project_of(pyproject) and workspace:
+        member = str((workspace.get("members") or ["backend"])[0]).replace("*", "NAME")
+        raise ReleaseError(
+            f"fastapi_requirements is {name}, the lock of a workspace whose projects are in directories below it "
+            f"({', '.join(map(str, workspace.get('members', [])))}), and one project is served. Beside {name}, run uv "
+            f"export --frozen --no-dev --no-emit-workspace --project {member} -o {member}/requirements.txt, and write "
+            f"fastapi_source: the path of {member}."
+        )
     if not project_of(pyproject):
         raise ReleaseError(
             f"fastapi_requirements is {name}, and there is no {beside} with a [project] beside it. uv needs both."

@@ -81,6 +81,14 @@ def test_a_commit_in_a_pylock_is_what_is_built(tmp_path: Path) -> None:
     assert found.lines == [f"lib @ git+https://x/lib@{A[:40]}#subdirectory=py ; os_name == 'nt'"]
 
 
+def test_a_workspace_is_called_one_with_what_to_do(tmp_path: Path) -> None:
+    """It had been said that there is no pyproject.toml, which there was."""
+    (tmp_path / "uv.lock").write_text(LOCK)
+    write(tmp_path, pyproject='[tool.uv.workspace]\nmembers = ["backend"]\n')
+    with pytest.raises(ReleaseError, match=r"the lock of a workspace .*--project backend -o backend/requirements\.txt"):
+        release_lockfile.read(str(tmp_path), "uv.lock", None)
+
+
 @pytest.mark.parametrize("name", ["pylock.prod.toml", "sub/pylock.toml"])
 def test_other_names_of_a_pylock(tmp_path: Path, name: str) -> None:
     (tmp_path / "sub").mkdir()
