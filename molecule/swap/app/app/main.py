@@ -10,7 +10,10 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
@@ -24,6 +27,7 @@ PING = 0.2  # seconds between two messages of a stream
 
 faults.at_import()
 health_of_this = faults.Health()
+pool = ProcessPoolExecutor(1)  # as most apps have it: nobody shuts it down
 
 
 def log(**fields: object) -> None:
@@ -84,6 +88,24 @@ async def echo(request: Request) -> Response:
 async def slow(seconds: float) -> dict[str, float]:
     await asyncio.sleep(seconds)
     return {"seconds": seconds}
+
+
+@app.get("/child/{kind}")
+def child(kind: str, seconds: float) -> dict[str, float]:
+    """Waits in a thread for another process, as for a converter; 500 where that one doesn't end well."""
+    if kind == "pool":
+        pool.submit(time.sleep, seconds).result()
+    elif kind == "shell":
+        subprocess.run(["sh", "-c", f"sh -c 'sleep {seconds}; true'; test $? = 0"], check=True)
+    else:
+        subprocess.run(["sleep", str(seconds)], check=True)
+    return {"seconds": seconds}
+
+
+@app.post("/left")
+def left(seconds: float) -> dict[str, int]:
+    """Leaves a process behind that nobody waits for."""
+    return {"pid": subprocess.Popen(["sleep", str(seconds)], start_new_session=True).pid}
 
 
 @app.get("/health")
