@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -27,7 +26,7 @@ PING = 0.2  # seconds between two messages of a stream
 
 faults.at_import()
 health_of_this = faults.Health()
-pool = ProcessPoolExecutor(1)  # as most apps have it: nobody shuts it down
+pool = ProcessPoolExecutor(2)  # as many apps have it: nobody shuts it down
 
 
 def log(**fields: object) -> None:
@@ -91,21 +90,22 @@ async def slow(seconds: float) -> dict[str, float]:
 
 
 @app.get("/child/{kind}")
-def child(kind: str, seconds: float) -> dict[str, float]:
+def child(kind: str, seconds: int) -> dict[str, int]:
     """Waits in a thread for another process, as for a converter; 500 where that one doesn't end well."""
+    sleep = ["sleep", str(seconds)]
     if kind == "pool":
-        pool.submit(time.sleep, seconds).result()
+        pool.submit(subprocess.run, sleep, check=True).result()
     elif kind == "shell":
-        subprocess.run(["sh", "-c", f"sh -c 'sleep {seconds}; true'; test $? = 0"], check=True)
+        subprocess.run(["sh", "-c", f"sh -c '{' '.join(sleep)}; exit $?'; exit $?"], check=True)
     else:
-        subprocess.run(["sleep", str(seconds)], check=True)
+        subprocess.run(sleep, check=True)
     return {"seconds": seconds}
 
 
 @app.post("/left")
-def left(seconds: float) -> dict[str, int]:
-    """Leaves a process behind that nobody waits for."""
-    return {"pid": subprocess.Popen(["sleep", str(seconds)], start_new_session=True).pid}
+def left(seconds: int) -> int:
+    """Leaves a process behind that nobody waits for; its pid."""
+    return subprocess.Popen(["sleep", str(seconds)], start_new_session=True).pid
 
 
 @app.get("/health")
