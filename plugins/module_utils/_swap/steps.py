@@ -21,6 +21,7 @@ class Terms:
     :param bake: seconds for which it is watched after the move, while the old slot still runs.
     :param patience: seconds to wait for the old slot's queue and workers.
     :param host: Host header of the questions.
+    :param scheme: ``http`` or ``https``, as clients come.
     """
 
     strategy: str
@@ -33,6 +34,8 @@ class Terms:
     bake: int
     patience: int
     host: str
+    # The terms of a slot from before there was one have none.
+    scheme: str = "http"
 
 
 class Failed(Exception):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from .._app.slots import SLOTS, App, Snapshot
+from .._host.probe import Door, ask, wait_until_good
 from .._host.systemd import Systemd
 from . import steps
 from .back import Back
@@ -17,6 +18,9 @@ from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
 from .watch import illness
+
+FRONT_BACK = 2.0
+"""Seconds in which the proxy has to have a good answer for clients when the watch ends: they wait no longer."""
 
 
 class Swap(Back):
@@ -65,6 +69,8 @@ class Swap(Back):
         """When this run last moved the link, on the monotonic clock; 0 before it has."""
         self.phases: dict[str, float] = {}
         self.notes: list[str] = []
+        self.front: Door | None = None
+        """The proxy's door, where the deploy asks through it."""
         self.told: Callable[[str], None] = lambda _name: None
         """Called with the name of each phase when it begins."""
 
@@ -100,9 +106,11 @@ class Swap(Back):
             "enable": self._enable,
             "move": lambda: self._point_to(self.slot),
             "disable": self._disable,
-            "watch": self._watch,
+            "watch": lambda: self._watch(served),
             "drain": self._drain,
         }
+        # What clients got before all of it: where that was nothing good, it is no fault of the new release.
+        served = bool(self.front and "watch" in self.steps and ask(self.front, self.terms.health_path, FRONT_BACK).good)
         try:
             if self.reread:
                 self.systemd.do("daemon-reload")
@@ -149,8 +157,11 @@ class Swap(Back):
     def _disable(self) -> None:
         self.systemd.do("--quiet", "disable", "--", *self._units(self.other))
 
-    def _watch(self) -> None:
-        """See that the release stays well while there is something to go back to, and go back if it doesn't."""
+    def _watch(self, served: bool) -> None:
+        """See that the release stays well while there is something to go back to, and go back if it doesn't.
+
+        :param served: whether clients got good answers before it had the traffic; they have to get them still.
+        """
         terms, candidate = self.terms, self.candidate
         if candidate.start:
             watched = time.monotonic() - self.moved_at if self.moved_at else 0.0
@@ -159,6 +170,9 @@ class Swap(Back):
             # An earlier run was cut off before it had watched.
             candidate.start = candidate.watch.begin(time.time() - terms.bake)
             trouble = candidate.watch.ready(candidate.start, terms.ready_path, terms.ready_timeout)
+        if not trouble and served and self.front:
+            said = wait_until_good(self.front, terms.health_path, FRONT_BACK)
+            trouble = said if isinstance(said, str) else None
         if trouble:
             self._go_back(trouble, candidate.start.since)
 

@@ -16,6 +16,7 @@ from .._host.journal import last_lines
 from .._host.probe import Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size
+from .steps import Terms
 
 READY_IN_A_ROW = 3
 CRASHES_AT_START = 2
@@ -60,16 +61,13 @@ class Start:
 
 
 class Watch:
-    """Asks one slot's service, over its own socket and over systemd.
+    """Asks one slot's service, over its own socket as the proxy hands on what clients ask, and over systemd."""
 
-    :param host: the Host header of the questions.
-    """
-
-    def __init__(self, systemd: Systemd, app: App, slot: str, host: str) -> None:
+    def __init__(self, systemd: Systemd, app: App, slot: str, terms: Terms) -> None:
         self.systemd = systemd
         self.app = app
         self.unit = app.service(slot)
-        self.door = Door(host, unix=app.socket(slot))
+        self.door = Door(terms.host, unix=app.socket(slot), scheme=terms.scheme)
 
     def state(self) -> dict[str, str]:
         return self.systemd.show([self.unit])[self.unit]
