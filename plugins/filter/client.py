@@ -14,8 +14,8 @@ from ..module_utils._host.probe import as_client
 def client(domains: list[str], address: str, tls: str | bool, trusted_proxies: list[str]) -> dict[str, t.Any]:
     """As whom the app is asked, so that it answers us as it answers its clients.
 
-    Where TLS is off and a proxy before ours is trusted, clients are taken to come to that one by https: an app that sends
-    http to https would answer nothing else well, and no app refuses it.
+    Where TLS is off and a proxy before ours is trusted, clients are taken to come to that one by https: an app that
+    sends http to https would answer nothing else well, and no app refuses it.
 
     :param domains: of the site; the first is asked for.
     :param address: by which clients come where it has none.

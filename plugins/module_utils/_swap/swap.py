@@ -17,10 +17,12 @@ from .back import Back
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import illness
+from .watch import Start, illness
 
-FRONT_BACK = 2.0
-"""Seconds in which the proxy has to have a good answer for clients when the watch ends: they wait no longer."""
+FRONT_BACK = 1.0
+"""Seconds in which the proxy has to have a good answer for clients while a release is watched: one bad one is no fault."""
+FRONT_EVERY = 0.5
+"""Seconds between two such questions."""
 
 
 class Swap(Back):
@@ -165,16 +167,26 @@ class Swap(Back):
         terms, candidate = self.terms, self.candidate
         if candidate.start:
             watched = time.monotonic() - self.moved_at if self.moved_at else 0.0
-            trouble = candidate.watch.stays_well(candidate.start, terms.health_path, terms.bake - watched)
+            trouble = self._stays_well(candidate.start, terms.bake - watched, served)
         else:
             # An earlier run was cut off before it had watched.
             candidate.start = candidate.watch.begin(time.time() - terms.bake)
             trouble = candidate.watch.ready(candidate.start, terms.ready_path, terms.ready_timeout)
-        if not trouble and served and self.front:
-            said = wait_until_good(self.front, terms.health_path, FRONT_BACK)
-            trouble = said if isinstance(said, str) else None
         if trouble:
             self._go_back(trouble, candidate.start.since)
+
+    def _stays_well(self, start: Start, seconds: float, served: bool) -> str | None:
+        """The first thing that is wrong within these seconds, at the release's own socket or for clients; or None."""
+        path, end = self.terms.health_path, time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            asks = self.front if served else None
+            trouble = self.candidate.watch.stays_well(start, path, min(left, FRONT_EVERY) if asks else left)
+            if trouble is None and asks:
+                said = wait_until_good(asks, path, FRONT_BACK)
+                trouble = said if isinstance(said, str) else None
+            if trouble or not asks or time.monotonic() >= end:
+                return trouble
 
     def _go_back(self, trouble: str, since: float) -> None:
         """The release has the traffic and isn't well: what was live before gets it back, or is started again.
