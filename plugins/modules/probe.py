@@ -13,8 +13,8 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Asks from the host itself, at 127.0.0.1 or at a unix socket, so that firewalls and DNS play no part.
-  - At a socket it asks as a proxy hands on a client's request. At a port it sends C(X-Graceful-Gated), by which the role's
-    proxies answer the health path too with 503 while they hold clients back.
+  - At a socket it asks as a proxy hands on a client's request. At a port it sends C(X-Graceful-Gated), by which the
+    proxies of this collection answer the health path too with 503 while they hold clients back.
   - Whether a certificate is one that browsers trust is not checked.
 extends_documentation_fragment:
   - graceful.deploy.read_only

@@ -173,7 +173,7 @@ def ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str |
 
 
 def advice(door: Door, answer: Answer) -> str:
-    """What to do about an answer that the app gives to no client either, or the proxy to all; '' where it tells nothing."""
+    """What to do about an answer that clients get too, in a sentence; '' where it tells nothing."""
     asked = f"It was asked as clients ask, for Host {door.host}"
     if answer.status == 400:
         return (

@@ -20,7 +20,8 @@ from .units import UnitFiles
 from .watch import Start, illness
 
 FRONT_BACK = 1.0
-"""Seconds in which the proxy has to have a good answer for clients while a release is watched: one bad one is no fault."""
+"""Seconds in which the proxy has to have a good answer for clients while a release is watched, so that a single bad one
+undoes nothing."""
 FRONT_EVERY = 0.5
 """Seconds between two such questions."""
 

@@ -35,7 +35,7 @@ class Question:
     """What a worker asks its app.
 
     path: the liveness path.
-    headers: as the proxy hands a client's request on; its X-Forwarded-For and -Proto are whom the app takes it to be of.
+    headers: as the proxy hands a client's request on. The app takes it to be of whom X-Forwarded-For and -Proto name.
     server: path of the socket that it would come by.
     interval: seconds between two questions.
     failures: so many in a row without a good answer, and the worker isn't alive.
