@@ -13,6 +13,8 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Asks from the host itself, at 127.0.0.1 or at a unix socket, so that firewalls and DNS play no part.
+  - At a socket it asks as a proxy hands on a client's request. At a port it sends C(X-Graceful-Gated), by which the
+    proxies of this collection answer the health path too with 503 while they hold clients back.
   - Whether a certificate is one that browsers trust is not checked.
 extends_documentation_fragment:
   - graceful.deploy.read_only
@@ -31,6 +33,14 @@ options:
     description: Whether the port speaks TLS.
     type: bool
     default: false
+  scheme:
+    description:
+      - How clients come. At a O(socket) the app is told so by C(X-Forwarded-Proto).
+      - With V(https) at a port without O(tls), where a proxy before this one ends TLS, an answer that sends on to
+        C(https) counts as a good one.
+    type: str
+    choices: [http, https]
+    default: http
   path:
     description: The path to ask.
     type: str
@@ -75,6 +85,7 @@ def main() -> None:
             "port": {"type": "int"},
             "socket": {"type": "path"},
             "tls": {"type": "bool", "default": False},
+            "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "path": {"type": "str", "default": "/health"},
             "timeout": {"type": "int", "default": 30},
         },
@@ -83,7 +94,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    door = Door(params["host"], unix=params["socket"] or "", port=params["port"] or 0, tls=params["tls"])
+    where = {"unix": params["socket"] or "", "port": params["port"] or 0, "tls": params["tls"]}
+    door = Door(params["host"], scheme=params["scheme"], **where)
     finish(module, lambda: good(door, params["path"], params["timeout"]), BadAnswer)
 
 

@@ -145,13 +145,20 @@ options:
     type: bool
     default: false
   host:
-    description: Host header of the readiness questions.
+    description: Host header of the questions to the app, as clients write it.
     type: str
     default: localhost
+  scheme:
+    description: How clients come. The app is told so with each question, by C(X-Forwarded-Proto).
+    type: str
+    choices: [http, https]
+    default: http
   front_port:
     description:
-      - TCP port of the reverse proxy on this host, through which O(health_path) is asked once when the release is live;
-        0 asks nothing. The run fails where that gets no good answer within 30 seconds, and the release stays live.
+      - TCP port of the reverse proxy on this host, through which O(health_path) is asked when the release is live, in
+        such a way that the proxy answers as it answers clients; 0 asks nothing.
+      - Where that was answered well before the traffic moved and isn't when the watch ends, the traffic goes back. Else
+        the run fails where there is no good answer within 30 seconds, and the release stays live.
     type: int
     default: 0
   front_tls:
@@ -274,6 +281,7 @@ ARGUMENTS = {
     "memory_room": {"type": "int", "default": 0},
     "fewer_workers": {"type": "bool", "default": False},
     "host": {"type": "str", "default": "localhost"},
+    "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "by": {"type": "str", "default": ""},

@@ -111,6 +111,10 @@ class Door:
         words = base64.b64encode(json.dumps(talks).encode()).decode()
         return json.loads(self.ask.run(f"python3 /opt/front/talk.py {words}"))
 
+    def answers(self, *talks: dict) -> list[Answer]:
+        """The first answer to each talk, all of them at the same time."""
+        return [parse(said)[0] for said in self.talk(*talks)]
+
     def raw(self, *lines: str, site: str = "open", body: str = "", **options: object) -> list[Answer]:
         """Send these lines of a head and a body as they are; all the answers on the connection."""
         text = "\r\n".join([*lines, "", ""]) + body

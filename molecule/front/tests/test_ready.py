@@ -24,7 +24,9 @@ def test_a_database_that_goes_away(door, load, say, differs):
             # Other sites stay, and what the proxy gives itself.
             assert door.get("/seen", "shop").status == 200
             assert door.get("/static/hello.txt").status == 200
-            # Alive is another question.
+            # Alive is another question, but not to who asks what clients get.
+            held = door.get("/health", X_Graceful_Gated="1")
+            assert (held.status, held.by_app) == (503, False)
             assert {(answer.status, answer.by_app) for answer in door.get_all(["/health"] * 20)} == {(200, True)}
         finally:
             back = float(door.ask.run(f"{start}; {there}; date +%s.%N"))

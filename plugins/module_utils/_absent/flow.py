@@ -154,5 +154,6 @@ class Removal:
         for slot in SLOTS:
             if self.facts.units[self.app.socket_unit(slot)].get("ActiveState") == "active":
                 terms = self.app.held(slot).get("terms") or {}
-                door = Door(terms.get("host", "localhost"), unix=self.app.socket(slot))
+                asked = {"host": terms.get("host", "localhost"), "scheme": terms.get("scheme", "http")}
+                door = Door(unix=self.app.socket(slot), **asked)
                 ask(door, terms.get("ready_path", "/ready"), QUEUE_PATIENCE)

@@ -28,7 +28,7 @@ _NGINX_UNITS = ("-nginx-logs.timer", "-nginx-logs.service", "-nginx-ready.servic
 _FILES = {
     # The order is that of their removal.
     "nginx": ["/etc/nginx/sites-enabled/zz-graceful-{name}.conf"],
-    "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users"],
+    "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"],
     "unit": [
         "/etc/systemd/system/{name}@.service",
         "/etc/systemd/system/{name}@.socket",

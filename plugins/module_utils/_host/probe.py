@@ -20,6 +20,33 @@ LONGEST = 300
 """Characters of an answer that are kept."""
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
+GATED = "X-Graceful-Gated"
+"""Header by which the health path is asked of the proxy as any other one: with it, the proxy's answer is 503 while it
+holds clients back, which asked plainly it isn't (roles/caddy and roles/nginx, parts.j2)."""
+SENT_ON = (301, 302, 303, 307, 308)
+NEVER_MORE = (400, 404, *SENT_ON)
+"""What an app says to a path or a name that it doesn't take, however long it is asked."""
+
+
+def as_client(host: str, scheme: str) -> dict[str, str]:
+    """The headers with which our proxies hand a client's request to the app; every question to it carries them.
+
+    So an app that knows certain names alone, goes by the client's address or sends http to https answers it as it
+    answers clients.
+
+    :param host: the name that clients ask for.
+    :param scheme: ``http`` or ``https``, as clients come.
+    """
+    return {
+        "Host": host,
+        "Accept": "*/*",
+        "User-Agent": "graceful.deploy",
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Proto": scheme,
+        "X-Forwarded-Host": host,
+        "X-Request-ID": "graceful-question",
+    }
+
 
 STANDS_IN = "graceful.deploy answers for the app, which has no "
 """How the worker class begins its answer where the app has no such path (graceful_watch.StandIn)."""
@@ -27,21 +54,31 @@ STANDS_IN = "graceful.deploy answers for the app, which has no "
 
 @dataclass(frozen=True)
 class Door:
-    """Where to knock: a unix socket's path, or a TCP port of this host, by TLS where ``tls``.
+    """Where to knock: an app's unix socket, or a TCP port of the proxy on this host, by TLS where ``tls``.
 
     :param host: the Host header, and the name asked for in TLS.
+    :param scheme: how clients come, ``http`` or ``https``. It may be https where ``tls`` isn't set: a proxy before this
+        one may end TLS.
     """
 
     host: str
     unix: str = ""
     port: int = 0
     tls: bool = False
+    scheme: str = "http"
 
     @property
     def name(self) -> str:
         if self.unix:
             return self.unix
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """To the app's own socket the proxy's, to the proxy a client's."""
+        if self.unix:
+            return as_client(self.host, self.scheme)
+        return {"Host": self.host, "Accept": "*/*", "User-Agent": "graceful.deploy", GATED: "1"}
 
     def connect(self, timeout: float) -> socket.socket:
         if self.unix:
@@ -61,14 +98,18 @@ class Door:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: a status with the beginning of the body, or status 0 with what went wrong."""
+    """What came back: a status with the beginning of the body, or status 0 with what went wrong.
+
+    :param to_https: whether it sends to https somebody who came by http, past the proxy that ends TLS for clients.
+    """
 
     status: int
     text: str
+    to_https: bool = False
 
     @property
     def good(self) -> bool:
-        return 200 <= self.status < 300
+        return 200 <= self.status < 300 or self.to_https
 
     def __str__(self) -> str:
         return f"{self.status} {self.text}".strip() if self.status else self.text
@@ -84,13 +125,16 @@ def ask(door: Door, path: str, timeout: float) -> Answer:
     try:
         connection.sock = door.connect(timeout)
         cut.off(connection.sock)
-        connection.request(
-            "GET", path, headers={"Host": door.host, "User-Agent": "graceful.deploy", "Connection": "close"}
-        )
+        connection.request("GET", path, headers={**door.headers, "Connection": "close"})
         response = connection.getresponse()
         body = response.read(LONGEST + 1).decode(errors="replace")
         text = f"{body[:LONGEST]}..." if len(body) > LONGEST else body
-        answer = Answer(response.status, text.strip())
+        to = response.getheader("Location") or ""
+        sent_on = response.status in SENT_ON and bool(to)
+        past = bool(door.port) and not door.tls and door.scheme == "https"
+        answer = Answer(
+            response.status, f"to {to}" if sent_on else text.strip(), sent_on and past and to.startswith("https:")
+        )
         return Answer(0, TIMED_OUT) if cut.expired else answer
     except Exception as error:
         return Answer(0, TIMED_OUT if cut.expired else f"no answer ({type(error).__name__}: {error})")
@@ -137,6 +181,29 @@ def ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str |
             return reason
 
 
+def advice(door: Door, answer: Answer) -> str:
+    """What to do about an answer that clients get too, in a sentence; '' where it tells nothing."""
+    asked = f"It was asked as clients ask, for Host {door.host}"
+    if answer.status == 400:
+        return (
+            f" {asked}. Where the app takes certain names alone (TrustedHostMiddleware), write one of them first in "
+            "fastapi_domains, or add this one to the app's."
+        )
+    if answer.status in SENT_ON:
+        return (
+            f" {asked}, by {door.scheme}. Where the app takes https alone, set fastapi_tls to something else than off; "
+            "or, where a proxy before this one ends TLS, fastapi_trusted_proxies to that one's address."
+        )
+    if answer.status == 421 and door.port:
+        return f" The proxy has no site for {door.host}, the first of fastapi_domains."
+    if answer.status == 503 and door.port:
+        return (
+            f" So clients get it for Host {door.host}: the proxy holds them back while the app doesn't answer "
+            "fastapi_ready_path with 2xx; or the app says so itself. Its log tells why: logs.yml."
+        )
+    return ""
+
+
 def wait_until_good(
     door: Door,
     path: str,
@@ -151,7 +218,8 @@ def wait_until_good(
     :param limit: seconds to try for.
     :param lost: says why there is no point in waiting longer, or None.
     :param pause: seconds between two questions.
-    :param not_there: advice for a path that answers 404 and nothing else. With it, three seconds of that are enough.
+    :param not_there: advice for a path that answers 404 and nothing else. With it, three seconds of that are enough, or
+        of other answers that an app which runs doesn't change.
     :returns: the last good answer, or the sentence that says what was seen instead.
     """
     end = time.monotonic() + limit
@@ -166,9 +234,10 @@ def wait_until_good(
             return last
         if not last.good and (reason := lost()):
             return reason
-        missing_since = (missing_since or time.monotonic()) if last.status == 404 else 0.0
+        missing_since = (missing_since or time.monotonic()) if last.status in NEVER_MORE else 0.0
         if not_there and missing_since and time.monotonic() - missing_since > NOT_THERE:
-            return f"{path} on {door.name} answers {last}. {not_there}"
+            return f"{path} on {door.name} answers {last}.{advice(door, last) or ' ' + not_there}"
         time.sleep(pause)
     times = "" if in_a_row == 1 else f" {in_a_row} times in a row"
-    return f"{path} on {door.name} did not answer 2xx{times} within {limit:g} s; the last answer: {last}"
+    said = f"{path} on {door.name} did not answer 2xx{times} within {limit:g} s; the last answer: {last}"
+    return f"{said}.{why}" if (why := advice(door, last)) else said

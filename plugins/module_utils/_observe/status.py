@@ -72,7 +72,8 @@ def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, 
     plan = terms.get("worker_memory") or None
     ready = ""
     if slot == live and terms:
-        answer = ask(Door(terms["host"], unix=app.socket(slot)), terms["ready_path"], READY_LIMIT)
+        door = Door(terms["host"], unix=app.socket(slot), scheme=terms.get("scheme", "http"))
+        answer = ask(door, terms["ready_path"], READY_LIMIT)
         ready = f"{terms['ready_path']} answers {answer}"
     others = {"inactive": "stopped", "failed": "stopped", "deactivating": "draining"}
     what = "live" if slot == live else others.get(state.get("ActiveState", ""), "standby")

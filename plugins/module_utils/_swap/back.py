@@ -107,11 +107,11 @@ class Back:
         """Whether the other slot, which an earlier run has left running, can have the traffic."""
         if self.other not in self.now.up:
             return False
-        watch = Watch(self.systemd, self.app, self.other, self.terms.host)
+        watch = Watch(self.systemd, self.app, self.other, self.terms)
         return watch.ready(watch.begin(time.time()), self.terms.ready_path, BAD_PATIENCE) is None
 
     def _empty(self, slot: str, patience: float) -> None:
-        watch = Watch(self.systemd, self.app, slot, self.terms.host)
+        watch = Watch(self.systemd, self.app, slot, self.terms)
         watch.empty(self.terms.ready_path, patience, self.moved_at)
 
     def _retire(self, slot: str) -> None:

@@ -66,6 +66,7 @@ class Deploy:
         lock = None if self.check else self._lock()
         self.left = lock.left if lock else left_in(self.app.root)
         swap = self._swap()
+        swap.front = self._front() if self.params["front_port"] else None
         previous = self._previous(swap)
         self._may(swap)
         failure = None
@@ -95,20 +96,22 @@ class Deploy:
             raise CommandFailed(f"{failure}\n\n{hints(str(failure), self.app.root)}".rstrip()) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
-        if self.params["front_port"] and swap.steps and lock and not swap.commands:
+        if swap.front and swap.steps and lock and not swap.commands:
             self._ask_front(swap)
         return self._told(swap, seconds)
 
     def _ask_front(self, swap: Swap) -> None:
         """Ask once as clients do. The release has proved itself on its socket, so what fails here is the proxy's."""
-        params = self.params
-        door = Door(params["host"], port=params["front_port"], tls=params["front_tls"])
-        answer = wait_until_good(door, params["health_path"], FRONT_LIMIT)
+        answer = wait_until_good(self._front(), self.params["health_path"], FRONT_LIMIT)
         if isinstance(answer, str):
             raise CommandFailed(
                 f"Release {swap.wanted.release} is live in slot {swap.slot}, and answers on its own socket, but not "
-                f"through the proxy: {answer} Run site.yml, which sees to the proxy."
+                f"through the proxy: {answer.rstrip('.')}. Run site.yml, which sees to the proxy."
             )
+
+    def _front(self) -> Door:
+        host, port, tls, scheme = (self.params[name] for name in ("host", "front_port", "front_tls", "scheme"))
+        return Door(host, port=port, tls=tls, scheme=scheme)
 
     def _lock(self) -> DeployLock:
         try:

@@ -54,7 +54,7 @@ class Candidate:
         self.wanted = wanted
         self.terms = terms
         self.units = units
-        self.watch = Watch(systemd, app, slot, terms.host)
+        self.watch = Watch(systemd, app, slot, terms)
         self.start: Start | None = None
         """The start that is watched; None where this run has made none."""
         self.old_workers: set[str] = set()

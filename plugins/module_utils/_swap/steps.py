@@ -22,6 +22,7 @@ class Terms:
     :param patience: seconds to wait for the old slot's queue and workers.
     :param host: Host header of the questions.
     :param worker_memory: bytes that each worker is planned to take, for status; 0 where that isn't known.
+    :param scheme: ``http`` or ``https``, as clients come.
     """
 
     strategy: str
@@ -35,6 +36,8 @@ class Terms:
     patience: int
     host: str
     worker_memory: int = 0
+    # The terms of a slot from before there was one have none.
+    scheme: str = "http"
 
 
 class Failed(Exception):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from .._app.roots import publish
 from .._app.slots import GUNICORN, SLOTS, App, Snapshot, worker_count
 from .._host.memory import hold_to, most_taken
+from .._host.probe import Door, ask, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size
 from . import steps
@@ -21,7 +22,13 @@ from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import illness
+from .watch import Start, illness
+
+FRONT_BACK = 1.0
+"""Seconds in which the proxy has to have a good answer for clients while a release is watched, so that a single bad one
+undoes nothing."""
+FRONT_EVERY = 0.5
+"""Seconds between two such questions."""
 
 
 class Swap(Back):
@@ -79,6 +86,8 @@ class Swap(Back):
         """When this run last moved the link, on the monotonic clock; 0 before it has."""
         self.phases: dict[str, float] = {}
         self.notes: list[str] = []
+        self.front: Door | None = None
+        """The proxy's door, where the deploy asks through it."""
         self.told: Callable[[str], None] = lambda _name: None
         """Called with the name of each phase when it begins."""
 
@@ -114,9 +123,11 @@ class Swap(Back):
             "enable": self._enable,
             "move": lambda: self._point_to(self.slot),
             "disable": self._disable,
-            "watch": self._watch,
+            "watch": lambda: self._watch(served),
             "drain": self._drain,
         }
+        # What clients got before all of it: where that was nothing good, it is no fault of the new release.
+        served = bool(self.front and "watch" in self.steps and ask(self.front, self.terms.health_path, FRONT_BACK).good)
         try:
             if self.reread:
                 self.systemd.do("daemon-reload")
@@ -206,18 +217,34 @@ class Swap(Back):
     def _disable(self) -> None:
         self.systemd.do("--quiet", "disable", "--", *self._units(self.other))
 
-    def _watch(self) -> None:
-        """See that the release stays well while there is something to go back to, and go back if it doesn't."""
+    def _watch(self, served: bool) -> None:
+        """See that the release stays well while there is something to go back to, and go back if it doesn't.
+
+        :param served: whether clients got good answers before it had the traffic; they have to get them still.
+        """
         terms, candidate = self.terms, self.candidate
         if candidate.start:
             watched = time.monotonic() - self.moved_at if self.moved_at else 0.0
-            trouble = candidate.watch.stays_well(candidate.start, terms.health_path, terms.bake - watched)
+            trouble = self._stays_well(candidate.start, terms.bake - watched, served)
         else:
             # An earlier run was cut off before it had watched.
             candidate.start = candidate.watch.begin(time.time() - terms.bake)
             trouble = candidate.watch.ready(candidate.start, terms.ready_path, terms.ready_timeout)
         if trouble:
             self._go_back(trouble, candidate.start.since)
+
+    def _stays_well(self, start: Start, seconds: float, served: bool) -> str | None:
+        """The first thing that is wrong within these seconds, at the release's own socket or for clients; or None."""
+        path, end = self.terms.health_path, time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            asks = self.front if served else None
+            trouble = self.candidate.watch.stays_well(start, path, min(left, FRONT_EVERY) if asks else left)
+            if trouble is None and asks:
+                said = wait_until_good(asks, path, FRONT_BACK)
+                trouble = said if isinstance(said, str) else None
+            if trouble or not asks or time.monotonic() >= end:
+                return trouble
 
     def _go_back(self, trouble: str, since: float) -> None:
         """The release has the traffic and isn't well: what was live before gets it back, or is started again.

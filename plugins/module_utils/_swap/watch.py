@@ -17,6 +17,7 @@ from .._host.memory import Group, group_of, most_taken
 from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size, with_margin
+from .steps import Terms
 
 READY_IN_A_ROW = 3
 CRASHES_AT_START = 2
@@ -78,17 +79,14 @@ class Start:
 
 
 class Watch:
-    """Asks one slot's service, over its own socket and over systemd.
+    """Asks one slot's service, over its own socket as the proxy hands on what clients ask, and over systemd."""
 
-    :param host: the Host header of the questions.
-    """
-
-    def __init__(self, systemd: Systemd, app: App, slot: str, host: str) -> None:
+    def __init__(self, systemd: Systemd, app: App, slot: str, terms: Terms) -> None:
         self.systemd = systemd
         self.app = app
         self.slot = slot
         self.unit = app.service(slot)
-        self.door = Door(host, unix=app.socket(slot))
+        self.door = Door(terms.host, unix=app.socket(slot), scheme=terms.scheme)
         self.missing: list[str] = []
         """Paths that the app doesn't have, which its server answers in its place."""
         self.main = ""

@@ -18,7 +18,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import graceful_children
@@ -38,31 +38,33 @@ class Question:
     """What a worker asks its app.
 
     path: the liveness path.
-    host: Host header of the question.
+    headers: as the proxy hands a client's request on. The app takes it to be of whom X-Forwarded-For and -Proto name.
+    server: path of the socket that it would come by.
     interval: seconds between two questions.
     failures: so many in a row without a good answer, and the worker isn't alive.
     """
 
     path: str
-    host: str = "localhost"
+    headers: dict[str, str] = field(default_factory=dict)
+    server: str = ""
     interval: float = 10.0
     failures: int = 3
 
     def scope(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The question as Uvicorn would hand it to the app; over a unix socket it knows no client either."""
+        """The question as Uvicorn hands a client's to the app, which has gone through its ProxyHeadersMiddleware."""
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
             "method": "GET",
-            "scheme": "http",
+            "scheme": self.headers.get("X-Forwarded-Proto", "http"),
             "path": self.path,
             "raw_path": self.path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [(b"host", self.host.encode()), (b"user-agent", b"graceful-watch")],
-            "client": None,
-            "server": None,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in self.headers.items()],
+            "client": (self.headers.get("X-Forwarded-For", "127.0.0.1"), 0),
+            "server": (self.server, None),
             "state": state.copy(),
         }
 

@@ -85,9 +85,13 @@ def main() -> None:
     lines = [
         f"GET {target} HTTP/1.1",
         f"Host: {host}",
+        "Accept: */*",
         "User-Agent: graceful.deploy",
+        # As what clients ask is handed on.
         "X-Forwarded-For: 127.0.0.1",
         f"X-Forwarded-Proto: {scheme}",
+        f"X-Forwarded-Host: {host}",
+        "X-Request-ID: graceful-question",
         "Connection: close",
     ]
     request = "\r\n".join([*lines, "", ""]).encode()

@@ -17,10 +17,15 @@ from pathlib import Path
 
 import asyncpg
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 RELEASE = os.environ.get("FASTAPI_RELEASE", "none")
 DATABASE = os.environ.get("DATABASE", "")
+NAMES = os.environ.get("NAMES", "")  # takes clients that ask for one of these, by https, and nobody else
+READY_FOR = float(os.environ.get("READY_FOR", "inf"))  # seconds since a worker's start
+BEGAN = time.monotonic()
 PING = 0.2  # seconds between two messages of a stream
 SWITCHES = Path("switches")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -61,7 +66,24 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+class Strict:
+    """Goes by what each client's request has. It raises where that isn't there."""
+
+    def __init__(self, app) -> None:
+        self.app = app
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            _ = (request.client.host, request.headers["x-request-id"], request.headers["accept"], scope["server"][0])
+        await self.app(scope, receive, send)
+
+
 app = FastAPI(lifespan=lifespan)
+if NAMES:
+    app.add_middleware(Strict)
+    app.add_middleware(HTTPSRedirectMiddleware)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=NAMES.split(","))
 app.add_middleware(Marked)
 
 
@@ -155,7 +177,7 @@ def turned(name: str) -> str:
 async def ready() -> Response:
     if seconds := turned("slow-ready"):
         await asyncio.sleep(float(seconds))
-    if turned("fail-ready"):
+    if turned("fail-ready") or time.monotonic() - BEGAN > READY_FOR:
         return PlainTextResponse("not ready, once", 503)
     if DATABASE:
         try:
