@@ -33,7 +33,7 @@ def _renderer():
 def render(tmp_path, _renderer):
     def rendered(role: str, template: str, **variables) -> str:
         folder = ROOT / "roles" / role
-        values = {"fastapi_name": "hello", "fastapi_found": {"plan": PLAN}}
+        values = {"inventory_hostname": "localhost", "fastapi_name": "hello", "fastapi_found": {"plan": PLAN}}
         for file in folder.glob("defaults/main.yml"), folder.glob("vars/main.yml"):
             values |= yaml.safe_load("".join(path.read_text() for path in file)) or {}
         values |= variables

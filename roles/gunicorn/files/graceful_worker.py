@@ -233,8 +233,8 @@ class GracefulServer(Server):
         for task in self.background:
             task.cancel()
         self.worker.ended[0] = not self.unwell
-        # From 0.29 on Uvicorn would end the process by the signal that it was told to stop by, and nothing that runs at a
-        # process's exit would: pools of processes would be left behind.
+        # From 0.29 on Uvicorn would end the process by the signal that it was told to stop by, and nothing that runs at
+        # a process's exit would: pools of processes would be left behind.
         getattr(self, "_captured_signals", []).clear()
         _exit_within(UNWIND_WAIT, 0)
 

@@ -23,12 +23,14 @@ from ansible_collections.graceful.deploy.plugins.module_utils._swap import as_se
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch as swap_watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, crashes, illness, killed
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
 HELD = {"release": "zero", "parts": ONE.parts}
 SAME = {"environment": "e1"}
+ASKING = Terms("swap", "main:app", "deploy", "deploy", "/ready", "/health", 60, 2, 55, "localhost")
 GROUP = grp.getgrgid(os.getgid()).gr_name
 
 
@@ -60,7 +62,7 @@ def test_a_reload_of_anything_more_is_refused_by_name(wanted, old, new, word):
 @pytest.fixture
 def watch(monkeypatch):
     """A slot that answers each question alike, and lives."""
-    watch = Watch(Systemd(lambda *_: (0, "", "")), App("hello", "/srv/hello"), "blue", "localhost")
+    watch = Watch(Systemd(lambda *_: (0, "", "")), App("hello", "/srv/hello"), "blue", ASKING)
     monkeypatch.setattr(watch, "lost", lambda *_: None)
     monkeypatch.setattr(probe, "ask", lambda *_: watch.answer)
     return watch
@@ -173,7 +175,7 @@ def test_a_worker_that_dies_for_memory_while_it_starts_is_no_bad_luck(app, monke
     """The next one needs as much; one that dies of anything else may be replaced by one that lives."""
     text = "InvocationID=\nStatusText=1 worker(s) ended unexpectedly, the last (pid 7) at noon\nActiveState=active\n"
     monkeypatch.setattr(swap_watch, "group_of", lambda _name: Group(kills, 400 << 20, True))
-    watch = Watch(Systemd(lambda _command: (0, text, "")), app, "blue", "localhost")
+    watch = Watch(Systemd(lambda _command: (0, text, "")), app, "blue", ASKING)
     said = watch.lost(Start("", 0, 0, 0.0), tolerated=2)
     assert bool(said) == lost
     assert (
