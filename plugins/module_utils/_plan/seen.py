@@ -21,9 +21,10 @@ def see(run: Run, name: str, root: str) -> Seen:
     units = [slice_of(name), *([app.service(live)] if live else [])]
     try:
         states = Systemd(run).show(units)
+        now = most_taken(states[units[-1]].get("MainPID", "")) if live else 0
+        before = history.taken(history.read(root))
     except (CommandFailed, OSError):
-        # A host without systemd is refused elsewhere.
+        # A host without systemd is refused elsewhere, and so is a run that isn't root's.
         return NOTHING
-    now = most_taken(states[units[-1]].get("MainPID", "")) if live else 0
     # What the kernel holds the slice to isn't there before anything runs in it.
-    return Seen(max(now, history.taken(history.read(root))), number(states[units[0]], "MemoryMax") or None)
+    return Seen(max(now, before), number(states[units[0]], "MemoryMax") or None)

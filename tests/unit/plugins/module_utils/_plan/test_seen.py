@@ -57,3 +57,13 @@ def test_a_host_without_systemd_is_refused_elsewhere(root):
         raise OSError(2, "No such file or directory: systemctl")
 
     assert seen.see(none, "hello", str(root)) == NOTHING
+
+
+def test_a_run_that_may_not_read_is_refused_elsewhere(root, monkeypatch):
+    """By the sentence about root, and not by an error about a file that the person never heard of."""
+
+    def refused(_root):
+        raise PermissionError(13, "Permission denied", "history.jsonl")
+
+    monkeypatch.setattr(history, "read", refused)
+    assert seen.see(asked("infinity", []), "hello", str(root)) == NOTHING
