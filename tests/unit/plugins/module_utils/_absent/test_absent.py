@@ -43,6 +43,7 @@ class Machine:
         top, name, root = self.top, self.name, self.root
         put(top / f"etc/caddy/sites/{name}.caddy", f"{OURS}a.org, b.org {{\n}}\n")
         put(top / f"etc/caddy/sites/{name}.users", OURS)
+        put(top / f"etc/caddy/sites/{name}.health", OURS)
         put(top / "etc/caddy/Caddyfile", OURS)
         units = top / "etc/systemd/system"
         put(units / f"{name}@.service", f"{OURS}User=deploy\nWorkingDirectory={root}/slots/%i/release\n")

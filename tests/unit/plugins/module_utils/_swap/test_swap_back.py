@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, worker_count
+from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
-from ansible_collections.graceful.deploy.plugins.module_utils._swap import start, swap, watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow, start, swap, watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import Deploy
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
@@ -270,6 +272,46 @@ def test_what_workers_have_taken_is_in_the_history(app, monkeypatch):
     with pytest.raises(CommandFailed):
         deploy(app, host, "b2")
     assert "worker_memory" not in history.read(app.root)[-1]
+
+
+@pytest.mark.parametrize("strategy", ["swap", "restart"])
+@pytest.mark.parametrize("before", [200, 503])
+def test_a_release_through_which_clients_get_nothing_good_is_moved_back_if_they_got_something_before(
+    app, monkeypatch, strategy, before
+):
+    """The proxy has its own question; where clients got nothing good before it either, the release isn't to blame."""
+    host = first_call_of_a_second_deploy(app)
+    asked = []
+
+    def ask(door, path, _limit):
+        asked.append((door, path))
+        return Answer(before if len(asked) == 1 else 503, "held back")
+
+    monkeypatch.setattr(swap, "ask", ask)
+    monkeypatch.setattr(probe, "ask", ask)
+    monkeypatch.setattr(swap, "FRONT_BACK", 0.2)
+    monkeypatch.setattr(flow, "FRONT_LIMIT", 0.2)
+    with pytest.raises(CommandFailed, match=r"503 held back.*fastapi_ready_path") as failure:
+        deploy(app, host, "b2", strategy, front_port=443, front_tls=True, scheme="https")
+    assert {*asked} == {(Door("localhost", port=443, tls=True, scheme="https"), "/health")}
+    last = history.read(app.root)[-1]
+    if before == 200:
+        assert "Release a1 serves again" in str(failure.value) or "back on release a1" in str(failure.value)
+        assert host.after_reboot() == "a1" and last["outcome"] in ("failed", "moved back") and last["blames"]
+    else:
+        assert "Release b2 is live" in str(failure.value) and "site.yml" in str(failure.value)
+        assert host.after_reboot() == "b2" and last["outcome"] == "live"
+
+
+def test_clients_are_asked_for_all_the_while_that_a_release_is_watched(app, monkeypatch):
+    host = first_call_of_a_second_deploy(app)
+    answers, slices = [], []
+    monkeypatch.setattr(watch.Watch, "stays_well", lambda _watch, _start, _path, seconds: slices.append(seconds))
+    monkeypatch.setattr(swap, "ask", lambda *_: Answer(200, ""))
+    monkeypatch.setattr(probe, "ask", lambda *_: answers.append(1) or Answer(200, ""))
+    monkeypatch.setattr(swap, "FRONT_EVERY", 0.0)
+    deploy(app, host, "b2", bake=1, front_port=80)
+    assert host.after_reboot() == "b2" and len(answers) > 3 and max(slices) == 0.0
 
 
 def test_an_undo_that_fails_says_what_has_the_traffic(app, monkeypatch):
