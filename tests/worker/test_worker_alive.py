@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import signal
 import socket
 import time
 
 import pytest
-from gunicorn_process import Gunicorn, until
+from gunicorn_process import WORKER_DIR, Gunicorn, until
+from starlette.requests import Request
 
 HOOKS = """
 import graceful_watch
@@ -32,6 +34,19 @@ LIMIT = 0.5 * 2 + 0.5  # the last question of a row is given as long as an inter
 def ended_and_replaced(gunicorn: Gunicorn, worker: int) -> None:
     until(lambda: worker not in gunicorn.workers())
     assert gunicorn.pid_of_answer() != worker
+
+
+def test_the_question_is_like_a_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What middleware of an app reads of a request is there: the name, the client's address, the scheme, the server."""
+    monkeypatch.syspath_prepend(str(WORKER_DIR))
+    watch = importlib.import_module("graceful_watch")
+    headers = {"Host": "shop.test", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
+    scope = watch.Question("/health", headers, "/run/shop/blue.sock").scope({})
+    request = Request(scope)
+    assert request.client is not None and request.client.host == "127.0.0.1"
+    assert str(request.url) == "https://shop.test/health"
+    assert request.headers["x-forwarded-proto"] == "https"
+    assert scope["server"] == ("/run/shop/blue.sock", None)
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
