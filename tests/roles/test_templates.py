@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import as_client
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.parse import site_addresses, wanted_addresses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -331,3 +332,23 @@ def test_nginx_access_log_stays_within_its_limit(render):
     assert "size 10485760\n" in text
     assert "rotate 4\n" in text
     assert "-mmin +2160 " in render("nginx", "logs.service.j2", **role_vars, fastapi_log_retention="36h")
+
+
+def test_the_proxies_and_the_workers_ask_as_clients_ask(render, caddy_site):
+    """With all the headers, and in each place with the same ones."""
+    variables = {"fastapi_domains": ["shop.test", "b.test"], "fastapi_tls": "internal"}
+    headers = as_client("shop.test", "https")
+    lines = [line.strip() for line in caddy_site(**variables).splitlines()]
+    begin = lines.index("health_headers {") + 1
+    assert lines[begin : begin + len(headers)] == [f'{name} "{value}"' for name, value in headers.items()]
+    assert json.dumps(headers) in render("gunicorn", "gunicorn.conf.py.j2", **variables)
+    assert " /ready shop.test https " in render("nginx", "ready.service.j2", **variables)
+    # Where the site has no name, clients come by the host's.
+    assert 'Host "192.0.2.10"' in caddy_site(ansible_host="192.0.2.10")
+
+
+def test_what_names_that_no_site_has_get_of_an_app_is_asked_by_its_own_name(render, caddy_site):
+    text = render("caddy", "health.j2", fastapi_domains=["shop.test"], fastapi_tls="internal")
+    for line in ("@hello vars {http.request.orig_uri.path} /health", "header_up Host shop.test"):
+        assert line in text
+    assert "header_up X-Forwarded-Proto https" in text and text.count("{") == text.count("}")
