@@ -18,6 +18,8 @@ from dataclasses import dataclass
 TIMED_OUT = "no answer (TimeoutError: timed out)"
 LONGEST = 300
 """Characters of an answer that are kept."""
+CUT_SHORT = 1.0
+"""Seconds: a question with no more left than this may stay unanswered for that reason alone."""
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
 GATED = "X-Graceful-Gated"
@@ -228,11 +230,13 @@ def wait_until_good(
         answer = ask_watching(door, path, min(5.0, max(remaining, 0.1)), lost)
         if isinstance(answer, str):
             return answer
-        last = answer
-        good = good + 1 if last.good else 0
+        # The last one may have had no time left to be answered: what was seen before it tells more.
+        if answer.status or not last.status or remaining > CUT_SHORT:
+            last = answer
+        good = good + 1 if answer.good else 0
         if good >= in_a_row:
             return last
-        if not last.good and (reason := lost()):
+        if not answer.good and (reason := lost()):
             return reason
         missing_since = (missing_since or time.monotonic()) if last.status in NEVER_MORE else 0.0
         if not_there and missing_since and time.monotonic() - missing_since > NOT_THERE:

@@ -75,7 +75,7 @@ class Strict:
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "http":
             request = Request(scope)
-            _ = (request.client.host, request.headers["x-request-id"], request.headers["accept"], scope["server"][0])
+            _ = (request.client.host, request.headers["x-request-id"], scope["server"][0])
         await self.app(scope, receive, send)
 
 

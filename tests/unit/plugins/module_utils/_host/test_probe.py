@@ -15,6 +15,7 @@ from ansible_collections.graceful.deploy.plugins.filter.client import client
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import (
     GATED,
+    Answer,
     Door,
     as_client,
     ask,
@@ -128,6 +129,15 @@ def test_what_clients_get_of_the_proxy_is_told_with_what_to_do(proxy, status, wo
     said = wait_until_good(Door("shop.test", port=proxy.server_port), "/health", 0.3, pause=0.01)
     assert isinstance(said, str) and f"last answer: {status}" in said
     assert [word for word in words if word not in said] == []
+
+
+def test_a_last_question_without_time_for_its_answer_hides_no_other(monkeypatch):
+    answers = [Answer(503, "held back"), Answer(0, probe.TIMED_OUT)]
+    monkeypatch.setattr(probe, "ask", lambda *_: answers.pop(0) if len(answers) > 1 else answers[0])
+    said = wait_until_good(Door("shop.test", port=1), "/health", 0.3, pause=0.01)
+    assert isinstance(said, str) and "last answer: 503 held back" in said
+    # One that had all the time that there is tells the state.
+    assert "TimeoutError" in str(wait_until_good(Door("shop.test", port=1), "/health", 0.1, pause=0.01))
 
 
 @pytest.mark.parametrize(
