@@ -34,6 +34,8 @@ options:
     type: str
     default: inventory
 attributes:
+  platform:
+    platforms: all
   action:
     support: full
     description: Is an action plugin alone.

@@ -51,6 +51,10 @@ class Deploy:
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
 
+    def hidden(self, text: str) -> str:
+        """A text without the app's secrets; they are read when there is something to hide them in."""
+        return self.hide(text)
+
     @cached_property
     def hide(self) -> Hider:
         """Takes the app's secrets out of what is told: what an app or a command of it says may quote any of them."""

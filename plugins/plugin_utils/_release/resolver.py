@@ -101,6 +101,7 @@ def resolve(
     if lacking := [pin for pin in pins if Requirement(pin).name not in found]:
         index = sources.with_built if sources else collector.index
         limits = [*requirements.constraints, *(f"{package}=={version}" for package, version in found.items())]
+        said = ""
         # The tested version, else the best that goes with what the app has.
         for wanted in (lacking, [f"{Requirement(pin).name}>={LOWEST[Requirement(pin).name]}" for pin in lacking]):
             try:

@@ -84,7 +84,7 @@ class Code:
 
     def meant(self, key: str) -> str:
         """Whom a name stands for that one module has from another."""
-        for _ in range(5):
+        for _step in range(5):
             key = self.aliases.get(key, key)
         return key
 

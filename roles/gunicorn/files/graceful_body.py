@@ -99,8 +99,9 @@ class Body:
         :param keep: takes what was read.
         :return: whether nothing more is to be expected: it has ended, or nothing came for a while.
         """
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 while self._owed() and size > 0:
                     async with asyncio.timeout(SILENCE), self._turn:
                         if self._ended:
