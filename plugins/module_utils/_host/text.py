@@ -10,13 +10,17 @@ import re
 from collections.abc import Iterable
 
 
+_URL = r"\b(?:https?|ftps?|file|git|ssh|\w+\+\w+|postgres\w*|mysql|rediss?|valkeys?|amqps?|mongodb|smtps?)://"
+"""How another URL begins, where a password with :// in it doesn't."""
+
+
 def mask(text: str) -> str:
     """Hide what stands between a URL's scheme and its host, and the values after its question mark.
 
     A password that nobody has quoted may hold a slash, a blank or an @. So behind ``user:`` all goes to the last @ of
     the line, or before the next URL: rather too much than a part of a password.
     """
-    text = re.sub(r"(?<=://)(?:[^/\s@:]*:(?:(?!\w+://)[^\n])*|[^/\s]*)@", "***@", text)
+    text = re.sub(rf"(?<=://)(?:[^/\s@:]*:(?:(?!{_URL})[^\n])*|[^/\s]*)@", "***@", text)
     return re.sub(r"://[^\s?]*\?\S+", lambda url: re.sub(r"(?<==)[^&#\s'\"<>]+", "***", url[0]), text)
 
 
