@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-
 _URL = r"\b(?:https?|ftps?|file|git|ssh|\w+\+\w+|postgres\w*|mysql|rediss?|valkeys?|amqps?|mongodb|smtps?)://"
 """How another URL begins, where a password with :// in it doesn't."""
 
