@@ -65,6 +65,8 @@ def test_gunicorns_configuration_is_python_with_the_planned_numbers(render):
     assert settings["graceful_timeout"] == 30
     assert settings["control_socket_disable"] is True
     assert "drain=24" in text
+    # In one order, whatever the run: another content of a slot is a deploy.
+    assert 'stand_in_for=["/health", "/ready"],' in text
     assert settings["wsgi_app"] == "app.main:app"
 
 
