@@ -35,7 +35,6 @@ def begin() -> None:
     # Python's handlers are inherited by workers, and nobody else there uses this signal. Whatever SIGTERM does at the
     # moment is what has to be done.
     signal.signal(STOP_SIGNAL, _stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})  # ExecStart= blocks it
     if os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
         _arbiter = os.getpid()
         _hold()
