@@ -16,18 +16,18 @@ import faulthandler
 import fcntl
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import graceful_children
-from graceful_children import WATCHDOG_SIGNAL
 from gunicorn import systemd
 
 ANSWER_WAIT = 1.0  # seconds that the last question of a row may take, and every other one longer
 SPARE_FILES = 64  # file descriptors; one of the last so many has to be free
 STOPPED = 5.0  # seconds between two turns of the arbiter's loop after which it must have been stopped: one takes 1 s
+WATCHDOG_SIGNAL = signal.SIGXCPU  # WatchdogSignal= in the unit
 
 STANDS_IN = "graceful.deploy answers for the app, which has no "
 """What a deploy knows such an answer by (module_utils/_host/probe.py)."""
@@ -211,9 +211,8 @@ def on_starting(arbiter: Any) -> None:
     """Gunicorn's hook: let the arbiter feed systemd's watchdog, from where all its loops come by.
 
     Where it hangs, systemd sends WATCHDOG_SIGNAL to all: the arbiter writes where it hangs and dies of it, in whatever
-    state its interpreter is. The workers ignore it, and are told to stop when systemd sees that the arbiter is dead.
+    state its interpreter is; the workers take it as the order to stop, and lose nothing.
     """
-    graceful_children.begin()
     faulthandler.register(WATCHDOG_SIGNAL, all_threads=True, chain=True)
     limit = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6
     feeder = Feeder(limit, lambda: systemd.sd_notify("WATCHDOG=1", arbiter.log))

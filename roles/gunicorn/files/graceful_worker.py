@@ -24,10 +24,9 @@ from collections.abc import Collection
 from typing import Any
 
 import graceful_body
-import graceful_children
 import graceful_logging
 from graceful_uvicorn import UvicornWorker
-from graceful_watch import Question, StandIn, Watch
+from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch
 from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
@@ -55,6 +54,28 @@ _unexpected = 0  # workers of this arbiter that ended without having been told t
 _give_up, _give_up_source = os.pipe()
 os.write(_give_up_source, b"1")
 os.set_blocking(_give_up, False)
+
+
+def _keep_sigterm_over_fork() -> None:
+    """Until Worker.init_signals() a forked worker has the arbiter's handlers, which queue its SIGTERM for nobody."""
+    arbiter, masked = os.getpid(), False
+
+    def before() -> None:
+        nonlocal masked
+        masked = os.getpid() == arbiter  # not the app's own forks
+        if masked:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after(child: bool) -> None:
+        if masked:
+            if child:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    os.register_at_fork(before=before, after_in_parent=lambda: after(False), after_in_child=lambda: after(True))
+
+
+_keep_sigterm_over_fork()
 
 
 def configure(
@@ -115,12 +136,7 @@ def _has_traffic() -> bool:
 
 def _exit_within(seconds: float, code: int) -> None:
     """End the process even where a thread of the app's, or a task that ignores its cancellation, would hold it."""
-
-    def end() -> None:
-        graceful_children.leave()
-        os._exit(code)
-
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
@@ -233,9 +249,6 @@ class GracefulServer(Server):
         for task in self.background:
             task.cancel()
         self.worker.ended[0] = not self.unwell
-        # From 0.29 on Uvicorn would end the process by the signal that it was told to stop by, and nothing that runs at
-        # a process's exit would: pools of processes would be left behind.
-        getattr(self, "_captured_signals", []).clear()
         _exit_within(UNWIND_WAIT, 0)
 
     async def _stop_accepting(self) -> None:
@@ -377,7 +390,7 @@ class GracefulWorker(UvicornWorker):
             # A segmentation fault at import, say: Gunicorn would fork the next worker at once, again and again.
             wait = self._backoff()
             self.log.error("The last worker was killed in its startup; the next try is in %.1f s", wait)
-            time.sleep(wait)  # SIGTERM ends it: graceful_children.py
+            time.sleep(wait)  # SIGTERM ends it: _keep_sigterm_over_fork
             _shared[DIED_STARTING] = 0
         self.began = time.monotonic()
         _shared[FAILING_SINCE] = _shared[FAILING_SINCE] or self.began
@@ -446,6 +459,7 @@ class GracefulWorker(UvicornWorker):
     def _install_sigquit_handler(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, self.server.hurry)
+        loop.add_signal_handler(WATCHDOG_SIGNAL, self.server.handle_exit, signal.SIGTERM, None)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
