@@ -61,8 +61,7 @@ def test_what_no_waiting_mends_is_given_up_and_told(night, ask, control):
         assert ask.run("cat /run/told").strip() == unit
         status, said = control.run("status", fastapi_name=NAME)
         assert status == 0
-        # What starts it is env, which finds no Python.
-        assert re.search(r"given it up after \d+ restarts \(exit-code, status 127\)", said), said
+        assert re.search(r"given it up after \d+ restarts \(exit-code, status 203\)", said), said
         assert f"systemctl reset-failed {unit} && systemctl start {unit}" in said
     finally:
         ask.run(f"mv {python}.gone {python}; rm -r {drop_in}; systemctl daemon-reload")
