@@ -294,7 +294,7 @@ def main() -> None:
     # A program that can't be started ends a module at once by default, in the middle of a step.
     run = partial(module.run_command, expand_user_and_vars=False, handle_exceptions=False)
     deploy = Deploy(module.params, module.check_mode, run, module.warn)
-    finish(module, deploy.result, CommandFailed, state=lambda: deploy.state, hide=deploy.hidden)
+    finish(module, deploy.result, CommandFailed, state=lambda: deploy.state, hide=deploy.hide)
 
 
 if __name__ == "__main__":

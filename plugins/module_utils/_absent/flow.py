@@ -154,6 +154,6 @@ class Removal:
         for slot in SLOTS:
             if self.facts.units[self.app.socket_unit(slot)].get("ActiveState") == "active":
                 terms = self.app.held(slot).get("terms") or {}
-                asked = {"host": terms.get("host", "localhost"), "scheme": terms.get("scheme", "http")}
-                door = Door(unix=self.app.socket(slot), **asked)
+                host, scheme = terms.get("host", "localhost"), terms.get("scheme", "http")
+                door = Door(host, unix=self.app.socket(slot), scheme=scheme)
                 ask(door, terms.get("ready_path", "/ready"), QUEUE_PATIENCE)

@@ -25,6 +25,8 @@ NOT_THERE = 3.0
 GATED = "X-Graceful-Gated"
 """Header by which the health path is asked of the proxy as any other one: with it, the proxy's answer is 503 while it
 holds clients back, which asked plainly it isn't (roles/caddy and roles/nginx, parts.j2)."""
+STANDS_IN = "graceful.deploy answers for the app, which has no "
+"""How the worker class begins its answer where the app has no such path (graceful_watch.StandIn)."""
 SENT_ON = (301, 302, 303, 307, 308)
 NEVER_MORE = (400, 404, *SENT_ON)
 """What an app says to a path or a name that it doesn't take, however long it is asked."""
@@ -48,10 +50,6 @@ def as_client(host: str, scheme: str) -> dict[str, str]:
         "X-Forwarded-Host": host,
         "X-Request-ID": "graceful-question",
     }
-
-
-STANDS_IN = "graceful.deploy answers for the app, which has no "
-"""How the worker class begins its answer where the app has no such path (graceful_watch.StandIn)."""
 
 
 @dataclass(frozen=True)

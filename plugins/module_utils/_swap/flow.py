@@ -51,13 +51,13 @@ class Deploy:
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
 
-    def hidden(self, text: str) -> str:
-        """A text without the app's secrets; they are read when there is something to hide them in."""
-        return self.hide(text)
+    def hide(self, text: str) -> str:
+        """A text without the app's secrets: what an app or a command of it says may quote any of them."""
+        return self._hider(text)
 
     @cached_property
-    def hide(self) -> Hider:
-        """Takes the app's secrets out of what is told: what an app or a command of it says may quote any of them."""
+    def _hider(self) -> Hider:
+        """Made when there is something to hide them in."""
         return hider(self.app.root, self.params["environment"], self.params["credentials"])
 
     def result(self) -> dict[str, Any]:

@@ -26,16 +26,12 @@ BEFORE_LIMIT = 3600
 
 
 class NotReady(Exception):
-    """The release was started and can't be proved: why, and its last lines. Nothing was done about it yet.
+    """The release was started and can't be proved: why, and its last lines. Nothing was done about it yet."""
 
-    :param memory: whether the kernel has killed for memory.
-    """
-
-    def __init__(self, why: str, log: str, memory: bool = False) -> None:
+    def __init__(self, why: str, log: str) -> None:
         super().__init__(why)
         self.why = why
         self.log = log
-        self.memory = memory
 
 
 class Candidate:
@@ -137,7 +133,7 @@ class Candidate:
             trouble, how = self.watch.stays_well(start, self.terms.health_path, self.terms.bake), "didn't stay well"
         if trouble:
             why = f"Release {self.wanted.release} {how}: {trouble}"
-            raise NotReady(why, self.watch.log(since), self.watch.short_of_memory)
+            raise NotReady(why, self.watch.log(since))
         self.start, self.old_workers = start, old
 
     def _new_workers(self, old: set[str], start: Start) -> str | None:

@@ -184,7 +184,7 @@ class Swap(Back):
         try:
             self.candidate.bring_up(verb, self.new, self.slot in self.now.up, lambda: self.phase("ready"))
         except NotReady as trouble:
-            if trouble.memory and verb == "start" and self._make_fit():
+            if self.candidate.watch.short_of_memory and verb == "start" and self._make_fit():
                 self._bring_up(verb)
                 return
             raise Failed(trouble.why, self._step_back(), trouble.log) from trouble

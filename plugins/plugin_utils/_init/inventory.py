@@ -21,7 +21,7 @@ from .._inputs.specification import load_spec
 from .._release import lockfile
 from .._release.git import is_git, name_of
 from .._release.source import scan
-from .._source.advice import ALONE, HEALTH, READY, like, settings_in
+from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
 from .._source.shown import Code, Place
 
@@ -54,9 +54,9 @@ class Written:
     def comment(self, text: str, indent: str = "") -> None:
         self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
 
-    def line(self, name: str, value: object, *comments: str) -> None:
+    def line(self, name: str, value: object, comment: str = "") -> None:
         """A variable, with what it says of itself before it."""
-        for comment in comments:
+        if comment:
             self.comment(comment)
         if value == TODO or value == [TODO]:
             self.left.append(PREFIX + name)
@@ -97,8 +97,8 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
     _paths(out, code, app)
-    if alone := _alone(code):
-        out.line("workers", 1, alone)
+    for why, _other in alone(code)[:1]:
+        out.line("workers", 1, why)
     if os.path.isfile(os.path.join(top, "alembic.ini")):
         say = "Run before the new release starts; there is an alembic.ini."
         out.line("before_swap", ["alembic upgrade head"], say)
@@ -162,16 +162,6 @@ def _paths(out: Written, code: Code, app: str) -> None:
         if found and f"/{kind}" not in found:
             path, place = next(iter(found.items()))
             out.line(f"{kind}_path", path, f"Found in {place}.")
-
-
-def _alone(code: Code) -> str:
-    """Why the app can't have a second worker; '' where nothing shows that."""
-    for package, what in ALONE.items():
-        if place := code.imports.get(package):
-            return f"{place} imports {package}, which {what}."
-    if code.listeners and code.sockets:
-        return f"{code.listeners[0]} keeps WebSockets in memory, and a second worker would have its own."
-    return ""
 
 
 def _static(out: Written, code: Code) -> None:

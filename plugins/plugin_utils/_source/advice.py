@@ -33,7 +33,9 @@ def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
     :param values: of the variables, typed.
     """
     told = [_path(code, values, "health", HEALTH), _path(code, values, "ready", READY)]
-    told += [_unset(code, values, top), *_alone(code, values)]
+    told.append(_unset(code, values, top))
+    if str(values.get("workers")) != "1":
+        told += [f"{why} Write {PREFIX}workers: 1, or {other}." for why, other in alone(code)]
     return [sentence for sentence in told if sentence]
 
 
@@ -94,18 +96,16 @@ def _names(names: t.Collection[str]) -> str:
     return ", ".join(some) + (f" and {more} more" if more else "")
 
 
-def _alone(code: Code, values: dict[str, t.Any]) -> list[str]:
-    if str(values.get("workers")) == "1":
-        return []
-    one = f"Write {PREFIX}workers: 1"
+def alone(code: Code) -> list[tuple[str, str]]:
+    """Why the app can't have a second worker, each with another way out; none where nothing shows that."""
     told = [
-        f"{place} imports {name}, which {what}. {one}, or give it a process of its own outside of the app."
+        (f"{place} imports {name}, which {what}.", "give it a process of its own outside of the app")
         for name, what in ALONE.items()
         if (place := code.imports.get(name))
     ]
     if code.listeners and code.sockets:
+        why = "each worker has its own, so a message reaches only the clients of one worker."
         told.append(
-            f"{code.listeners[0]} keeps WebSockets in memory: each worker has its own, so a message reaches only the "
-            f"clients of one worker. {one}, or hand messages on through Redis or PostgreSQL."
+            (f"{code.listeners[0]} keeps WebSockets in memory: {why}", "hand messages on through Redis or PostgreSQL")
         )
     return told

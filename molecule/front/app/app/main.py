@@ -197,26 +197,21 @@ async def chat(socket: WebSocket) -> None:
             await asyncio.sleep(PING)
 
 
+async def again_and_again(text: str) -> AsyncIterator[str]:
+    while True:
+        yield text
+        await asyncio.sleep(PING)
+
+
 @app.get("/events")
 async def events() -> StreamingResponse:
-    async def messages() -> AsyncIterator[str]:
-        while True:
-            yield f"data: {RELEASE}\n\n"
-            await asyncio.sleep(PING)
-
-    return StreamingResponse(messages(), media_type="text/event-stream")
+    return StreamingResponse(again_and_again(f"data: {RELEASE}\n\n"), media_type="text/event-stream")
 
 
 @app.get("/lines")
 async def lines() -> StreamingResponse:
     """A stream of a type that is compressed."""
-
-    async def messages() -> AsyncIterator[str]:
-        while True:
-            yield f'{{"release": "{RELEASE}"}}\n'
-            await asyncio.sleep(PING)
-
-    return StreamingResponse(messages(), media_type="application/json")
+    return StreamingResponse(again_and_again(f'{{"release": "{RELEASE}"}}\n'), media_type="application/json")
 
 
 @app.get("/{rest:path}")

@@ -42,7 +42,7 @@ class Odd:
     """Stands in for a flow that meets what nobody thought of."""
 
     state = "Nothing was changed."
-    hidden = str
+    hide = str
 
     def __init__(self, *_arguments, **_options):
         pass

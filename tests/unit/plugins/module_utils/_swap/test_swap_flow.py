@@ -220,7 +220,7 @@ def test_the_module_leaves_variables_in_commands_to_their_shell(monkeypatch):
     seen = {}
 
     class Stub:
-        hidden = str
+        hide = str
 
         def __init__(self, _params, _check, run, _warn):
             seen["out"] = run(["printf", "%s", "$$HOME ~"])[1]
