@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from gunicorn_process import Gunicorn, load, until
@@ -32,6 +33,21 @@ def test_first_start_that_fails_ends_the_arbiter(gunicorn: Gunicorn, fault: str,
     assert BROKEN[fault] in gunicorn.log()
     assert "Worker failed to boot" in gunicorn.log()
     assert workers > 1 or gunicorn.log().count(BROKEN[fault]) == 1
+
+
+def test_a_worker_says_by_its_name_that_it_has_started(gunicorn: Gunicorn) -> None:
+    """What a deploy waits for: another worker's answers tell nothing of one that is still starting."""
+
+    def names() -> list[str]:
+        return sorted(Path(f"/proc/{pid}/comm").read_text() for pid in gunicorn.workers())
+
+    gunicorn.start(workers=2)
+    until(lambda: names() == ["gunicorn: up\n"] * 2)
+    gunicorn.switch("lifespan-hang")
+    first = gunicorn.workers()
+    gunicorn.signal(signal.SIGTERM, first[0])
+    until(lambda: len(set(gunicorn.workers()) - set(first)) == 1 and first[0] not in gunicorn.workers())
+    assert names().count("gunicorn: up\n") == 1
 
 
 def test_first_start_without_the_apps_attribute_fails_the_same_way(gunicorn: Gunicorn) -> None:

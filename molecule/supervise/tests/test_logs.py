@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import json
 import shlex
 import time
@@ -107,23 +108,20 @@ class Chatter:
         """Have each of the live slot's workers write so many; one that does already answers 409 at once."""
         main = self.ask.show(f"{NAME}@{self.slot}.service", "MainPID")["MainPID"]
         self.ask.until("the workers", lambda: len(self.ask.run(f"pgrep -P {main} || true").split()) == WORKERS)
-        # Collected, because a small journal soon drops the first lines.
-        begun, before, burst = set[str](), self.begun(), time.time_ns()
+        burst = f"/run/burst.{time.time_ns()}"
+        asked = itertools.count()
 
         def all_at_work() -> bool:
-            self.ask.run(
-                f"systemd-run --quiet --collect curl -s -m 90 -o /dev/null --unix-socket {SOCKET} "
-                f"'http://x/burst?lines={lines}&id={burst}'"
-            )
-            begun.update(self.begun() - before)
-            return len(begun) >= WORKERS
+            # The app sends the head of its answer when it begins to write.
+            some = [
+                f"curl -s -m 90 -o /dev/null -D {burst}.{next(asked)} --unix-socket {SOCKET} "
+                f"'http://x/burst?lines={lines}&id={burst}' &"
+                for _ in range(3 * WORKERS)
+            ]
+            self.ask.run(shlex.join(["systemd-run", "--quiet", "--collect", "sh", "-c", " ".join([*some, "wait"])]))
+            return int(self.ask.run(f"sleep 0.2; grep -sl ' 200 ' {burst}.* | wc -l")) >= WORKERS
 
         self.ask.until("all workers write", all_at_work)
-
-    def begun(self) -> set[str]:
-        """First lines, each with its process and the number of lines that it is of."""
-        first = rf"journalctl --namespace={NAME} --output=cat | grep -o 'burst [0-9]* 0 of [0-9]*' || true"
-        return set(self.ask.run(first).splitlines())
 
     def over(self) -> None:
         """Wait until all who were asked to write have answered."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the kernel says of a service's memory: what each process takes, the limit, and whom it has killed at it."""
+"""What the kernel says of a service: its workers, what each of them takes, the limit, and whom it has killed at it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from .files import read_text
 
 CGROUPS = "/sys/fs/cgroup"
+WORKER_UP = "gunicorn: up"
+"""What a worker is called once it has started (graceful_worker.py, UP_NAME)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ def use_of(pid: str) -> Use | None:
 def workers(main_pid: str) -> set[str]:
     """Process ids of an arbiter's workers; none for what is no process id, as of a service that is down."""
     return set(read_text(f"/proc/{main_pid}/task/{main_pid}/children").split()) if main_pid.isdecimal() else set()
+
+
+def serving(main_pid: str) -> int:
+    """How many of an arbiter's workers have started and accept connections, as they say by their names."""
+    return sum(read_text(f"/proc/{pid}/comm").strip() == WORKER_UP for pid in workers(main_pid))
 
 
 def most_taken(main_pid: str) -> int:

@@ -127,6 +127,8 @@ class Candidate:
             trouble = self._new_workers(old, start)
         proving()
         trouble = trouble or self.watch.ready(start, self.terms.ready_path, self.terms.ready_timeout)
+        if not trouble and verb != "reload":
+            trouble = self.watch.all_serve(start, self.terms.ready_timeout)
         how = "did not become ready"
         if not trouble and not self.live:
             # After the move there is nothing to go back to, so a first release is watched before it.

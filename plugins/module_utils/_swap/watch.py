@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._app.slots import App, worker_count
 from .._host.journal import last_lines
-from .._host.memory import Group, group_of, most_taken
+from .._host.memory import Group, group_of, most_taken, serving
 from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size, with_margin
@@ -146,6 +146,26 @@ class Watch:
             return answer.rstrip(". ") + advice if slow else answer
         self._note(answer, path)
         return None
+
+    def all_serve(self, start: Start, limit: float) -> str | None:
+        """Wait until each worker has started; returns what was seen instead, or None.
+
+        One that answers tells nothing of the others, which may be those that memory doesn't hold. Of workers that don't
+        say when they have started nothing is asked: another class, or a slot of an earlier version of the collection.
+        """
+        wanted, end = worker_count(self.app.configured(self.slot)), time.monotonic() + limit
+        while not (reason := self.lost(start, CRASHES_AT_START)):
+            up = serving(self.main)
+            if not up or up >= wanted:
+                return None
+            if time.monotonic() > end:
+                return (
+                    f"{up} of {wanted} workers of {self.unit} had started within {limit:g} s, and the others hadn't. "
+                    "If they only need longer, raise fastapi_ready_timeout; if a second worker can't start beside a "
+                    "first, write fastapi_workers: 1."
+                )
+            time.sleep(0.05)
+        return reason
 
     def _note(self, answer: Answer, path: str) -> None:
         if answer.text.startswith(STANDS_IN) and path not in self.missing:

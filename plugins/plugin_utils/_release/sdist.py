@@ -124,9 +124,7 @@ class Sources:
             if not f"{top}/".startswith(f"{into}/tree/") or not os.path.isdir(top):
                 raise ReleaseError(f"there is no directory {wanted['below']} in that commit.")
             self.say(f"Building the wheel of {wanted['name']} from its commit…")
-            wheel = self._wheel(
-                _packed(top, os.path.join(into, f"{wanted['name']}-{wanted['commit'][:12]}.tar.gz")), shown
-            )
+            wheel = self._wheel(_packed(top, os.path.join(into, commit_name(wanted["name"], wanted["commit"]))), shown)
         except (ReleaseError, ProgramError) as error:
             said = str(error).removeprefix(f"fastapi_source is {mask(wanted['url'])}, and ")
             raise ReleaseError(f"fastapi_requirements has {shown}, and its wheel can't be built: {said}") from None
@@ -164,6 +162,12 @@ class Sources:
                 forget_unused(os.path.dirname(place))
         os.utime(place)
         return glob.glob(os.path.join(glob.escape(place), "*.whl"))[0]
+
+
+def commit_name(project: str, commit: str) -> str:
+    """The file name of a commit's archive. Where a tool could read the commit as a version, as that of 2177163436a6, an
+    alpha release, it would expect the metadata to say so."""
+    return f"{project}-git{commit[:12]}.tar.gz"
 
 
 def _packed(directory: str, path: str) -> str:

@@ -12,6 +12,7 @@ the file that it leans on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import functools
 import mmap
@@ -37,6 +38,7 @@ HURRIED_LIFESPAN = 1.0  # seconds for the lifespan shutdown after SIGQUIT; the a
 BACKOFF = (1.0, 30.0)  # seconds between failed startups: the first wait, the longest
 HUNG_STARTUP_MAX = 600.0  # seconds; how far the limit for a hanging startup grows by itself
 CLOSE_HEADER = (b"connection", b"close")
+UP_NAME = "gunicorn: up"  # what ps calls a worker from then on; a deploy reads it (module_utils/_host/memory.py)
 
 _limits: dict[str, float | None] = {"drain": None, "lifespan": None, "startup": None}
 _live = {"link": "", "socket": ""}
@@ -420,6 +422,8 @@ class GracefulWorker(UvicornWorker):
 
     def came_up(self) -> None:
         self.up = True
+        with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
+            name.write(UP_NAME)
         self.ended[1] = 1
         _shared[SLOWEST_STARTUP] = max(_shared[SLOWEST_STARTUP], time.monotonic() - self.began)
         _shared[FAILING_SINCE] = 0

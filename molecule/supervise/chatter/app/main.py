@@ -60,16 +60,18 @@ async def app(scope, receive, send) -> None:
             await send({"type": f"{message['type']}.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
-    status = 200
     asked = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+    status, lines = 200, 0
     if scope["path"] == "/burst":
         # Each worker once for each burst, so that the one who asks comes to all of them.
         if asked["id"] in bursts:
             status = 409
         else:
             bursts.add(asked["id"])
-            await burst(int(asked["lines"]))
+            lines = int(asked["lines"])
     else:
         speak(scope["path"], asked)
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+    # Before the lines, so that the one who asks knows that they come.
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"1")]})
+    await burst(lines)
+    await send({"type": "http.response.body", "body": b"."})

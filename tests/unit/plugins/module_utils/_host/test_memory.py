@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host.memory import (
+    WORKER_UP,
     Group,
     Use,
     group_of,
     hold_to,
     most_taken,
     parse_use,
+    serving,
     use_of,
     workers,
 )
@@ -47,6 +49,21 @@ def test_this_process_has_one():
     use = use_of(str(os.getpid()))
     assert use is not None
     assert 0 < use.now <= use.peak
+
+
+def test_a_worker_that_has_started_says_so_by_its_name():
+    """The name is that of roles/gunicorn/files/graceful_worker.py; ps shows it too."""
+    source = Path(__file__).parents[5] / "roles/gunicorn/files/graceful_worker.py"
+    assert f'UP_NAME = "{WORKER_UP}"' in source.read_text()
+    named = "import time; open('/proc/self/comm', 'w').write('gunicorn: up'); print(flush=True); time.sleep(60)"
+    before = serving(str(os.getpid()))
+    with subprocess.Popen([sys.executable, "-c", named], stdout=subprocess.PIPE) as child:
+        assert child.stdout and child.stdout.readline()
+        try:
+            assert serving(str(os.getpid())) == before + 1
+        finally:
+            child.kill()
+    assert serving("0") == serving("") == 0
 
 
 def test_the_workers_of_a_process_are_its_children_and_the_most_that_one_took_is_known():

@@ -20,6 +20,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import 
 from ansible_collections.graceful.deploy.plugins.module_utils._host import files, probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.swap import Swap
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.units import UnitFiles
@@ -316,6 +317,33 @@ def test_the_link_moves_by_one_rename_even_after_a_cut(app):
     app.point_to("green")
     assert app.live() == "green"
     assert os.readlink(app.link) == "/run/hello/green.sock"
+
+
+@pytest.mark.parametrize(
+    ("up", "said"),
+    [
+        ([1, 1, 2], None),
+        # Another worker class, or a slot that an earlier version has filled.
+        ([0], None),
+        ([1], "1 of 2 workers of hello@blue.service had started within 0.2 s, and the others hadn't."),
+    ],
+)
+def test_a_slot_is_ready_when_each_worker_has_started(app, monkeypatch, up, said):
+    fill(app, "blue", Snapshot("one", "", {"gunicorn.conf.py": "workers = 2\n"}, ""))
+    monkeypatch.setattr(watch, "serving", lambda _main: up.pop(0) if len(up) > 1 else up[0])
+    there = Units("blue", blue={**UP, "InvocationID": ""})
+    watched = watch.Watch(there, app, "blue", terms())
+    told = watched.all_serve(watch.Start("", 0, 0, 0.0), 0.2)
+    assert told is said is None or (told and said and told.startswith(said))
+    assert len(up) == 1
+
+
+def test_a_worker_that_dies_while_others_answer_isnt_waited_for(app, monkeypatch):
+    fill(app, "blue", Snapshot("one", "", {"gunicorn.conf.py": "workers = 2\n"}, ""))
+    monkeypatch.setattr(watch, "serving", lambda _main: 1)
+    dying = Units("blue", blue={**UP, "InvocationID": "", "StatusText": "3 worker(s) ended unexpectedly, the last"})
+    told = watch.Watch(dying, app, "blue", terms()).all_serve(watch.Start("", 0, 0, 0.0), 30)
+    assert told == "3 worker(s) of hello@blue.service ended unexpectedly."
 
 
 class Server(socketserver.ThreadingUnixStreamServer):

@@ -15,8 +15,9 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.releases impo
 from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import workshop as release_workshop
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.sdist import is_pure, wanted
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.sdist import commit_name, is_pure, wanted
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 from release_run import Run
 from release_wheelhouse import make_sdist, make_wheel
 
@@ -258,6 +259,13 @@ def test_a_package_of_a_commit_is_built_and_wins_over_the_indexs(
     assert result["packages"]["ours"] == "1.5" and built(run) == 2  # said before it is fetched, and before it is built
     text = next(Path(result["path"]).glob(".venv/lib/*/site-packages/ours-1.5.dist-info/METADATA")).read_text()
     assert "Requires-Dist: starlette" in text
+
+
+@pytest.mark.parametrize("commit", ["2177163436a6", "217716343696", "2c1", "1e5", "000000000000", "abcdef123456"])
+def test_no_commit_is_taken_for_a_version(commit: str) -> None:
+    """uv refuses a wheel of another version than the archive's name says, and each hundredth commit looks like one."""
+    with pytest.raises(InvalidSdistFilename):
+        parse_sdist_filename(commit_name("ours", commit.ljust(40, "f")))
 
 
 def test_a_commit_that_gives_no_wheel_is_refused_by_its_line(
