@@ -174,6 +174,16 @@ def test_an_app_that_dies_of_the_sandbox_is_told_which_variable(ask, boxed, faul
     assert boxed.get("/secrets") == SECRETS
 
 
+def test_a_library_finds_a_home_to_write_in_that_outlives_the_release(ask, boxed):
+    """Nothing has to be set for it: not for the app, nor for a command, and the command finds what the app has kept."""
+    place = "from pathlib import Path\nplace = Path('~/.cache/fonts').expanduser()\n"
+    boxed.good(f"{place}place.mkdir(parents=True, exist_ok=True)\n(place / 'list').write_text('kept')")
+    assert ask.run(f"stat -c '%a %U' {ROOT}/home; cat {ROOT}/home/.cache/fonts/list").split() == ["700", NAME, "kept"]
+    boxed.good("# a new release", fastapi_before_swap=["grep -q kept ~/.cache/fonts/list", "touch $HOME/.config"])
+    boxed.good()
+    assert ask.run(f"ls -A {ROOT}/home").split() == [".cache", ".config"]
+
+
 @pytest.mark.parametrize(
     ("code", "variables"),
     [

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
+import pwd
 import re
 from collections.abc import Collection
 
@@ -16,6 +19,8 @@ from .slots import SLOTS
 from .words import is_ours
 
 SHARED = "shared"
+HOME = "home"
+"""Name of the directory in the app's that is HOME to it: libraries keep caches there, and settings of their own."""
 NOTE = "removing.json"
 """In the app's directory while it is being removed: what a run that was cut off could not see any more."""
 ENVIRONMENT = "environment"
@@ -24,8 +29,8 @@ OLD_ENVIRONMENT = ".env"
 """Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
 refused this one."""
 ENTRIES = [
-    *("releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new", "live.sock.new"),
-    *("history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
+    *(HOME, "releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new"),
+    *("live.sock.new", "history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.
 
@@ -49,6 +54,29 @@ def rename_environment(root: str) -> None:
         os.unlink(old)
     else:
         os.rename(old, path)
+
+
+def make_home(root: str, user: str, group: str) -> None:
+    """Make the app's HOME where it isn't there yet; what is its user's already is left as it is.
+
+    :raises OSError: where something else has its name.
+    :raises KeyError: where there is no such user or group.
+    """
+    path = os.path.join(root, HOME)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    # Root's directory: nobody else can put a link there. One that root has put isn't followed.
+    try:
+        place = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise NotADirectoryError(
+            f"{path} isn't a directory, and has to be one: it is the app's HOME. Move it."
+        ) from error
+    try:
+        if os.fstat(place).st_uid == os.geteuid():
+            os.fchown(place, pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid)
+    finally:
+        os.close(place)
 
 
 def publish(root: str, environment: str) -> None:

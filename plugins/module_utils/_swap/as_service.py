@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from .._app.roots import HOME
 from .._app.sandbox import settings
 from .._host.journal import readable
 from .._host.systemd import CommandFailed, Run
@@ -34,6 +35,10 @@ class Place:
         """The release itself: the link to it moves."""
         return os.path.realpath(os.path.join(self.directory, "release"))
 
+    @property
+    def home(self) -> str:
+        return os.path.join(os.path.dirname(os.path.dirname(self.directory)), HOME)
+
 
 def command_line(place: Place, unit: str, command: list[str], limit: int) -> list[str]:
     """The ``systemd-run`` that runs ``command``; nothing of the environment is in it.
@@ -46,7 +51,7 @@ def command_line(place: Place, unit: str, command: list[str], limit: int) -> lis
         "Group": place.group,
         "WorkingDirectory": place.release,
         "EnvironmentFile": os.path.join(place.directory, "env"),
-        "Environment": f"FASTAPI_NAME={place.name} PYTHONUNBUFFERED=1 TMPDIR=/var/tmp",
+        "Environment": f"FASTAPI_NAME={place.name} PYTHONUNBUFFERED=1 TMPDIR=/var/tmp HOME={place.home}",
         "RuntimeMaxSec": str(limit),
     }
     lines = [f"{key}={value}" for key, value in properties.items()] + settings(place.unit, place.directory)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from .._app.roots import publish
+from .._app.roots import make_home, publish
 from .._app.slots import GUNICORN, SLOTS, App, Snapshot, worker_count
 from .._host.memory import hold_to, most_taken
 from .._host.probe import Door, ask, wait_until_good
@@ -166,6 +166,7 @@ class Swap(Back):
         return ""
 
     def _fill(self) -> None:
+        make_home(self.app.root, self.terms.user, self.terms.group)
         booted = self.app.booted(self.slot) if "reload" in self.steps else ""
         self.new = self.app.make(self.slot, self.wanted, vars(self.terms), self.terms.group, booted)
 

@@ -6,6 +6,7 @@ import contextlib
 import grp
 import json
 import os
+import pwd
 import shutil
 import socketserver
 import threading
@@ -25,6 +26,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.swap import Swap
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.units import UnitFiles
 
+USER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
 UP = {"ActiveState": "active", "UnitFileState": "enabled"}
@@ -56,7 +58,7 @@ def app(tmp_path):
 
 def terms(strategy="swap"):
     paths = {"ready_path": "/ready", "health_path": "/health", "host": "localhost"}
-    return Terms(strategy, "app:app", "deploy", GROUP, ready_timeout=1, bake=1, patience=1, **paths)
+    return Terms(strategy, "app:app", USER, GROUP, ready_timeout=1, bake=1, patience=1, **paths)
 
 
 def steps(app, wanted, units, strategy="swap", commands=()):
@@ -432,6 +434,22 @@ def test_what_runs_in_a_reloaded_slot_is_known(app):
     fill(app, "blue", Snapshot("two", "", {}, ""), booted="one")
     assert app.booted("blue") == "one"
     assert app.booted("green") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give something away")
+def test_the_apps_home_is_its_users_alone_and_stays_as_it_is(app):
+    home = os.path.join(app.root, roots.HOME)
+    for _ in range(2):
+        roots.make_home(app.root, "nobody", "nogroup")
+        found = os.stat(home)
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65534, 0o700)
+    # A user of another name has the app now; what the old one has is for a person to give.
+    roots.make_home(app.root, "daemon", "nogroup")
+    assert os.stat(home).st_uid == 65534
+    os.rmdir(home)
+    os.symlink("/tmp", home)
+    with pytest.raises(NotADirectoryError, match="home isn't a directory, and has to be one"):
+        roots.make_home(app.root, "nobody", "nogroup")
 
 
 def test_the_environment_file_says_what_is_live_where_there_is_one(app):

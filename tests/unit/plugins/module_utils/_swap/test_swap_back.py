@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import 
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 GROUP = grp.getgrgid(os.getgid()).gr_name
-TERMS = {"strategy": "swap", "app": "app:app", "user": "deploy", "group": GROUP, "ready_path": "/ready"}
+USER = pwd.getpwuid(os.getuid()).pw_name
+TERMS = {"strategy": "swap", "app": "app:app", "user": USER, "group": GROUP, "ready_path": "/ready"}
 TERMS |= {"health_path": "/health", "ready_timeout": 1, "bake": 0, "patience": 0, "host": "localhost"}
 
 

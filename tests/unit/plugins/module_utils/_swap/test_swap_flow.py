@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,8 @@ def test_a_command_is_handed_over_without_its_environment_unexpanded_and_in_the_
     assert words[-3:] == ["/bin/sh", "-c", "echo $$HOME"]
     assert "--property=EnvironmentFile=/srv/hello/slots/.blue-x/env" in words
     assert "--property=User=deploy" in words
+    (given,) = (word for word in words if word.startswith("--property=Environment="))
+    assert given.endswith(" HOME=/srv/hello/home")
     assert "--unit=graceful-hello-before-swap" in words
     given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
     assert given[-5:] == [
@@ -446,7 +449,8 @@ def test_a_reload_that_cannot_be_is_refused_before_any_command_and_in_check_mode
         deploy(app, before=["touch /nowhere/at/all"], check=check, **wanted).result()
 
 
-TERMS = {"strategy": "swap", "app": "app:app", "user": "deploy", "group": GROUP, "ready_path": "/ready"}
+USER = pwd.getpwuid(os.getuid()).pw_name
+TERMS = {"strategy": "swap", "app": "app:app", "user": USER, "group": GROUP, "ready_path": "/ready"}
 TERMS |= {"health_path": "/health", "ready_timeout": 1, "bake": 1, "patience": 1, "host": "localhost", "writable": []}
 
 
