@@ -171,6 +171,24 @@ def test_rate_limit(door, differs):
     assert {answer.status for answer in door.get_all(["/health"] * 30, "vault", source="127.0.0.20")} == {200}
 
 
+def test_a_network_of_ipv6_is_one_client(door, differs):
+    """Who has one address of it has 2^64."""
+    if door.proxy == "caddy":
+        differs("rate_limit")
+        return
+
+    def statuses(*clients: str) -> list[int]:
+        texts = [door.request("/seen", site="vault", X_Forwarded_For=client) for client in clients]
+        said = door.talk(*(door.at("vault", [[0, text]], source="127.0.0.9") for text in texts))
+        return [parse(each)[0].status for each in said]
+
+    counted = collections.Counter(statuses(*(f"2001:db8:a:1::{number:x}" for number in range(1, 31))))
+    assert set(counted) == {200, 429} and counted[200] <= 15, counted
+    # Other networks are others, and so are addresses of IPv4.
+    others = [f"2001:db8:a:{number:x}::1" for number in range(2, 17)] + [f"192.0.2.{number}" for number in range(1, 16)]
+    assert set(statuses(*others)) == {200}
+
+
 def test_a_long_request_and_one_beyond(waited):
     """Up to the proxy's 12 s; then 504, and not from the app."""
     (long,), (beyond,) = parse(waited.said["long"]), parse(waited.said["beyond"])
