@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from conftest import ROOT
+from conftest import NAME, ROOT
 
 
 @pytest.fixture
@@ -80,6 +80,8 @@ def test_the_order_at_boot_and_at_shutdown(night, ask):
     assert {"postgresql.service", "network-online.target"} <= {*after}
     assert "caddy.service" in ask.show(night.unit, "Before")["Before"].split()
     assert ask.show("caddy.service", "After")["After"].split().count(night.unit) == 1
+    # So that the app's last words are written.
+    assert night.unit in ask.show(f"systemd-journald@{NAME}.service", "Before")["Before"].split()
 
 
 @pytest.mark.alone
