@@ -67,7 +67,7 @@ def test_in_the_live_slot(site, sabotage, left_behind, strategy):
 def test_workers_are_recycled(site, load):
     slot = site.live
     site.ask.run(
-        f"sed -i 's/^max_requests = .*/max_requests = 30/' {ROOT}/slots/{slot}/gunicorn.conf.py; "
+        f"sed -i 's/^max_requests = .*/max_requests = 100/' {ROOT}/slots/{slot}/gunicorn.conf.py; "
         f"systemctl reload swap@{slot}"
     )
     workers = lambda: set(site.ask.run(f"pgrep -P {site.main_pid(slot)}").split())  # noqa: E731
