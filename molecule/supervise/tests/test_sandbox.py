@@ -28,7 +28,7 @@ class Boxed:
         source = BOXED
         if fault:
             source = self.tmp_path / "source"
-            shutil.copytree(BOXED, source, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(BOXED, source, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
             (source / "app/fault.py").write_text(fault)
         return self.control.run(playbook, *options, **{**VARIABLES, "fastapi_source": str(source), **variables})
 
