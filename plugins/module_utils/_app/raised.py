@@ -21,6 +21,8 @@ _FOREIGN = re.compile(
     r"/site-packages/(?:gunicorn|uvicorn|starlette|fastapi)/|/slots/[^/]+/\w+\.py$|^<frozen |/python3[.0-9]*/importlib/"
 )
 _MISSING = re.compile(r"^([A-Za-z_][\w.]*)\n  (?:Field required|Missing required)", re.MULTILINE)
+# How the end looks from inside, of which something else is the reason.
+_ENDINGS = ("CancelledError", "HaltServer", "KeyboardInterrupt", "SystemExit")
 _LIBRARIES = {
     "libGL.so.1": "libgl1",
     "libpq.so.5": "libpq5",
@@ -82,6 +84,7 @@ def cause(said: str) -> str:
     :param said: the last lines of an app, with tracebacks.
     """
     traces = _traces(said)
+    traces = [trace for trace in traces if trace.kind not in _ENDINGS] or traces
     if not traces:
         return ""
     last = traces[-1]

@@ -151,6 +151,14 @@ def test_an_attribute_that_the_module_has_not() -> None:
     assert cause(said) == ""
 
 
+def test_how_the_server_ends_isnt_why() -> None:
+    halted = """Traceback (most recent call last):
+  File "/srv/shop/releases/1/.venv/lib/python3.11/site-packages/gunicorn/arbiter.py", line 201, in run
+    self.manage_workers()
+gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>"""
+    assert cause(f"{PYDANTIC}\n{halted}") == cause(PYDANTIC)
+
+
 def test_what_was_raised_comes_first_where_it_ended_the_release() -> None:
     log = "Traceback (most recent call last):\n  File \"/srv/x/releases/1/a.py\", line 1, in <module>\nKeyError: 'X'"
     ended, slow = "x@blue.service ended (exit-code, status 3).", "/ready on /run/x.sock did not answer 2xx within 60 s."
