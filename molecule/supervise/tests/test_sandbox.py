@@ -149,7 +149,7 @@ def test_a_rotated_secret_is_a_swap_that_shows_it_nowhere(ask, boxed):
 
 FAULTS = {
     "a path": ("open('/var/lib/evil/x', 'w')", "fastapi_writable_paths: [/var/lib/evil]"),
-    "a path of the release": ("open(__file__ + '.x', 'w')", "fastapi_shared_paths: [app]"),
+    "a path of the release": ("open(__file__ + '.x', 'w')", "fastapi_shared_paths: [data]"),
     "executable memory": (
         "import mmap\nraise MemoryError('Cannot allocate write+execute memory for ffi.callback()')",
         "fastapi_allow_jit: true",

@@ -41,11 +41,13 @@ def hints(said: str, root: str) -> str:
     :param root: the app's directory.
     """
     found = []
-    for path in dict.fromkeys(re.findall(r"Read-only file system: b?['\"]?(/[^'\"\s]*)", said)):
-        found.append(f"{path} is read-only to the app: {_writable(path, root)}")
+    for path in dict.fromkeys(re.findall(r"Read-only file system: b?['\"]?([^'\"\s]+)", said)):
+        found.append(f"{path} is read-only to the app: {_writable(path, root, said)}")
     if re.search(
         r"[Cc]annot allocate write\+execute memory|failed to map segment|cannot (enable|apply) (executable|additional)|"
-        rf"Unable to allocate section memory|LLVM ERROR.*(memory|[Pp]ermission)|ffi_prep_closure.*{_PERMITTED}",
+        rf"Unable to allocate section memory|LLVM ERROR.*(memory|[Pp]ermission)|ffi_prep_closure.*{_PERMITTED}|"
+        # Node.js and browsers, which the app starts.
+        "Fatal process o(ut of memory|om)|Check failed: .*(SetPermissions|mprotect)|V8::FatalProcess|MarkAsExecutable",
         said,
     ):
         found.append("The app wants memory that it can both write and execute. Write fastapi_allow_jit: true.")
@@ -77,10 +79,21 @@ def hints(said: str, root: str) -> str:
     return " ".join(found)
 
 
-def _writable(path: str, root: str) -> str:
-    match = re.match(rf"{re.escape(root)}/releases/[^/]+/(.+)", path)
-    inside = match[1] if match else ""
-    if not inside:
+def _writable(path: str, root: str, said: str) -> str:
+    """What to write for a path that the app may only read; relative paths are the release's.
+
+    A shared directory takes the place of what the source has there, so it is never one with code in it.
+    """
+    match = re.fullmatch(rf"{re.escape(root)}/(?:releases|slots)/[^/]+/(?:release/)?(.+)", path)
+    inside = match[1] if match else path
+    if inside.startswith("/"):
         return f"write fastapi_writable_paths: [{path.rpartition('/')[0] or path}]."
-    top = inside.rpartition("/")[0] or inside
+    made = re.search(r"\b(?:mkdir|makedirs)\(.*\n(?:[ ~^]*\n|  .*\n)*\w*Error: .*" + re.escape(path), said)
+    top = inside if made else inside.rpartition("/")[0]
+    code = {place.rpartition("/")[0] for place in re.findall(r'/releases/[^/]+/([^"]+)", line', said)}
+    if not top or any(f"{place}/".startswith(f"{top}/") for place in code):
+        return (
+            f"write fastapi_shared_paths: [data], and have the app keep {inside.rpartition('/')[2]} in data/, which it "
+            "has from release to release."
+        )
     return f"write fastapi_shared_paths: [{top}], and the app has it from release to release."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from .._app.raised import without_frames
 from .._app.roots import HOME
 from .._app.sandbox import settings
 from .._host.journal import readable
@@ -76,7 +77,8 @@ def run(runner: Run, place: Place, unit: str, command: list[str], limit: int) ->
     :raises CommandFailed: with the last that it printed.
     """
     status, out, err = runner(command_line(place, unit, command, limit))
-    said = "\n".join(readable(line) for line in f"{out}\n{err}".strip().split("\n")[-30:]).strip()
+    lines = without_frames(f"{out}\n{err}".strip()).split("\n")[-30:]
+    said = "\n".join(map(readable, lines)).strip()
     if status and "was already loaded" in err:
         raise CommandFailed(
             f"an earlier run that was cut off has left it running. Wait until it has ended, and run again: "

@@ -16,6 +16,7 @@ from typing import Any
 
 from .._app import history, names
 from .._app.lock import DeployLock, Held, left_in, now
+from .._app.raised import advice
 from .._app.releases import complete, record_of
 from .._app.roots import rename_environment
 from .._app.sandbox import hints
@@ -30,6 +31,14 @@ from .swap import Swap
 Warn = Callable[[str], None]
 FRONT_LIMIT = 30.0
 """Seconds in which the front door has to answer after a move: a proxy may just have seen an app that wasn't ready."""
+
+
+def told(failure: Failed | CommandFailed, root: str) -> str:
+    """What a person reads: what is wrong, what serves, what to write; then the last lines."""
+    log = failure.log if isinstance(failure, Failed) else ""
+    said = f"{failure}\n{log}"
+    write = " ".join(filter(None, [hints(said, root), advice(said)]))
+    return "\n\n".join(filter(None, [str(failure), write, log and f"Its last lines:\n{log}"]))
 
 
 class Deploy:
@@ -97,7 +106,7 @@ class Deploy:
         if swap.says and not failure:
             self.warn(swap.says)
         if failure:
-            raise CommandFailed(f"{failure}\n\n{hints(str(failure), self.app.root)}".rstrip()) from failure
+            raise CommandFailed(told(failure, self.app.root)) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
         if swap.front and swap.steps and lock and not swap.commands:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._app.raised import because, cause
 from .._app.slots import App, Snapshot
 from .._host.memory import workers
 from .._host.systemd import CommandFailed, Systemd
@@ -86,7 +87,8 @@ class Candidate:
         try:
             as_service.run(self.systemd.run, place, "check", command, CHECK_LIMIT)
         except CommandFailed as failure:
-            why = f"Release {self.wanted.release} can't be loaded: {failure}"
+            raised = cause(str(failure))
+            why = f"Release {self.wanted.release} can't be loaded: {f'{raised}. ' if raised else ''}{failure}"
             raise Failed(why, f"Nothing has moved. {serves}", "") from failure
 
     def bring_up(self, verb: str, new: str, left_running: bool, proving: Callable[[], None]) -> None:
@@ -134,8 +136,8 @@ class Candidate:
             # After the move there is nothing to go back to, so a first release is watched before it.
             trouble, how = self.watch.stays_well(start, self.terms.health_path, self.terms.bake), "didn't stay well"
         if trouble:
-            why = f"Release {self.wanted.release} {how}: {trouble}"
-            raise NotReady(why, self.watch.log(since))
+            log = self.watch.log(since)
+            raise NotReady(f"Release {self.wanted.release} {how}: {because(trouble, log)}", log)
         self.start, self.old_workers = start, old
 
     def _new_workers(self, old: set[str], start: Start) -> str | None:

@@ -11,6 +11,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from .._app.raised import without_frames
 from .._app.slots import App, worker_count
 from .._host.journal import last_lines
 from .._host.memory import Group, group_of, most_taken, serving
@@ -206,6 +207,7 @@ class Watch:
     def log(self, since: float) -> str:
         """Its last lines. They tell why; nothing that stands in the way of reading them is a failure of its own."""
         try:
-            return last_lines(self.systemd.run, self.app.name, self.unit, since) or "(it logged nothing)"
+            said = last_lines(self.systemd.run, self.app.name, self.unit, since)
+            return without_frames(said) or "(it logged nothing)"
         except Exception as error:
             return f"(its log can't be read: {error})"

@@ -18,7 +18,22 @@ TRACE = """Traceback (most recent call last):
     [
         ("OSError: [Errno 30] Read-only file system: '/var/lib/hello/x.db'", "_writable_paths: [/var/lib/hello]"),
         ("OSError: [Errno 30] Read-only file system: '/srv/hello/releases/1/var/up/x'", "_shared_paths: [var/up]"),
-        ("OSError: [Errno 30] Read-only file system: '/srv/hello/releases/1/x.log'", "_shared_paths: [x.log]"),
+        # A file at the top, or beside the code, which a shared directory would hide.
+        (
+            "OSError: [Errno 30] Read-only file system: '/srv/hello/releases/1/x.log'",
+            "[data], and have the app keep x.log",
+        ),
+        (
+            TRACE.format(line="open('app/x.db', 'w')", error="OSError: [Errno 30] Read-only file system: 'app/x.db'"),
+            "_shared_paths: [data], and have the app keep x.db in data/",
+        ),
+        (
+            TRACE.format(line="os.mkdir('app/logs')", error="OSError: [Errno 30] Read-only file system: 'app/logs'"),
+            "_shared_paths: [app/logs]",
+        ),
+        ("OSError: [Errno 30] Read-only file system: 'uploads/1.jpg'", "_shared_paths: [uploads]"),
+        ("# Fatal error in , line 0\n# Check failed: 12 == (*__errno_location ()) SetPermissions", "_allow_jit: true"),
+        ("FATAL ERROR: v8::internal Fatal process out of memory: Failed to reserve memory", "_allow_jit: true"),
         ("MemoryError: Cannot allocate write+execute memory for ffi.callback().", "_allow_jit: true"),
         (
             "ImportError: /x/y.so: cannot enable executable stack as shared object requires: Operation not permitted",
