@@ -86,8 +86,11 @@ options:
         The index settings of the control node decide where a file comes from, not the addresses in a lock.
       - Of a C(uv.lock) the development group is left out, as by C(uv sync --no-dev). One that is older than its
         C(pyproject.toml) is refused.
-      - The project itself isn't installed. Its source is the working directory of the app; where packages are in
-        C(src), the app's environment needs C(PYTHONPATH=src).
+      - The source is the working directory of the app. Where it is a package that its own tool would install (a
+        C([build-system]), C(package = true) of uv, C(package-mode) of Poetry, C(distribution) of PDM), it is installed
+        in place. It finds its version and entry points, C(src) is on the path, and its commands are in the
+        environment's C(bin). Its build isn't run, so a package that compiles is refused, and a version that is made of
+        git's tags isn't known.
       - Editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
     type: str
     default: ""

@@ -18,7 +18,7 @@ from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
-from .._release import lockfile
+from .._release import lockfile, pyproject
 from .._release.git import is_git, name_of
 from .._release.source import scan
 from .._source.advice import HEALTH, READY, alone, like, settings_in
@@ -92,7 +92,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     if version:
         out.line("version", version)
     app = _app(out, code)
-    _requirements(out, top)
+    requirements = _requirements(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
@@ -103,7 +103,9 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         say = "Run before the new release starts; there is an alembic.ini."
         out.line("before_swap", ["alembic upgrade head"], say)
     _static(out, code)
-    _env(out, code, app, top)
+    table = lockfile.load(top, "pyproject.toml")
+    installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
+    _env(out, code, app, top, installed)
     if place := code.imports.get("celery"):
         out.comment(f"{place} uses Celery, whose workers aren't started by this.")
     return out
@@ -145,15 +147,16 @@ def _app(out: Written, code: Code) -> str:
     return apps[0]
 
 
-def _requirements(out: Written, top: str) -> None:
+def _requirements(out: Written, top: str) -> str:
     try:
-        lockfile.find_requirements(top, "")
+        return lockfile.find_requirements(top, "")
     except ReleaseError as error:
         several = re.search(rf"has (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
         if several:
             out.line("requirements", several[2], f"There are {several[1]}.")
-        else:
-            out.line("requirements", TODO, str(error).replace(top, "the source"))
+            return several[2]
+        out.line("requirements", TODO, str(error).replace(top, "the source"))
+        return ""
 
 
 def _paths(out: Written, code: Code, app: str) -> None:
@@ -171,9 +174,10 @@ def _static(out: Written, code: Code) -> None:
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 
 
-def _env(out: Written, code: Code, app: str, top: str) -> None:
+def _env(out: Written, code: Code, app: str, top: str, installed: t.Collection[str]) -> None:
+    """:param installed: directories that are on the path without it."""
     rows: list[tuple[str, str, str]] = []
-    if app and (root := code.roots[code.routers[app].place.path]):
+    if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     rows += [(name, TODO, f"{place} wants it.") for name, place in code.wanted.items()]
     behind = [name for name in settings_in(top) if name.upper() not in code.wanted]

@@ -13,7 +13,8 @@ import typing as t
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
-from .._release import lockfile, read
+from .._release import lockfile, project, read
+from .._release.requirements import Requirements, named
 from .._release.source import check_app, scan
 from .._release.target import check_python as check_interpreter
 from .._source.advice import advice
@@ -62,22 +63,39 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         top, _origin = opened
         entries = attempt(scan, top, values["exclude"])
         requirements = attempt(lockfile.find_requirements, top, values["requirements"])
+        listed = None
         if requirements is not None:
-            attempt(lockfile.read, top, requirements, None)
-        warnings: list[str] = []
+            listed = attempt(lockfile.read, top, requirements, None)
         if entries is not None:
             attempt(check_app, entries, values["app"])
+        wanted = attempt(lockfile.requires_python, top)
+        warnings: list[str] = []
+        if entries is not None:
             env = values.get("env")
             searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
             paths = {entry.path for entry in entries}
-            warnings = [app_hint(paths, values["app"], searched), *advice(read_code(top, paths), values, top)]
-        wanted = attempt(lockfile.requires_python, top) or ""
+            code = read_code(top, paths)
+            # What can't be read is among the problems by now.
+            if listed is not None and wanted is not None:
+                asks = next(iter(code.asking), f"{PREFIX}before_swap" if values.get("before_swap") else "")
+                roots, told = attempt(_installed, top, requirements, listed, paths, asks) or ([], "")
+                searched += roots
+                warnings.append(told)
+            warnings += [app_hint(paths, values["app"], searched), *advice(code, values, top)]
     # An archive is unpacked to a place that nobody knows.
     return Checked(
         [(variable, sentence.replace(top, mask(path))) for variable, sentence in found],
         [sentence for sentence in warnings if sentence],
-        wanted,
+        wanted or "",
     )
+
+
+def _installed(
+    top: str, requirements: str, listed: Requirements, paths: t.Collection[str], asks: str
+) -> tuple[list[str], str]:
+    """Where the source's own package puts its code, and what its build would know besides, which `asks` asks for."""
+    own = project.find(top, requirements, named(listed.lines), paths)
+    return own.roots if own else [], project.hint(top, requirements, own, asks)
 
 
 def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = ()) -> str:

@@ -25,8 +25,9 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
-from . import git, lockfile
-from .requirements import Requirements
+from . import git, lockfile, project
+from .project import Project
+from .requirements import Requirements, named
 from .source import Entry, check_app, check_public, scan, without_shared
 from .tools import Say, cache_directory, digest_of, making, provide
 
@@ -43,6 +44,7 @@ class Source:
     requirements_name: str
     requirements: Requirements
     requires_python: str
+    project: Project | None = None
     origin: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,10 +59,12 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         entries = without_shared(entries, params["shared_paths"])
         check_public(entries, params["public_paths"], params["shared_paths"])
         check_app(entries, params["app"])
+        paths = {entry.path for entry in entries}
+        own = project.find(directory, name, named(requirements.lines), paths)
     except (ReleaseError, ProgramError) as error:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(directory, mask(params["source"]))) from None
-    return Source(directory, entries, name, requirements, requires_python, origin)
+    return Source(directory, entries, name, requirements, requires_python, own, origin)
 
 
 def uv_export(project: str, index_url: str, say: Say) -> str:

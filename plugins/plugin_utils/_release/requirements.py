@@ -188,6 +188,11 @@ def add(found: Requirements, line: str, constraint: bool = False) -> str:
     return ""
 
 
+def named(lines: Iterable[str]) -> set[str]:
+    """Names of what the lines ask for."""
+    return {canonicalize_name(Requirement(line).name) for line in lines}
+
+
 def injected(requirements: Requirements, markers: dict[str, str]) -> list[str]:
     """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
     decide nothing of it, and what it brings by itself takes their place.

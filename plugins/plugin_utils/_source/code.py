@@ -24,6 +24,8 @@ _ASIDE = re.compile(
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(rb"(?i)fastapi|starlette|websocket|basesettings|environ|celery|apscheduler")
+# What asks for the version of an installed package, or for the file that its build writes it to.
+_VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
 _MOST_BYTES = 1 << 20
@@ -48,6 +50,8 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     trees: dict[str, ast.Module] = {}
     for path, content in contents.items():
         code.roots[path], code.modules[path] = _module(path, packages)
+        if _VERSION.search(content):
+            code.asking.append(path)
         try:
             if _TELLING.search(content):
                 trees[path] = ast.parse(content)

@@ -123,3 +123,41 @@ def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:
     assert check_python("", "3.11.2") == []
     ((variable, sentence),) = check_python(">=3.12", "3.11.2")
     assert variable == "python" and ">=3.12" in sentence and "3.11.2" in sentence
+
+
+PACKAGE = '[project]\nname = "shop"\nrequires-python = ">=3.11"\n{}\n[build-system]\nrequires = []\n'
+
+
+def test_a_package_below_src_needs_no_path(source: Path) -> None:
+    (source / "app").rename(source / "src")
+    (source / "src/shop").mkdir()
+    (source / "src/shop/main.py").touch()
+    assert "PYTHONPATH: src" in check(source, app="shop.main:app").warnings[0]
+    (source / "pyproject.toml").write_text(PACKAGE.format('version = "1"'))
+    assert check(source, app="shop.main:app") == Checked([], [], ">=3.11")
+
+
+def test_a_version_that_only_a_build_knows_is_told_where_the_app_asks_for_it(source: Path) -> None:
+    (source / "pyproject.toml").write_text(PACKAGE.format('dynamic = ["version"]'))
+    assert check(source).warnings == []
+    (source / "app/main.py").write_text("from importlib.metadata import version\n")
+    (told,) = check(source).warnings
+    assert "app/main.py finds 0+unknown" in told and "write version into [project]" in told
+    (source / "pyproject.toml").write_text("[build-system]\nrequires = []\n")
+    (told,) = check(source).warnings
+    assert "app/main.py finds no version" in told
+    (source / "app/main.py").write_text("")
+    (told,) = check(source, before_swap=["shop migrate"]).warnings
+    assert "fastapi_before_swap finds no version and no command" in told
+
+
+def test_a_package_that_compiles_is_refused_before_any_host_is_asked(source: Path) -> None:
+    (source / "pyproject.toml").write_text(PACKAGE.format('version = "1"') + 'build-backend = "maturin"\n')
+    ((variable, sentence),) = check(source).problems
+    assert variable == "source" and "compiles code of its own" in sentence
+
+
+def test_a_table_that_is_none_is_told_once(source: Path) -> None:
+    (source / "pyproject.toml").write_text('tool = "x"\n' + PACKAGE.format('version = "1"'))
+    ((_variable, sentence),) = check(source).problems
+    assert "can be installed" in sentence
