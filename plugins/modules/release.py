@@ -73,6 +73,12 @@ options:
       - Refused where the O(source) is a path.
     type: str
     default: ""
+  source_directory:
+    description:
+      - Directory inside the O(source), also of a URL or an archive, that is the app's project. It alone is shipped, and
+        other paths count from it. Where it is a member of a uv workspace, the C(uv.lock) above it holds.
+    type: str
+    default: ""
   requirements:
     description:
       - Path of the file inside the O(source) that says what the app needs. Its name tells the format. It is a
@@ -91,9 +97,17 @@ options:
         in place. It finds its version and entry points, C(src) is on the path, and its commands are in the
         environment's C(bin). Its build isn't run, so a package that compiles is refused, and a version that is made of
         git's tags isn't known.
-      - Editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
+      - A line C(.) or C(-e .), with extras or not, stands for what the C([project]) at the source's top needs. Other
+        editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
     type: str
     default: ""
+  extras:
+    description:
+      - Names of the project's extras that are installed too. One that there isn't is refused.
+      - A C(requirements.txt) has extras only where a line of it stands for the project.
+    type: list
+    elements: str
+    default: []
   method:
     description:
       - How dependencies reach the host. With V(wheels) the control node collects wheels for the host and sends those

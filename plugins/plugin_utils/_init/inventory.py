@@ -41,6 +41,7 @@ all:
 # What YAML takes for a boolean or for nothing.
 _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
+_SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
 
 
@@ -77,22 +78,21 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     """
     code, below = _read(top, source)
-    top = os.path.join(top, below)
+    whole, top = top, os.path.join(top, below)
     out = Written(
         f"---\n# Written by init.yml, from what {source} shows. A line with {TODO} has to be filled in.\n"
         "# Every variable: ansible-doc -t role graceful.deploy.fastapi\n"
     )
     out.line("name", _name(top, source), "Directories, services and logs on the host are named after it.")
-    where = os.path.join(source, below).rstrip("/")
-    if below and (is_git(source) or not os.path.isdir(source)):
-        say = f"The app is in {below}/ of {source}: name that directory of a checkout on this machine."
-        out.line("source", TODO, say)
-    else:
-        out.line("source", where, "The code on this machine, or a git URL.")
+    # A path may name the directory itself, unless something above it is needed too, as a workspace's lock.
+    inside = below and (is_git(source) or not os.path.isdir(source) or os.path.isfile(os.path.join(whole, "uv.lock")))
+    out.line("source", source if inside else os.path.join(source, below).rstrip("/"), _SOURCE)
     if version:
         out.line("version", version)
+    if inside:
+        out.line("source_directory", below, "Where the app is in it.")
     app = _app(out, code)
-    requirements = _requirements(out, top)
+    requirements = _requirements(out, top, whole)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
@@ -147,9 +147,9 @@ def _app(out: Written, code: Code) -> str:
     return apps[0]
 
 
-def _requirements(out: Written, top: str) -> str:
+def _requirements(out: Written, top: str, whole: str) -> str:
     try:
-        return lockfile.find_requirements(top, "")
+        return lockfile.find_requirements(top, "", whole)
     except ReleaseError as error:
         several = re.search(rf"has (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
         if several:

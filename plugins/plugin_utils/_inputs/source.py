@@ -13,15 +13,15 @@ import typing as t
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
-from .._release import lockfile, project, read
-from .._release.requirements import Requirements, named
+from .._release import extras, lockfile, locks, project, read
+from .._release.requirements import Requirements
 from .._release.source import check_app, scan
 from .._release.target import check_python as check_interpreter
 from .._source.advice import advice
 from .._source.code import read_code
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
-NEEDED = frozenset({"source", "version", "requirements", "exclude", "app"})
+NEEDED = frozenset({"source", "version", "source_directory", "requirements", "extras", "exclude", "app"})
 
 
 def about(sentence: str) -> str:
@@ -60,12 +60,15 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         opened = attempt(read.open_source, path, values["version"], workdir)
         if opened is None:
             return Checked(found)
-        top, _origin = opened
+        whole, _origin = opened
+        top = attempt(read.project_in, whole, values["source_directory"])
+        if top is None:
+            return Checked(found)
         entries = attempt(scan, top, values["exclude"])
-        requirements = attempt(lockfile.find_requirements, top, values["requirements"])
+        requirements = attempt(lockfile.find_requirements, top, values["requirements"], whole)
         listed = None
         if requirements is not None:
-            listed = attempt(lockfile.read, top, requirements, None)
+            listed = attempt(lockfile.read, top, requirements, None, values["extras"])
         if entries is not None:
             attempt(check_app, entries, values["app"])
         wanted = attempt(lockfile.requires_python, top)
@@ -80,11 +83,11 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
                 asks = next(iter(code.asking), f"{PREFIX}before_swap" if values.get("before_swap") else "")
                 roots, told = attempt(_installed, top, requirements, listed, paths, asks) or ([], "")
                 searched += roots
-                warnings.append(told)
+                warnings += [told, attempt(_extras, top, requirements, listed, values["extras"]) or ""]
             warnings += [app_hint(paths, values["app"], searched), *advice(code, values, top)]
     # An archive is unpacked to a place that nobody knows.
     return Checked(
-        [(variable, sentence.replace(top, mask(path))) for variable, sentence in found],
+        [(variable, sentence.replace(whole, mask(path))) for variable, sentence in found],
         [sentence for sentence in warnings if sentence],
         wanted or "",
     )
@@ -94,8 +97,16 @@ def _installed(
     top: str, requirements: str, listed: Requirements, paths: t.Collection[str], asks: str
 ) -> tuple[list[str], str]:
     """Where the source's own package puts its code, and what its build would know besides, which `asks` asks for."""
-    own = project.find(top, requirements, named(listed.lines), paths)
-    return own.roots if own else [], project.hint(top, requirements, own, asks)
+    own = project.find(top, requirements, listed, paths)
+    return own.roots if own else [], project.hint(top, requirements, listed, own, asks)
+
+
+def _extras(top: str, requirements: str, listed: Requirements, wanted: t.Sequence[str]) -> str:
+    """A hint where the project has an extra that hosts need; a plain requirements.txt has none."""
+    pyproject = lockfile.load(top, "pyproject.toml")
+    if listed.own is None and requirements not in ("uv.lock", "pyproject.toml", "poetry.lock", "pdm.lock"):
+        return ""
+    return extras.hint(pyproject, [*wanted, *(listed.own or [])], locks.direct(pyproject))
 
 
 def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = ()) -> str:

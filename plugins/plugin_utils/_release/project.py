@@ -19,6 +19,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError
 from . import lockfile, pyproject
 from .packages import canonicalize_name, canonicalize_version
+from .requirements import Requirements, named
 
 # Backends that compile, by their first part.
 _COMPILERS = ("maturin", "scikit_build_core", "skbuild", "mesonpy", "sipbuild", "py_build_cmake")
@@ -86,17 +87,17 @@ class Project:
         return sorted({re.sub(r"(\.dist-info)/.*", r"\1", path) for path in self.files(minor)})
 
 
-def find(source: str, requirements: str, named: Collection[str], paths: Collection[str]) -> Project | None:
+def find(source: str, name: str, requirements: Requirements, paths: Collection[str]) -> Project | None:
     """The project at the top of the source, if it is a package.
 
-    :param requirements: path of the requirements file, which tells what installs it.
-    :param named: what the app's requirements name. Where the project is among them, its wheel brings it.
+    :param name: path of the requirements file, which tells what installs it.
+    :param requirements: what that says. Where the project is among them, its wheel brings it.
     :param paths: of the source's files.
     :raises ReleaseError: where it would have to be compiled, or says something that nothing can be made of.
     """
     table = lockfile.load(source, "pyproject.toml")
     try:
-        return _found(source, table, requirements, named, paths)
+        return _found(source, table, name, requirements, paths)
     except (AttributeError, TypeError, IndexError) as error:
         raise ReleaseError(
             f"pyproject.toml in fastapi_source isn't one of a project that can be installed: {error}"
@@ -104,10 +105,11 @@ def find(source: str, requirements: str, named: Collection[str], paths: Collecti
 
 
 def _found(
-    source: str, table: dict[str, Any], requirements: str, named: Collection[str], paths: Collection[str]
+    source: str, table: dict[str, Any], file: str, requirements: Requirements, paths: Collection[str]
 ) -> Project | None:
     name = pyproject.name(table)
-    if not pyproject.is_package(table, requirements) or not name or canonicalize_name(name) in named:
+    package = pyproject.is_package(table, file, requirements.own is not None)
+    if not package or not name or canonicalize_name(name) in named(requirements.lines):
         return None
     _check_pure(source, table, paths)
     project = lockfile.project_of(table)
@@ -127,13 +129,13 @@ def _found(
     return found
 
 
-def hint(source: str, requirements: str, found: Project | None, asks: str) -> str:
+def hint(source: str, name: str, requirements: Requirements, found: Project | None, asks: str) -> str:
     """A warning where the build of a package would know more than its pyproject.toml says; '' where it wouldn't.
 
     :param asks: what of the app asks for that.
     """
     table = lockfile.load(source, "pyproject.toml")
-    if not asks or not pyproject.is_package(table, requirements):
+    if not asks or not pyproject.is_package(table, name, requirements.own is not None):
         return ""
     if not pyproject.name(table):
         return (

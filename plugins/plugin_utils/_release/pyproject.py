@@ -24,18 +24,21 @@ REFERENCE = re.compile(r"(?P<module>[A-Za-z_][\w.]*)\s*:\s*(?P<function>(?P<firs
 _VERSION = re.compile(r"""(?mi)^(?:__version__|version)\s*(?::\s*\w+\s*)?=\s*(['"])v?(?P<version>.+?)\1""")
 
 
-def is_package(pyproject: dict[str, Any], requirements: str) -> bool:
-    """Whether the tool that the requirements file belongs to would install the project itself. Pure."""
+def is_package(pyproject: dict[str, Any], requirements: str, itself: bool = False) -> bool:
+    """Whether the tool that the requirements file belongs to would install the project itself. Pure.
+
+    :param itself: whether that file names the project.
+    """
     tool = pyproject.get("tool", {})
     settings = (("uv", "package"), ("poetry", "package-mode"), ("pdm", "distribution"))
     said = [bool(tool[name][key]) for name, key in settings if key in tool.get(name, {})]
-    if said:
+    if said and not itself:
         return all(said)
     # uv asks for a [build-system]; Poetry and PDM install what says nothing, as pip does. A bare [project] is mostly a
     # list of dependencies: of those, what has commands or plugins is meant to be installed.
     base = os.path.basename(requirements)
     meant = lockfile.project_of(pyproject).keys() & {"scripts", "gui-scripts", "entry-points"}
-    asked = base in ("poetry.lock", "pdm.lock") or (meant and base != "uv.lock")
+    asked = itself or base in ("poetry.lock", "pdm.lock") or (meant and base != "uv.lock")
     return "build-system" in pyproject or bool(name(pyproject) and asked)
 
 

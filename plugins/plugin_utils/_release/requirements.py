@@ -44,6 +44,8 @@ COMMIT = re.compile(
     r"(#(egg=[^&\s;]+&?)?(subdirectory=(?P<below>[^&\s;]+))?)?(?P<marker>\s*;.*)?"
 )
 """A package at one commit of a git repository, whose wheel is built."""
+_ITSELF = re.compile(r"((-e|--editable)[ =]*)?\./?(\[(?P<extras>[^\]]*)\])?")
+"""The project at the source's top, which is where the app is run from."""
 _WAYS_OUT = (
     "Name a version that the index has a wheel of, or build the wheel yourself (pip wheel) and give its directory"
 )
@@ -56,12 +58,14 @@ class Requirements:
     :param lines: requirements, one a line, without hashes.
     :param constraints: the same from -c files.
     :param hashes: (name, version) -> SHA-256 digests listed for it.
+    :param own: extras of the project itself, where a line names that; None where none does.
     :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
     """
 
     lines: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     hashes: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    own: list[str] | None = None
     options: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     seen: set[tuple[str, bool]] = field(default_factory=set)
@@ -119,6 +123,10 @@ def read_lines(found: Requirements, source: str, name: str, text: str, constrain
     """Add what `text` says, the content of the file `name` below `source`."""
     for number, raw in logical_lines(text):
         line = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], raw)
+        itself = None if constraint else _ITSELF.fullmatch(line)
+        if itself and os.path.isfile(os.path.join(source, "pyproject.toml")):
+            found.own = [*(found.own or []), *re.findall(r"[\w.-]+", itself["extras"] or "")]
+            continue
         # Only what was written is shown: a variable may hold a token.
         problem = _option(found, source, name, line) if line.startswith("-") else add(found, line, constraint)
         if problem:

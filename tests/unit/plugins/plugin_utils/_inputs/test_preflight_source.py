@@ -15,7 +15,15 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.source imp
     check_source,
 )
 
-VALUES = {"source": "/src", "version": "", "requirements": "", "exclude": [".git"], "app": "app.main:app"}
+VALUES = {
+    "source": "/src",
+    "version": "",
+    "requirements": "",
+    "extras": [],
+    "source_directory": "",
+    "exclude": [".git"],
+    "app": "app.main:app",
+}
 
 
 @pytest.fixture
@@ -161,3 +169,54 @@ def test_a_table_that_is_none_is_told_once(source: Path) -> None:
     (source / "pyproject.toml").write_text('tool = "x"\n' + PACKAGE.format('version = "1"'))
     ((_variable, sentence),) = check(source).problems
     assert "can be installed" in sentence
+
+
+@pytest.mark.parametrize("kind", ["directory", "archive", "url"])
+def test_the_app_may_be_in_a_directory_of_the_source(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A repository with backend/ and frontend/ beside each other had no way but a checkout of one's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    top = tmp_path / "shop"
+    (top / "frontend").mkdir(parents=True)
+    source.rename(top / "backend")
+    path = str(top)
+    if kind == "archive":
+        path = str(tmp_path / "shop.tar.gz")
+        with tarfile.open(path, "w:gz") as tar:
+            tar.add(top, "shop-1.0")
+    elif kind == "url":
+        git = ["git", "-C", top, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+        (top / "frontend/index.html").touch()
+        for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "one"]):
+            subprocess.run([*git, *command], check=True)
+        path = f"file://{top}"
+    with tempfile.TemporaryDirectory() as run:
+
+        def problems(below: str, **changes: object) -> list[str]:
+            values = VALUES | {"source": path, "source_directory": below} | changes
+            return [sentence for _variable, sentence in check_source(values, path, run).problems]
+
+        assert problems("backend") == problems("backend/") == []
+        assert f"fastapi_source is {path}, and nothing in it" in problems("")[0]
+        (sentence,) = problems("frontend", requirements="x.txt")
+        assert f"no such file in fastapi_source ({path}/frontend)" in sentence
+        (sentence,) = problems("back")
+        assert sentence == (
+            "fastapi_source_directory is back, and fastapi_source has no such directory. It has backend, frontend."
+        )
+        for outside in ("..", "/etc", "backend/../../x"):
+            assert "directory inside fastapi_source" in problems(outside)[0] or "no such" in problems(outside)[0]
+
+
+def test_the_extra_that_hosts_need_is_pointed_out_until_it_is_asked_for(source: Path) -> None:
+    (source / "requirements.txt").unlink()
+    text = '[project]\nname = "a"\ndependencies = ["fastapi"]\n[project.optional-dependencies]\nprod = ["sentry-sdk"]\n'
+    (source / "pyproject.toml").write_text(text)
+    (told,) = check(source).warnings
+    assert "write fastapi_extras: [prod]" in told
+    assert check(source, extras=["prod"]) == Checked([], [], "")
+    ((variable, sentence),) = check(source, extras=["prd"]).problems
+    assert variable == "extras" and "It has prod." in sentence
+    (source / "requirements.txt").write_text("fastapi\n")
+    assert check(source) == Checked([], [], "")

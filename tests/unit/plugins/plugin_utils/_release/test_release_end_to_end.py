@@ -426,3 +426,23 @@ def test_the_task_itself(environment: None, tmp_path: Path, source: Path) -> Non
     assert refused.returncode != 0 and "fastapi_requirements is requirements.txt" in output
     assert "canary" not in output
     shutil.rmtree(root)
+
+
+def test_a_directory_of_the_source_is_what_is_shipped(run: Run, source: Path, tmp_path: Path) -> None:
+    top = tmp_path / "repository"
+    (top / "frontend").mkdir(parents=True)
+    (top / "frontend" / "index.html").touch()
+    alone = run()
+    source.rename(top / "backend")
+    inside = run(source=str(top), source_directory="backend")
+    # The same files are the same release.
+    assert inside["release"] == alone["release"] and not inside["changed"]
+    (top / "frontend" / "index.html").write_text("changed")
+    assert not run(source=str(top), source_directory="backend/")["changed"]
+    (top / "backend" / "app" / "main.py").write_text("import fastapi\napp = 2\n")
+    path = Path(run(source=str(top), source_directory="backend")["path"])
+    assert sorted(item.name for item in path.iterdir() if item.name[0] != ".") == [
+        "app",
+        "release.json",
+        "requirements.txt",
+    ]

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import project
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
 from release_run import Run
 
 SHOP = """
@@ -135,7 +136,7 @@ def find(top: Path, text: str, requirements: str = "requirements.txt", **files: 
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(content)
     paths = [str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()]
-    return project.find(str(top), requirements, {"listed"}, paths)
+    return project.find(str(top), requirements, Requirements(lines=["Listed==1"]), paths)
 
 
 NAMED = '[project]\nname = "shopkit"\nversion = "1"\n'
@@ -223,7 +224,7 @@ def test_flit_has_its_version_in_the_module(tmp_path: Path) -> None:
 )
 def test_the_code_is_where_its_backend_is_told(tmp_path: Path, text: str, files: list[str], roots: list[str]) -> None:
     (tmp_path / "pyproject.toml").write_text(NAMED + SYSTEM.format("any") + text)
-    found = project.find(str(tmp_path), "requirements.txt", set(), files)
+    found = project.find(str(tmp_path), "requirements.txt", Requirements(), files)
     assert found and found.roots == roots
 
 
@@ -283,7 +284,7 @@ def test_commands_and_plugins_as_poetry_writes_them(tmp_path: Path) -> None:
 
 def test_the_metadata_is_what_python_reads(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(SHOP.format(version="1"))
-    found = t.cast(project.Project, project.find(str(tmp_path), "uv.lock", set(), ["shopkit/a.py"]))
+    found = t.cast(project.Project, project.find(str(tmp_path), "uv.lock", Requirements(), ["shopkit/a.py"]))
     for path, text in found.files("3.13").items():
         place = tmp_path / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -293,3 +294,13 @@ def test_the_metadata_is_what_python_reads(tmp_path: Path) -> None:
     assert read.metadata.get_all("Provides-Extra") == ["prod"] and read.metadata["Requires-Python"] == ">=3.11"
     assert all(Path(str(file.locate())).exists() for file in read.files or []) and len(read.files or []) == 6
     assert json.loads(json.dumps(found.identity))
+
+
+def test_a_line_for_the_project_itself_installs_it_with_the_extra(run: Run, shop: Path) -> None:
+    """Also where nothing says what would build it, as pip does."""
+    text = SHOP.format(version="1.6").partition("[build-system]")[0].replace("gunicorn;", "packaging;")
+    (shop / "pyproject.toml").write_text(text.replace('"fastapi"', '"starlette"'))
+    (shop / "requirements.txt").write_text("-e .\n")
+    result = run(extras=["prod"], app="shopkit.main:app")
+    assert set(result["packages"]) == {"starlette", "packaging", "gunicorn", "uvicorn"}
+    assert asks(Path(result["path"])).startswith("1.6 ")
