@@ -34,7 +34,8 @@ description:
   - Where a requirement has no wheel that fits, one is built from its source, once, and kept in the cache. That runs the
     package's code, on the control node as the user who runs Ansible, on a O(build_host) as C(nobody) rather than root.
   - What the requirements name is resolved first, by itself. gunicorn and uvicorn are then added if they are missing, in
-    versions that go with it. A constraint that names one of them decides its version.
+    versions that go with it. A constraint that names one of them decides its version. So is websockets where the
+    source has a WebSocket endpoint and the app brings neither that nor wsproto.
 options:
   name:
     description: Name of the app, for messages and the virtual environment's prompt.

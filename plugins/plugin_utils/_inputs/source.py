@@ -14,6 +14,7 @@ from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
 from .._release import extras, lockfile, locks, project, read
+from .._release.packages import canonicalize_name
 from .._release.requirements import Requirements
 from .._release.source import check_app, scan
 from .._release.target import check_python as check_interpreter
@@ -84,7 +85,8 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
                 roots, told = attempt(_installed, top, requirements, listed, paths, asks) or ([], "")
                 searched += roots
                 warnings += [told, attempt(_extras, top, requirements, listed, values["extras"]) or ""]
-            warnings += [app_hint(paths, values["app"], searched), *advice(code, values, top)]
+            brought = lockfile.names(top, requirements, listed) if listed is not None else set()
+            warnings += [app_hint(paths, values["app"], searched, brought), *advice(code, values, top)]
     # An archive is unpacked to a place that nobody knows.
     return Checked(
         [(variable, sentence.replace(whole, mask(path))) for variable, sentence in found],
@@ -109,10 +111,14 @@ def _extras(top: str, requirements: str, listed: Requirements, wanted: t.Sequenc
     return extras.hint(pyproject, [*wanted, *(listed.own or [])], locks.direct(pyproject))
 
 
-def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = ()) -> str:
+def app_hint(
+    paths: t.Collection[str], app: str, searched: t.Collection[str] = (), brought: t.Collection[str] = ()
+) -> str:
     """A warning where nothing in the source has the app's name; it may still come from an installed package.
 
     :param searched: directories of the source that the app's PYTHONPATH names.
+    :param brought: names of the packages that the app needs. One called as the module, as titiler.application is for
+        titiler.application.main, brings it.
     """
     module = app.partition(":")[0]
     top = module.partition(".")[0]
@@ -121,6 +127,8 @@ def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = (
         return any(path == f"{directory}{top}.py" or path.startswith(f"{directory}{top}/") for path in paths)
 
     if is_in("") or any(is_in(f"{directory.strip('./')}/") for directory in searched if directory):
+        return ""
+    if any(f"{name}-".startswith(f"{canonicalize_name(top)}-") for name in brought):
         return ""
     if is_in("src/"):
         return (

@@ -43,7 +43,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
     target = target_of(facts["interpreter"])
     check_python(source.requires_python, target.version)
-    pins = injected(source.requirements, target.markers)
+    pins = injected(source.requirements, target.markers, source.sockets)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
     complete, name = release in facts["created"], f"Release {release} of {params['name']}"

@@ -156,6 +156,18 @@ def _read_requirements(source: str, name: str, wanted: Sequence[str]) -> Require
     return requirements.whole(found, name)
 
 
+def names(source: str, name: str, listed: Requirements) -> set[str]:
+    """Names of the packages that the app needs, as far as its requirements file tells them; its own isn't among them.
+
+    :param listed: what `read` has read of that file.
+    """
+    # Which of a uv.lock's packages counts only uv says.
+    lock = load(source, name).get("package", []) if os.path.basename(name) == "uv.lock" else []
+    found: set[str] = {canonicalize_name(package.get("name", "")) for package in lock}
+    found |= {canonicalize_name(Requirement(line).name) for line in (*listed.lines, *listed.constraints)}
+    return found - {canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))}
+
+
 def load(source: str, name: str) -> dict[str, Any]:
     """The TOML of a file below `source`; {} where there is none."""
     try:

@@ -25,6 +25,7 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
+from .._source.code import has_sockets
 from . import git, lockfile, project
 from .project import Project
 from .requirements import Requirements
@@ -36,6 +37,7 @@ from .tools import Say, cache_directory, digest_of, making, provide
 class Source:
     """The source as it is on the control node, read before the host is asked.
 
+    :param sockets: whether a Python file of it has a WebSocket endpoint.
     :param origin: 'name' and 'revision' of a git URL's repository and commit; empty for what has a path.
     """
 
@@ -45,6 +47,7 @@ class Source:
     requirements: Requirements
     requires_python: str
     project: Project | None = None
+    sockets: bool = False
     origin: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +71,8 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
     except (ReleaseError, ProgramError) as error:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
-    return Source(directory, entries, name, requirements, requires_python, own, origin)
+    sockets = has_sockets(directory, paths)
+    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin)
 
 
 def uv_export(project: str, index_url: str, say: Say, wanted: Sequence[str] = ()) -> str:

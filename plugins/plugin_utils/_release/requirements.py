@@ -23,6 +23,17 @@ LOWEST = {"gunicorn": "23.0.0", "uvicorn": "0.28.1"}
 """The oldest that `scripts/worker-versions` ran the worker's tests with. Uvicorn 0.23 drops what a drain has to cut.
 Of Gunicorn 23 two things are known: it heeds a SIGQUIT only after its drain, and logs a worker's failed start twice."""
 
+WEBSOCKETS = ("websockets", "17.4", "10.4")
+"""What Uvicorn speaks WebSockets by, where an app has an endpoint for them and neither this nor wsproto: its name, the
+version that is taken, and the oldest, which is the one that uvicorn[standard] asks for."""
+_WITH_WEBSOCKETS = {
+    "websockets": "",
+    "wsproto": "",
+    "uvicorn": "standard",
+    "fastapi": "standard standard-no-fastapi-cloud-cli all",
+}
+"""What brings one by itself, with the extras that do."""
+
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
@@ -201,19 +212,33 @@ def named(lines: Iterable[str]) -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
-def injected(requirements: Requirements, markers: dict[str, str]) -> list[str]:
+def injected(requirements: Requirements, markers: dict[str, str], sockets: bool = False) -> list[str]:
     """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
     decide nothing of it, and what it brings by itself takes their place.
 
     A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
+
+    :param sockets: whether the app has WebSocket endpoints.
     """
 
-    def names(lines: Iterable[str]) -> set[str]:
+    def counting(lines: Iterable[str]) -> list[Requirement]:
         parsed = [Requirement(line) for line in lines]
-        return {canonicalize_name(r.name) for r in parsed if r.marker is None or r.marker.evaluate(markers)}
+        return [r for r in parsed if r.marker is None or r.marker.evaluate(markers)]
 
-    has, constrained = names(requirements.lines), names(requirements.constraints)
-    return [name if name in constrained else f"{name}=={version}" for name, version in PINS.items() if name not in has]
+    lines = counting(requirements.lines)
+    has = {canonicalize_name(line.name) for line in lines}
+    constrained = {canonicalize_name(line.name) for line in counting(requirements.constraints)}
+    wanted = dict(PINS)
+    if sockets and not any(_brings_websockets(line) for line in lines):
+        wanted[WEBSOCKETS[0]] = WEBSOCKETS[1]
+    return [
+        name if name in constrained else f"{name}=={version}" for name, version in wanted.items() if name not in has
+    ]
+
+
+def _brings_websockets(line: Requirement) -> bool:
+    extras = _WITH_WEBSOCKETS.get(canonicalize_name(line.name))
+    return extras is not None and (not extras or bool(line.extras & set(extras.split())))
 
 
 def check_hashes(wheels: dict[tuple[str, str], str], listed: dict[tuple[str, str], set[str]]) -> list[str]:

@@ -220,3 +220,28 @@ def test_the_extra_that_hosts_need_is_pointed_out_until_it_is_asked_for(source: 
     assert variable == "extras" and "It has prod." in sentence
     (source / "requirements.txt").write_text("fastapi\n")
     assert check(source) == Checked([], [], "")
+
+
+@pytest.mark.parametrize(
+    ("app", "files", "silent"),
+    [
+        ("titiler.application.main:app", {"requirements.txt": "titiler.application==0.21\n"}, True),
+        ("mlflow.server.fastapi_app:app", {"requirements.txt": "MLflow[extras]>2\n"}, True),
+        ("titiler.application.main:app", {"requirements.txt": "titilers\nfastapi\n"}, False),
+        ("chat.server:app", {"uv.lock": '[[package]]\nname = "chat-server"\n[[package]]\nname = "own"\n'}, True),
+        ("own.server:app", {"uv.lock": '[[package]]\nname = "own"\n'}, False),
+        ("chat.server:app", {"poetry.lock": '[[package]]\nname = "Chat"\nversion = "1"\n'}, True),
+    ],
+)
+def test_an_app_that_a_package_brings_is_no_warning(
+    source: Path, app: str, files: dict[str, str], silent: bool
+) -> None:
+    """It was told on every run that no worker will start, and served well."""
+    (source / "requirements.txt").unlink()
+    needs = '["Chat"]' if "poetry.lock" in files else "[]"
+    (source / "pyproject.toml").write_text(f'[project]\nname = "own"\ndependencies = {needs}\n')
+    for name, text in files.items():
+        (source / name).write_text(text)
+    found = check(source, app=app)
+    assert found.problems == [] and bool(found.warnings) != silent
+    assert silent or "no worker will start" in found.warnings[0]

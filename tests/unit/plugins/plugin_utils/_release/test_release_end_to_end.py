@@ -446,3 +446,10 @@ def test_a_directory_of_the_source_is_what_is_shipped(run: Run, source: Path, tm
         "release.json",
         "requirements.txt",
     ]
+
+
+def test_an_app_with_a_websocket_endpoint_is_sent_what_speaks_it(run: Run, source: Path) -> None:
+    code = "import fastapi\napp = 1\n\n\ndef routes(app):\n    @app.websocket('/ws')\n    async def talk(socket): ...\n"
+    assert "websockets" not in run()["packages"]
+    (source / "app" / "main.py").write_text(code)
+    assert run()["packages"]["websockets"] == "17.4"
