@@ -34,7 +34,8 @@ description:
   - Where a requirement has no wheel that fits, one is built from its source, once, and kept in the cache. That runs the
     package's code, on the control node as the user who runs Ansible, on a O(build_host) as C(nobody) rather than root.
   - What the requirements name is resolved first, by itself. gunicorn and uvicorn are then added if they are missing, in
-    versions that go with it. A constraint that names one of them decides its version.
+    versions that go with it. A constraint that names one of them decides its version. So is websockets where the
+    source has a WebSocket endpoint and the app brings neither that nor wsproto.
 options:
   name:
     description: Name of the app, for messages and the virtual environment's prompt.
@@ -73,6 +74,12 @@ options:
       - Refused where the O(source) is a path.
     type: str
     default: ""
+  source_directory:
+    description:
+      - Directory inside the O(source), also of a URL or an archive, that is the app's project. It alone is shipped, and
+        other paths count from it. Where it is a member of a uv workspace, the C(uv.lock) above it holds.
+    type: str
+    default: ""
   requirements:
     description:
       - Path of the file inside the O(source) that says what the app needs. Its name tells the format. It is a
@@ -86,11 +93,22 @@ options:
         The index settings of the control node decide where a file comes from, not the addresses in a lock.
       - Of a C(uv.lock) the development group is left out, as by C(uv sync --no-dev). One that is older than its
         C(pyproject.toml) is refused.
-      - The project itself isn't installed. Its source is the working directory of the app; where packages are in
-        C(src), the app's environment needs C(PYTHONPATH=src).
-      - Editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
+      - The source is the working directory of the app. Where it is a package that its own tool would install (a
+        C([build-system]), C(package = true) of uv, C(package-mode) of Poetry, C(distribution) of PDM), it is installed
+        in place. It finds its version and entry points, C(src) is on the path, and its commands are in the
+        environment's C(bin). Its build isn't run, so a package that compiles is refused, and a version that is made of
+        git's tags isn't known.
+      - A line C(.) or C(-e .), with extras or not, stands for what the C([project]) at the source's top needs. Other
+        editable installs, paths, URLs and version control are refused, because they have no wheel on an index.
     type: str
     default: ""
+  extras:
+    description:
+      - Names of the project's extras that are installed too. One that there isn't is refused.
+      - A C(requirements.txt) has extras only where a line of it stands for the project.
+    type: list
+    elements: str
+    default: []
   method:
     description:
       - How dependencies reach the host. With V(wheels) the control node collects wheels for the host and sends those

@@ -99,6 +99,8 @@ class Run:
             "collected": {},
             "build_host": "",
             "requirements": "",
+            "extras": [],
+            "source_directory": "",
             "method": "wheels",
             "python": sys.executable,
             "keep": 2,

@@ -135,4 +135,5 @@ def fill(directory: Path) -> None:
     make_wheel(directory, "fastapi", "0.100.0", ("starlette>=0.40", "older; python_full_version < '3.0'"))
     make_wheel(directory, "fastapi", "0.121.0", ("starlette>=0.40",))
     make_wheel(directory, "starlette", "0.48.0")
+    make_wheel(directory, "websockets", "17.4")
     make_wheel(directory, "elsewhere", "1.0", tag="cp311-cp311-win_amd64")

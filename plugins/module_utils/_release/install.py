@@ -69,6 +69,9 @@ def install(order: Order) -> dict[str, Any]:
             installer = provide(order, manifest, build, tree, gid)
         except Missing as missing:
             return {"changed": False, "missing": str(missing)}
+        project = os.path.join(build, "project")
+        hand_over(project, gid, False)
+        venv.add(project, os.path.join(tree, ".venv"), manifest["record"].get("project", []))
         shared = manifest["record"]["shared_paths"]
         make_shared(order.root, shared, uid, gid)
         link_shared(order.root, tree, os.path.join(order.releases, order.release), shared)
@@ -166,5 +169,6 @@ def clone(order: Order, manifest: Manifest, target: str, gid: int) -> str:
     there = os.path.join(order.releases, origin, ".venv")
     if venv.fingerprint(there)["digest"] != record["venv"]["digest"]:
         raise Missing(f"The environment of release {origin} was changed by hand, so it isn't taken again.")
-    venv.clone(there, target, os.path.join(order.releases, order.release, ".venv"), gid)
+    final = os.path.join(order.releases, order.release, ".venv")
+    venv.clone(there, target, final, gid, record.get("project", []))
     return str(record["installer"])

@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .._app.releases import ReleaseError
 from .._host.run import HOST, ProgramError, finish, run
@@ -166,15 +166,31 @@ def environment(build: str) -> dict[str, str]:
     return {"PATH": path, "LANG": "C.UTF-8", "HOME": build, "TMPDIR": build}
 
 
-def clone(origin: str, venv: str, final: str, gid: int) -> None:
+def add(parts: str, venv: str, paths: Sequence[str]) -> None:
+    """Move what is the release's own, `paths` below `parts`, into its environment; never over a file of a package,
+    which other releases may share."""
+    for path in paths:
+        target = os.path.join(venv, path)
+        if os.path.lexists(target):
+            raise ReleaseError(
+                f"The app's pyproject.toml has the command {os.path.basename(path)}, and a package that it needs, or "
+                "the environment itself, has one of that name. Give it another name in [project.scripts]."
+            )
+        os.rename(os.path.join(parts, path), target)
+
+
+def clone(origin: str, venv: str, final: str, gid: int, without: Sequence[str] = ()) -> None:
     """Make `venv`, which will be at `final`, out of the environment `origin`. Modes and owners are then right.
 
+    :param without: paths below `origin` that were that release's own.
     :raises FileNotFoundError: where `origin` goes meanwhile.
     """
     _directory(venv, gid)
     for place, names, files in os.walk(origin):
         inside = os.path.relpath(place, origin)
-        for name in (*names, *files):
+        own = {name for name in (*names, *files) if os.path.normpath(os.path.join(inside, name)) in without}
+        names[:] = [name for name in names if name not in own]
+        for name in (*names, *(name for name in files if name not in own)):
             source, target = os.path.join(place, name), os.path.normpath(os.path.join(venv, inside, name))
             if os.path.islink(source):
                 os.symlink(os.readlink(source), target)

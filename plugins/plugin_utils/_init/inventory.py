@@ -18,7 +18,7 @@ from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
-from .._release import lockfile
+from .._release import lockfile, pyproject
 from .._release.git import is_git, name_of
 from .._release.source import scan
 from .._source.advice import HEALTH, READY, alone, like, settings_in
@@ -41,6 +41,7 @@ all:
 # What YAML takes for a boolean or for nothing.
 _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
+_SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
 
 
@@ -77,22 +78,21 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     """
     code, below = _read(top, source)
-    top = os.path.join(top, below)
+    whole, top = top, os.path.join(top, below)
     out = Written(
         f"---\n# Written by init.yml, from what {source} shows. A line with {TODO} has to be filled in.\n"
         "# Every variable: ansible-doc -t role graceful.deploy.fastapi\n"
     )
     out.line("name", _name(top, source), "Directories, services and logs on the host are named after it.")
-    where = os.path.join(source, below).rstrip("/")
-    if below and (is_git(source) or not os.path.isdir(source)):
-        say = f"The app is in {below}/ of {source}: name that directory of a checkout on this machine."
-        out.line("source", TODO, say)
-    else:
-        out.line("source", where, "The code on this machine, or a git URL.")
+    # A path may name the directory itself, unless something above it is needed too, as a workspace's lock.
+    inside = below and (is_git(source) or not os.path.isdir(source) or os.path.isfile(os.path.join(whole, "uv.lock")))
+    out.line("source", source if inside else os.path.join(source, below).rstrip("/"), _SOURCE)
     if version:
         out.line("version", version)
+    if inside:
+        out.line("source_directory", below, "Where the app is in it.")
     app = _app(out, code)
-    _requirements(out, top)
+    requirements = _requirements(out, top, whole)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
@@ -103,7 +103,9 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         say = "Run before the new release starts; there is an alembic.ini."
         out.line("before_swap", ["alembic upgrade head"], say)
     _static(out, code)
-    _env(out, code, app, top)
+    table = lockfile.load(top, "pyproject.toml")
+    installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
+    _env(out, code, app, top, installed)
     if place := code.imports.get("celery"):
         out.comment(f"{place} uses Celery, whose workers aren't started by this.")
     return out
@@ -145,15 +147,16 @@ def _app(out: Written, code: Code) -> str:
     return apps[0]
 
 
-def _requirements(out: Written, top: str) -> None:
+def _requirements(out: Written, top: str, whole: str) -> str:
     try:
-        lockfile.find_requirements(top, "")
+        return lockfile.find_requirements(top, "", whole)
     except ReleaseError as error:
         several = re.search(rf"has (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
         if several:
             out.line("requirements", several[2], f"There are {several[1]}.")
-        else:
-            out.line("requirements", TODO, str(error).replace(top, "the source"))
+            return several[2]
+        out.line("requirements", TODO, str(error).replace(top, "the source"))
+        return ""
 
 
 def _paths(out: Written, code: Code, app: str) -> None:
@@ -171,9 +174,10 @@ def _static(out: Written, code: Code) -> None:
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 
 
-def _env(out: Written, code: Code, app: str, top: str) -> None:
+def _env(out: Written, code: Code, app: str, top: str, installed: t.Collection[str]) -> None:
+    """:param installed: directories that are on the path without it."""
     rows: list[tuple[str, str, str]] = []
-    if app and (root := code.roots[code.routers[app].place.path]):
+    if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     rows += [(name, TODO, f"{place} wants it.") for name, place in code.wanted.items()]
     behind = [name for name in settings_in(top) if name.upper() not in code.wanted]

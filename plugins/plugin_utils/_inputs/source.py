@@ -13,14 +13,16 @@ import typing as t
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
-from .._release import lockfile, read
+from .._release import extras, lockfile, locks, project, read
+from .._release.packages import canonicalize_name
+from .._release.requirements import Requirements
 from .._release.source import check_app, scan
 from .._release.target import check_python as check_interpreter
 from .._source.advice import advice
 from .._source.code import read_code
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
-NEEDED = frozenset({"source", "version", "requirements", "exclude", "app"})
+NEEDED = frozenset({"source", "version", "source_directory", "requirements", "extras", "exclude", "app"})
 
 
 def about(sentence: str) -> str:
@@ -59,31 +61,64 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         opened = attempt(read.open_source, path, values["version"], workdir)
         if opened is None:
             return Checked(found)
-        top, _origin = opened
+        whole, _origin = opened
+        top = attempt(read.project_in, whole, values["source_directory"])
+        if top is None:
+            return Checked(found)
         entries = attempt(scan, top, values["exclude"])
-        requirements = attempt(lockfile.find_requirements, top, values["requirements"])
+        requirements = attempt(lockfile.find_requirements, top, values["requirements"], whole)
+        listed = None
         if requirements is not None:
-            attempt(lockfile.read, top, requirements, None)
-        warnings: list[str] = []
+            listed = attempt(lockfile.read, top, requirements, None, values["extras"])
         if entries is not None:
             attempt(check_app, entries, values["app"])
+        wanted = attempt(lockfile.requires_python, top)
+        warnings: list[str] = []
+        if entries is not None:
             env = values.get("env")
             searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
             paths = {entry.path for entry in entries}
-            warnings = [app_hint(paths, values["app"], searched), *advice(read_code(top, paths), values, top)]
-        wanted = attempt(lockfile.requires_python, top) or ""
+            code = read_code(top, paths)
+            # What can't be read is among the problems by now.
+            if listed is not None and wanted is not None:
+                asks = next(iter(code.asking), f"{PREFIX}before_swap" if values.get("before_swap") else "")
+                roots, told = attempt(_installed, top, requirements, listed, paths, asks) or ([], "")
+                searched += roots
+                warnings += [told, attempt(_extras, top, requirements, listed, values["extras"]) or ""]
+            brought = lockfile.names(top, requirements, listed) if listed is not None else set()
+            warnings += [app_hint(paths, values["app"], searched, brought), *advice(code, values, top)]
     # An archive is unpacked to a place that nobody knows.
     return Checked(
-        [(variable, sentence.replace(top, mask(path))) for variable, sentence in found],
+        [(variable, sentence.replace(whole, mask(path))) for variable, sentence in found],
         [sentence for sentence in warnings if sentence],
-        wanted,
+        wanted or "",
     )
 
 
-def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = ()) -> str:
+def _installed(
+    top: str, requirements: str, listed: Requirements, paths: t.Collection[str], asks: str
+) -> tuple[list[str], str]:
+    """Where the source's own package puts its code, and what its build would know besides, which `asks` asks for."""
+    own = project.find(top, requirements, listed, paths)
+    return own.roots if own else [], project.hint(top, requirements, listed, own, asks)
+
+
+def _extras(top: str, requirements: str, listed: Requirements, wanted: t.Sequence[str]) -> str:
+    """A hint where the project has an extra that hosts need; a plain requirements.txt has none."""
+    pyproject = lockfile.load(top, "pyproject.toml")
+    if listed.own is None and requirements not in ("uv.lock", "pyproject.toml", "poetry.lock", "pdm.lock"):
+        return ""
+    return extras.hint(pyproject, [*wanted, *(listed.own or [])], locks.direct(pyproject))
+
+
+def app_hint(
+    paths: t.Collection[str], app: str, searched: t.Collection[str] = (), brought: t.Collection[str] = ()
+) -> str:
     """A warning where nothing in the source has the app's name; it may still come from an installed package.
 
     :param searched: directories of the source that the app's PYTHONPATH names.
+    :param brought: names of the packages that the app needs. One called as the module, as titiler.application is for
+        titiler.application.main, brings it.
     """
     module = app.partition(":")[0]
     top = module.partition(".")[0]
@@ -92,6 +127,8 @@ def app_hint(paths: t.Collection[str], app: str, searched: t.Collection[str] = (
         return any(path == f"{directory}{top}.py" or path.startswith(f"{directory}{top}/") for path in paths)
 
     if is_in("") or any(is_in(f"{directory.strip('./')}/") for directory in searched if directory):
+        return ""
+    if any(f"{name}-".startswith(f"{canonicalize_name(top)}-") for name in brought):
         return ""
     if is_in("src/"):
         return (

@@ -38,6 +38,7 @@ class Contents:
     :param record: what the host's release.json will say.
     :param locked: requirements with hashes that name exactly what is installed.
     :param ready: the environment, where it is shipped whole.
+    :param project: what the app's own project adds to the environment.
     :param environment: digest of all that decides the virtual environment.
     """
 
@@ -49,6 +50,7 @@ class Contents:
     record: dict[str, Any]
     locked: str
     ready: Environment | None = None
+    project: Environment | None = None
     environment: str = ""
 
     @property
@@ -57,7 +59,9 @@ class Contents:
         top = {f"source/{entry.path}": (self.source, entry) for entry in self.entries}
         ready = self.ready
         venv = {f"source/.venv/{entry.path}": (ready.directory, entry) for entry in ready.entries} if ready else {}
-        return top | venv
+        own = self.project
+        project = {f"project/{entry.path}": (own.directory, entry) for entry in own.entries} if own else {}
+        return top | venv | project
 
     @property
     def parts(self) -> dict[str, str]:

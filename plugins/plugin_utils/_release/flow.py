@@ -16,6 +16,8 @@ from ...module_utils._host.run import CONTROL_NODE
 from ...module_utils._release.index import read_index
 from . import bundle, methods, wheels
 from .deliver import Ways, deliver
+from .packages import canonicalize_name
+from .project import Project
 from .read import Source, read_source
 from .requirements import injected
 from .resolver import Collector, locked
@@ -41,7 +43,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
     target = target_of(facts["interpreter"])
     check_python(source.requires_python, target.version)
-    pins = injected(source.requirements, target.markers)
+    pins = injected(source.requirements, target.markers, source.sockets)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
     complete, name = release in facts["created"], f"Release {release} of {params['name']}"
@@ -78,7 +80,11 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"source": source.origin} if source.origin else {}
-    parts = (made.wheels, made.installers, record, made.locked, made.environment)
+    own = source.project if source.project and canonicalize_name(source.project.name) not in made.packages else None
+    # Not part of what is cloned with the environment, which other code and another version of it share.
+    record |= {"project": own.tops(target.minor)} if own else {}
+    added = write_project(own, target.minor, os.path.join(workdir, "project")) if own else None
+    parts = (made.wheels, made.installers, record, made.locked, made.environment, added)
     contents = bundle.Contents(release, source.directory, source.entries, *parts)
     return {**result, **deliver(params, contents, facts, ways, target)}
 
@@ -95,7 +101,19 @@ def header_of(params: dict[str, Any], source: Source, target: Target, pins: list
         "shared_paths": sorted(params["shared_paths"]),
         # Releases without any keep the ids that they had.
         **({"public_paths": sorted(params["public_paths"])} if params["public_paths"] else {}),
+        **({"project": source.project.identity} if source.project else {}),
     }
+
+
+def write_project(project: Project, minor: str, into: str) -> methods.Environment:
+    """What the app's project adds to its environment, as files below `into`."""
+    for path, text in project.files(minor).items():
+        place = os.path.join(into, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(place, 0o700 if path.startswith("bin/") else 0o600)
+    return methods.Environment(into, methods.every_file(into))
 
 
 def python_of(target: Target) -> dict[str, str]:

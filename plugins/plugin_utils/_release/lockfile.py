@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
-from . import locks, pylock, requirements
+from . import extras, locks, pylock, requirements
 from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name
 from .requirements import Requirements
 
@@ -54,8 +54,11 @@ _UNLOCKED = {
 }
 
 
-def find_requirements(source: str, wanted: str) -> str:
-    """Name of the requirements file below `source`; raises with what to write where there is none or more than one."""
+def find_requirements(source: str, wanted: str, top: str = "") -> str:
+    """Name of the requirements file below `source`; raises with what to write where there is none or more than one.
+
+    :param top: a directory above `source` up to which a workspace's uv.lock is looked for, as '../uv.lock'.
+    """
     if wanted:
         name = os.path.normpath(wanted)
         if os.path.isabs(name) or name.startswith(".."):
@@ -79,6 +82,8 @@ def find_requirements(source: str, wanted: str) -> str:
         raise ReleaseError(
             f"fastapi_source ({source}) has {' and '.join([*found, *unserved])}. Write fastapi_requirements: {found[0]}"
         )
+    if pyproject and (above := _workspace_lock(source, top)):
+        return above
     if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
     advice = next((advice for name, advice in [*_UNSERVED.items(), *_UNLOCKED.items()] if name in there), "")
@@ -94,26 +99,73 @@ def find_requirements(source: str, wanted: str) -> str:
     )
 
 
-def read(source: str, name: str, export: Export | None) -> Requirements:
+def _workspace_lock(source: str, top: str) -> str:
+    """A uv.lock above `source` in which its project is, '' where there is none."""
+    name = canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))
+    directory = source
+    while top and directory != top:
+        directory = os.path.dirname(directory)
+        if any(package.get("name") == name for package in load(directory, "uv.lock").get("package", [])):
+            return os.path.relpath(os.path.join(directory, "uv.lock"), source)
+    return ""
+
+
+def read(source: str, name: str, export: Export | None, wanted: Sequence[str] = ()) -> Requirements:
     """Read the file `name` below `source`, whatever its format; raises with everything that can't be served.
 
     :param export: without it, of a uv.lock only what can be checked without uv.
+    :param wanted: extras of the project that are to be installed too.
     """
     base = os.path.basename(name)
     if base == "uv.lock":
-        return _read_uv(source, name, export)
+        return _read_uv(source, name, export, wanted)
     if base == "Pipfile.lock":
+        extras.check(name, wanted, [])
         return locks.read_pipfile(source, name)
     if base in locks.TOOLS:
         beside = load(source, os.path.join(os.path.dirname(name), "pyproject.toml"))
-        return locks.read(name, beside, load(source, name))
+        return locks.read(name, beside, load(source, name), wanted)
     if wrong := _UNSERVED.get(base) or _UNLOCKED.get(base):
         raise ReleaseError(f"fastapi_requirements is {name}, which isn't read here. {wrong}.")
     if base == "pyproject.toml":
-        return _read_pyproject(load(source, name), name)
+        return _read_pyproject(load(source, name), name, wanted)
     if re.fullmatch(r"pylock(\.[^.]+)?\.toml", base):
-        return pylock.read(load(source, name), name)
-    return requirements.read(source, name)
+        return pylock.read(load(source, name), name, wanted)
+    return _read_requirements(source, name, wanted)
+
+
+def _read_requirements(source: str, name: str, wanted: Sequence[str]) -> Requirements:
+    """A requirements.txt; a line for the project itself, as `-e .[prod]`, stands for what that needs."""
+    found = requirements.read(source, name)
+    if found.own is None:
+        extras.check(name, wanted, [])
+        return found
+    head = f"fastapi_requirements is {name}, whose line . stands for the project, and"
+    try:
+        pyproject = load(source, "pyproject.toml")
+    except ReleaseError as error:
+        raise ReleaseError(f"{head} {error}") from None
+    project, wanted = project_of(pyproject), [*found.own, *wanted]
+    if not project or "dependencies" in project.get("dynamic", []):
+        raise ReleaseError(
+            f"{head} pyproject.toml has no [project] with a list of dependencies. Write that, or name the packages in "
+            f"{name} in place of that line."
+        )
+    extras.check(name, wanted, extras.of_project(pyproject))
+    _add_project(found, pyproject, "pyproject.toml", wanted)
+    return requirements.whole(found, name)
+
+
+def names(source: str, name: str, listed: Requirements) -> set[str]:
+    """Names of the packages that the app needs, as far as its requirements file tells them; its own isn't among them.
+
+    :param listed: what `read` has read of that file.
+    """
+    # Which of a uv.lock's packages counts only uv says.
+    lock = load(source, name).get("package", []) if os.path.basename(name) == "uv.lock" else []
+    found: set[str] = {canonicalize_name(package.get("name", "")) for package in lock}
+    found |= {canonicalize_name(Requirement(line).name) for line in (*listed.lines, *listed.constraints)}
+    return found - {canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))}
 
 
 def load(source: str, name: str) -> dict[str, Any]:
@@ -138,49 +190,55 @@ def has_dependencies(pyproject: dict[str, Any]) -> bool:
     return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", [])
 
 
-def _read_uv(source: str, name: str, export: Export | None) -> Requirements:
+def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str]) -> Requirements:
     found = Requirements()
-    beside = os.path.join(os.path.dirname(name), "pyproject.toml")
+    # A lock above the source is its workspace's, which has the project by its name.
+    directory = "" if name.startswith("../") else os.path.dirname(name)
+    beside = os.path.join(directory, "pyproject.toml")
     pyproject = load(source, beside)
     workspace = pyproject.get("tool", {}).get("uv", {}).get("workspace", {})
     if not project_of(pyproject) and workspace:
         member = str((workspace.get("members") or ["backend"])[0]).replace("*", "NAME")
         raise ReleaseError(
             f"fastapi_requirements is {name}, the lock of a workspace whose projects are in directories below it "
-            f"({', '.join(map(str, workspace.get('members', [])))}), and one project is served. Beside {name}, run uv "
-            f"export --frozen --no-dev --no-emit-workspace --project {member} -o {member}/requirements.txt, and write "
-            f"fastapi_source: the path of {member}."
+            f"({', '.join(map(str, workspace.get('members', [])))}), and one project is served. Write "
+            f"fastapi_source_directory: {member}, or whichever is the app's; {name} then holds for it."
         )
     if not project_of(pyproject):
         raise ReleaseError(
             f"fastapi_requirements is {name}, and there is no {beside} with a [project] beside it. uv needs both."
         )
-    if stale := stale_names(project_of(pyproject), load(source, name)):
+    extras.check(name, wanted, extras.of_project(pyproject))
+    if stale := stale_names(project_of(pyproject), load(source, name), wanted):
         raise ReleaseError(
             f"fastapi_requirements is {name}, which was made from another {beside}: {', '.join(stale)} in that "
             "differs. Run uv lock, and commit both."
         )
     if export is not None:
-        requirements.read_lines(found, source, name, export(os.path.join(source, os.path.dirname(name))))
+        requirements.read_lines(found, source, name, export(os.path.join(source, directory)))
         # The lines are those of the export, which nobody sees.
         found.problems = [re.sub(r", line \d+, ", ", ", problem) for problem in found.problems]
     return requirements.whole(found, name)
 
 
-def stale_names(project: dict[str, Any], lock: dict[str, Any]) -> list[str]:
-    """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides."""
+def stale_names(project: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
+    """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides.
+
+    :param wanted: extras that count too.
+    """
     own = canonicalize_name(str(project.get("name", "")))
     (package, *_none) = [p for p in lock.get("package", []) if p["name"] == own] or [{}]
     locked: dict[str, set[str]] = {}
     for item in package.get("metadata", {}).get("requires-dist", []):
-        if "extra ==" not in item.get("marker", ""):
+        marker = extras.decided(item.get("marker", ""), wanted)
+        if extras.FALSE not in marker and item["name"] != own:
             # From a path, git or a URL there is no version to compare.
             there = "specifier" in item or item.keys() <= {"name", "marker", "extras", "index", "conflict"}
             locked.setdefault(item["name"], set()).add(_range(item.get("specifier", "")) if there else "*")
     if "dependencies" in project.get("dynamic", []):
         return []
     written: dict[str, set[str]] = {}
-    for line in project.get("dependencies", []):
+    for line in [*project.get("dependencies", []), *extras.lines_of({"project": project}, wanted)]:
         try:
             parsed = Requirement(line)
         except InvalidRequirement:
@@ -195,25 +253,30 @@ def _range(specifier: str) -> str:
     return ",".join(sorted(str(part) for part in SpecifierSet(specifier)))
 
 
-def _read_pyproject(pyproject: dict[str, Any], name: str) -> Requirements:
+def _read_pyproject(pyproject: dict[str, Any], name: str, wanted: Sequence[str]) -> Requirements:
     """The dependencies of [project]: ranges, which are resolved when wheels are collected."""
     found = Requirements()
     project = project_of(pyproject)
+    extras.check(name, wanted, extras.of_project(pyproject))
     if not project.get("dependencies") or "dependencies" in project.get("dynamic", []):
         raise ReleaseError(
             f"fastapi_requirements is {name}, whose [project] has no list of dependencies. Write them there, or name "
             "another file."
         )
+    _add_project(found, pyproject, name, wanted)
+    return requirements.whole(found, name)
+
+
+def _add_project(found: Requirements, pyproject: dict[str, Any], name: str, wanted: Sequence[str]) -> None:
     sources = pyproject.get("tool", {}).get("uv", {}).get("sources", {})
     sources = {canonicalize_name(key): value for key, value in sources.items()}
-    for line in project["dependencies"]:
+    for line in [*project_of(pyproject).get("dependencies", []), *extras.lines_of(pyproject, wanted)]:
         problem = requirements.add(found, line)
         elsewhere = {"git", "path", "url", "workspace"} & set(sources.get(_name(line), {}))
         if elsewhere and not problem:
             problem = f"[tool.uv.sources] takes it from a {min(elsewhere)}, and an index has another package or none."
         if problem:
             found.problems.append(f"{name}, {mask(line)[:100]}: {problem}")
-    return requirements.whole(found, name)
 
 
 def _name(line: str) -> str:

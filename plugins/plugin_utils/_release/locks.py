@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
-from . import requirements
+from . import extras, requirements
 from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
@@ -41,19 +41,21 @@ class Locked:
     commit: str = ""
 
 
-def read(name: str, pyproject: dict[str, Any], lock: dict[str, Any]) -> Requirements:
+def read(name: str, pyproject: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> Requirements:
     """What the project needs, as lines, and the lock's versions as constraints with the hashes of their files.
 
     :param lock: content of the file `name`, of Poetry or PDM.
+    :param wanted: extras of the project.
     :raises ReleaseError: with everything that can't be served, or where the lock isn't this project's.
     """
-    if not direct(pyproject):
+    extras.check(name, wanted, extras.of_project(pyproject))
+    if not (lines := direct(pyproject, wanted)):
         raise ReleaseError(
             f"fastapi_requirements is {name}, and the pyproject.toml beside it lists no dependencies. Commit both."
         )
     poetry = os.path.basename(name) == "poetry.lock"
-    packages = list(_poetry(lock) if poetry else _pdm(lock))
-    return _joined(name, direct(pyproject), packages)
+    packages = list(_poetry(lock, wanted) if poetry else _pdm(lock))
+    return _joined(name, lines, packages)
 
 
 def read_pipfile(source: str, name: str) -> Requirements:
@@ -72,16 +74,22 @@ def read_pipfile(source: str, name: str) -> Requirements:
     return _joined(name, [_line(package.name, [], package.marker) for package in packages], packages)
 
 
-def direct(pyproject: dict[str, Any]) -> list[str]:
-    """What the project says that it needs, as requirements; of Poetry's own way of writing, without versions."""
-    lines = list(pyproject.get("project", {}).get("dependencies", []))
-    own = pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    if lines:
-        return lines
-    for name, entries in own.items():
+def direct(pyproject: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
+    """What the project says that it needs, as requirements; of Poetry's own way of writing, without versions.
+
+    :param wanted: extras that are to be installed too.
+    """
+    listed = list(pyproject.get("project", {}).get("dependencies", []))
+    poetry = pyproject.get("tool", {}).get("poetry", {})
+    chosen = {canonicalize_name(extra) for extra in wanted}
+    of_extras = [names for extra, names in poetry.get("extras", {}).items() if canonicalize_name(extra) in chosen]
+    optional = {canonicalize_name(name) for names in of_extras for name in names}
+    lines = [*listed, *extras.lines_of(pyproject, wanted)]
+    for name, entries in poetry.get("dependencies", {}).items():
         for entry in entries if isinstance(entries, list) else [entries]:
             table = entry if isinstance(entry, dict) else {}
-            if name != "python" and not table.get("optional"):
+            counts = canonicalize_name(name) in optional if table.get("optional") else not listed
+            if name != "python" and counts:
                 lines.append(_line(name, table.get("extras", []), str(table.get("markers", ""))))
     return lines
 
@@ -90,7 +98,7 @@ def _line(name: str, extras: list[str], marker: str) -> str:
     return name + (f"[{','.join(extras)}]" if extras else "") + (f" ; {marker}" if marker else "")
 
 
-def _poetry(lock: dict[str, Any]) -> Iterator[Locked]:
+def _poetry(lock: dict[str, Any], wanted: Sequence[str]) -> Iterator[Locked]:
     for package in lock.get("package", []):
         origin = package.get("source", {})
         kind = str(origin.get("type", "legacy"))
@@ -98,7 +106,7 @@ def _poetry(lock: dict[str, Any]) -> Iterator[Locked]:
         if commit and origin.get("subdirectory"):
             commit += f"#subdirectory={origin['subdirectory']}"
         marker = package.get("markers", "")
-        marker = marker.get("main", "") if isinstance(marker, dict) else marker
+        marker = extras.decided(marker.get("main", "") if isinstance(marker, dict) else marker, wanted)
         elsewhere = kind if kind in ("git", "directory", "file", "url") else ""
         yield Locked(
             canonicalize_name(package["name"]), package.get("version", ""), _digests(package), elsewhere, marker, commit

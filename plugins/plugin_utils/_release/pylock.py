@@ -7,18 +7,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
-from . import requirements
+from . import extras, requirements
 from .packages import canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
 _GROUP = re.compile(r"""(['"])(?P<name>[\w.-]+)\1\s+(?P<not>not\s+)?in\s+(?P<of>extras|dependency_groups)""")
-_TRUE, _FALSE = "python_version >= '0'", "python_version < '0'"
 
 
-def read(lock: dict[str, Any], name: str) -> Requirements:
+def read(lock: dict[str, Any], name: str, wanted: Sequence[str] = ()) -> Requirements:
     """The packages of a lock as exact versions, each with the hashes of its files. Where it says they are isn't read:
     the index settings decide that, and the hashes that it is the same file."""
     found = Requirements()
@@ -28,21 +28,23 @@ def read(lock: dict[str, Any], name: str) -> Requirements:
             f"fastapi_requirements is {name}, whose lock-version is {version!r}, and 1.0 is what is known here. Make "
             "it with a tool that writes that."
         )
+    extras.check(name, wanted, lock.get("extras", []))
     for package in lock.get("packages", []):
         # A tool may list the app itself, whose source is shipped.
         if package.get("directory", {}).get("path") == ".":
             continue
-        problem = _add_package(found, package, lock.get("default-groups", []))
+        problem = _add_package(found, package, lock.get("default-groups", []), wanted)
         if problem:
             found.problems.append(f"{name}, {package['name']}: {problem}")
     return requirements.whole(found, name)
 
 
-def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]) -> str:
+def _add_package(found: Requirements, package: dict[str, Any], groups: list[str], wanted: Sequence[str]) -> str:
+    decided = decide_groups(str(package.get("marker", "")), groups, wanted)
+    marker = f" ; {decided}" if decided else ""
     vcs = package.get("vcs", {})
     if vcs.get("type") == "git" and "url" in vcs and "commit-id" in vcs:
         below = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
-        marker = f" ; {decide_groups(package['marker'], groups)}" if "marker" in package else ""
         return requirements.add(found, f"{package['name']} @ git+{vcs['url']}@{vcs['commit-id']}{below}{marker}")
     for kind, text in {
         "vcs": "it is fetched from version control",
@@ -57,8 +59,7 @@ def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]
     hashes = {str(file["hashes"]["sha256"]).lower() for file in files if "sha256" in file.get("hashes", {})}
     if not hashes:
         return "it has no file with a sha256."
-    marker = package.get("marker", "")
-    line = f"{package['name']}=={package['version']}" + (f" ; {decide_groups(marker, groups)}" if marker else "")
+    line = f"{package['name']}=={package['version']}{marker}"
     if problem := requirements.add(found, line):
         return problem
     key = (canonicalize_name(package["name"]), canonicalize_version(package["version"]))
@@ -66,11 +67,15 @@ def _add_package(found: Requirements, package: dict[str, Any], groups: list[str]
     return ""
 
 
-def decide_groups(marker: str, groups: list[str]) -> str:
-    """A marker without what only locks know: no extra is installed, and of the groups those that the lock names."""
+def decide_groups(marker: str, groups: Sequence[str], wanted: Sequence[str] = ()) -> str:
+    """A marker without what only locks know: the groups that the lock names count, and the wanted extras."""
+    chosen = {
+        "dependency_groups": {canonicalize_name(group) for group in groups},
+        "extras": {canonicalize_name(extra) for extra in wanted},
+    }
 
     def decided(match: re.Match[str]) -> str:
-        inside = match["of"] == "dependency_groups" and match["name"] in groups
-        return _TRUE if inside != bool(match["not"]) else _FALSE
+        inside = canonicalize_name(match["name"]) in chosen[match["of"]]
+        return extras.TRUE if inside != bool(match["not"]) else extras.FALSE
 
     return _GROUP.sub(decided, marker)

@@ -16,7 +16,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -25,7 +25,9 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
-from . import git, lockfile
+from .._source.code import has_sockets
+from . import git, lockfile, project
+from .project import Project
 from .requirements import Requirements
 from .source import Entry, check_app, check_public, scan, without_shared
 from .tools import Say, cache_directory, digest_of, making, provide
@@ -35,6 +37,7 @@ from .tools import Say, cache_directory, digest_of, making, provide
 class Source:
     """The source as it is on the control node, read before the host is asked.
 
+    :param sockets: whether a Python file of it has a WebSocket endpoint.
     :param origin: 'name' and 'revision' of a git URL's repository and commit; empty for what has a path.
     """
 
@@ -43,30 +46,40 @@ class Source:
     requirements_name: str
     requirements: Requirements
     requires_python: str
+    project: Project | None = None
+    sockets: bool = False
     origin: dict[str, str] = field(default_factory=dict)
 
 
 def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
     """Everything that can be wrong with the source without knowing the host."""
-    directory, origin = open_source(params["source"], params["version"], workdir)
+    top, origin = open_source(params["source"], params["version"], workdir)
+    directory = project_in(top, params["source_directory"])
     try:
-        name = lockfile.find_requirements(directory, params["requirements"])
-        requirements = lockfile.read(directory, name, lambda project: uv_export(project, params["index_url"], say))
+        name = lockfile.find_requirements(directory, params["requirements"], top)
+        wanted = params["extras"]
+        requirements = lockfile.read(
+            directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
+        )
         requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
         entries = without_shared(entries, params["shared_paths"])
         check_public(entries, params["public_paths"], params["shared_paths"])
         check_app(entries, params["app"])
+        paths = {entry.path for entry in entries}
+        own = project.find(directory, name, requirements, paths)
     except (ReleaseError, ProgramError) as error:
         # An archive or a commit is unpacked to a place that nobody knows.
-        raise ReleaseError(str(error).replace(directory, mask(params["source"]))) from None
-    return Source(directory, entries, name, requirements, requires_python, origin)
+        raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
+    sockets = has_sockets(directory, paths)
+    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin)
 
 
-def uv_export(project: str, index_url: str, say: Say) -> str:
+def uv_export(project: str, index_url: str, say: Say, wanted: Sequence[str] = ()) -> str:
     """What the uv.lock in the directory `project` says, as a requirements.txt. Asks no index and writes nothing."""
     tools = provide(cache_directory(), {}, index_url, say)
     command = [tools.uv, "export", "--quiet", "--frozen", "--offline", "--project", project, "--no-header"]
+    command += [argument for extra in wanted for argument in ("--extra", extra)]
     command += ["--no-annotate", "--no-dev", "--no-emit-project", "--format", "requirements.txt"]
     return run("Reading uv.lock", command, uv_environment(Index(), os.environ), CONTROL_NODE)
 
@@ -92,6 +105,24 @@ def open_source(source: str, version: str, workdir: str) -> tuple[str, dict[str,
     with open(os.path.join(shared, "commit"), encoding="ascii") as file:
         origin = {"name": git.name_of(source), "revision": file.read()}
     return os.path.join(shared, "source"), origin
+
+
+def project_in(top: str, below: str) -> str:
+    """The directory of the opened source that is shipped: `below`, or the whole where that is empty."""
+    path = os.path.join(top, below.strip("/")).rstrip("/")
+    if not below:
+        return top
+    if not is_safe_path(below.strip("/")):
+        raise ReleaseError(
+            f"fastapi_source_directory is {below}: it has to be a directory inside fastapi_source, such as backend."
+        )
+    if not os.path.isdir(path) or not os.path.realpath(path).startswith(os.path.realpath(top) + os.sep):
+        there = sorted(entry.name for entry in os.scandir(top) if entry.is_dir() and not entry.name.startswith("."))
+        raise ReleaseError(
+            f"fastapi_source_directory is {below}, and fastapi_source has no such directory. "
+            f"It has {', '.join(there[:8]) or 'none'}."
+        )
+    return path
 
 
 def check_no_version(path: str, version: str) -> None:

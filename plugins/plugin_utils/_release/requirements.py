@@ -23,6 +23,17 @@ LOWEST = {"gunicorn": "23.0.0", "uvicorn": "0.28.1"}
 """The oldest that `scripts/worker-versions` ran the worker's tests with. Uvicorn 0.23 drops what a drain has to cut.
 Of Gunicorn 23 two things are known: it heeds a SIGQUIT only after its drain, and logs a worker's failed start twice."""
 
+WEBSOCKETS = ("websockets", "17.4", "10.4")
+"""What Uvicorn speaks WebSockets by, where an app has an endpoint for them and neither this nor wsproto: its name, the
+version that is taken, and the oldest, which is the one that uvicorn[standard] asks for."""
+_WITH_WEBSOCKETS = {
+    "websockets": "",
+    "wsproto": "",
+    "uvicorn": "standard",
+    "fastapi": "standard standard-no-fastapi-cloud-cli all",
+}
+"""What brings one by itself, with the extras that do."""
+
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
@@ -44,6 +55,8 @@ COMMIT = re.compile(
     r"(#(egg=[^&\s;]+&?)?(subdirectory=(?P<below>[^&\s;]+))?)?(?P<marker>\s*;.*)?"
 )
 """A package at one commit of a git repository, whose wheel is built."""
+_ITSELF = re.compile(r"((-e|--editable)[ =]*)?\./?(\[(?P<extras>[^\]]*)\])?")
+"""The project at the source's top, which is where the app is run from."""
 _WAYS_OUT = (
     "Name a version that the index has a wheel of, or build the wheel yourself (pip wheel) and give its directory"
 )
@@ -56,12 +69,14 @@ class Requirements:
     :param lines: requirements, one a line, without hashes.
     :param constraints: the same from -c files.
     :param hashes: (name, version) -> SHA-256 digests listed for it.
+    :param own: extras of the project itself, where a line names that; None where none does.
     :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
     """
 
     lines: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     hashes: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    own: list[str] | None = None
     options: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     seen: set[tuple[str, bool]] = field(default_factory=set)
@@ -119,6 +134,10 @@ def read_lines(found: Requirements, source: str, name: str, text: str, constrain
     """Add what `text` says, the content of the file `name` below `source`."""
     for number, raw in logical_lines(text):
         line = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], raw)
+        itself = None if constraint else _ITSELF.fullmatch(line)
+        if itself and os.path.isfile(os.path.join(source, "pyproject.toml")):
+            found.own = [*(found.own or []), *re.findall(r"[\w.-]+", itself["extras"] or "")]
+            continue
         # Only what was written is shown: a variable may hold a token.
         problem = _option(found, source, name, line) if line.startswith("-") else add(found, line, constraint)
         if problem:
@@ -188,19 +207,38 @@ def add(found: Requirements, line: str, constraint: bool = False) -> str:
     return ""
 
 
-def injected(requirements: Requirements, markers: dict[str, str]) -> list[str]:
+def named(lines: Iterable[str]) -> set[str]:
+    """Names of what the lines ask for."""
+    return {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+def injected(requirements: Requirements, markers: dict[str, str], sockets: bool = False) -> list[str]:
     """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
     decide nothing of it, and what it brings by itself takes their place.
 
     A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
+
+    :param sockets: whether the app has WebSocket endpoints.
     """
 
-    def names(lines: Iterable[str]) -> set[str]:
+    def counting(lines: Iterable[str]) -> list[Requirement]:
         parsed = [Requirement(line) for line in lines]
-        return {canonicalize_name(r.name) for r in parsed if r.marker is None or r.marker.evaluate(markers)}
+        return [r for r in parsed if r.marker is None or r.marker.evaluate(markers)]
 
-    has, constrained = names(requirements.lines), names(requirements.constraints)
-    return [name if name in constrained else f"{name}=={version}" for name, version in PINS.items() if name not in has]
+    lines = counting(requirements.lines)
+    has = {canonicalize_name(line.name) for line in lines}
+    constrained = {canonicalize_name(line.name) for line in counting(requirements.constraints)}
+    wanted = dict(PINS)
+    if sockets and not any(_brings_websockets(line) for line in lines):
+        wanted[WEBSOCKETS[0]] = WEBSOCKETS[1]
+    return [
+        name if name in constrained else f"{name}=={version}" for name, version in wanted.items() if name not in has
+    ]
+
+
+def _brings_websockets(line: Requirement) -> bool:
+    extras = _WITH_WEBSOCKETS.get(canonicalize_name(line.name))
+    return extras is not None and (not extras or bool(line.extras & set(extras.split())))
 
 
 def check_hashes(wheels: dict[tuple[str, str], str], listed: dict[tuple[str, str], set[str]]) -> list[str]:

@@ -18,7 +18,7 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize_version
-from .requirements import COMMIT, LOWEST, Requirements
+from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements
 from .sdist import HERE, Sources, Workshop
 from .target import Target
 from .tools import Say, Tools, digest_of, forget_unused, making
@@ -97,28 +97,46 @@ def resolve(
     :param sources: where wheels may be built; None where they may not.
     """
     items = _app_resolved(collector, requirements, new, name, sources)
-    found = versions_of(items)
-    if lacking := [pin for pin in pins if Requirement(pin).name not in found]:
-        index = sources.with_built if sources else collector.index
-        limits = [*requirements.constraints, *(f"{package}=={version}" for package, version in found.items())]
-        said = ""
-        # The tested version, else the best that goes with what the app has.
-        for wanted in (lacking, [f"{Requirement(pin).name}>={LOWEST[Requirement(pin).name]}" for pin in lacking]):
-            try:
-                added = _compile(collector, wanted, limits, index, new)
-                break
-            except ProgramError as error:
-                said = flattened(str(error).replace(new + os.sep, ""))
-        else:
-            raise ReleaseError(
-                f"fastapi_requirements is {name}, and no {_names(named_in(said, lacking) or lacking)} that can serve "
-                f"goes with {' and '.join(named_in(said, limits)) or 'what it names'}. Loosen that.\nuv said: {said}"
-            )
-        items += [item for item in added if item.partition("==")[0] not in found]
+    index = sources.with_built if sources else collector.index
+    sockets = [pin for pin in pins if Requirement(pin).name == WEBSOCKETS[0]]
+    # One by one: where there is no tested version of the one, the other stays the tested one.
+    for part in ([pin for pin in pins if pin not in sockets], sockets):
         found = versions_of(items)
+        lacking = [pin for pin in part if Requirement(pin).name not in found]
+        if lacking and not (part is sockets and "wsproto" in found):
+            items += _added(collector, requirements, lacking, found, index, new, name)
+    found = versions_of(items)
     if problem := too_old(found, [*requirements.lines, *requirements.constraints]):
         raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
     return items
+
+
+def _added(
+    collector: Collector,
+    requirements: Requirements,
+    lacking: list[str],
+    found: dict[str, str],
+    index: Index,
+    new: str,
+    name: str,
+) -> list[str]:
+    """What the pins `lacking` add to the versions `found`, which stay: the tested versions, else the best that go with
+    those."""
+    limits = [*requirements.constraints, *(f"{package}=={version}" for package, version in found.items())]
+    lowest, said = {**LOWEST, WEBSOCKETS[0]: WEBSOCKETS[2]}, ""
+    for wanted in (lacking, [f"{Requirement(pin).name}>={lowest[Requirement(pin).name]}" for pin in lacking]):
+        try:
+            added = _compile(collector, wanted, limits, index, new)
+            return [item for item in added if item.partition("==")[0] not in found]
+        except ProgramError as error:
+            said = flattened(str(error).replace(new + os.sep, ""))
+    names = _names(named_in(said, lacking) or lacking)
+    # Else each handshake would be answered 404.
+    needs = "which its WebSocket endpoint needs" if names == WEBSOCKETS[0] else "that can serve"
+    raise ReleaseError(
+        f"fastapi_requirements is {name}, and no {names} {needs} "
+        f"goes with {' and '.join(named_in(said, limits)) or 'what it names'}. Loosen that.\nuv said: {said}"
+    )
 
 
 def _app_resolved(

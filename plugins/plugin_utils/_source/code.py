@@ -24,9 +24,13 @@ _ASIDE = re.compile(
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(rb"(?i)fastapi|starlette|websocket|basesettings|environ|celery|apscheduler")
+# What asks for the version of an installed package, or for the file that its build writes it to.
+_VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
 _MOST_BYTES = 1 << 20
+_SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
+_SOCKETS = re.compile(rb"\.websocket(_route)?\s*\(|WebSocketRoute|websocket_route")
 APPS = frozenset({"FastAPI", "Starlette"})
 _GETS = frozenset({"get", "api_route", "route"})
 
@@ -48,6 +52,8 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     trees: dict[str, ast.Module] = {}
     for path, content in contents.items():
         code.roots[path], code.modules[path] = _module(path, packages)
+        if _VERSION.search(content):
+            code.asking.append(path)
         try:
             if _TELLING.search(content):
                 trees[path] = ast.parse(content)
@@ -62,6 +68,28 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     for each in files:
         each.routes()
     return code
+
+
+def has_sockets(top: str, paths: Iterable[str]) -> bool:
+    """Whether a Python file among `paths` hangs a WebSocket endpoint on something, by whatever name that has."""
+    for path in paths:
+        if not path.endswith(".py") or _ASIDE.search(path):
+            continue
+        try:
+            with open(os.path.join(top, path), "rb") as file:
+                content = file.read(_MOST_BYTES)
+            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(ast.parse(content)))):
+                return True
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return False
+
+
+def _is_socket(node: ast.AST) -> bool:
+    decorated = isinstance(node, ast.AsyncFunctionDef) and any(
+        _called(call) in ("websocket", "websocket_route") for call in node.decorator_list
+    )
+    return decorated or (isinstance(node, ast.Call) and _called(node) in _SOCKET_CALLS)
 
 
 def _module(path: str, packages: set[str]) -> tuple[str, str]:

@@ -66,6 +66,8 @@ class Code:
     wanted: dict[str, Place] = field(default_factory=dict)
     statics: list[str] = field(default_factory=list)
     listeners: list[Place] = field(default_factory=list)
+    asking: list[str] = field(default_factory=list)
+    """Files that ask for the version of an installed package."""
     unread: list[str] = field(default_factory=list)
     """Files that aren't the Python of this machine."""
 

@@ -110,8 +110,17 @@ def test_an_app_in_a_directory_of_a_url(project):
     (top / "api/main.py").unlink()
     written = app_file(str(top), "https://example.com/a/shop.git")
     values = yaml.safe_load(written.text)
-    assert (values["fastapi_name"], values["fastapi_source"]) == ("shop", "TODO")
-    assert "The app is in api/ of" in written.text
+    assert (values["fastapi_name"], values["fastapi_source"]) == ("shop", "https://example.com/a/shop.git")
+    assert values["fastapi_source_directory"] == "api"
+
+
+def test_a_member_of_a_workspace_is_named_in_it_so_that_its_lock_holds(project):
+    member = '[project]\nname = "api"\ndependencies = ["fastapi"]\n'
+    lock = 'version = 1\n[[package]]\nname = "api"\nsource = { virtual = "api" }\n'
+    top = project({"uv.lock": lock, "api/pyproject.toml": member, "api/app/__init__.py": "", "api/app/main.py": MAIN})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert (values["fastapi_source"], values["fastapi_source_directory"]) == (str(top), "api")
+    assert "fastapi_requirements" not in values
 
 
 @pytest.mark.parametrize("value", ["TODO", ["TODO"], {"A": "TODO", "B": "x"}])

@@ -15,7 +15,15 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.source imp
     check_source,
 )
 
-VALUES = {"source": "/src", "version": "", "requirements": "", "exclude": [".git"], "app": "app.main:app"}
+VALUES = {
+    "source": "/src",
+    "version": "",
+    "requirements": "",
+    "extras": [],
+    "source_directory": "",
+    "exclude": [".git"],
+    "app": "app.main:app",
+}
 
 
 @pytest.fixture
@@ -123,3 +131,117 @@ def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:
     assert check_python("", "3.11.2") == []
     ((variable, sentence),) = check_python(">=3.12", "3.11.2")
     assert variable == "python" and ">=3.12" in sentence and "3.11.2" in sentence
+
+
+PACKAGE = '[project]\nname = "shop"\nrequires-python = ">=3.11"\n{}\n[build-system]\nrequires = []\n'
+
+
+def test_a_package_below_src_needs_no_path(source: Path) -> None:
+    (source / "app").rename(source / "src")
+    (source / "src/shop").mkdir()
+    (source / "src/shop/main.py").touch()
+    assert "PYTHONPATH: src" in check(source, app="shop.main:app").warnings[0]
+    (source / "pyproject.toml").write_text(PACKAGE.format('version = "1"'))
+    assert check(source, app="shop.main:app") == Checked([], [], ">=3.11")
+
+
+def test_a_version_that_only_a_build_knows_is_told_where_the_app_asks_for_it(source: Path) -> None:
+    (source / "pyproject.toml").write_text(PACKAGE.format('dynamic = ["version"]'))
+    assert check(source).warnings == []
+    (source / "app/main.py").write_text("from importlib.metadata import version\n")
+    (told,) = check(source).warnings
+    assert "app/main.py finds 0+unknown" in told and "write version into [project]" in told
+    (source / "pyproject.toml").write_text("[build-system]\nrequires = []\n")
+    (told,) = check(source).warnings
+    assert "app/main.py finds no version" in told
+    (source / "app/main.py").write_text("")
+    (told,) = check(source, before_swap=["shop migrate"]).warnings
+    assert "fastapi_before_swap finds no version and no command" in told
+
+
+def test_a_package_that_compiles_is_refused_before_any_host_is_asked(source: Path) -> None:
+    (source / "pyproject.toml").write_text(PACKAGE.format('version = "1"') + 'build-backend = "maturin"\n')
+    ((variable, sentence),) = check(source).problems
+    assert variable == "source" and "compiles code of its own" in sentence
+
+
+def test_a_table_that_is_none_is_told_once(source: Path) -> None:
+    (source / "pyproject.toml").write_text('tool = "x"\n' + PACKAGE.format('version = "1"'))
+    ((_variable, sentence),) = check(source).problems
+    assert "can be installed" in sentence
+
+
+@pytest.mark.parametrize("kind", ["directory", "archive", "url"])
+def test_the_app_may_be_in_a_directory_of_the_source(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A repository with backend/ and frontend/ beside each other had no way but a checkout of one's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    top = tmp_path / "shop"
+    (top / "frontend").mkdir(parents=True)
+    source.rename(top / "backend")
+    path = str(top)
+    if kind == "archive":
+        path = str(tmp_path / "shop.tar.gz")
+        with tarfile.open(path, "w:gz") as tar:
+            tar.add(top, "shop-1.0")
+    elif kind == "url":
+        git = ["git", "-C", top, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+        (top / "frontend/index.html").touch()
+        for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "one"]):
+            subprocess.run([*git, *command], check=True)
+        path = f"file://{top}"
+    with tempfile.TemporaryDirectory() as run:
+
+        def problems(below: str, **changes: object) -> list[str]:
+            values = VALUES | {"source": path, "source_directory": below} | changes
+            return [sentence for _variable, sentence in check_source(values, path, run).problems]
+
+        assert problems("backend") == problems("backend/") == []
+        assert f"fastapi_source is {path}, and nothing in it" in problems("")[0]
+        (sentence,) = problems("frontend", requirements="x.txt")
+        assert f"no such file in fastapi_source ({path}/frontend)" in sentence
+        (sentence,) = problems("back")
+        assert sentence == (
+            "fastapi_source_directory is back, and fastapi_source has no such directory. It has backend, frontend."
+        )
+        for outside in ("..", "/etc", "backend/../../x"):
+            assert "directory inside fastapi_source" in problems(outside)[0] or "no such" in problems(outside)[0]
+
+
+def test_the_extra_that_hosts_need_is_pointed_out_until_it_is_asked_for(source: Path) -> None:
+    (source / "requirements.txt").unlink()
+    text = '[project]\nname = "a"\ndependencies = ["fastapi"]\n[project.optional-dependencies]\nprod = ["sentry-sdk"]\n'
+    (source / "pyproject.toml").write_text(text)
+    (told,) = check(source).warnings
+    assert "write fastapi_extras: [prod]" in told
+    assert check(source, extras=["prod"]) == Checked([], [], "")
+    ((variable, sentence),) = check(source, extras=["prd"]).problems
+    assert variable == "extras" and "It has prod." in sentence
+    (source / "requirements.txt").write_text("fastapi\n")
+    assert check(source) == Checked([], [], "")
+
+
+@pytest.mark.parametrize(
+    ("app", "files", "silent"),
+    [
+        ("titiler.application.main:app", {"requirements.txt": "titiler.application==0.21\n"}, True),
+        ("mlflow.server.fastapi_app:app", {"requirements.txt": "MLflow[extras]>2\n"}, True),
+        ("titiler.application.main:app", {"requirements.txt": "titilers\nfastapi\n"}, False),
+        ("chat.server:app", {"uv.lock": '[[package]]\nname = "chat-server"\n[[package]]\nname = "own"\n'}, True),
+        ("own.server:app", {"uv.lock": '[[package]]\nname = "own"\n'}, False),
+        ("chat.server:app", {"poetry.lock": '[[package]]\nname = "Chat"\nversion = "1"\n'}, True),
+    ],
+)
+def test_an_app_that_a_package_brings_is_no_warning(
+    source: Path, app: str, files: dict[str, str], silent: bool
+) -> None:
+    """It was told on every run that no worker will start, and served well."""
+    (source / "requirements.txt").unlink()
+    needs = '["Chat"]' if "poetry.lock" in files else "[]"
+    (source / "pyproject.toml").write_text(f'[project]\nname = "own"\ndependencies = {needs}\n')
+    for name, text in files.items():
+        (source / name).write_text(text)
+    found = check(source, app=app)
+    assert found.problems == [] and bool(found.warnings) != silent
+    assert silent or "no worker will start" in found.warnings[0]

@@ -426,3 +426,30 @@ def test_the_task_itself(environment: None, tmp_path: Path, source: Path) -> Non
     assert refused.returncode != 0 and "fastapi_requirements is requirements.txt" in output
     assert "canary" not in output
     shutil.rmtree(root)
+
+
+def test_a_directory_of_the_source_is_what_is_shipped(run: Run, source: Path, tmp_path: Path) -> None:
+    top = tmp_path / "repository"
+    (top / "frontend").mkdir(parents=True)
+    (top / "frontend" / "index.html").touch()
+    alone = run()
+    source.rename(top / "backend")
+    inside = run(source=str(top), source_directory="backend")
+    # The same files are the same release.
+    assert inside["release"] == alone["release"] and not inside["changed"]
+    (top / "frontend" / "index.html").write_text("changed")
+    assert not run(source=str(top), source_directory="backend/")["changed"]
+    (top / "backend" / "app" / "main.py").write_text("import fastapi\napp = 2\n")
+    path = Path(run(source=str(top), source_directory="backend")["path"])
+    assert sorted(item.name for item in path.iterdir() if item.name[0] != ".") == [
+        "app",
+        "release.json",
+        "requirements.txt",
+    ]
+
+
+def test_an_app_with_a_websocket_endpoint_is_sent_what_speaks_it(run: Run, source: Path) -> None:
+    code = "import fastapi\napp = 1\n\n\ndef routes(app):\n    @app.websocket('/ws')\n    async def talk(socket): ...\n"
+    assert "websockets" not in run()["packages"]
+    (source / "app" / "main.py").write_text(code)
+    assert run()["packages"]["websockets"] == "17.4"

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import pylock as release_pylock
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import read as release_read
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import only_listed
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
@@ -85,7 +86,7 @@ def test_a_workspace_is_called_one_with_what_to_do(tmp_path: Path) -> None:
     """It had been said that there is no pyproject.toml, which there was."""
     (tmp_path / "uv.lock").write_text(LOCK)
     write(tmp_path, pyproject='[tool.uv.workspace]\nmembers = ["backend"]\n')
-    with pytest.raises(ReleaseError, match=r"the lock of a workspace .*--project backend -o backend/requirements\.txt"):
+    with pytest.raises(ReleaseError, match=r"the lock of a workspace .* Write fastapi_source_directory: backend,"):
         release_lockfile.read(str(tmp_path), "uv.lock", None)
 
 
@@ -235,3 +236,60 @@ def test_a_file_that_an_index_had_later_is_no_choice() -> None:
     assert only_listed(item, {("fastapi", "0.121"): {B, C}}) == f"fastapi==0.121.0 --hash=sha256:{B}"
     assert only_listed(item, {("fastapi", "0.121"): {C}}) == item, "refused later, with the sentence for that"
     assert only_listed(item, {}) == item
+
+
+WORKSPACE = f"""
+version = 1
+requires-python = ">=3.11"
+[manifest]
+members = ["backend", "worker"]
+[[package]]
+name = "backend"
+version = "1"
+source = {{ virtual = "backend" }}
+dependencies = [{{ name = "fastapi" }}]
+[package.metadata]
+requires-dist = [{{ name = "fastapi" }}]
+[[package]]
+name = "worker"
+version = "1"
+source = {{ virtual = "worker" }}
+dependencies = [{{ name = "celery" }}]
+[package.metadata]
+requires-dist = [{{ name = "celery" }}]
+[[package]]
+name = "fastapi"
+version = "0.100.0"
+source = {{ registry = "https://pypi.org/simple" }}
+wheels = [{{ url = "https://x/fastapi-0.100.0-py3-none-any.whl", hash = "sha256:{A}" }}]
+[[package]]
+name = "celery"
+version = "5"
+source = {{ registry = "https://pypi.org/simple" }}
+wheels = [{{ url = "https://x/celery-5-py3-none-any.whl", hash = "sha256:{A}" }}]
+"""
+
+
+def test_a_member_of_a_workspace_is_served_by_its_lock(tmp_path: Path, environment: None) -> None:
+    """As fastapi's own full-stack template is laid out: the lock at the top, each project in a directory."""
+    write(tmp_path, pyproject='[tool.uv.workspace]\nmembers = ["backend", "worker"]\n')
+    (tmp_path / "uv.lock").write_text(WORKSPACE)
+    for member, needs in (("backend", "fastapi"), ("worker", "celery"), ("other", "fastapi")):
+        (tmp_path / member).mkdir()
+        project = (
+            f'[project]\nname = "{member}"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["{needs}"]\n'
+        )
+        write(tmp_path / member, pyproject=project)
+    backend = str(tmp_path / "backend")
+    name = release_lockfile.find_requirements(backend, "", str(tmp_path))
+    assert name == "../uv.lock"
+    found = release_lockfile.read(backend, name, lambda top: release_read.uv_export(top, "", print))
+    assert (found.lines, found.hashes) == (["fastapi==0.100.0"], {("fastapi", "0.100"): {A}})
+    write(tmp_path / "backend", pyproject='[project]\nname = "backend"\ndependencies = ["fastapi>=0.121"]\n')
+    with pytest.raises(ReleaseError, match=r"fastapi in that differs\. Run uv lock"):
+        release_lockfile.read(backend, name, None)
+    # What isn't in the lock, has a lock of its own, or is served from its directory alone.
+    assert release_lockfile.find_requirements(str(tmp_path / "other"), "", str(tmp_path)) == "pyproject.toml"
+    assert release_lockfile.find_requirements(backend, "", backend) == "pyproject.toml"
+    (tmp_path / "backend" / "requirements.txt").write_text("fastapi\n")
+    assert release_lockfile.find_requirements(backend, "", str(tmp_path)) == "requirements.txt"

@@ -43,15 +43,22 @@ def shop(environment: None, wheelhouse: Path, tmp_path: Path) -> Collector:
     make_wheel(links, "proxy", "1.9.4")
     make_wheel(links, "proxy", "1.108.7", ("gunicorn==23.0.0", "uvicorn<0.32"))
     make_wheel(links, "fastapi", "0.121.0")
+    for version in ("9.1", "15.0", "17.4"):
+        make_wheel(links, "websockets", version)
+    make_wheel(links, "wsproto", "1.2", ("h11>=0.9",))
+    make_wheel(links, "chat", "1", ("wsproto",))
+    make_wheel(links, "old-chat", "1", ("websockets<10",))
     cache = tools.cache_directory()
     index = Index(find_links=(str(links),), no_index=True)
     own = tools.provide(cache, {}, "", lambda text: None)
     return Collector(str(tmp_path), own, index, HOST, lambda text: None)
 
 
-def resolved(collector: Collector, lines: list[str], constraints: list[str] | None = None) -> dict[str, str]:
+def resolved(
+    collector: Collector, lines: list[str], constraints: list[str] | None = None, sockets: bool = False
+) -> dict[str, str]:
     requirements = Requirements(lines=lines, constraints=constraints or [])
-    pins = injected(requirements, HOST.markers)
+    pins = injected(requirements, HOST.markers, sockets)
     return versions_of(resolve(collector, requirements, pins, collector.cache, "requirements.txt"))
 
 
@@ -115,3 +122,39 @@ def test_old_versions_without_a_wheel_are_not_the_cause() -> None:
 )
 def test_what_has_no_wheel_is_named_as_it_can_be_fetched(said: str, missing: str) -> None:
     assert without_wheel(said) == missing
+
+
+@pytest.mark.parametrize(
+    ("lines", "constraints", "version"),
+    [
+        (["fastapi"], [], "17.4"),
+        (["fastapi"], ["websockets<16"], "15.0"),
+        # What the app has decides, also what it brings by something else.
+        (["fastapi", "websockets==15.0"], [], "15.0"),
+        (["old-chat"], [], "9.1"),
+        (["chat"], [], None),
+        (["fastapi", "wsproto"], [], None),
+    ],
+)
+def test_an_app_with_a_websocket_endpoint_gets_what_speaks_it(
+    shop: Collector, lines: list[str], constraints: list[str], version: str | None
+) -> None:
+    """It had deployed without, and answered each handshake with 404."""
+    found = resolved(shop, lines, constraints, sockets=True)
+    assert found.get("websockets") == version
+    # The tested servers stay, and an app without such an endpoint gets none.
+    assert (found["gunicorn"], found["uvicorn"]) == ("27.0.1", "0.54.0")
+    assert not {"websockets", "wsproto"} & resolved(shop, ["fastapi"]).keys()
+
+
+def test_an_index_without_what_speaks_websockets_is_told_so(shop: Collector) -> None:
+    with pytest.raises(ReleaseError, match=r"no websockets which its WebSocket endpoint needs goes with websockets"):
+        resolved(shop, ["fastapi"], ["websockets<1"], sockets=True)
+
+
+@pytest.mark.parametrize(
+    "line", ["uvicorn[standard]", "fastapi[all]", "FastAPI[standard]>=0.1", "websockets", "wsproto"]
+)
+def test_what_brings_it_by_itself_makes_no_other_release(line: str) -> None:
+    assert not any(pin.startswith("websockets") for pin in injected(Requirements(lines=[line]), HOST.markers, True))
+    assert any(pin.startswith("websockets") for pin in injected(Requirements(lines=["uvicorn"]), HOST.markers, True))

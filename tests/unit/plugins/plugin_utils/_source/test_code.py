@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.plugin_utils._source.advice import HEALTH, READY, advice, settings_in
-from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import read_code
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import has_sockets, read_code
 from ansible_collections.graceful.deploy.plugins.plugin_utils._source.shown import Code
 
 MAIN = """
@@ -222,3 +222,28 @@ def test_state_that_two_workers_cant_share(project, tmp_path):
     assert all("Write fastapi_workers: 1" in sentence for sentence in (jobs, sockets))
     assert said(code, tmp_path, workers="1") == []
     assert [str(place) for place in code.sockets] == ["main.py:9"]
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("@app.websocket('/ws')\nasync def ws(socket): ...", True),
+        (
+            "class A:\n  def routes(self):\n    @self.router.websocket ('/ws')\n    async def ws(socket): ...",
+            True,
+        ),
+        ("@app.websocket_route('/ws')\nasync def ws(socket): ...", True),
+        ("routes = [WebSocketRoute('/ws', endpoint)]", True),
+        ("routing.router.add_api_websocket_route('/ws', ws)", True),
+        ("app.add_websocket_route('/ws', ws)", True),
+        # A client's, a comment, and what isn't Python.
+        ("async def ask(session):\n    return await session.websocket('wss://example.com')", False),
+        ("# @app.websocket('/ws')", False),
+        ("@app.websocket('/ws'\nasync def", False),
+    ],
+)
+def test_a_websocket_endpoint_is_seen_however_it_is_hung(tmp_path: Path, text: str, there: bool) -> None:
+    (tmp_path / "main.py").write_text(text)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_it.py").write_text("app.add_websocket_route('/ws', ws)")
+    assert has_sockets(str(tmp_path), ["tests/test_it.py", "main.py", "gone.py"]) == there
