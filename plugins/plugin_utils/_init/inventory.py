@@ -180,12 +180,16 @@ def _env(out: Written, code: Code, app: str, top: str, installed: t.Collection[s
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     rows += [(name, TODO, f"{place} wants it.") for name, place in code.wanted.items()]
-    behind = [name for name in settings_in(top) if name.upper() not in code.wanted]
-    if rows or behind:
+    asked = {name: place for name, place in code.asked.items() if name not in code.wanted}
+    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked}]
+    if rows or asked or behind:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
         out.text += f"{PREFIX}env:{'' if rows else ' {}'}\n"
     for name, value, comment in rows:
         out.text += f"  {name}: {value}  # {comment}\n"
         out.left += [name] if value == TODO else []
+    if asked:
+        out.comment("Asked for too, and nothing stands for them where they aren't set:", "  ")
+        out.text += "".join(f"  # {name}: ...  # {place}\n" for name, place in asked.items())
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", "  ")

@@ -20,10 +20,12 @@ from .shown import Code, Place, Router
 # Files that say nothing of the app itself.
 _ASIDE = re.compile(
     r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|versions|migrations|node_modules)/"
-    r"|(^|/)(test_\w+|conftest|setup)\.py$"
+    r"|(^|/)(test_\w+|conftest)\.py$|^setup\.py$"
 )
 # What a file has to mention to be worth parsing.
-_TELLING = re.compile(rb"(?i)fastapi|starlette|websocket|basesettings|environ|celery|apscheduler")
+_TELLING = re.compile(
+    rb"(?im)fastapi|starlette|websocket|basesettings|environ|getenv|celery|apscheduler|^(app|application|api)\s*(:.*)?="
+)
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
@@ -135,6 +137,8 @@ class _File:
         self.package = self.module if path.endswith("__init__.py") else self.module.rpartition(".")[0]
         self.imported: dict[str, str] = {}
         """Local names, with what they stand for: 'app.routes.users' or 'app.routes.users:router'."""
+        self.demanding: set[str] = set()
+        """Functions that make an application, and that nobody can call without arguments."""
 
     def _at(self, node: ast.AST) -> Place:
         return Place(self.path, getattr(node, "lineno", 1))
@@ -160,7 +164,7 @@ class _File:
                 self._made(_name(target), node.value, function)
             elif isinstance(node, ast.ClassDef) and not function:
                 self._settings(node)
-            elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
+            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
                 self._environment(node)
 
     def made_elsewhere(self) -> None:
@@ -170,7 +174,7 @@ class _File:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 made = self.code.routers.get(self.code.meant(self._key(_name(node.value.func))))
                 if made and made.factory and isinstance(target, ast.Name):
-                    same = replace(made, factory="", place=self._at(node))
+                    same = replace(made, kind="app", factory="", place=self._at(node))
                     self.code.routers[f"{self.module}:{target.id}"] = same
 
     def _path(self, node: ast.expr | None) -> str | None:
@@ -200,6 +204,9 @@ class _File:
         for node in _statements(self.tree.body):
             yield node, ""
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (name := _made_by(node)):
+                arguments = node.args
+                if len(arguments.args) > len(arguments.defaults) or None in arguments.kw_defaults:
+                    self.demanding.add(node.name)
                 for inner in _statements(node.body):
                     yield inner, f"{node.name} {name}"
 
@@ -242,6 +249,8 @@ class _File:
         if factory and (kind == "APIRouter" or name != app):
             return
         kind, prefix = ("app", "") if kind in APPS else ("router", self._prefix(call))
+        if factory in self.demanding:
+            kind = "maker"
         self.code.routers[f"{self.module}:{factory or name}"] = Router(kind, self._at(call), prefix, factory)
 
     def _decorated(self, function: ast.FunctionDef | ast.AsyncFunctionDef, within: str) -> None:
@@ -319,12 +328,17 @@ class _File:
         return ""
 
     def _environment(self, node: ast.stmt) -> None:
-        """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
+        """os.environ["NAME"] in what runs at import, where nothing catches its absence; os.getenv("NAME") without a
+        default, of which only the app knows whether it can be without."""
         for part in ast.walk(node):
             if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
                 name = _text(part.slice)
                 if name and _name(part.value).rpartition(".")[2] == "environ":
                     self.code.wanted.setdefault(name, self._at(part))
+            elif isinstance(part, ast.Call) and len(part.args) == 1 and not part.keywords:
+                asks = _called(part) == "getenv" or _name(part.func).endswith("environ.get")
+                if asks and (name := _text(part.args[0])):
+                    self.code.asked.setdefault(name, self._at(part))
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""
@@ -342,8 +356,6 @@ _PLAIN = re.compile(
 
 def _made_by(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """The name under which a function makes an application that it gives back; '' for any other function."""
-    if len(function.args.args) > len(function.args.defaults):
-        return ""
     made = {
         _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
         for node in ast.walk(function)

@@ -27,7 +27,7 @@ class Place:
 class Router:
     """What routes are hung on: an application or an APIRouter.
 
-    :param kind: 'app' or 'router'.
+    :param kind: 'app', 'router', or 'maker' for a function that makes an application of arguments.
     :param prefix: its own; None where it isn't written as a text.
     :param factory: the function that makes it and gives it back; '' for one of the module's own.
     """
@@ -53,6 +53,7 @@ class Code:
     :param texts: names that stand for one text in all files, such as a prefix; None for those that stand for several.
     :param imports: top packages, with the first place that imports each.
     :param wanted: environment variables without which the app doesn't start, with the place that wants each.
+    :param asked: those that it asks for as it is imported, with nothing in their place.
     :param statics: directories that the app serves itself, below the source's top.
     :param listeners: places that keep WebSockets in memory.
     """
@@ -64,6 +65,7 @@ class Code:
     texts: dict[str, str | None] = field(default_factory=dict)
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
+    asked: dict[str, Place] = field(default_factory=dict)
     statics: list[str] = field(default_factory=list)
     listeners: list[Place] = field(default_factory=list)
     asking: list[str] = field(default_factory=list)

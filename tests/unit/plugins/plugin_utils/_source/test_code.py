@@ -116,6 +116,27 @@ def test_applications_in_the_order_of_their_likelihood(project, text, apps):
     assert list(project({"main.py": f"from fastapi import FastAPI\n{text}"}).apps) == apps
 
 
+def test_an_object_that_another_modules_function_makes_of_arguments(project):
+    """main.py doesn't name FastAPI at all, and the function's file is called setup.py."""
+    code = project(
+        {
+            "src/app/__init__.py": "",
+            "src/app/main.py": "from .core.setup import create\n\napp = create(settings={}, debug=True)\n",
+            "src/app/core/__init__.py": "",
+            "src/app/core/setup.py": """
+                from fastapi import FastAPI
+                def create(settings, *, debug) -> FastAPI:
+                    made = FastAPI()
+                    @made.get("/healthz")
+                    def healthz(): ...
+                    return made
+                """,
+        }
+    )
+    assert list(code.apps) == ["app.main:app"] and str(code.apps["app.main:app"].place) == "src/app/main.py:3"
+    assert paths(code, "app.main:app") == ["/healthz"]
+
+
 def test_a_factorys_routes(project):
     code = project(
         {
@@ -151,7 +172,8 @@ def test_tests_and_what_isnt_python_say_nothing(project):
 def test_settings_that_have_no_default_are_wanted(project, tmp_path):
     code = project(
         {
-            "main.py": MAIN + "import os\nURL = os.environ['SEARCH_URL']\nKEY = os.environ.get('KEY')\n",
+            "main.py": MAIN + "import os\nURL = os.environ['SEARCH_URL']\nKEY = os.environ.get('KEY')\n"
+            "A, B = str(os.getenv('A')), os.getenv('B', '')\nSIZE = int(os.environ['SIZE'])\n",
             "config.py": """
                 from pydantic import Field, SecretStr
                 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -168,8 +190,10 @@ def test_settings_that_have_no_default_are_wanted(project, tmp_path):
                 """,
         }
     )
-    assert sorted(code.wanted) == ["QUEUE_URL", "SEARCH_URL", "SHOP_DATABASE_URL", "SHOP_SECRET"]
-    (sentence,) = said(code, tmp_path, env={"SHOP_DATABASE_URL": "x", "shop_secret": "y", "SEARCH_URL": "z"})
+    assert sorted(code.wanted) == ["QUEUE_URL", "SEARCH_URL", "SHOP_DATABASE_URL", "SHOP_SECRET", "SIZE"]
+    assert sorted(code.asked) == ["A", "KEY"]
+    known = {"SHOP_DATABASE_URL": "x", "shop_secret": "y", "SEARCH_URL": "z", "SIZE": "1"}
+    (sentence,) = said(code, tmp_path, env=known)
     assert "The app wants QUEUE_URL (config.py:9)" in sentence
     assert said(code, tmp_path, env=dict.fromkeys(code.wanted, "x")) == []
 
