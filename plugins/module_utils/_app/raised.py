@@ -20,7 +20,9 @@ _PACKAGE = re.compile(r"/site-packages/(?P<name>.+)")
 _FOREIGN = re.compile(
     r"/site-packages/(?:gunicorn|uvicorn|starlette|fastapi)/|/slots/[^/]+/\w+\.py$|^<frozen |/python3[.0-9]*/importlib/"
 )
-_MISSING = re.compile(r"^([A-Za-z_][\w.]*)\n  (?:Field required|Missing required)", re.MULTILINE)
+_INVALID = re.compile(r"^([A-Za-z_][\w.]*)\n  (.+?)(?: \[type=.*)?$", re.MULTILINE)
+"""A field of pydantic's, and what it says of it; without the value, which may be a secret."""
+_MISSING = "Field required"
 # How the end looks from inside, of which something else is the reason.
 _ENDINGS = ("CancelledError", "HaltServer", "KeyboardInterrupt", "SystemExit")
 _LIBRARIES = {
@@ -89,8 +91,10 @@ def cause(said: str) -> str:
         return ""
     last = traces[-1]
     what = last.what
-    if "ValidationError" in last.kind and (names := _MISSING.findall(said)):
-        what = f"nothing is set for {', '.join(dict.fromkeys(names))}"
+    if last.kind == "ValidationError" and (fields := dict(_INVALID.findall(said))):
+        missing = ", ".join(name for name, why in fields.items() if why == _MISSING)
+        wrong = [f"{name}: {why}" for name, why in fields.items() if why != _MISSING]
+        what = "; ".join([f"nothing is set for {missing}"] * bool(missing) + wrong)
     told = f"{last.kind}: {what}" if what else last.kind
     return f"{told.rstrip('.')}{_place(traces)}"
 
@@ -156,7 +160,8 @@ def advice(said: str) -> str:
         )
     traces = [trace for trace in _traces(said) if trace.kind == "KeyError"]
     names = [trace.what.strip("'") for trace in traces if any("environ" in code for *_place, code in trace.frames)]
-    names += [name.upper() for name in _MISSING.findall(said)] if "ValidationError" in said else []
+    if "ValidationError" in said:
+        names += [name.upper() for name, why in _INVALID.findall(said) if why == _MISSING]
     if names:
         wanted = ", ".join(f"{name}: …" for name in dict.fromkeys(names))
         found.append(f"Write fastapi_env: {{{wanted}}}, secrets by ansible-vault.")

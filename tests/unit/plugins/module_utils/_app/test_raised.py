@@ -145,6 +145,17 @@ def test_settings_without_a_value_are_named_together() -> None:
     assert advice(PYDANTIC) == "Write fastapi_env: {DATABASE_URL: …, SECRET_KEY: …}, secrets by ansible-vault."
 
 
+def test_a_setting_of_another_kind_is_named_without_its_value() -> None:
+    said = PYDANTIC.replace(
+        "Field required [type=missing, input_value={}", "Input should be a URL [type=url, input_value='pw'", 1
+    )
+    first = (
+        "ValidationError: nothing is set for secret_key; database_url: Input should be a URL, at app/settings.py line 9"
+    )
+    assert cause(said).startswith(first), cause(said)
+    assert advice(said) == "Write fastapi_env: {SECRET_KEY: …}, secrets by ansible-vault."
+
+
 def test_an_attribute_that_the_module_has_not() -> None:
     said = "Failed to find attribute 'api' in 'app.main'."
     assert advice(said) == "app.main has no api: write fastapi_app: module:name with the name that it has."
