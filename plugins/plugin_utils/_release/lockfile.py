@@ -15,7 +15,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from . import extras, locks, pylock, requirements
-from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name
+from .packages import Requirement, canonicalize_name
 from .requirements import Requirements
 
 Export = Callable[[str], str]
@@ -209,7 +209,7 @@ def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str
             f"fastapi_requirements is {name}, and there is no {beside} with a [project] beside it. uv needs both."
         )
     extras.check(name, wanted, extras.of_project(pyproject))
-    if stale := stale_names(project_of(pyproject), load(source, name), wanted):
+    if stale := locks.stale_names(project_of(pyproject), load(source, name), wanted):
         raise ReleaseError(
             f"fastapi_requirements is {name}, which was made from another {beside}: {', '.join(stale)} in that "
             "differs. Run uv lock, and commit both."
@@ -219,38 +219,6 @@ def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str
         # The lines are those of the export, which nobody sees.
         found.problems = [re.sub(r", line \d+, ", ", ", problem) for problem in found.problems]
     return requirements.whole(found, name)
-
-
-def stale_names(project: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
-    """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides.
-
-    :param wanted: extras that count too.
-    """
-    own = canonicalize_name(str(project.get("name", "")))
-    (package, *_none) = [p for p in lock.get("package", []) if p["name"] == own] or [{}]
-    locked: dict[str, set[str]] = {}
-    for item in package.get("metadata", {}).get("requires-dist", []):
-        marker = extras.decided(item.get("marker", ""), wanted)
-        if extras.FALSE not in marker and item["name"] != own:
-            # From a path, git or a URL there is no version to compare.
-            there = "specifier" in item or item.keys() <= {"name", "marker", "extras", "index", "conflict"}
-            locked.setdefault(item["name"], set()).add(_range(item.get("specifier", "")) if there else "*")
-    if "dependencies" in project.get("dynamic", []):
-        return []
-    written: dict[str, set[str]] = {}
-    for line in [*project.get("dependencies", []), *extras.lines_of({"project": project}, wanted)]:
-        try:
-            parsed = Requirement(line)
-        except InvalidRequirement:
-            return [line]
-        written.setdefault(canonicalize_name(parsed.name), set()).add(_range(str(parsed.specifier)))
-    differing = written.keys() ^ locked.keys()
-    differing |= {name for name in written.keys() & locked.keys() if locked[name] not in (written[name], {"*"})}
-    return sorted(differing)
-
-
-def _range(specifier: str) -> str:
-    return ",".join(sorted(str(part) for part in SpecifierSet(specifier)))
 
 
 def _read_pyproject(pyproject: dict[str, Any], name: str, wanted: Sequence[str]) -> Requirements:

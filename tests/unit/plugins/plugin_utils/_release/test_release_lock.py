@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import locks as release_locks
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import pylock as release_pylock
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import read as release_read
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
@@ -156,7 +157,7 @@ requires-dist = [
 
 
 def stale(pyproject: str, lock: str = LOCK) -> list[str]:
-    return release_lockfile.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
+    return release_locks.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
 
 
 @pytest.mark.parametrize(
