@@ -82,7 +82,7 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
         raise ReleaseError(
             f"fastapi_source ({source}) has {' and '.join([*found, *unserved])}. Write fastapi_requirements: {found[0]}"
         )
-    if pyproject and (above := _workspace_lock(source, top)):
+    if pyproject and (above := workspace_lock(source, top)):
         return above
     if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
@@ -99,11 +99,11 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
     )
 
 
-def _workspace_lock(source: str, top: str) -> str:
+def workspace_lock(source: str, top: str) -> str:
     """A uv.lock above `source` in which its project is, '' where there is none."""
     name = canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))
-    directory = source
-    while top and directory != top:
+    directory = os.path.normpath(source)
+    while top and directory not in (os.path.normpath(top), os.sep):
         directory = os.path.dirname(directory)
         if any(package.get("name") == name for package in load(directory, "uv.lock").get("package", [])):
             return os.path.relpath(os.path.join(directory, "uv.lock"), source)

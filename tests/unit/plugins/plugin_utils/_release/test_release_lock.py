@@ -283,7 +283,9 @@ def test_a_member_of_a_workspace_is_served_by_its_lock(tmp_path: Path, environme
         write(tmp_path / member, pyproject=project)
     backend = str(tmp_path / "backend")
     name = release_lockfile.find_requirements(backend, "", str(tmp_path))
-    assert name == "../uv.lock"
+    assert name == release_lockfile.find_requirements(backend, "", f"{tmp_path}/") == "../uv.lock"
+    assert release_lockfile.workspace_lock(backend, "/elsewhere") == "../uv.lock"
+    assert release_lockfile.workspace_lock(str(tmp_path / "other"), "/elsewhere") == ""
     found = release_lockfile.read(backend, name, lambda top: release_read.uv_export(top, "", print))
     assert (found.lines, found.hashes) == (["fastapi==0.100.0"], {("fastapi", "0.100"): {A}})
     write(tmp_path / "backend", pyproject='[project]\nname = "backend"\ndependencies = ["fastapi>=0.121"]\n')
