@@ -119,7 +119,7 @@ def _lock_above(top: str, path: str, requirements: str) -> str:
         return ""
     above = os.path.dirname(os.path.normpath(os.path.join(top, lock)))
     return (
-        f"{PREFIX}source is {path}, a project of the workspace whose uv.lock is in {above}. That isn't read from there, "
+        f"{PREFIX}source is {path}, a project of the workspace whose uv.lock is in {above}. It isn't read from there, "
         f"so the newest versions are taken. Write {PREFIX}source: {above} and {PREFIX}source_directory: "
         f"{os.path.relpath(top, above)}"
     )
