@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import typing as t
@@ -84,7 +85,11 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
                 asks = next(iter(code.asking), f"{PREFIX}before_swap" if values.get("before_swap") else "")
                 roots, told = attempt(_installed, top, requirements, listed, paths, asks) or ([], "")
                 searched += roots
-                warnings += [told, attempt(_extras, top, requirements, listed, values["extras"]) or ""]
+                warnings += [
+                    told,
+                    _lock_above(top, path, requirements),
+                    attempt(_extras, top, requirements, listed, values["extras"]) or "",
+                ]
             brought = lockfile.names(top, requirements, listed) if listed is not None else set()
             warnings += [app_hint(paths, values["app"], searched, brought), *advice(code, values, top)]
     # An archive is unpacked to a place that nobody knows.
@@ -101,6 +106,23 @@ def _installed(
     """Where the source's own package puts its code, and what its build would know besides, which `asks` asks for."""
     own = project.find(top, requirements, listed, paths)
     return own.roots if own else [], project.hint(top, requirements, listed, own, asks)
+
+
+def _lock_above(top: str, path: str, requirements: str) -> str:
+    """A warning where the source is a directory of a workspace whose lock lies above it, out of what is read."""
+    try:
+        lock = lockfile.workspace_lock(top, os.sep) if top == path and requirements == "pyproject.toml" else ""
+    except ReleaseError:
+        # Of somebody else's, in a directory above.
+        return ""
+    if not lock:
+        return ""
+    above = os.path.dirname(os.path.normpath(os.path.join(top, lock)))
+    return (
+        f"{PREFIX}source is {path}, a project of the workspace whose uv.lock is in {above}. It isn't read from there, "
+        f"so the newest versions are taken. Write {PREFIX}source: {above} and {PREFIX}source_directory: "
+        f"{os.path.relpath(top, above)}"
+    )
 
 
 def _extras(top: str, requirements: str, listed: Requirements, wanted: t.Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from . import extras, locks, pylock, requirements
-from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name
+from .packages import Requirement, canonicalize_name
 from .requirements import Requirements
 
 Export = Callable[[str], str]
@@ -82,7 +82,7 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
         raise ReleaseError(
             f"fastapi_source ({source}) has {' and '.join([*found, *unserved])}. Write fastapi_requirements: {found[0]}"
         )
-    if pyproject and (above := _workspace_lock(source, top)):
+    if pyproject and (above := workspace_lock(source, top)):
         return above
     if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
@@ -99,11 +99,11 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
     )
 
 
-def _workspace_lock(source: str, top: str) -> str:
+def workspace_lock(source: str, top: str) -> str:
     """A uv.lock above `source` in which its project is, '' where there is none."""
     name = canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))
-    directory = source
-    while top and directory != top:
+    directory = os.path.normpath(source)
+    while top and directory not in (os.path.normpath(top), os.sep):
         directory = os.path.dirname(directory)
         if any(package.get("name") == name for package in load(directory, "uv.lock").get("package", [])):
             return os.path.relpath(os.path.join(directory, "uv.lock"), source)
@@ -209,7 +209,7 @@ def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str
             f"fastapi_requirements is {name}, and there is no {beside} with a [project] beside it. uv needs both."
         )
     extras.check(name, wanted, extras.of_project(pyproject))
-    if stale := stale_names(project_of(pyproject), load(source, name), wanted):
+    if stale := locks.stale_names(project_of(pyproject), load(source, name), wanted):
         raise ReleaseError(
             f"fastapi_requirements is {name}, which was made from another {beside}: {', '.join(stale)} in that "
             "differs. Run uv lock, and commit both."
@@ -219,38 +219,6 @@ def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str
         # The lines are those of the export, which nobody sees.
         found.problems = [re.sub(r", line \d+, ", ", ", problem) for problem in found.problems]
     return requirements.whole(found, name)
-
-
-def stale_names(project: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
-    """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides.
-
-    :param wanted: extras that count too.
-    """
-    own = canonicalize_name(str(project.get("name", "")))
-    (package, *_none) = [p for p in lock.get("package", []) if p["name"] == own] or [{}]
-    locked: dict[str, set[str]] = {}
-    for item in package.get("metadata", {}).get("requires-dist", []):
-        marker = extras.decided(item.get("marker", ""), wanted)
-        if extras.FALSE not in marker and item["name"] != own:
-            # From a path, git or a URL there is no version to compare.
-            there = "specifier" in item or item.keys() <= {"name", "marker", "extras", "index", "conflict"}
-            locked.setdefault(item["name"], set()).add(_range(item.get("specifier", "")) if there else "*")
-    if "dependencies" in project.get("dynamic", []):
-        return []
-    written: dict[str, set[str]] = {}
-    for line in [*project.get("dependencies", []), *extras.lines_of({"project": project}, wanted)]:
-        try:
-            parsed = Requirement(line)
-        except InvalidRequirement:
-            return [line]
-        written.setdefault(canonicalize_name(parsed.name), set()).add(_range(str(parsed.specifier)))
-    differing = written.keys() ^ locked.keys()
-    differing |= {name for name in written.keys() & locked.keys() if locked[name] not in (written[name], {"*"})}
-    return sorted(differing)
-
-
-def _range(specifier: str) -> str:
-    return ",".join(sorted(str(part) for part in SpecifierSet(specifier)))
 
 
 def _read_pyproject(pyproject: dict[str, Any], name: str, wanted: Sequence[str]) -> Requirements:

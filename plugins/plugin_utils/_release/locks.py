@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Reads the locks of Poetry, PDM and Pipenv without those tools: the project says what it needs, and its lock the
-versions."""
+versions. Of a uv.lock, which uv reads, it tells whether that is the project's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from . import extras, requirements
-from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
+from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
 TOOLS = {"poetry.lock": "poetry lock", "pdm.lock": "pdm lock", "Pipfile.lock": "pipenv lock"}
@@ -175,3 +175,35 @@ def _wrong(line: str, lock: str, versions: dict[str, dict[str, Locked]]) -> str:
         has = f"has {' and '.join(sorted(there))}" if there else "hasn't got it"
         return f"the lock {has}: it was made from another project. Run {TOOLS[lock]}, and commit both."
     return ""
+
+
+def stale_names(project: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
+    """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides.
+
+    :param wanted: extras that count too.
+    """
+    own = canonicalize_name(str(project.get("name", "")))
+    (package, *_none) = [p for p in lock.get("package", []) if p["name"] == own] or [{}]
+    locked: dict[str, set[str]] = {}
+    for item in package.get("metadata", {}).get("requires-dist", []):
+        marker = extras.decided(item.get("marker", ""), wanted)
+        if extras.FALSE not in marker and item["name"] != own:
+            # From a path, git or a URL there is no version to compare.
+            there = "specifier" in item or item.keys() <= {"name", "marker", "extras", "index", "conflict"}
+            locked.setdefault(item["name"], set()).add(_range(item.get("specifier", "")) if there else "*")
+    if "dependencies" in project.get("dynamic", []):
+        return []
+    written: dict[str, set[str]] = {}
+    for line in [*project.get("dependencies", []), *extras.lines_of({"project": project}, wanted)]:
+        try:
+            parsed = Requirement(line)
+        except InvalidRequirement:
+            return [line]
+        written.setdefault(canonicalize_name(parsed.name), set()).add(_range(str(parsed.specifier)))
+    differing = written.keys() ^ locked.keys()
+    differing |= {name for name in written.keys() & locked.keys() if locked[name] not in (written[name], {"*"})}
+    return sorted(differing)
+
+
+def _range(specifier: str) -> str:
+    return ",".join(sorted(str(part) for part in SpecifierSet(specifier)))

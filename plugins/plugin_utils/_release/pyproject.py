@@ -148,10 +148,10 @@ def described(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if table.get("description"):
         yield "Summary", str(table["description"])
     for author in table.get("authors", []):
-        if isinstance(author, str) or author.get("name"):
-            yield "Author", author if isinstance(author, str) else str(author["name"])
+        text = author if isinstance(author, str) else str(author.get("name", ""))
         if isinstance(author, dict) and author.get("email"):
-            yield "Author-email", str(author["email"])
+            text = f"{text} <{author['email']}>" if text else str(author["email"])
+        yield ("Author-email" if "@" in text else "Author"), text
 
 
 def required(project: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -245,3 +245,18 @@ def test_an_app_that_a_package_brings_is_no_warning(
     found = check(source, app=app)
     assert found.problems == [] and bool(found.warnings) != silent
     assert silent or "no worker will start" in found.warnings[0]
+
+
+def test_a_lock_above_the_source_is_not_passed_over_in_silence(source: Path) -> None:
+    (source / "requirements.txt").unlink()
+    (source / "pyproject.toml").write_text('[project]\nname = "Hello"\ndependencies = ["fastapi"]\n')
+    (source.parent / "uv.lock").write_text('[[package]]\nname = "other"\n')
+    assert check(source).warnings == []
+    (source.parent / "uv.lock").write_text('[[package]]\nname = "hello"\n')
+    (told,) = check(source).warnings
+    assert f"fastapi_source: {source.parent} and fastapi_source_directory: hello" in told
+    (source.parent / "uv.lock").write_text("no toml")
+    assert check(source).warnings == []
+    (source.parent / "uv.lock").write_text('[[package]]\nname = "hello"\n')
+    (source / "requirements.txt").write_text("fastapi\n")
+    assert check(source).warnings == []

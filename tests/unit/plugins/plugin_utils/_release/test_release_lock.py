@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile as release_lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import locks as release_locks
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import pylock as release_pylock
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import read as release_read
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import injected
@@ -156,7 +157,7 @@ requires-dist = [
 
 
 def stale(pyproject: str, lock: str = LOCK) -> list[str]:
-    return release_lockfile.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
+    return release_locks.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,9 @@ def test_a_member_of_a_workspace_is_served_by_its_lock(tmp_path: Path, environme
         write(tmp_path / member, pyproject=project)
     backend = str(tmp_path / "backend")
     name = release_lockfile.find_requirements(backend, "", str(tmp_path))
-    assert name == "../uv.lock"
+    assert name == release_lockfile.find_requirements(backend, "", f"{tmp_path}/") == "../uv.lock"
+    assert release_lockfile.workspace_lock(backend, "/elsewhere") == "../uv.lock"
+    assert release_lockfile.workspace_lock(str(tmp_path / "other"), "/elsewhere") == ""
     found = release_lockfile.read(backend, name, lambda top: release_read.uv_export(top, "", print))
     assert (found.lines, found.hashes) == (["fastapi==0.100.0"], {("fastapi", "0.100"): {A}})
     write(tmp_path / "backend", pyproject='[project]\nname = "backend"\ndependencies = ["fastapi>=0.121"]\n')

@@ -22,6 +22,7 @@ SHOP = """
 name = "Shop.Kit"
 version = "{version}"
 description = "Sells\\nthings"
+authors = [{{name = "A B", email = "a@b.c"}}, {{name = "D"}}]
 requires-python = ">=3.11"
 dependencies = ["fastapi"]
 
@@ -291,6 +292,7 @@ def test_the_metadata_is_what_python_reads(tmp_path: Path) -> None:
         place.write_text(text)
     (read,) = importlib.metadata.distributions(name="shop-kit", path=[str(tmp_path / "lib/python3.13/site-packages")])
     assert read.requires == ["fastapi", "gunicorn ; (os_name == 'posix') and extra == 'prod'"]
+    assert (read.metadata["Author-email"], read.metadata["Author"]) == ("A B <a@b.c>", "D")
     assert read.metadata.get_all("Provides-Extra") == ["prod"] and read.metadata["Requires-Python"] == ">=3.11"
     assert all(Path(str(file.locate())).exists() for file in read.files or []) and len(read.files or []) == 6
     assert json.loads(json.dumps(found.identity))
