@@ -11,7 +11,6 @@ import re
 import time
 from dataclasses import dataclass
 
-from .._app.raised import without_frames
 from .._app.slots import App, worker_count
 from .._host.journal import last_lines
 from .._host.memory import Group, group_of, most_taken, serving
@@ -207,7 +206,7 @@ class Watch:
     def log(self, since: float) -> str:
         """Its last lines. They tell why; nothing that stands in the way of reading them is a failure of its own."""
         try:
-            said = last_lines(self.systemd.run, self.app.name, self.unit, since)
-            return without_frames(said) or "(it logged nothing)"
+            # In the log's plain form each row of a traceback is a line, and each worker that dies has a traceback.
+            return last_lines(self.systemd.run, self.app.name, self.unit, since, 100) or "(it logged nothing)"
         except Exception as error:
             return f"(its log can't be read: {error})"
