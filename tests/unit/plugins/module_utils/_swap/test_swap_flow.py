@@ -88,11 +88,14 @@ def test_an_app_that_answers_itself_is_nothing_to_tell_of(watch):
     assert (watch.ready(Start("", 0, 0, 0), "/ready", 5), watch.missing) == (None, [])
 
 
-def test_a_start_that_takes_too_long_is_told_with_its_limit(watch):
+def test_a_start_that_takes_too_long_is_told_with_its_limit_and_how_far_it_came(watch, monkeypatch):
     watch.answer = Answer(503, "warming up")
     said = watch.ready(Start("", 0, 0, 0), "/ready", 0.2)
     assert "the last answer: 503 warming up. If it only" in said
     assert "fastapi_ready_timeout" in said
+    monkeypatch.setattr(swap_watch, "how_far", lambda _main: "2 importing the app")
+    said = watch.ready(Start("", 0, 0, 0), "/ready", 0.2)
+    assert "503 warming up. Of its workers, 2 importing the app. If it only" in said
 
 
 @pytest.fixture
