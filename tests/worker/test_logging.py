@@ -67,6 +67,44 @@ def test_a_line_of_the_apps_own_has_its_level_or_that_of_its_stream(line, marked
     assert graceful_logging.mark(line, "<4>") == marked
 
 
+@pytest.mark.parametrize(
+    ("line", "priority"),
+    [
+        ("2026-01-01 12:00:00.000 | INFO     | app.main:f:1 - started", 5),
+        ("2026-01-01 12:00:00.000 | SUCCESS  | app.main:f:1 - done", 5),
+        ("2026-01-01 12:00:00.000 | TRACE    | app.main:f:1 - x", 7),
+        ("2026-01-01 12:00:00.000 | ERROR    | app.main:f:1 - broke", 3),
+        ("INFO:     Uvicorn running", 5),
+        ("INFO:root:text", 5),
+        ("WARNING:root:text", 4),
+        ("CRITICAL:root:text", 3),
+        ("[INFO] text", 5),
+        ("[ERROR   ] text", 3),
+        ("2026-01-01 12:00:00,123 DEBUG app text", 7),
+        ("2026-01-01 12:00:00,123 - INFO - text", 5),
+        ("2026-01-01T12:00:00+01:00 ERROR text", 3),
+        ("2026-01-01 12:00:00 [info     ] started          port=1", 5),
+        ("[2026-01-01 12:00:00 +0000] [123] [INFO] Starting", 5),
+        # No level, or not at its place.
+        ("text INFO: more", 4),
+        ("INFORMATION: x", 4),
+        ("INFO about it", 4),
+        ("Error: in words", 4),
+        ("info: in words", 4),
+        ("2026-01-01 text", 4),
+        ("2026-01-01 12:00:00 INFORMED text", 4),
+        ("2026-01-01 12:00:00 text ERROR", 4),
+        ("[info", 4),
+        (" INFO: indented", 4),
+        ("Traceback (most recent call last):", 4),
+    ],
+)
+def test_a_level_that_a_line_of_stderr_begins_with_counts(line, priority):
+    """Loguru and logging write to standard error whatever they say. On standard output nothing is read but JSON."""
+    assert graceful_logging.mark(line, "<4>") == f"<{priority}>{line}"
+    assert graceful_logging.mark(line, "") == line
+
+
 def test_a_print_in_pieces_is_one_line(stream):
     made, written = stream
     print("a", "b", sep=", ", end="", file=made)

@@ -48,6 +48,8 @@ def test_a_worker_says_by_its_name_that_it_has_started(gunicorn: Gunicorn) -> No
     gunicorn.signal(signal.SIGTERM, first[0])
     until(lambda: len(set(gunicorn.workers()) - set(first)) == 1 and first[0] not in gunicorn.workers())
     assert names().count("gunicorn: up\n") == 1
+    # How far it has come is told where it takes too long.
+    until(lambda: "gunicorn: start\n" in names())
 
 
 def test_first_start_without_the_apps_attribute_fails_the_same_way(gunicorn: Gunicorn) -> None:

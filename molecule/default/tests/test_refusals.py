@@ -174,7 +174,7 @@ def test_a_release_that_doesnt_start_never_has_a_request(ask, site, control, tmp
         assert word in said
         assert "did not become ready" in said
         # What it raised comes first, with its own file; of the server's frames there are none.
-        first = r"not become ready: \w+Error: .*, at app/main.py line [0-9]+: "
+        first = r"start: \w+Error: .*, at app/main.py line [0-9]+: "
         assert re.search(first, " ".join(said.split())), said
         assert "gunicorn/arbiter.py" not in said
         after = ask.get("/")[1], ask.run(main)

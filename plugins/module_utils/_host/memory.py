@@ -15,6 +15,12 @@ from .files import read_text
 CGROUPS = "/sys/fs/cgroup"
 WORKER_UP = "gunicorn: up"
 """What a worker is called once it has started (graceful_worker.py, UP_NAME)."""
+STAGES = {
+    "gunicorn: load": "importing the app",
+    "gunicorn: start": "in its lifespan startup",
+    WORKER_UP: "started",
+}
+"""What it does, by what it is called (LOAD_NAME, START_NAME)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,17 @@ def workers(main_pid: str) -> set[str]:
 
 def serving(main_pid: str) -> int:
     """How many of an arbiter's workers have started and accept connections, as they say by their names."""
-    return sum(read_text(f"/proc/{pid}/comm").strip() == WORKER_UP for pid in workers(main_pid))
+    return _names(main_pid).count(WORKER_UP)
+
+
+def how_far(main_pid: str) -> str:
+    """How far the starts of an arbiter's workers have come, for a sentence; '' where they don't say."""
+    names = _names(main_pid)
+    return ", ".join(f"{names.count(name)} {doing}" for name, doing in STAGES.items() if name in names)
+
+
+def _names(main_pid: str) -> list[str]:
+    return [read_text(f"/proc/{pid}/comm").strip() for pid in workers(main_pid)]
 
 
 def most_taken(main_pid: str) -> int:

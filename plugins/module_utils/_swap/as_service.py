@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .._app.raised import without_frames
 from .._app.roots import HOME
 from .._app.sandbox import settings
 from .._host.journal import readable
@@ -39,6 +38,21 @@ class Place:
     @property
     def home(self) -> str:
         return os.path.join(os.path.dirname(os.path.dirname(self.directory)), HOME)
+
+
+LINES = 100
+"""The last of what a command printed: a traceback is there whole."""
+
+
+class Ended(CommandFailed):
+    """A command ended with another status than 0.
+
+    :param said: the last that it printed.
+    """
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"it ended with status {status}.")
+        self.said = said
 
 
 def command_line(place: Place, unit: str, command: list[str], limit: int) -> list[str]:
@@ -74,16 +88,16 @@ def shell(place: Place, line: str) -> list[str]:
 def run(runner: Run, place: Place, unit: str, command: list[str], limit: int) -> str:
     """Run it and wait for it; returns what it printed.
 
-    :raises CommandFailed: with the last that it printed.
+    :raises Ended: where its status isn't 0.
+    :raises CommandFailed: where an earlier one is still at work.
     """
     status, out, err = runner(command_line(place, unit, command, limit))
-    lines = without_frames(f"{out}\n{err}".strip()).split("\n")[-30:]
-    said = "\n".join(map(readable, lines)).strip()
+    said = "\n".join(readable(line) for line in f"{out}\n{err}".strip().split("\n")[-LINES:]).strip()
     if status and "was already loaded" in err:
         raise CommandFailed(
             f"an earlier run that was cut off has left it running. Wait until it has ended, and run again: "
             f"systemctl status graceful-{place.name}-{unit}"
         )
     if status:
-        raise CommandFailed(f"it ended with status {status}, and the last that it said is:\n{said or '(nothing)'}")
+        raise Ended(status, said or "(it said nothing)")
     return said

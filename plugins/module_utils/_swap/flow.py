@@ -15,8 +15,9 @@ from functools import cached_property
 from typing import Any
 
 from .._app import history, names
+from .._app.advice import advice
 from .._app.lock import DeployLock, Held, left_in, now
-from .._app.raised import advice
+from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
 from .._app.roots import rename_environment
 from .._app.sandbox import hints
@@ -33,12 +34,12 @@ FRONT_LIMIT = 30.0
 """Seconds in which the front door has to answer after a move: a proxy may just have seen an app that wasn't ready."""
 
 
-def told(failure: Failed | CommandFailed, root: str) -> str:
+def told(failure: Exception, why: str, log: str, root: str) -> str:
     """What a person reads: what is wrong, what serves, what to write; then the last lines."""
-    log = failure.log if isinstance(failure, Failed) else ""
-    said = f"{failure}\n{log}"
+    serves = f"{why}\n{failure.now}" if isinstance(failure, Failed) else why
+    said = f"{serves}\n{log}"
     write = " ".join(filter(None, [hints(said, root), advice(said)]))
-    return "\n\n".join(filter(None, [str(failure), write, log and f"Its last lines:\n{log}"]))
+    return "\n\n".join(filter(None, [serves, write, log and f"Its last lines:\n{without_frames(log)}"]))
 
 
 class Deploy:
@@ -106,12 +107,20 @@ class Deploy:
         if swap.says and not failure:
             self.warn(swap.says)
         if failure:
-            raise CommandFailed(told(failure, self.app.root)) from failure
+            raise CommandFailed(told(failure, *self._why(failure), self.app.root)) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
         if swap.front and swap.steps and lock and not swap.commands:
             self._ask_front(swap)
         return self._told(swap, seconds)
+
+    def _why(self, failure: Exception) -> tuple[str, str]:
+        """What is wrong, first in the app's own words, and its last lines; both without secrets."""
+        if not isinstance(failure, Failed):
+            return self.hide(str(failure)), ""
+        # Hidden first: the first line of a secret that has several is none that is known.
+        log = self.hide(failure.log)
+        return because(self.hide(failure.why), log), log
 
     def _ask_front(self, swap: Swap) -> None:
         """Ask once as clients do. The release has proved itself on its socket, so what fails here is the proxy's."""
@@ -230,7 +239,7 @@ class Deploy:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
-        why = self.hide(failure.why if isinstance(failure, Failed) else str(failure)) if failure else ""
+        why = self._why(failure)[0] if failure else ""
         taken = {"worker_memory": swap.taken} if swap.taken and outcome == history.LIVE else {}
         self._append(
             {

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from .._app.raised import because, cause
 from .._app.slots import App, Snapshot
 from .._host.memory import workers
 from .._host.systemd import CommandFailed, Systemd
@@ -75,7 +74,9 @@ class Candidate:
                 said = as_service.run(self.systemd.run, place, "before-swap", command, BEFORE_LIMIT)
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
-                raise Failed(why, f"Nothing has moved. {serves}", "", blames=False) from failure
+                raise Failed(
+                    why, f"Nothing has moved. {serves}", getattr(failure, "said", ""), blames=False
+                ) from failure
             notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {said.rpartition(chr(10))[2]}".rstrip())
         return notes
 
@@ -87,9 +88,8 @@ class Candidate:
         try:
             as_service.run(self.systemd.run, place, "check", command, CHECK_LIMIT)
         except CommandFailed as failure:
-            raised = cause(str(failure))
-            why = f"Release {self.wanted.release} can't be loaded: {f'{raised}. ' if raised else ''}{failure}"
-            raise Failed(why, f"Nothing has moved. {serves}", "") from failure
+            why = f"Release {self.wanted.release} can't be loaded: {failure}"
+            raise Failed(why, f"Nothing has moved. {serves}", getattr(failure, "said", "")) from failure
 
     def bring_up(self, verb: str, new: str, left_running: bool, proving: Callable[[], None]) -> None:
         """Start, restart or reload the slot, and prove it ready.
@@ -136,8 +136,7 @@ class Candidate:
             # After the move there is nothing to go back to, so a first release is watched before it.
             trouble, how = self.watch.stays_well(start, self.terms.health_path, self.terms.bake), "didn't stay well"
         if trouble:
-            log = self.watch.log(since)
-            raise NotReady(f"Release {self.wanted.release} {how}: {because(trouble, log)}", log)
+            raise NotReady(f"Release {self.wanted.release} {how}: {trouble}", self.watch.log(since))
         self.start, self.old_workers = start, old
 
     def _new_workers(self, old: set[str], start: Start) -> str | None:

@@ -43,15 +43,16 @@ class Terms:
 class Failed(Exception):
     """The release didn't come to the traffic, or didn't stay there.
 
-    :param why: what is wrong, its first line a sentence of its own.
+    :param why: what was seen of it.
     :param now: what was done about it.
-    :param log: its last lines.
+    :param log: its last lines, with all that a traceback has; '' where they tell nothing.
     :param blames: whether the release itself is to blame, and is known to be bad from now on.
     """
 
     def __init__(self, why: str, now: str, log: str, moved_back: bool = False, blames: bool = True) -> None:
         super().__init__(f"{why}\n{now}")
         self.why = why
+        self.now = now
         self.log = log
         self.moved_back = moved_back
         self.blames = blames

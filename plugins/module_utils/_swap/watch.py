@@ -11,10 +11,9 @@ import re
 import time
 from dataclasses import dataclass
 
-from .._app.raised import without_frames
 from .._app.slots import App, worker_count
 from .._host.journal import last_lines
-from .._host.memory import Group, group_of, most_taken, serving
+from .._host.memory import Group, group_of, how_far, most_taken, serving
 from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size, with_margin
@@ -143,7 +142,8 @@ class Watch:
         answer = wait_until_good(self.door, path, limit, READY_IN_A_ROW, lost, pause=0.05, not_there=advice)
         if isinstance(answer, str):
             slow = f" within {limit:g} s; " in answer
-            advice = ". If it only needs longer to start, raise fastapi_ready_timeout."
+            far = f". Of its workers, {doing}" if slow and (doing := how_far(self.main)) else ""
+            advice = f"{far}. If it only needs longer to start, raise fastapi_ready_timeout."
             return answer.rstrip(". ") + advice if slow else answer
         self._note(answer, path)
         return None
@@ -207,7 +207,7 @@ class Watch:
     def log(self, since: float) -> str:
         """Its last lines. They tell why; nothing that stands in the way of reading them is a failure of its own."""
         try:
-            said = last_lines(self.systemd.run, self.app.name, self.unit, since)
-            return without_frames(said) or "(it logged nothing)"
+            # In the log's plain form each row of a traceback is a line, and each worker that dies has a traceback.
+            return last_lines(self.systemd.run, self.app.name, self.unit, since, 100) or "(it logged nothing)"
         except Exception as error:
             return f"(its log can't be read: {error})"

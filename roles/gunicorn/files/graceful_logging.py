@@ -5,11 +5,11 @@
 """What Gunicorn, Uvicorn and the app write, as whole lines that the journal can tell apart by PRIORITY.
 
 ==  =========================================================================
-3   errors: of Gunicorn and Uvicorn, and what the app writes as JSON with such a level
-4   warnings, and all that the app writes to stderr
+3   errors: of Gunicorn and Uvicorn, and lines of the app that name such a level
+4   warnings, and what the app writes to stderr without a level
 5   the rest of what the app and the servers say
 6   the access log, and nothing else
-7   what the app writes as JSON with the level debug
+7   lines of the app that name the level debug
 ==  =========================================================================
 
 All of it goes through the one stream that systemd opened: that one has a large buffer, and journald knows which unit it
@@ -32,9 +32,17 @@ from typing import Any
 
 ACCESS = "<6>"
 # Critical is an error here too: at 2 and below journald writes to disk at once, and all wait for it.
-_BY_NAME = {"debug": "<7>", "info": "<5>", "warning": "<4>", "warn": "<4>"}
+_BY_NAME = {"trace": "<7>", "debug": "<7>", "info": "<5>", "success": "<5>", "warning": "<4>", "warn": "<4>"}
 _BY_NAME |= dict.fromkeys(("error", "exception", "critical", "fatal"), "<3>")
 _LEVEL = re.compile(r'[{,]\s*"(?:level|levelname|severity)":\s*"(\w{4,9})"')
+# How logging, Loguru, structlog, Uvicorn and Gunicorn begin a line: a time where they have one, then the level.
+_LEVELS = "TRACE|DEBUG|INFO|SUCCESS|WARN(?:ING)?|ERROR|CRITICAL|FATAL"
+_TIME = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,:+-]{0,16}Z?(?: [+-]\d{4})?\]?"
+_NAMED = re.compile(
+    rf"(?:{_TIME}[ |-]{{1,3}}(?:\[\d{{1,9}}\] )?)?\[(?P<boxed>{_LEVELS}|{_LEVELS.lower()}) {{0,8}}\]"
+    rf"|(?:{_TIME}[ |-]{{1,3}})(?P<timed>{_LEVELS})\b"
+    rf"|(?P<bare>{_LEVELS}):"
+)
 _MARKED = re.compile(r"<[0-7]>")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -79,10 +87,12 @@ def in_journal(descriptor: int) -> bool:
 def mark(line: str, default: str) -> str:
     """A line with its priority before it, as sd-daemon(3) has it; journald takes that off again.
 
-    default: what a line gets that doesn't tell its level; may be empty.
+    default: what a line gets that doesn't tell its level; empty where a level counts in JSON alone.
     """
     if line.startswith("{") and (found := _LEVEL.search(line)):
         return _BY_NAME.get(found[1].lower(), default) + line
+    if default and (found := _NAMED.match(line)):
+        return _BY_NAME[found[found.lastgroup or 0].lower()] + line
     return line if not line or _MARKED.match(line) else default + line
 
 

@@ -38,7 +38,10 @@ HURRIED_LIFESPAN = 1.0  # seconds for the lifespan shutdown after SIGQUIT; the a
 BACKOFF = (1.0, 30.0)  # seconds between failed startups: the first wait, the longest
 HUNG_STARTUP_MAX = 600.0  # seconds; how far the limit for a hanging startup grows by itself
 CLOSE_HEADER = (b"connection", b"close")
-UP_NAME = "gunicorn: up"  # what ps calls a worker from then on; a deploy reads it (module_utils/_host/memory.py)
+# What ps calls a worker from then on, 15 characters at most; a deploy reads it (module_utils/_host/memory.py).
+LOAD_NAME = "gunicorn: load"
+START_NAME = "gunicorn: start"
+UP_NAME = "gunicorn: up"
 
 _limits: dict[str, float | None] = {"drain": None, "lifespan": None, "startup": None}
 _live = {"link": "", "socket": ""}
@@ -136,6 +139,11 @@ def _has_traffic() -> bool:
         return False
 
 
+def _call_itself(name: str) -> None:
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write(name)
+
+
 def _exit_within(seconds: float, code: int) -> None:
     """End the process even where a thread of the app's, or a task that ignores its cancellation, would hold it."""
     timer = threading.Timer(seconds, os._exit, (code,))
@@ -197,6 +205,7 @@ class GracefulServer(Server):
         """Uvicorn's startup, which an order to stop cuts short and a failure after one doesn't make a failed boot."""
         self.app, self.config.loaded_app = StandIn(self.config.loaded_app, _stand_in_for), self.handle
         watch = asyncio.create_task(self._cut_startup(asyncio.current_task()))
+        _call_itself(START_NAME)
         try:
             await super().startup(sockets)
             if self.lifespan.should_exit:  # older Uvicorns only return (uvicorn/server.py)
@@ -398,6 +407,7 @@ class GracefulWorker(UvicornWorker):
             time.sleep(wait)  # SIGTERM ends it: _keep_sigterm_over_fork
             _shared[DIED_STARTING] = 0
         self.began = time.monotonic()
+        _call_itself(LOAD_NAME)
         _shared[FAILING_SINCE] = _shared[FAILING_SINCE] or self.began
         if _shared[SLOWEST_STARTUP] or _limits["startup"]:
             self._limit_startup()
@@ -425,8 +435,7 @@ class GracefulWorker(UvicornWorker):
 
     def came_up(self) -> None:
         self.up = True
-        with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
-            name.write(UP_NAME)
+        _call_itself(UP_NAME)
         self.ended[1] = 1
         _shared[SLOWEST_STARTUP] = max(_shared[SLOWEST_STARTUP], time.monotonic() - self.began)
         _shared[FAILING_SINCE] = 0

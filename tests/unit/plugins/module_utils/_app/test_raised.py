@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.advice import advice
 from ansible_collections.graceful.deploy.plugins.module_utils._app.raised import (
-    advice,
     because,
     cause,
     without_frames,
@@ -145,21 +146,128 @@ def test_settings_without_a_value_are_named_together() -> None:
     assert advice(PYDANTIC) == "Write fastapi_env: {DATABASE_URL: …, SECRET_KEY: …}, secrets by ansible-vault."
 
 
-def test_a_setting_of_another_kind_is_named_without_its_value() -> None:
-    said = PYDANTIC.replace(
-        "Field required [type=missing, input_value={}", "Input should be a URL [type=url, input_value='pw'", 1
-    )
-    first = (
-        "ValidationError: nothing is set for secret_key; database_url: Input should be a URL, at app/settings.py line 9"
-    )
-    assert cause(said).startswith(first), cause(said)
-    assert advice(said) == "Write fastapi_env: {SECRET_KEY: …}, secrets by ansible-vault."
+GUNICORN = ".venv/lib/python3.11/site-packages/gunicorn/util.py"
 
 
-def test_an_attribute_that_the_module_has_not() -> None:
-    said = "Failed to find attribute 'api' in 'app.main'."
-    assert advice(said) == "app.main has no api: write fastapi_app: module:name with the name that it has."
-    assert cause(said) == ""
+def trace(error: str, *frames: str) -> str:
+    """A traceback as Python writes it; each frame is a path under a release, and code."""
+    rows = [
+        f'  File "/srv/shop/releases/1/{path}", line 7, in f\n    {code}'
+        for path, code in (f.split(": ") for f in frames)
+    ]
+    return "\n".join(["Traceback (most recent call last):", *rows, error])
+
+
+# Recorded of Gunicorn with our worker class, and shortened.
+@pytest.mark.parametrize(
+    ("said", "told", "write"),
+    [
+        (
+            trace("AttributeError: module 'app.main' has no attribute 'api'", f"{GUNICORN}: app = getattr()")
+            + "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+            + trace(
+                "gunicorn.errors.AppImportError: Failed to find attribute 'api' in 'app.main'.", f"{GUNICORN}: raise"
+            ),
+            "AppImportError: Failed to find attribute 'api' in 'app.main'",
+            "app.main has no api: write fastapi_app: module:name with the name that it has.",
+        ),
+        (
+            trace("ModuleNotFoundError: No module named 'shop'", f"{GUNICORN}: importlib.import_module(module)"),
+            "ModuleNotFoundError: No module named 'shop'",
+            "There is no shop at the top of the source: write fastapi_app",
+        ),
+        # An exception that the app has caught and logged before it is no reason.
+        (
+            trace("KeyError: 'cache'", "app/cache.py: connect()")
+            + "\n"
+            + trace("gunicorn.errors.AppImportError: Failed to find attribute 'x' in 'app'.", f"{GUNICORN}: raise"),
+            "AppImportError: Failed to find attribute 'x' in 'app'",
+            "fastapi_app",
+        ),
+        (
+            trace("ModuleNotFoundError: No module named 'app'", "src/app/main.py: import app.models"),
+            "ModuleNotFoundError: No module named 'app', at src/app/main.py line 7: import app.models",
+            "app is in src/ of the source. Write fastapi_env: {PYTHONPATH: src}.",
+        ),
+        (
+            trace("ModuleNotFoundError: No module named 'yaml'", "app/main.py: import yaml"),
+            "ModuleNotFoundError: No module named 'yaml', at app/main.py line 7: import yaml",
+            "add what does to the requirements (PyYAML).",
+        ),
+        (
+            trace("app.main.f.<locals>.Bad: x", "app/main.py: f()") + "\nReason: Worker failed to boot.",
+            "Bad: x, at app/main.py line 7: f()",
+            "",
+        ),
+        (
+            trace("ImportError: \n\nIMPORTANT: read this", "app/main.py: import numpy"),
+            "ImportError: IMPORTANT: read this, at app/main.py line 7: import numpy",
+            "",
+        ),
+        (trace("KeyboardInterrupt") + "\nother", "", ""),
+        (
+            trace("SystemExit: no licence", "app/main.py: sys.exit(why)"),
+            "SystemExit: no licence, at app/main.py line 7: sys.exit(why)",
+            "",
+        ),
+        # The place of one that a library wraps is in what it wraps.
+        (
+            trace("ValueError: a", "app/main.py: parse()")
+            + "\n\nThe above exception was the direct cause of the following exception:\n\n"
+            + trace("lib.Broken: b", ".venv/lib/python3.11/site-packages/lib/x.py: raise"),
+            "Broken: b, at app/main.py line 7: parse()",
+            "",
+        ),
+        (
+            trace("lib.Broken: b", ".venv/lib/python3.11/site-packages/lib/x.py: raise"),
+            "Broken: b, in lib/x.py of a package line 7: raise",
+            "",
+        ),
+        (
+            "Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f1 (most recent call first):\n"
+            '  File "/usr/lib/python3.11/ctypes/__init__.py", line 525 in string_at\n'
+            '  File "/srv/shop/releases/1/app/main.py", line 3 in <module>\n'
+            f'  File "/srv/shop/releases/1/{GUNICORN}", line 420 in import_app',
+            "Fatal Python error: Segmentation fault, at app/main.py line 3",
+            "",
+        ),
+        (
+            trace(
+                'psycopg.OperationalError: connection failed: connection to server at "10.0.0.9", port 5432 failed: '
+                "Connection refused",
+                "app/db.py: connect()",
+            ),
+            'OperationalError: connection failed: connection to server at "10.0.0.9", port 5432 failed: Connection',
+            "What the app connects to isn't there at 10.0.0.9 port 5432.",
+        ),
+        (
+            trace("redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused."),
+            "ConnectionError: Error 111 connecting to localhost:6379. Connection refused",
+            "isn't there at localhost port 6379.",
+        ),
+        (
+            trace("FileNotFoundError: [Errno 2] No such file or directory", "app/m.py: c.load_cert_chain(path)"),
+            "FileNotFoundError: [Errno 2] No such file or directory, at app/m.py line 7",
+            "fastapi_credentials",
+        ),
+        (
+            trace("sqlite3.OperationalError: attempt to write a readonly database", "app/m.py: x"),
+            "OperationalError: attempt to write a readonly database",
+            "fastapi_shared_paths: [data]",
+        ),
+        (trace('psycopg.errors.UndefinedTable: relation "a" does not exist'), "UndefinedTable", "fastapi_before_swap"),
+    ],
+)
+def test_what_a_server_logs_of_a_start_that_fails(said: str, told: str, write: str) -> None:
+    assert cause(said).startswith(told) and (told or not cause(said)), cause(said)
+    assert write in advice(said), advice(said)
+    # Not a different answer for what is shown.
+    assert cause(without_frames(said)) == cause(said)
+    assert GUNICORN not in without_frames(said)
+
+
+def test_data_that_is_no_setting_isnt_looked_for_in_the_environment() -> None:
+    assert advice(PYDANTIC.replace("Settings", "Order").replace("settings", "order")) == ""
 
 
 def test_how_the_server_ends_isnt_why() -> None:
@@ -170,17 +278,29 @@ gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>"""
     assert cause(f"{PYDANTIC}\n{halted}") == cause(PYDANTIC)
 
 
-def test_what_was_raised_comes_first_where_it_ended_the_release() -> None:
+def test_what_was_raised_comes_first() -> None:
     log = "Traceback (most recent call last):\n  File \"/srv/x/releases/1/a.py\", line 1, in <module>\nKeyError: 'X'"
-    ended, slow = "x@blue.service ended (exit-code, status 3).", "/ready on /run/x.sock did not answer 2xx within 60 s."
-    assert because(ended, log) == f"KeyError: 'X', at a.py line 1. {ended}"
-    assert because(slow, log) == f"{slow} The last that it raised: KeyError: 'X', at a.py line 1."
+    raised = "KeyError: 'X', at a.py line 1"
+    ended = "Release 1 did not become ready: x@blue.service ended (exit-code, status 3)."
+    slow = "Release 1 did not become ready: /ready on /run/x.sock did not answer 2xx within 60 s."
+    assert because(ended, log) == f"Release 1 can't start: {raised}\n{ended}"
+    assert because(slow, log) == f"Release 1 raised {raised}\n{slow}"
+    assert (
+        because("fastapi_before_swap has 'x', and it ended.", log)
+        == f"fastapi_before_swap has 'x', and it ended: {raised}."
+    )
     assert because(slow, "nothing of the kind") == slow
 
 
-LINES = st.sampled_from(
-    [*PYDANTIC.split("\n"), "  + Exception Group Traceback (most recent call last):", "  | ValueError: a", "", "plain"]
-)
+@pytest.mark.parametrize("seen", ["/ready on x answers 404", "x ended (oom-kill). The kernel killed it at the limit"])
+def test_what_no_exception_explains_is_told_as_it_was_seen(seen: str) -> None:
+    log = trace("KeyError: 'cache'", "app/cache.py: connect()")
+    assert because(f"Release 1 did not become ready: {seen}", log) == f"Release 1 did not become ready: {seen}"
+
+
+ODD = "  + Exception Group Traceback (most recent call last):\n  | ValueError: a\n\nplain\n    mine"
+FRAMES = trace("KeyError", f"{GUNICORN}: x", "a.py: b")
+LINES = st.sampled_from([line for text in (PYDANTIC, FRAMES, ODD) for line in text.split("\n")])
 
 
 @given(st.one_of(st.text(), st.lists(LINES).map("\n".join)))
@@ -190,4 +310,8 @@ def test_no_text_is_too_odd_and_no_line_but_of_a_frame_is_left_out(text: str) ->
     kept, lines = without_frames(text).split("\n"), text.split("\n")
     rest = iter(lines)
     assert all(line in rest for line in kept)
+    left = list(lines)
+    for line in kept:
+        left.remove(line)
+    assert all(re.match(r"(?: *[|+] )?(?:  File |    )", line) for line in left), left
     assert len(lines) - len(kept) <= sum("File " in line or line.startswith(("    ", "  |")) for line in lines)

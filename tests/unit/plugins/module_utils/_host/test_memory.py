@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host.memory import (
+    STAGES,
     WORKER_UP,
     Group,
     Use,
     group_of,
     hold_to,
+    how_far,
     most_taken,
     parse_use,
     serving,
@@ -55,15 +57,18 @@ def test_a_worker_that_has_started_says_so_by_its_name():
     """The name is that of roles/gunicorn/files/graceful_worker.py; ps shows it too."""
     source = Path(__file__).parents[5] / "roles/gunicorn/files/graceful_worker.py"
     assert f'UP_NAME = "{WORKER_UP}"' in source.read_text()
+    assert all(f'_NAME = "{name}"' in source.read_text() and len(name) < 16 for name in STAGES)
     named = "import time; open('/proc/self/comm', 'w').write('gunicorn: up'); print(flush=True); time.sleep(60)"
     before = serving(str(os.getpid()))
     with subprocess.Popen([sys.executable, "-c", named], stdout=subprocess.PIPE) as child:
         assert child.stdout and child.stdout.readline()
         try:
             assert serving(str(os.getpid())) == before + 1
+            assert how_far(str(os.getpid())) == f"{before + 1} started"
         finally:
             child.kill()
     assert serving("0") == serving("") == 0
+    assert how_far("") == ""
 
 
 def test_the_workers_of_a_process_are_its_children_and_the_most_that_one_took_is_known():

@@ -89,11 +89,14 @@ def test_an_app_that_answers_itself_is_nothing_to_tell_of(watch):
     assert (watch.ready(Start("", 0, 0, 0), "/ready", 5), watch.missing) == (None, [])
 
 
-def test_a_start_that_takes_too_long_is_told_with_its_limit(watch):
+def test_a_start_that_takes_too_long_is_told_with_its_limit_and_how_far_it_came(watch, monkeypatch):
     watch.answer = Answer(503, "warming up")
     said = watch.ready(Start("", 0, 0, 0), "/ready", 0.2)
     assert "the last answer: 503 warming up. If it only" in said
     assert "fastapi_ready_timeout" in said
+    monkeypatch.setattr(swap_watch, "how_far", lambda _main: "2 importing the app")
+    said = watch.ready(Start("", 0, 0, 0), "/ready", 0.2)
+    assert "503 warming up. Of its workers, 2 importing the app. If it only" in said
 
 
 @pytest.fixture
@@ -383,6 +386,32 @@ def test_a_failed_deploy_shows_no_secret_that_an_app_quotes(app, monkeypatch, ca
     assert SECRET not in said and "an-old-key" not in said and "sunshine" not in said
     assert "Release c3 died of ***, ***" in said and "E: '/x/***' ***" in said
     assert history.read(app.root)[-1]["reason"] == "died of ***, ***"
+
+
+def test_the_first_line_of_a_failure_is_the_apps_without_a_secret_of_several_lines(app, monkeypatch):
+    """It is the reason in the history too; then what to write, then the log."""
+    (Path(app.root) / "slots").mkdir()
+    log = (
+        "Worker startup failed\nTraceback (most recent call last):\n"
+        f'  File "{app.root}/releases/c3/.venv/lib/python3/site-packages/gunicorn/util.py", line 3, in f\n    load()\n'
+        f'  File "{app.root}/releases/c3/app/main.py", line 5, in <module>\n    os.environ["X"]\n'
+        "KeyError: first-words-9\nsecond-words-9"
+    )
+
+    def fail(_swap):
+        raise swap_flow.Failed("Release c3 did not become ready: hello@blue.service ended (1).", "It serves.", log)
+
+    monkeypatch.setattr(swap_flow.Swap, "apply", fail)
+    run = deploy(app, ("inactive",) * 2, release="c3", credentials={"pw": "first-words-9\nsecond-words-9"})
+    with pytest.raises(CommandFailed) as failed:
+        run.result()
+    first, *rest = str(failed.value).split("\n")
+    assert first == """Release c3 can't start: KeyError: ***, at app/main.py line 5: os.environ["X"]"""
+    assert rest[:4] == ["Release c3 did not become ready: hello@blue.service ended (1).", "It serves.", "", rest[3]]
+    assert rest[3].startswith("Write fastapi_env: {")
+    assert rest[5] == "Its last lines:"
+    assert "words-9" not in str(failed.value) and "gunicorn" not in str(failed.value)
+    assert history.read(app.root)[-1]["reason"] == first.removeprefix("Release c3 ")
 
 
 def test_nor_does_what_came_before_a_release_or_why_it_failed_last_time(app, monkeypatch, capsys):

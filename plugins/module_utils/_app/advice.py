@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to write for the usual reasons why an app doesn't start; the sandbox's are in sandbox.py. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from .raised import Trace, own, traces
+
+_LIBRARIES = {
+    "libGL.so.1": "libgl1",
+    "libSM.so.6": "libsm6",
+    "libXext.so.6": "libxext6",
+    "libXrender.so.1": "libxrender1",
+    "libcairo.so.2": "libcairo2",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgobject-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1": "libgomp1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libmagic.so.1": "libmagic1",
+    "libmariadb.so.3": "libmariadb3",
+    "libodbc.so.2": "libodbc2",
+    "libpango-1.0.so.0": "libpango-1.0-0",
+    "libpangoft2-1.0.so.0": "libpangoft2-1.0-0",
+    "libportaudio.so.2": "libportaudio2",
+    "libpq.so.5": "libpq5",
+    "libsndfile.so.1": "libsndfile1",
+    "libvips.so.42": "libvips42",
+    "libzbar.so.0": "libzbar0",
+}
+"""Debian's package of what Python packages expect to be there."""
+_PACKAGES = {
+    "MySQLdb": "mysqlclient",
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "jose": "python-jose",
+    "jwt": "PyJWT",
+    "multipart": "python-multipart",
+    "pkg_resources": "setuptools<81",
+    "psycopg2": "psycopg2-binary",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+"""What a requirements file calls a module that has another name."""
+_CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
+_WORDS = (
+    (
+        r"Failed to find attribute '([^']+)' in '([^']+)'",
+        r"\2 has no \1: write fastapi_app: module:name with the name that it has.",
+    ),
+    (
+        "partially initialized module",
+        "Two modules import each other: move one of the imports into the function that needs it.",
+    ),
+    (
+        r"[Nn]o such table|UndefinedTable|relation \"[^\"]+\" does not exist|Table '[^']+' doesn't exist",
+        "The database lacks a table. Write fastapi_before_swap: [alembic upgrade head], or what makes it.",
+    ),
+    (
+        "Name or service not known|name resolution|could not translate host name",
+        "The host can't find a name that the app connects to: see the address in fastapi_env.",
+    ),
+    (
+        "[Aa]ddress already in use",
+        "The app opens a port of its own, which another worker or slot may have. Leave listening to Gunicorn: no "
+        "uvicorn.run() where the module is imported.",
+    ),
+    (
+        "unable to open database file|attempt to write a readonly database",
+        "The release is read-only to the app. Write fastapi_shared_paths: [data], and have SQLite's file in data/, "
+        "which outlives releases.",
+    ),
+    (
+        "os error 30",
+        "The app writes where it may only read: what it keeps belongs in a directory of fastapi_shared_paths, and its "
+        "home and TMPDIR are writable.",
+    ),
+)
+"""What an app says, and what to write."""
+
+
+def advice(said: str) -> str:
+    """What to write, a sentence or two for each reason; '' where none is known.
+
+    :param said: why it failed, and its last lines.
+    """
+    found, read = list[str](), traces(said)
+    found += _settings(said, read)
+    files = [own(path) for trace in read for path, _line, _code in trace.frames]
+    for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
+        found.append(_module(name, [file for file in files if file]))
+    for name in dict.fromkeys(re.findall(r"\b(lib[\w+.-]+\.so(?:\.[0-9]+)*): cannot open shared object", said)):
+        package = _LIBRARIES.get(name, "")
+        write = f"Write fastapi_packages: [{package}]." if package else f"Find its package (apt-file search {name}), "
+        found.append(f"The host has no {name}. {write}{'' if package else 'and name it in fastapi_packages.'}")
+    for path in dict.fromkeys(re.findall(r"No such file or directory: ['\"]([^'\"]+)", said)):
+        if not path.startswith(("/dev/", "/run/credentials/")):
+            found.append(_file(own(path) or path))
+    if any(trace.kind.endswith("Error") and _CERTIFICATE.search(_code(trace)) for trace in read):
+        found.append("A certificate or key can't be read: hand it over by fastapi_credentials, or see its path.")
+    if re.search(r"Connection refused|ConnectionRefusedError|Connect call failed|connecting to \S+:[0-9]+", said):
+        found.append(_refused(said))
+    if any(trace.kind in ("SyntaxError", "IndentationError", "TabError") for trace in read):
+        python = re.search(r"/python(3\.[0-9]+)/", said)
+        has = f"which is {python[1]}" if python else "which may be older"
+        found.append(f"If it runs at home, it isn't written for the host's Python, {has}: see fastapi_python.")
+    for pattern, told in _WORDS:
+        if match := re.search(pattern, said):
+            found.append(match.expand(told))
+    return " ".join(found)
+
+
+def _code(trace: Trace) -> str:
+    return " ".join(code for _path, _line, code in trace.frames[-4:])
+
+
+def _settings(said: str, read: list[Trace]) -> list[str]:
+    names = re.findall(r"(?:UndefinedValueError: |Environment variable \")(\w+)\"? not (?:found|set)", said)
+    for trace in read:
+        if trace.kind == "KeyError" and "environ" in _code(trace):
+            names.append(trace.what.strip("'\""))
+        # Of a model of data that isn't the environment's fastapi_env fixes nothing.
+        if trace.kind == "ValidationError" and "settings" in f"{trace.what} {_code(trace)}".lower():
+            rows = zip(trace.below, trace.below[1:], strict=False)
+            names += [name.upper() for name, why in rows if why.startswith("  Field required")]
+    wanted = ", ".join(dict.fromkeys(f"{name}: …" for name in names))
+    return [f"Write fastapi_env: {{{wanted}}}, secrets by ansible-vault."] if wanted else []
+
+
+def _module(name: str, files: list[str]) -> str:
+    """:param files: of the user's, as the tracebacks name them."""
+    top = name.partition(".")[0]
+    for file in files:
+        before, found, _rest = f"/{file}".partition(f"/{top}/")
+        if found and before:
+            return f"{top} is in {before[1:]}/ of the source. Write fastapi_env: {{PYTHONPATH: {before[1:]}}}."
+        if found:
+            return f"The source's {top}/ has no {name.partition('.')[2]}: is it committed, and not in fastapi_exclude?"
+    if not files:
+        return (
+            f"There is no {name} at the top of the source: write fastapi_app with the path from there, as dir.file:app."
+        )
+    called = f" ({_PACKAGES[top]})" if top in _PACKAGES else ""
+    return (
+        f"Nothing that the release installs brings {name}: add what does to the requirements{called}. If it is a "
+        "module of the app's own, it is looked for from the top of the source."
+    )
+
+
+def _file(path: str) -> str:
+    if path.startswith("/"):
+        return f"{path} isn't on the host, or isn't the app's to see; for a secret there is fastapi_credentials."
+    return (
+        f"{path} isn't there. What isn't in the source (git leaves out what .gitignore names, and Git LFS what wasn't "
+        "pulled; see fastapi_exclude too) is put into a directory of fastapi_shared_paths once, by hand."
+    )
+
+
+def _refused(said: str) -> str:
+    match = (
+        re.search(r"server at \"([^\"]+)\"(?: \([^)]*\))?, port ([0-9]+)", said)
+        or re.search(r"Connect call failed \('([^']+)', ([0-9]+)", said)
+        or re.search(r"connecting to ([\w.-]+):([0-9]+)", said)
+    )
+    where = f" at {match[1]} port {match[2]}" if match else ""
+    return (
+        f"What the app connects to isn't there{where}. See that it runs, and that fastapi_env has the right address: "
+        "localhost is the host itself."
+    )
