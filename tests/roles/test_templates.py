@@ -103,7 +103,7 @@ def test_each_line_of_the_sandbox_may_be_another(render):
         "DeviceAllow=/dev/a rw",
         "DeviceAllow=/dev/b",
         "TasksMax=4000",
-        "ReadWritePaths=/var/lib/a /var/lib/b",
+        "ReadWritePaths=-/srv/hello/home /var/lib/a /var/lib/b",
         "LoadCredential=key:/srv/hello/slots/%i/credentials/key",
     ):
         assert line in text.splitlines(), line
