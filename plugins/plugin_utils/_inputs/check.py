@@ -65,6 +65,7 @@ RULES: dict[str, rules.Rule] = {
     "packages": rules.packages,
     "python": shapes.python,
     "keep_releases": rules.number(2, 1000, 5),
+    "extras": rules.words(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "prod"),
     "exclude": rules.words(r"[^\x00-\x1f\x7f]+", "*.log"),
     "shared_paths": rules.shared_paths,
     "writable_paths": sandbox.writable_paths,
