@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .raised import Trace, own, traces
+from .raised import MISSING, Trace, own, refused, traces
 
 _LIBRARIES = {
     "libGL.so.1": "libgl1",
@@ -96,9 +96,10 @@ def advice(said: str) -> str:
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
         found.append(_module(name, [file for file in files if file]))
     for name in dict.fromkeys(re.findall(r"\b(lib[\w+.-]+\.so(?:\.[0-9]+)*): cannot open shared object", said)):
-        package = _LIBRARIES.get(name, "")
-        write = f"Write fastapi_packages: [{package}]." if package else f"Find its package (apt-file search {name}), "
-        found.append(f"The host has no {name}. {write}{'' if package else 'and name it in fastapi_packages.'}")
+        write = f"Find its package (apt-file search {name}), and name it in fastapi_packages."
+        if package := _LIBRARIES.get(name):
+            write = f"Write fastapi_packages: [{package}]."
+        found.append(f"The host has no {name}. {write}")
     for path in dict.fromkeys(re.findall(r"No such file or directory: ['\"]([^'\"]+)", said)):
         if not path.startswith(("/dev/", "/run/credentials/")):
             found.append(_file(own(path) or path))
@@ -127,8 +128,7 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
             names.append(trace.what.strip("'\""))
         # Of a model of data that isn't the environment's fastapi_env fixes nothing.
         if trace.kind == "ValidationError" and "settings" in f"{trace.what} {_code(trace)}".lower():
-            rows = zip(trace.below, trace.below[1:], strict=False)
-            names += [name.upper() for name, why in rows if why.startswith("  Field required")]
+            names += [name.upper() for name, why in refused(trace).items() if why == MISSING]
     wanted = ", ".join(dict.fromkeys(f"{name}: …" for name in names))
     return [f"Write fastapi_env: {{{wanted}}}, secrets by ansible-vault."] if wanted else []
 

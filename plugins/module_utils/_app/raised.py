@@ -24,6 +24,8 @@ _FOREIGN = re.compile(
     r"<frozen |/importlib/__init__\.py$|/asyncio/runners\.py$|/slots/[^/]+/(?:\w+\.py|release/\.venv/bin/[^/]+)$|"
     r"/site-packages/(?:gunicorn|uvicorn|uvicorn_worker)/"
 )
+MISSING = "Field required"
+"""What pydantic says of a field that has no value."""
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/(.+)")
 
 
@@ -108,14 +110,19 @@ def cause(said: str) -> str:
     return told + _place(found[: found.index(last) + 1])
 
 
+def refused(trace: Trace) -> dict[str, str]:
+    """What pydantic says of each field that it refuses, without its value, which may be a secret."""
+    rows = zip(trace.below, trace.below[1:], strict=False)
+    return {name: why.strip().partition(" [type=")[0] for name, why in rows if re.match(r"  \S.* \[type=", why)}
+
+
 def _message(trace: Trace) -> str:
     """The first line of what it says; of pydantic's all that is wrong, in one line."""
     wrong = re.fullmatch(r"[0-9]+ validation errors? for (.+)", trace.what)
-    rows = zip(trace.below, trace.below[1:], strict=False)
-    problems = {name: why.strip().partition(" [type=")[0] for name, why in rows if re.match(r"  \S.* \[type=", why)}
+    problems = refused(trace)
     if not wrong or not problems:
         return trace.what or next((line.strip() for line in trace.below if trace.open and line.strip()), "")
-    missing = [name for name, why in problems.items() if why == "Field required"]
+    missing = [name for name, why in problems.items() if why == MISSING]
     told = [f"nothing is set for {', '.join(missing)}"] if missing else []
     return "; ".join(told + [f"{name}: {why}" for name, why in problems.items() if name not in missing])
 

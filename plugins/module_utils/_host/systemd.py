@@ -21,6 +21,9 @@ TRIES, PAUSE = 5, 0.2
 class CommandFailed(Exception):
     """A command that had to succeed did not; the text says which and what it printed."""
 
+    said = ""
+    """The last that it printed, where the text leaves that out."""
+
 
 def parse_show(text: str) -> list[dict[str, str]]:
     """Read the output of ``systemctl show UNIT...``: one block of ``Key=value`` lines a unit, blank lines between."""

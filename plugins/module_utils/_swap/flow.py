@@ -84,7 +84,7 @@ class Deploy:
         previous = self._previous(swap)
         self._may(swap)
         failure = None
-        seconds = 0.0
+        seconds, why, log = 0.0, "", ""
         if swap.steps and lock:
             begun, at = time.monotonic(), now()
             note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
@@ -97,8 +97,10 @@ class Deploy:
             except (Failed, CommandFailed) as error:
                 failure = error
             seconds = round(time.monotonic() - begun, 2)
+            if failure:
+                why, log = self._why(failure)
             if failure or not swap.commands:
-                self._write_history(swap, previous, at, seconds, failure)
+                self._write_history(swap, previous, at, seconds, failure, why)
             lock.clear()
         elif lock and not swap.commands:
             # What a run that was cut off at its very end has left.
@@ -107,7 +109,7 @@ class Deploy:
         if swap.says and not failure:
             self.warn(swap.says)
         if failure:
-            raise CommandFailed(told(failure, *self._why(failure), self.app.root)) from failure
+            raise CommandFailed(told(failure, why, log, self.app.root)) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
         if swap.front and swap.steps and lock and not swap.commands:
@@ -234,12 +236,11 @@ class Deploy:
         return previous
 
     def _write_history(
-        self, swap: Swap, previous: str | None, at: str, seconds: float, failure: Exception | None
+        self, swap: Swap, previous: str | None, at: str, seconds: float, failure: Exception | None, why: str
     ) -> None:
         outcome = history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
-        why = self._why(failure)[0] if failure else ""
         taken = {"worker_memory": swap.taken} if swap.taken and outcome == history.LIVE else {}
         self._append(
             {

@@ -74,9 +74,7 @@ class Candidate:
                 said = as_service.run(self.systemd.run, place, "before-swap", command, BEFORE_LIMIT)
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
-                raise Failed(
-                    why, f"Nothing has moved. {serves}", getattr(failure, "said", ""), blames=False
-                ) from failure
+                raise Failed(why, f"Nothing has moved. {serves}", failure.said, blames=False) from failure
             notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {said.rpartition(chr(10))[2]}".rstrip())
         return notes
 
@@ -89,7 +87,7 @@ class Candidate:
             as_service.run(self.systemd.run, place, "check", command, CHECK_LIMIT)
         except CommandFailed as failure:
             why = f"Release {self.wanted.release} can't be loaded: {failure}"
-            raise Failed(why, f"Nothing has moved. {serves}", getattr(failure, "said", "")) from failure
+            raise Failed(why, f"Nothing has moved. {serves}", failure.said) from failure
 
     def bring_up(self, verb: str, new: str, left_running: bool, proving: Callable[[], None]) -> None:
         """Start, restart or reload the slot, and prove it ready.

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from .packages import InvalidRequirement, Requirement, canonicalize_name
-from .requirements import PINS
+from .requirements import PINS, named
 
 TRUE, FALSE = "python_version >= '0'", "python_version < '0'"
 """Markers that hold everywhere and nowhere."""
@@ -82,7 +82,7 @@ def hint(pyproject: dict[str, Any], wanted: Sequence[str], lines: Iterable[str])
     """
     if wanted:
         return ""
-    has = {*PINS, *(canonicalize_name(Requirement(line).name) for line in lines)}
+    has = {*PINS, *named(lines)}
     for extra in of_project(pyproject):
         if canonicalize_name(extra) in _FOR_HOSTS:
             names = {re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0] for line in lines_of(pyproject, [extra])}
