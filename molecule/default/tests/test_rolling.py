@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 SCENARIO = Path(__file__).resolve().parents[1]
 HELLO = SCENARIO.parents[1] / "examples" / "hello"
@@ -21,16 +20,11 @@ def docker(*words: str) -> str:
 
 def boot(name: str, image: str) -> None:
     """Start a container as the scenario's are."""
-    host = yaml.safe_load((SCENARIO / "molecule.yml").read_text())["platforms"][0]
-    words = ["--detach", "--name", name, "--cgroupns", host["cgroupns_mode"]]
-    words += [f"--cap-add={capability}" for capability in host["capabilities"]]
-    words += [f"--security-opt={option}" for option in host["security_opts"]]
-    words += [f"--tmpfs={place}" for place in host["tmpfs"]]
-    words += [f"--volume={volume}" for volume in host["volumes"]]
-    words += [f"--env={variable}={value}" for variable, value in host["env"].items()]
-    words += [f"--sysctl={setting}={value}" for setting, value in host["sysctls"].items()]
     # A copied directory can't be exchanged for another one on the file system of containers; in a volume it can.
-    docker("run", *words, "--volume=/srv", image, host["command"])
+    platform = {"name": name, "image": image, "options": "--volume=/srv"}
+    variables = json.dumps({"molecule_yml": {"platforms": [platform]}})
+    command = ["ansible-playbook", str(SCENARIO.parent / "create.yml"), "-e", variables]
+    subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from conftest import SCENARIO
+from conftest import SCENARIO, clone
 
 BOXED = SCENARIO / "boxed"
 NAME, ROOT, OTHER = "boxed", "/srv/boxed", "night"
@@ -69,6 +69,19 @@ class Boxed:
             "ipc_key": int(key, 16),
             "too_many": 400,
         }
+
+
+_swaps: dict[str, object] = {}
+
+
+@pytest.fixture
+def swap(ask, boxed, recorded):
+    """Have a release with a fault brought to the traffic by the module alone, as a run has called it: its result."""
+    name = ask.host.backend.host
+    if name not in _swaps:
+        boxed.good(keep=True)
+        _swaps[name] = recorded("swap").call
+    return lambda fault: _swaps[name](release=clone(ask, ROOT, "fault.py", fault))
 
 
 @pytest.fixture
@@ -165,12 +178,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_app_that_dies_of_the_sandbox_is_told_which_variable(ask, boxed, fault):
+def test_an_app_that_dies_of_the_sandbox_is_told_which_variable(ask, boxed, swap, fault):
     code, advice = FAULTS[fault]
     ask.run("install -d -o boxed /var/lib/evil")
-    status, said = boxed.deploy(code)
-    assert status == 2, said
-    assert advice in " ".join(said.split()), said
+    result = swap(code)
+    assert result.get("failed"), result
+    assert advice in " ".join(result["msg"].split()), result
     assert boxed.get("/secrets") == SECRETS
 
 
@@ -180,7 +193,6 @@ def test_a_library_finds_a_home_to_write_in_that_outlives_the_release(ask, boxed
     boxed.good(f"{place}place.mkdir(parents=True, exist_ok=True)\n(place / 'list').write_text('kept')")
     assert ask.run(f"stat -c '%a %U' {ROOT}/home; cat {ROOT}/home/.cache/fonts/list").split() == ["700", NAME, "kept"]
     boxed.good("# a new release", fastapi_before_swap=["grep -q kept ~/.cache/fonts/list", "touch $HOME/.config"])
-    boxed.good()
     assert ask.run(f"ls -A {ROOT}/home").split() == [".cache", ".config"]
 
 
@@ -200,7 +212,6 @@ def test_a_library_finds_a_home_to_write_in_that_outlives_the_release(ask, boxed
 def test_each_variable_lifts_what_it_says(ask, boxed, code, variables):
     ask.run("install -d -o boxed /var/lib/evil")
     boxed.good(code, **variables)
-    boxed.good()
 
 
 def test_a_path_that_is_missing_is_named(boxed):
