@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
@@ -17,6 +18,7 @@ from ...module_utils._host.text import mask
 from . import extras, locks, pylock, requirements
 from .packages import Requirement, canonicalize_name
 from .requirements import Requirements
+from .trees import at_path
 
 Export = Callable[[str], str]
 """Gives what uv exports of the project in a directory, as a requirements.txt with hashes."""
@@ -165,6 +167,7 @@ def names(source: str, name: str, listed: Requirements) -> set[str]:
     lock = load(source, name).get("package", []) if os.path.basename(name) == "uv.lock" else []
     found: set[str] = {canonicalize_name(package.get("name", "")) for package in lock}
     found |= {canonicalize_name(Requirement(line).name) for line in (*listed.lines, *listed.constraints)}
+    found |= {canonicalize_name(tree.name) for tree in listed.trees if tree.name}
     return found - {canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))}
 
 
@@ -215,7 +218,16 @@ def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str
             "differs. Run uv lock, and commit both."
         )
     if export is not None:
-        requirements.read_lines(found, source, name, export(os.path.join(source, directory)))
+        exported = export(os.path.join(source, directory))
+        above = os.path.dirname(name)
+        requirements.read_lines(found, source, name, exported, base=above)
+        named = {
+            os.path.normpath(os.path.join(above, str(path))): package["name"]
+            for package in load(source, name).get("package", [])
+            for kind, path in package.get("source", {}).items()
+            if kind in ("editable", "directory", "virtual")
+        }
+        found.trees = [replace(tree, name=named.get(tree.path, tree.name)) for tree in found.trees]
         # The lines are those of the export, which nobody sees.
         found.problems = [re.sub(r", line \d+, ", ", ", problem) for problem in found.problems]
     return requirements.whole(found, name)
@@ -239,10 +251,15 @@ def _add_project(found: Requirements, pyproject: dict[str, Any], name: str, want
     sources = pyproject.get("tool", {}).get("uv", {}).get("sources", {})
     sources = {canonicalize_name(key): value for key, value in sources.items()}
     for line in [*project_of(pyproject).get("dependencies", []), *extras.lines_of(pyproject, wanted)]:
+        origin = sources.get(_name(line), {})
+        elsewhere = {"git", "path", "url", "workspace"} & set(origin if isinstance(origin, dict) else {})
+        if elsewhere == {"path"} and not re.search(r"\.(whl|tar\.gz|zip)$", str(origin["path"])):
+            found.trees.append(at_path(line, str(origin["path"])))
+            continue
         problem = requirements.add(found, line)
-        elsewhere = {"git", "path", "url", "workspace"} & set(sources.get(_name(line), {}))
         if elsewhere and not problem:
             problem = f"[tool.uv.sources] takes it from a {min(elsewhere)}, and an index has another package or none."
+            problem += " Run uv lock, and commit uv.lock: it says which." if "workspace" in elsewhere else ""
         if problem:
             found.problems.append(f"{name}, {mask(line)[:100]}: {problem}")
 

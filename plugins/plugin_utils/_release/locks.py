@@ -16,7 +16,7 @@ from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
-from . import extras, requirements
+from . import extras, requirements, trees
 from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
@@ -31,6 +31,7 @@ class Locked:
     :param elsewhere: where it comes from if that is no index, in words.
     :param marker: where it counts; '' is everywhere.
     :param commit: of git, as URL@commit.
+    :param path: of a directory, counted from the lock's.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Locked:
     elsewhere: str = ""
     marker: str = ""
     commit: str = ""
+    path: str = ""
 
 
 def read(name: str, pyproject: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> Requirements:
@@ -108,9 +110,8 @@ def _poetry(lock: dict[str, Any], wanted: Sequence[str]) -> Iterator[Locked]:
         marker = package.get("markers", "")
         marker = extras.decided(marker.get("main", "") if isinstance(marker, dict) else marker, wanted)
         elsewhere = kind if kind in ("git", "directory", "file", "url") else ""
-        yield Locked(
-            canonicalize_name(package["name"]), package.get("version", ""), _digests(package), elsewhere, marker, commit
-        )
+        name, path = canonicalize_name(package["name"]), str(origin.get("url", "")) if kind == "directory" else ""
+        yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker, commit, path)
 
 
 def _pdm(lock: dict[str, Any]) -> Iterator[Locked]:
@@ -118,7 +119,9 @@ def _pdm(lock: dict[str, Any]) -> Iterator[Locked]:
         elsewhere = next((kind for kind in ("git", "path", "url") if kind in package), "")
         name, marker = canonicalize_name(package["name"]), str(package.get("marker", ""))
         commit = f"{package['git']}@{package.get('revision')}" if elsewhere == "git" else ""
-        yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker, commit)
+        path = str(package.get("path", ""))
+        path = "" if path.endswith((".whl", ".gz", ".zip")) else path
+        yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker, commit, path)
 
 
 def _digests(package: dict[str, Any]) -> set[str]:
@@ -132,6 +135,9 @@ def _joined(name: str, lines: list[str], packages: list[Locked]) -> Requirements
     for package in packages:
         versions.setdefault(package.name, {})[package.version] = package
     for line in (_from_git(line, versions) for line in lines):
+        if path := _path_of(line, versions):
+            found.trees.append(trees.at_path(line, os.path.join(os.path.dirname(name), path)))
+            continue
         if problem := _wrong(line, os.path.basename(name), versions) or requirements.add(found, line):
             found.problems.append(f"{name}, {mask(line)[:100]}: {problem}")
     for package in packages:
@@ -155,6 +161,13 @@ def _from_git(line: str, versions: dict[str, dict[str, Locked]]) -> str:
         return line
     built = f"{match[1]}{match[2] or ''} @ git+{locked[0].commit}" + (f" {match[3]}" if match[3] else "")
     return built if requirements.COMMIT.fullmatch(built) else line
+
+
+def _path_of(line: str, versions: dict[str, dict[str, Locked]]) -> str:
+    """The directory that the lock names for a line, '' where it names none."""
+    match = re.match(r"\s*([\w.-]+)", line)
+    locked = list(versions.get(canonicalize_name(match[1]), {}).values()) if match else []
+    return locked[0].path if len(locked) == 1 else ""
 
 
 def _wrong(line: str, lock: str, versions: dict[str, dict[str, Locked]]) -> str:

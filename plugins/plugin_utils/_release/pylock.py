@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
-from . import extras, requirements
+from . import extras, requirements, trees
 from .packages import canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
@@ -33,22 +34,26 @@ def read(lock: dict[str, Any], name: str, wanted: Sequence[str] = ()) -> Require
         # A tool may list the app itself, whose source is shipped.
         if package.get("directory", {}).get("path") == ".":
             continue
-        problem = _add_package(found, package, lock.get("default-groups", []), wanted)
+        problem = _add_package(found, package, lock.get("default-groups", []), wanted, os.path.dirname(name))
         if problem:
             found.problems.append(f"{name}, {package['name']}: {problem}")
     return requirements.whole(found, name)
 
 
-def _add_package(found: Requirements, package: dict[str, Any], groups: list[str], wanted: Sequence[str]) -> str:
+def _add_package(
+    found: Requirements, package: dict[str, Any], groups: list[str], wanted: Sequence[str], beside: str
+) -> str:
     decided = decide_groups(str(package.get("marker", "")), groups, wanted)
     marker = f" ; {decided}" if decided else ""
     vcs = package.get("vcs", {})
     if vcs.get("type") == "git" and "url" in vcs and "commit-id" in vcs:
         below = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
         return requirements.add(found, f"{package['name']} @ git+{vcs['url']}@{vcs['commit-id']}{below}{marker}")
+    if path := package.get("directory", {}).get("path"):
+        found.trees.append(trees.Tree(os.path.join(beside, path), package["name"], "", marker))
+        return ""
     for kind, text in {
         "vcs": "it is fetched from version control",
-        "directory": "it is a directory of whoever made the lock",
         "archive": "it is a URL or a path of its own",
     }.items():
         if kind in package:

@@ -26,7 +26,7 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
 from .._source.code import has_sockets
-from . import git, lockfile, project
+from . import git, lockfile, project, trees
 from .project import Project
 from .requirements import Requirements
 from .source import Entry, check_app, check_public, scan, without_shared
@@ -61,6 +61,7 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         requirements = lockfile.read(
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
+        requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
         requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
         entries = without_shared(entries, params["shared_paths"])

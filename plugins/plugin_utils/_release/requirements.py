@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
+from .trees import Tree, tree_of
 
 PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
 """What every release needs to be served, in the versions that are taken where the app leaves it open."""
@@ -69,6 +70,7 @@ class Requirements:
     :param lines: requirements, one a line, without hashes.
     :param constraints: the same from -c files.
     :param hashes: (name, version) -> SHA-256 digests listed for it.
+    :param trees: directories of the app's repository that are named; `lines` gets them when the source is read.
     :param own: extras of the project itself, where a line names that; None where none does.
     :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
     """
@@ -76,6 +78,7 @@ class Requirements:
     lines: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     hashes: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    trees: list[Tree] = field(default_factory=list)
     own: list[str] | None = None
     options: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -130,13 +133,22 @@ def _read_file(found: Requirements, source: str, name: str, constraint: bool) ->
     read_lines(found, source, name, text, constraint)
 
 
-def read_lines(found: Requirements, source: str, name: str, text: str, constraint: bool = False) -> None:
-    """Add what `text` says, the content of the file `name` below `source`."""
+def read_lines(
+    found: Requirements, source: str, name: str, text: str, constraint: bool = False, base: str = ""
+) -> None:
+    """Add what `text` says, the content of the file `name` below `source`.
+
+    :param base: of the paths of directories in it, counted from `source`; beside that, the file's own counts.
+    """
     for number, raw in logical_lines(text):
         line = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], raw)
         itself = None if constraint else _ITSELF.fullmatch(line)
         if itself and os.path.isfile(os.path.join(source, "pyproject.toml")):
             found.own = [*(found.own or []), *re.findall(r"[\w.-]+", itself["extras"] or "")]
+            continue
+        tree = None if constraint else tree_of(line, source, base, os.path.dirname(name))
+        if tree:
+            found.trees.append(tree)
             continue
         # Only what was written is shown: a variable may hold a token.
         problem = _option(found, source, name, line) if line.startswith("-") else add(found, line, constraint)

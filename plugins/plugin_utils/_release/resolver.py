@@ -22,6 +22,7 @@ from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements
 from .sdist import HERE, Sources, Workshop
 from .target import Target
 from .tools import Say, Tools, digest_of, forget_unused, making
+from .trees import TREE
 
 _NO_WHEEL = re.compile(
     r"(?:all versions of )?([^\s=<>~!]+)(?:(==\S+)|[<>~!]\S+)? has no (?:usable )?wheels"
@@ -60,10 +61,11 @@ def locked(collector: Collector, requirements: Requirements, pins: list[str], na
 
     :param name: of the requirements file, for sentences.
     """
-    if built := [line for line in requirements.lines if COMMIT.fullmatch(line)]:
+    if built := [line for line in requirements.lines if COMMIT.fullmatch(line) or TREE.fullmatch(line)]:
         raise ReleaseError(
-            f"fastapi_requirements is {name}, and {mask(built[0])} in it is built from a commit, so the host's index "
-            "hasn't got it. Write fastapi_release_method: wheels."
+            f"fastapi_requirements is {name}, and {mask(built[0])} in it is built from a "
+            f"{'commit' if COMMIT.fullmatch(built[0]) else 'directory'}, so the host's index hasn't got it. Write "
+            "fastapi_release_method: wheels."
         )
     locks = os.path.join(collector.cache, "locks")
     os.makedirs(locks, mode=0o700, exist_ok=True)

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import gzip
 import os
 import re
 import shutil
-import stat
 import sys
-import tarfile
 from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.index import Index, secrets, uv_environment
-from . import git
+from . import git, trees
 from .packages import Requirement, canonicalize_name, canonicalize_version, parse_wheel_filename
 from .requirements import COMMIT, Requirements
 from .target import Target
@@ -106,33 +104,43 @@ class Sources:
         self.built[key] = sha256_of(shutil.copy(wheel, self.directory))
         return ""
 
-    def add_commit(self, line: str) -> str:
-        """Build the wheel of a line that names a commit; returns the line that takes it, '' if the host needs none."""
-        wanted = COMMIT.fullmatch(line)
+    def add_own(self, line: str) -> str:
+        """Build the wheel of a line that names a commit or a directory of the app's repository; returns the line that
+        takes it, '' if the host needs none."""
+        wanted = COMMIT.fullmatch(line) or trees.TREE.fullmatch(line)
         if wanted is None:
             return line
         marker = Requirement(line).marker
         if marker is not None and not marker.evaluate(self.target.markers):
             return ""
         self.tried.add(line)
-        into = os.path.join(self.directory, f"source-{len(self.tried)}")
-        os.makedirs(os.path.join(into, "tree"))
-        shown = mask(line)
+        where = wanted.groupdict().get("path")
+        shown, kind = (unquote(where), "directory") if where else (mask(line), "commit")
+        os.makedirs(self.directory, exist_ok=True)
         try:
-            git.checkout(git.remote_of(wanted["url"], wanted["commit"]), self.cache, os.path.join(into, "tree"))
-            top = os.path.normpath(os.path.join(into, "tree", wanted["below"] or ""))
-            if not f"{top}/".startswith(f"{into}/tree/") or not os.path.isdir(top):
-                raise ReleaseError(f"there is no directory {wanted['below']} in that commit.")
-            self.say(f"Building the wheel of {wanted['name']} from its commit…")
-            wheel = self._wheel(_packed(top, os.path.join(into, commit_name(wanted["name"], wanted["commit"]))), shown)
+            source = trees.archive_of(wanted, self.cache) if where else self._checked_out(wanted)
+            self.say(f"Building the wheel of {wanted['name']} from its {kind}…")
+            wheel = self._wheel(source, shown)
         except (ReleaseError, ProgramError) as error:
-            said = str(error).removeprefix(f"fastapi_source is {mask(wanted['url'])}, and ")
+            said = str(error).removeprefix("" if where else f"fastapi_source is {mask(wanted['url'])}, and ")
             raise ReleaseError(f"fastapi_requirements has {shown}, and its wheel can't be built: {said}") from None
         name, version, _build_number, _tags = parse_wheel_filename(os.path.basename(wheel))
         if str(name) != canonicalize_name(wanted["name"]):
             raise ReleaseError(f"fastapi_requirements has {shown}, and what is built there is {name}. Write that name.")
         self.built[(str(name), canonicalize_version(str(version)))] = sha256_of(shutil.copy(wheel, self.directory))
         return f"{name}{wanted['extras'] or ''}=={version}{wanted['marker'] or ''}"
+
+    def _checked_out(self, wanted: re.Match[str]) -> str:
+        """An archive of what a line that COMMIT matches names."""
+        into = os.path.join(self.directory, f"source-{len(self.tried)}")
+        os.makedirs(os.path.join(into, "tree"))
+        git.checkout(git.remote_of(wanted["url"], wanted["commit"]), self.cache, os.path.join(into, "tree"))
+        top = os.path.normpath(os.path.join(into, "tree", wanted["below"] or ""))
+        if not f"{top}/".startswith(f"{into}/tree/") or not os.path.isdir(top):
+            raise ReleaseError(f"there is no directory {wanted['below']} in that commit.")
+        path = os.path.join(into, commit_name(wanted["name"], wanted["commit"]))
+        trees.pack(top, [""], path, os.path.basename(path).removesuffix(".tar.gz"))
+        return path
 
     def _fetch(self, line: str) -> str:
         """The source's path. Where the app lists hashes for it, pip checks them."""
@@ -168,24 +176,6 @@ def commit_name(project: str, commit: str) -> str:
     """The file name of a commit's archive. Where a tool could read the commit as a version, as that of 2177163436a6, an
     alpha release, it would expect the metadata to say so."""
     return f"{project}-git{commit[:12]}.tar.gz"
-
-
-def _packed(directory: str, path: str) -> str:
-    """An archive of the directory, the same bytes for the same files; returns its path."""
-
-    def plain(item: tarfile.TarInfo) -> tarfile.TarInfo:
-        item.mtime = item.uid = item.gid = 0
-        item.uname = item.gname = ""
-        item.mode = 0o755 if item.isdir() or item.mode & stat.S_IXUSR else 0o644
-        return item
-
-    with (
-        open(path, "wb") as file,
-        gzip.GzipFile("", "wb", 1, file, 0) as packed,
-        tarfile.open(fileobj=packed, mode="w") as archive,
-    ):
-        archive.add(directory, os.path.basename(path).removesuffix(".tar.gz"), filter=plain)
-    return path
 
 
 def wanted(missing: str, requirements: Requirements) -> str:

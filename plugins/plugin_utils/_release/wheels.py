@@ -57,7 +57,7 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
     count = len(requirements.lines) + len(pins)
     collector.say(f"Resolving {count} requirements for {collector.target}…")
     sources = Sources(os.path.join(new, "built"), **vars(collector))
-    requirements = replace(requirements, lines=[*filter(None, map(sources.add_commit, requirements.lines))])
+    requirements = replace(requirements, lines=[*filter(None, map(sources.add_own, requirements.lines))])
     locked = resolve(collector, requirements, pins, new, name, sources)
     collector.say(f"Collecting {len(locked)} wheels…")
     # What was built has a hash of its own; that of its source was checked.

@@ -102,7 +102,6 @@ def test_other_names_of_a_pylock(tmp_path: Path, name: str) -> None:
     ("package", "words"),
     [
         ('vcs = { type = "git", url = "https://x/y.git" }', "lib: it is fetched from version control"),
-        ('directory = { path = "libs/lib" }', "lib: it is a directory of whoever made the lock"),
         ('archive = { url = "https://x/y.zip", hashes = { sha256 = "0" } }', "lib: it is a URL or a path"),
         ('wheels = [{ url = "x", hashes = { sha256 = "0" } }]', "lib: it has no version"),
         ('version = "1"', "lib: it has no file with a sha256"),
@@ -222,7 +221,10 @@ def test_the_dependencies_of_a_project(tmp_path: Path) -> None:
         ("[tool.ruff]\n", "no list of dependencies"),
         ("[project]\nname = 'x'\ndynamic = ['dependencies']\n", "no list of dependencies"),
         ("[project]\ndependencies = ['lib @ git+https://x/y']\n", "lib @ git.*version control"),
-        ("[project]\ndependencies = ['lib>1']\n[tool.uv.sources]\nLib = { path = 'x' }\n", "lib>1: .*from a path"),
+        (
+            "[project]\ndependencies = ['lib>1']\n[tool.uv.sources]\nLib = { workspace = true }\n",
+            "lib>1: .*from a workspace.*Run uv lock",
+        ),
         ("[project]\ndependencies = ['lib>']\n", "isn't a requirement that can be read"),
         ("[project]\ndependencies = [\n", "can't be read"),
     ],

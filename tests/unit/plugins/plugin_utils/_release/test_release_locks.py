@@ -99,7 +99,7 @@ def test_the_commit_that_a_lock_names_is_what_is_built(tmp_path: Path, name: str
     assert not any(line.startswith("lib") for line in found.constraints)
 
 
-@pytest.mark.parametrize("text", ['git = "https://x/lib"', 'path = "./lib"', '[package.source]\ntype = "git"'])
+@pytest.mark.parametrize("text", ['git = "https://x/lib"', 'path = "./lib.whl"', '[package.source]\ntype = "git"'])
 def test_what_no_index_has_is_refused_by_name(tmp_path: Path, text: str) -> None:
     name = "poetry.lock" if "source" in text else "pdm.lock"
     extra = f'[[package]]\nname = "lib"\nversion = "1"\n{text}'
