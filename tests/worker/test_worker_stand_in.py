@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import pytest
 from gunicorn_process import Gunicorn, until
 
 HOOKS = """
@@ -16,6 +17,7 @@ graceful_worker.configure(
 """
 
 
+@pytest.mark.project("served", "an app without `/health` and `/ready`", "its worker answers there")
 def test_what_the_app_lacks_is_answered_and_nothing_else(gunicorn: Gunicorn) -> None:
     """FastAPI under a middleware that streams: it has no /ready, and a /health of its own."""
     gunicorn.start("apps:fastapi_app()", hooks=HOOKS)

@@ -222,6 +222,7 @@ def test_the_extra_that_hosts_need_is_pointed_out_until_it_is_asked_for(source: 
     assert check(source) == Checked([], [], "")
 
 
+@pytest.mark.project("served", "an app that one of its packages brings", "found in the environment")
 @pytest.mark.parametrize(
     ("app", "files", "silent"),
     [

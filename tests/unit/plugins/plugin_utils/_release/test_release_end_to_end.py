@@ -340,6 +340,7 @@ def test_sigkill_at_any_moment_leaves_complete_releases_or_rubbish_only(run: Run
     assert set(releases(run)) == {kept, result["release"]}
 
 
+@pytest.mark.project("served", "a private index, with a password", "asked; the password is shown nowhere")
 def test_credentials_are_in_no_argument_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[str] = []
     real = subprocess.run
@@ -428,6 +429,7 @@ def test_the_task_itself(environment: None, tmp_path: Path, source: Path) -> Non
     shutil.rmtree(root)
 
 
+@pytest.mark.project("variable", "the app in a directory of its repository", "`fastapi_source_directory: backend`")
 def test_a_directory_of_the_source_is_what_is_shipped(run: Run, source: Path, tmp_path: Path) -> None:
     top = tmp_path / "repository"
     (top / "frontend").mkdir(parents=True)
@@ -448,6 +450,7 @@ def test_a_directory_of_the_source_is_what_is_shipped(run: Run, source: Path, tm
     ]
 
 
+@pytest.mark.project("served", "a WebSocket endpoint, and no library for it", "`websockets` is added")
 def test_an_app_with_a_websocket_endpoint_is_sent_what_speaks_it(run: Run, source: Path) -> None:
     code = "import fastapi\napp = 1\n\n\ndef routes(app):\n    @app.websocket('/ws')\n    async def talk(socket): ...\n"
     assert "websockets" not in run()["packages"]

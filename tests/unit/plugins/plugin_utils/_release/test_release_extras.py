@@ -75,6 +75,7 @@ def write(path: Path, name: str, project: str, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.project("variable", "an extra for hosts", "`fastapi_extras: [prod]`")
 @pytest.mark.parametrize(("name", "project", "text"), WAYS)
 def test_an_extra_brings_what_it_lists_and_no_other_does(tmp_path: Path, name: str, project: str, text: str) -> None:
     top = write(tmp_path, name, project, text)
@@ -103,6 +104,7 @@ def test_what_has_no_extras_says_so(tmp_path: Path, name: str, text: str) -> Non
         lockfile.read(top, name, None, ["prod"])
 
 
+@pytest.mark.project("served", "a line `-e .` or `.[prod]`", "what the project needs, with the extra")
 @pytest.mark.parametrize("line", [".", "./", "-e .", "-e.", "--editable=.", ".[data]", "-e .[data, dev]"])
 def test_a_line_for_the_project_itself_is_what_that_needs(tmp_path: Path, line: str) -> None:
     top = write(tmp_path, "requirements.txt", PROJECT, f"httpx\n{line}\n")

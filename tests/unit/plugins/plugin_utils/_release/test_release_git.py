@@ -153,6 +153,7 @@ def test_a_head_that_names_nothing(repository: Repository, tmp_path: Path) -> No
     assert read(repository, "main", tmp_path / "run")[0] == "two"
 
 
+@pytest.mark.project("refused", "git submodules", "a clone with them, by its path")
 def test_submodules_are_refused_by_name(repository: Repository, tmp_path: Path) -> None:
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.first},libs/shared")
     repository.git("commit", "-qm", "submodule")
@@ -215,6 +216,7 @@ def server() -> Iterator[tuple[str, list[str | None]]]:
         running.shutdown()
 
 
+@pytest.mark.project("served", "a private repository, with a token in its URL", "fetched; the token is shown nowhere")
 def test_credentials_reach_the_server_and_no_argument_list_or_message(
     repository: Repository, tmp_path: Path, asked: list[list[str]], server: tuple[str, list[str | None]]
 ) -> None:

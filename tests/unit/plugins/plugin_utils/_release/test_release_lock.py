@@ -62,6 +62,7 @@ def write(path: Path, **files: str) -> str:
     return str(path)
 
 
+@pytest.mark.project("served", "`pylock.toml`", "its versions and hashes")
 def test_a_pylock_is_exact_versions_and_hashes(tmp_path: Path) -> None:
     found = release_lockfile.read(write(tmp_path, pylock=PYLOCK), "pylock.toml", None)
     assert [line.partition(" ")[0] for line in found.lines] == [
@@ -159,6 +160,7 @@ def stale(pyproject: str, lock: str = LOCK) -> list[str]:
     return release_locks.stale_names(tomllib.loads(pyproject)["project"], tomllib.loads(lock))
 
 
+@pytest.mark.project("refused", "a lock that is older than its project", "the tool's own command that makes it anew")
 @pytest.mark.parametrize(
     ("before", "after", "names"),
     [
@@ -178,6 +180,7 @@ def test_what_a_lock_takes_from_elsewhere_has_no_version_to_compare() -> None:
     assert stale(PYPROJECT, lock) == []
 
 
+@pytest.mark.project("served", "`uv.lock`", "what uv exports of it")
 def test_a_uv_lock_is_what_uv_exports(tmp_path: Path) -> None:
     write(tmp_path, pyproject=PYPROJECT)
     (tmp_path / "uv.lock").write_text(LOCK)
@@ -210,6 +213,9 @@ def test_path_and_git_dependencies_of_a_uv_lock_are_refused(tmp_path: Path, line
     assert f"uv.lock, {line}: " in str(refused.value)
 
 
+@pytest.mark.project(
+    "served", "`pyproject.toml` without a lock, as Hatch has it", "the newest versions that it allows, once"
+)
 def test_the_dependencies_of_a_project(tmp_path: Path) -> None:
     found = release_lockfile.read(write(tmp_path, pyproject=PYPROJECT), "pyproject.toml", None)
     assert found.lines == ["fastapi>=0.100,<1", "uvicorn[standard]", "h11; python_version < '3.0'"]
@@ -273,6 +279,9 @@ wheels = [{{ url = "https://x/celery-5-py3-none-any.whl", hash = "sha256:{A}" }}
 """
 
 
+@pytest.mark.project(
+    "variable", "a project in a workspace of uv's", "`fastapi_source_directory: backend`; the lock at the top holds"
+)
 def test_a_member_of_a_workspace_is_served_by_its_lock(tmp_path: Path, environment: None) -> None:
     """As fastapi's own full-stack template is laid out: the lock at the top, each project in a directory."""
     write(tmp_path, pyproject='[tool.uv.workspace]\nmembers = ["backend", "worker"]\n')

@@ -46,6 +46,11 @@ def read(path: Path, name: str, text: str, project: str = PROJECT) -> lockfile.R
     return lockfile.read(str(path), name, None)
 
 
+@pytest.mark.project(
+    "served",
+    "`poetry.lock` of Poetry 1 and 2, `pdm.lock`",
+    "the project's dependencies in the lock's versions, without those tools",
+)
 @pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock"])
 @pytest.mark.parametrize("project", [PROJECT, OLD_POETRY])
 def test_the_project_says_what_and_its_lock_which(tmp_path: Path, name: str, project: str) -> None:
@@ -82,6 +87,7 @@ def test_a_lock_of_another_project_is_refused_with_the_command(
         read(tmp_path, name, lock(), f'[project]\ndependencies = ["{dependency}"]\n')
 
 
+@pytest.mark.project("served", "a dependency from git whose commit a lock names", "that commit is built")
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -109,6 +115,7 @@ def test_what_no_index_has_is_refused_by_name(tmp_path: Path, text: str) -> None
     assert read(tmp_path, name, lock(extra)).lines
 
 
+@pytest.mark.project("served", "`Pipfile.lock`", "its section `default`")
 def test_a_pipfile_lock_is_its_default_section(tmp_path: Path) -> None:
     default = {
         "fastapi": {"version": "==0.110.3", "hashes": [f"sha256:{A}"], "markers": "python_version >= '3.8'"},
@@ -121,6 +128,9 @@ def test_a_pipfile_lock_is_its_default_section(tmp_path: Path) -> None:
     assert found.constraints == ["fastapi==0.110.3", "uvicorn==0.30.6"] and found.hashes[("uvicorn", "0.30.6")] == {B}
 
 
+@pytest.mark.project(
+    "refused", "two files that say what the app needs", "`fastapi_requirements` with the one that counts"
+)
 @pytest.mark.parametrize(
     ("files", "words"),
     [
@@ -137,6 +147,11 @@ def test_none_of_two_is_passed_over(tmp_path: Path, files: list[str], words: str
         lockfile.find_requirements(str(tmp_path), "")
 
 
+@pytest.mark.project(
+    "refused",
+    "Conda's environments; a `Pipfile`, `setup.py` or `requirements.in` alone",
+    "the command that makes a file that is served",
+)
 @pytest.mark.parametrize(
     ("project", "advice"),
     [

@@ -78,6 +78,9 @@ def command(path: Path, name: str = "shop-admin") -> subprocess.CompletedProcess
     return subprocess.run([name, "a b"], cwd="/", env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.project(
+    "served", "a project that is a package", "installed in place: its version, entry points and commands are there"
+)
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_a_package_is_there_for_itself_and_for_its_commands(
     run: Run, shop: Path, installer: str, monkeypatch: pytest.MonkeyPatch
@@ -208,6 +211,9 @@ def test_flit_has_its_version_in_the_module(tmp_path: Path) -> None:
     assert found and (found.version, found.roots) == ("3.1", [""])
 
 
+@pytest.mark.project(
+    "served", "code in `src/` or where setuptools, Hatch, Poetry, PDM or Flit are told", "found without `PYTHONPATH`"
+)
 @pytest.mark.parametrize(
     ("text", "files", "roots"),
     [
@@ -229,6 +235,7 @@ def test_the_code_is_where_its_backend_is_told(tmp_path: Path, text: str, files:
     assert found and found.roots == roots
 
 
+@pytest.mark.project("refused", "a project that compiles code of its own", "a wheel of it by `--find-links`")
 @pytest.mark.parametrize(
     ("text", "files"),
     [

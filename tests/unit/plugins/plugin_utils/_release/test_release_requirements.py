@@ -37,6 +37,9 @@ def test_lines_are_read_as_pip_reads_them(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.hashes == {("asyncpg", "1.2"): {"a" * 64, "b" * 64}}
 
 
+@pytest.mark.project(
+    "served", "`requirements.txt`, with what it includes", "its lines, with the constraints and index options in it"
+)
 def test_includes_constraints_and_index_options(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     (tmp_path / "sub").mkdir()
@@ -58,6 +61,9 @@ def test_includes_constraints_and_index_options(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.project(
+    "refused", "a branch of git, a URL, a path of your machine", "the same with a commit, or a wheel by `--find-links`"
+)
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -92,6 +98,7 @@ def test_what_has_no_wheel_is_refused_with_its_line(tmp_path: Path, line: str, w
     assert "line 2" in str(refused.value) or "missing" in line
 
 
+@pytest.mark.project("served", "a requirements file in UTF-16, as PowerShell writes it", "read as pip reads it")
 def test_what_powershell_writes_is_read(tmp_path: Path) -> None:
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
         text = "fastapi==0.121\r\n# \u00e9\r\nrich\r\n"
@@ -132,6 +139,9 @@ def test_what_the_files_lack_is_added(lines: list[str], constraints: list[str], 
     assert release_requirements.injected(requirements, BOOKWORM.markers) == expected
 
 
+@pytest.mark.project(
+    "served", "hashes, as `pip-compile --generate-hashes` writes them", "a file with another hash is refused"
+)
 def test_hashes_hold_for_the_versions_that_are_listed(tmp_path: Path) -> None:
     listed = read(tmp_path, f"A.b==1.0 --hash=sha256:{'a' * 64}\n").hashes
     assert release_requirements.check_hashes({("a-b", "1"): "a" * 64}, listed) == []

@@ -68,6 +68,7 @@ def test_an_app_that_pins_its_own_server_keeps_its_newest_version(shop: Collecto
     assert found["proxy"] == "1.108.7" and found["gunicorn"] == "23.0.0" and found["uvicorn"] == "0.30.6"
 
 
+@pytest.mark.project("served", "`pip freeze` of years ago", "every version as it is there, its own Uvicorn too")
 def test_a_freeze_of_long_ago_is_served_as_it_is(shop: Collector) -> None:
     found = resolved(shop, ["fastapi==0.121.0", "h11==0.9", "uvicorn==0.30.6"])
     assert found["uvicorn"] == "0.30.6" and found["gunicorn"] == "27.0.1" and "uvicorn-worker" not in found
@@ -79,6 +80,7 @@ def test_the_best_server_that_goes_with_the_app_is_taken(shop: Collector) -> Non
     assert resolved(shop, ["fastapi"])["uvicorn"] == "0.54.0"
 
 
+@pytest.mark.project("refused", "Gunicorn before 23, Uvicorn before 0.28.1", "the line, and the version from which on")
 def test_a_server_that_is_too_old_is_refused_by_the_line_that_brings_it(shop: Collector) -> None:
     with pytest.raises(ReleaseError, match=r"whose line uvicorn==0\.13\.4 brings 0\.13\.4.*Write uvicorn>=0\.2"):
         resolved(shop, ["fastapi", "uvicorn==0.13.4"])

@@ -41,6 +41,7 @@ def built(run: Run) -> int:
     return sum(line.startswith("Building") for line in run.said)
 
 
+@pytest.mark.project("served", "a dependency that has no wheel, in pure Python", "it is built, once")
 @pytest.mark.parametrize(("name", "wanted"), [("plain-a", ""), ("plain-b", "==1.0"), ("plain-c", ">=0.9")])
 def test_a_pure_source_is_built_once(run: Run, source: Path, index: Path, name: str, wanted: str) -> None:
     make_sdist(index, name, "1.0", requires=("starlette",))
@@ -79,6 +80,9 @@ def test_listed_hashes_are_those_of_the_source(run: Run, source: Path, index: Pa
     assert "Fetching its source failed" in str(refused.value) and built(run) == 1
 
 
+@pytest.mark.project(
+    "refused", "a dependency that has to be compiled, without a build host", "another version, or `fastapi_build_host`"
+)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -109,6 +113,11 @@ def system_python(run: Run) -> None:
         pytest.skip("needs Debian's Python")
 
 
+@pytest.mark.project(
+    "variable",
+    "a dependency that has no wheel and has to be compiled",
+    "`fastapi_build_host: NAME`, a host with a compiler",
+)
 @pytest.mark.usefixtures("system_python")
 def test_a_build_host_builds_what_is_compiled(run: Run, source: Path, index: Path) -> None:
     """Here both hosts are this machine; what is sent is all that the build has."""
@@ -249,6 +258,7 @@ def repository(tmp_path: Path) -> tuple[str, str]:
     return f"file://{tmp_path}/repository", commit
 
 
+@pytest.mark.project("served", "`lib @ git+https://…@COMMIT`", "that commit is built")
 def test_a_package_of_a_commit_is_built_and_wins_over_the_indexs(
     run: Run, source: Path, index: Path, repository: tuple[str, str]
 ) -> None:

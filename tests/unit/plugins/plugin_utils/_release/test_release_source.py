@@ -162,6 +162,7 @@ def test_names_that_a_release_needs_for_itself_are_refused(tmp_path: Path, name:
         release_source.scan(str(tmp_path), [])
 
 
+@pytest.mark.project("refused", "files in Git LFS", "`git lfs pull` in a clone, and its path")
 def test_a_pointer_of_git_lfs_is_refused_by_name(tmp_path: Path) -> None:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
     (tmp_path / "model.bin").write_text(pointer)
@@ -250,6 +251,7 @@ def test_the_module_of_the_app(app: str, paths: list[str], good: bool) -> None:
             release_source.check_app(entries, app)
 
 
+@pytest.mark.project("refused", "a newer Python than the host has", "the version, and `fastapi_python`")
 def test_requires_python(tmp_path: Path) -> None:
     assert release_lockfile.requires_python(str(tmp_path)) == ""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nrequires-python = ">=3.12"\n')

@@ -78,6 +78,7 @@ def test_what_cant_be_packed_is_refused_with_what_to_write(tmp_path: Path, lib: 
         lines_of([Tree("gone", "gone")], str(app), str(app), str(tmp_path / "cache"))
 
 
+@pytest.mark.project("served", "a package beside the app, as `./libs/lib` or a lock names it", "it is built")
 def test_a_directory_that_requirements_name_is_built(run: Run, source: Path, tmp_path: Path, lib: Path) -> None:
     lib.rename(source / "ours")
     (source / "requirements.txt").write_text("fastapi\nours @ file:ours\n")
@@ -115,6 +116,7 @@ source = { editable = "packages/ours" }
 """
 
 
+@pytest.mark.project("variable", "a project that needs another member of its workspace", "the same; the other is built")
 def test_a_member_of_a_workspace_that_needs_another(
     run: Run, source: Path, tmp_path: Path, lib: Path, wheelhouse: Path
 ) -> None:

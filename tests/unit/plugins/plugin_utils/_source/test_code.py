@@ -137,6 +137,7 @@ def test_an_object_that_another_modules_function_makes_of_arguments(project):
     assert paths(code, "app.main:app") == ["/healthz"]
 
 
+@pytest.mark.project("served", "a factory, `app.main:create_app`", "called by Uvicorn")
 def test_a_factorys_routes(project):
     code = project(
         {
@@ -198,6 +199,7 @@ def test_settings_that_have_no_default_are_wanted(project, tmp_path):
     assert said(code, tmp_path, env=dict.fromkeys(code.wanted, "x")) == []
 
 
+@pytest.mark.project("variable", "settings in a `.env`", "`fastapi_env`; the run lists the names")
 def test_a_dotenv_is_named_and_its_values_are_not(project, tmp_path):
     code = project({"main.py": MAIN})
     (tmp_path / ".env").write_text("# a comment\nexport TOKEN = s3cret\nA_LIST=[\n'B=1']\nTOKEN=again\n")
@@ -209,6 +211,11 @@ def test_a_dotenv_is_named_and_its_values_are_not(project, tmp_path):
     assert said(code, tmp_path, env={"token": "x"}) == []
 
 
+@pytest.mark.project(
+    "variable",
+    "`/healthz`, `/api/v1/ready` and the like",
+    "`fastapi_health_path`, `fastapi_ready_path`; the run names them",
+)
 @pytest.mark.parametrize("path", ["/healthz", "/api/v1/health", "/livez", "/health/", "/utils/health-check/", "/ping"])
 def test_a_liveness_path_of_another_name_is_proposed(project, tmp_path, path):
     code = project({"main.py": MAIN + f"@app.get('{path}')\ndef alive(): ...\n"})
@@ -225,6 +232,11 @@ def test_what_is_called_otherwise_is_neither(project):
         assert not HEALTH.fullmatch(path) and not READY.fullmatch(path), path
 
 
+@pytest.mark.project(
+    "variable",
+    "state that two workers can't share: schedulers, lists of WebSockets, in-memory stores",
+    "`fastapi_workers: 1`; the run names the place",
+)
 def test_state_that_two_workers_cant_share(project, tmp_path):
     code = project(
         {
