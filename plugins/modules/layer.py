@@ -115,6 +115,25 @@ options:
         somebody's own and stays.
     type: dict
     default: {}
+  others:
+    description:
+      - What files that other runs write want of the ones that all share, where those were worked out from it. If they
+        say something else by now, nothing is changed and RV(others) is returned, to work them out anew.
+    type: dict
+    suboptions:
+      paths:
+        description: A pattern of absolute paths. Files of this layer don't count.
+        type: str
+        required: true
+      said:
+        description: What they said, one for each that said anything, in the order of their paths.
+        type: list
+        elements: dict
+        required: true
+      again:
+        description: Whether this is the second try, which is refused in place of asking for a third.
+        type: bool
+        default: false
   vet:
     description: How the program that reads the files checks them before they land. Skipped where none of them changes.
     type: dict
@@ -196,17 +215,26 @@ changes:
   type: list
   elements: str
   sample: ["install caddy", "write /etc/caddy/sites/hello.caddy", "reload caddy.service"]
+others:
+  description: What the files of O(others) say by now.
+  returned: when they say something else than before, and nothing was changed
+  type: list
+  elements: dict
 """
 
+import os
 from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.files import hold
 from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed
 from ..module_utils._layer.flow import Layer
 
+LOCK = "/run/graceful-layer.lock"
+"""Held by one run at a time: sites of two apps share files."""
 OWNERSHIP = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 ARGUMENTS = {
     "packages": {"type": "list", "elements": "str", "default": []},
@@ -244,6 +272,14 @@ ARGUMENTS = {
         },
     },
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "others": {
+        "type": "dict",
+        "options": {
+            "paths": {"type": "str", "required": True},
+            "said": {"type": "list", "elements": "dict", "required": True},
+            "again": {"type": "bool", "default": False},
+        },
+    },
     "vet": {
         "type": "dict",
         "options": {
@@ -279,7 +315,12 @@ def main() -> None:
 
 def answer(module: AnsibleModule) -> dict[str, Any]:
     try:
+        # Until this process ends.
+        if not module.check_mode:
+            hold(LOCK, os.O_RDWR | os.O_CREAT, wait=True)
         layer = Layer(partial(module.run_command, handle_exceptions=False), module.params)
+        if (others := layer.overtaken()) is not None:
+            return {"changed": False, "changes": [], "others": others}
         result = {"changed": bool(layer.changes), "changes": layer.changes, "diff": layer.diff()}
         if layer.changes and not module.check_mode:
             layer.apply()

@@ -74,9 +74,9 @@ def test_every_variable_is_used_by_some_role():
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_every_tasks_file_that_others_may_name_has_a_specification(role):
-    """Those that the role itself includes are its own."""
+    """Those that the role itself takes in are its own."""
     text = "".join(path.read_text() for path in (role / "tasks").glob("*.yml"))
-    included = set(re.findall(r"include_tasks: (\w+)\.yml", text))
+    included = set(re.findall(r"(?:include|import)_tasks: (\w+)\.yml", text))
     named = set(re.findall(rf"graceful\.deploy\.{role.name}(?:,\s*|\n\s*)tasks_from: (\w+)", everything()))
     files = {path.stem for path in (role / "tasks").glob("*.yml")}
     assert named <= set(entries_of(role)) <= files

@@ -11,6 +11,9 @@ PREFIX = "fastapi_"
 MARK = "# Written by Ansible (graceful.deploy."
 """Begins the first line of files that this collection writes; the role's name follows."""
 
+WANTS = "# wants "
+"""Begins the line in which a site's file says what it wants of the settings that all sites share, as JSON."""
+
 
 def is_ours(text: str) -> bool:
     """Whether a file says in a comment at its top that this collection wrote it."""

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import glob
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from typing import Any
 
+from .._app.words import MARK, WANTS
 from .._host.systemd import CommandFailed, Run, Systemd
 from . import files, packages, write
 from .files import Difference, Wanted
@@ -105,6 +109,25 @@ class Layer:
             how = (options["command"], options["user"], self.differences, options["program"])
             vet(self.run, options["tree"], *how)
 
+    def overtaken(self) -> list[dict[str, Any]] | None:
+        """What the others' files say now, where the layer was worked out from something else; None where it wasn't.
+
+        :raises CommandFailed: where that is so for the second time.
+        """
+        options = self.params["others"]
+        if not options or not self.changes:
+            return None
+        own = {difference.wanted.path for difference in self.differences}
+        said = said_by(path for path in sorted(glob.glob(options["paths"])) if path not in own)
+        if said == options["said"]:
+            return None
+        if options["again"]:
+            raise CommandFailed(
+                f"Other runs keep changing {options['paths']} while this one works out what all of these share. "
+                "No file was changed: run it again when they have ended."
+            )
+        return said
+
     def apply(self) -> None:
         if self.packages:
             packages.install_packages(self.run, self.packages)
@@ -142,6 +165,20 @@ class Layer:
         except (CommandFailed, OSError) as second:
             return CommandFailed(f"{failure}\nThe files are as they were, but: {second}")
         return CommandFailed(f"{failure}\nThe files are as they were, and the service runs with them.")
+
+
+def said_by(paths: Iterable[str]) -> list[dict[str, Any]]:
+    """What our files at the paths want of what all of them share: each says it in a comment."""
+    said = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if lines and lines[0].startswith(MARK):
+            said += [json.loads(line[len(WANTS) :]) for line in lines if line.startswith(WANTS)][:1]
+    return [each for each in said if each]
 
 
 def vet(

@@ -16,7 +16,7 @@ import pwd
 import re
 import typing as t
 
-from .._app.words import MARK
+from .._app.words import MARK, WANTS
 from .._host.files import read_text
 
 # What apt brings on Debian 12 and 13: what a bare host will have.
@@ -24,7 +24,6 @@ PACKAGED_VERSION = "2.6.2"
 PROGRAM = "/usr/bin/caddy"
 BROUGHT = "/usr/local/lib/graceful-caddy-"
 MAIN = "/etc/caddy/Caddyfile"
-_WANTS = "# wants "
 _MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 
 
@@ -48,8 +47,8 @@ def parse_wants(text: str) -> dict[str, t.Any] | None:
     if not text.startswith(MARK):
         return None
     for line in text.splitlines():
-        if line.startswith(_WANTS):
-            return dict(json.loads(line[len(_WANTS) :]))
+        if line.startswith(WANTS):
+            return dict(json.loads(line[len(WANTS) :]))
     return {}
 
 

@@ -268,3 +268,38 @@ def test_a_root_that_is_a_link_is_refused_in_a_sentence_before_anything_is_writt
     with pytest.raises(CommandFailed, match="file on the host has to be a directory, and something else is there"):
         layer_files.compare(nothing, [wanted(tmp_path / "file", None, mode=0o755)])
     assert sorted(os.listdir(tmp_path)) == ["disk", "file", "srv"]
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """A layer that writes the file that all sites share, worked out from what the others say of it."""
+    (tmp_path / "shop.caddy").write_text('# Written by Ansible (graceful.deploy.caddy)\n# wants {"idle_timeout": 9}\n')
+    (tmp_path / "mine.caddy").write_text("# somebody's own\n# wants {}\n")
+    (tmp_path / "hello.caddy").write_text('# Written by Ansible (graceful.deploy.caddy)\n# wants {"idle_timeout": 1}\n')
+
+    def layer(said, again=False):
+        files = [
+            {"path": str(tmp_path / name), "content": "new\n", "mode": "0640", "owner": ME, "group": ME, **OTHERWISE}
+            for name in ("hello.caddy", "options")
+        ]
+        others = {"paths": f"{tmp_path}/*.caddy", "said": said, "again": again}
+        empty = {"packages": [], "user": None, "directories": [], "secrets": {}, "units": [], "vet": None}
+        return layer_vet.Layer(nothing, {**empty, "files": files, "others": others})
+
+    return layer
+
+
+OTHERWISE = {"state": "present", "package": None, "needs_line": ""}
+
+
+def test_what_another_run_has_brought_meanwhile_is_told_before_anything_is_written(shared, tmp_path):
+    """Two apps of a host deployed at once: each works out what both share from what it saw when it began."""
+    assert shared([{"idle_timeout": 9}]).overtaken() is None
+    assert shared([{"idle_timeout": 5}]).overtaken() == [{"idle_timeout": 9}]
+    assert shared([]).overtaken() == [{"idle_timeout": 9}]
+    with pytest.raises(CommandFailed, match=r"Other runs keep changing .*\.caddy.*run it again"):
+        shared([], again=True).overtaken()
+    assert not (tmp_path / "options").exists()
+    shared([]).apply()
+    # Where nothing would be written, what others say is no matter.
+    assert shared([]).overtaken() is None
