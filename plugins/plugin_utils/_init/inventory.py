@@ -85,7 +85,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     )
     out.line("name", _name(top, source), "Directories, services and logs on the host are named after it.")
     # A path may name the directory itself, unless something above it is needed too, as a workspace's lock.
-    inside = below and (is_git(source) or not os.path.isdir(source) or os.path.isfile(os.path.join(whole, "uv.lock")))
+    inside = below and (is_git(source) or not os.path.isdir(source) or bool(lockfile.workspace_lock(top, whole)))
     out.line("source", source if inside else os.path.join(source, below).rstrip("/"), _SOURCE)
     if version:
         out.line("version", version)
@@ -151,9 +151,9 @@ def _requirements(out: Written, top: str, whole: str) -> str:
     try:
         return lockfile.find_requirements(top, "", whole)
     except ReleaseError as error:
-        several = re.search(rf"has (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
+        several = re.search(rf"(?:has|There are|There is) (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
         if several:
-            out.line("requirements", several[2], f"There are {several[1]}.")
+            out.line("requirements", several[2], f"There {'are' if ' and ' in several[1] else 'is'} {several[1]}.")
             return several[2]
         out.line("requirements", TODO, str(error).replace(top, "the source"))
         return ""

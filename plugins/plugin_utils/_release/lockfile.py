@@ -36,6 +36,12 @@ REQUIREMENTS = (
 )
 """Names that are looked for where the task names none; then pyproject.toml, if it lists dependencies."""
 
+_LIST = re.compile(
+    r"(^|/)requirements([-_.]?(prod|production|base|common))?\.txt$|/requirements/(prod\w*|base|common)\.txt$"
+)
+_ASIDE = ("node_modules", "tests", "test", "docs", "examples", "frontend", "venv", "env")
+"""Directories whose requirements aren't the app's."""
+
 _COMPILE = "uv pip compile --universal --generate-hashes {} -o requirements.txt"
 _CONDA = (
     "Conda's packages are others than those that pip installs. In the environment that the app runs in, run "
@@ -88,6 +94,11 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
         return above
     if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
+    if not (listed or {*there}) and (below := _further_down(source)):
+        raise ReleaseError(
+            f"fastapi_source is {source}, and nothing at its top says what the app needs. There "
+            f"{'are' if below[1:] else 'is'} {' and '.join(below[:2])}. Write fastapi_requirements: {below[0]}"
+        )
     advice = next((advice for name, advice in [*_UNSERVED.items(), *_UNLOCKED.items()] if name in there), "")
     if "poetry" in pyproject.get("tool", {}) and not advice:
         advice = "Run poetry lock, and commit poetry.lock"
@@ -99,6 +110,18 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
         f"{looked}). {advice or 'Write a requirements.txt with the packages that the app imports, at least fastapi'}. "
         "Or name the file in fastapi_requirements."
     )
+
+
+def _further_down(source: str) -> list[str]:
+    """Requirements files in directories of the source, those for hosts first."""
+    found = []
+    for directory, inner, files in os.walk(source):
+        below = os.path.relpath(directory, source)
+        kept = [name for name in inner if not name.startswith(".") and name not in _ASIDE]
+        inner[:] = kept if below.count(os.sep) < 1 else []
+        found += [os.path.normpath(os.path.join(below, name)) for name in files]
+    listed = [path for path in found if _LIST.search(path)]
+    return sorted(listed, key=lambda path: ("prod" not in path, path.count(os.sep), len(path), path))
 
 
 def workspace_lock(source: str, top: str) -> str:

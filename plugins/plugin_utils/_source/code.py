@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -30,6 +31,8 @@ _TELLING = re.compile(
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
+_IMPORTS = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_]\w*)")
+_PROJECTS = ("pyproject.toml", "requirements.txt", "setup.py", "Pipfile")
 _MOST_BYTES = 1 << 20
 _SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
 _SOCKETS = re.compile(rb"\.websocket(_route)?\s*\(|WebSocketRoute|websocket_route")
@@ -39,7 +42,7 @@ _GETS = frozenset({"get", "api_route", "route"})
 
 def read_code(top: str, paths: Iterable[str]) -> Code:
     """Read the Python files among `paths`, which count from `top`. Never raises for what is in them."""
-    code = Code()
+    code, paths = Code(), list(paths)
     contents: dict[str, bytes] = {}
     python = [path for path in sorted(paths) if path.endswith(".py") and not _ASIDE.search(path)]
     for path in python:
@@ -51,9 +54,17 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     packages = {path.removesuffix("/__init__.py") for path in python}
     if any(_OF_SRC.search(content) for content in contents.values()):
         packages.add("src")
+    # A project of its own, as a member of a workspace is, isn't imported as a part of what is above it.
+    projects = {os.path.dirname(path) for path in paths if os.path.basename(path) in _PROJECTS} - packages
+    own: dict[str, set[str]] = {}
+    for path in python:
+        parts = path.removesuffix(".py").split("/")
+        for depth, part in enumerate(parts):
+            own.setdefault("/".join(parts[:depth]), set()).add(part)
     trees: dict[str, ast.Module] = {}
     for path, content in contents.items():
-        code.roots[path], code.modules[path] = _module(path, packages)
+        imported = {name.decode() for name in _IMPORTS.findall(content)} - sys.stdlib_module_names
+        code.roots[path], code.modules[path] = _module(path, packages, projects, own, imported)
         if _VERSION.search(content):
             code.asking.append(path)
         try:
@@ -94,13 +105,29 @@ def _is_socket(node: ast.AST) -> bool:
     return decorated or (isinstance(node, ast.Call) and _called(node) in _SOCKET_CALLS)
 
 
-def _module(path: str, packages: set[str]) -> tuple[str, str]:
-    """The directory that has to be on the path for a file to be imported, and the name that it is imported by."""
+def _module(
+    path: str, packages: set[str], projects: set[str], own: dict[str, set[str]], imported: set[str]
+) -> tuple[str, str]:
+    """The directory that has to be on the path for a file to be imported, and the name that it is imported by.
+
+    :param own: by directory, what can be imported with that on the path.
+    :param imported: what the file imports by full names. Where most of it is found tells more than where packages
+        begin, and of two such places the nearer one.
+    """
     parts = path.removesuffix(".py").split("/")
+    found = [len(imported & own.get("/".join(parts[:depth]), set())) for depth in range(len(parts))]
     if parts[-1] == "__init__":
         parts.pop()
-    below_src = int(parts[0] == "src" and len(parts) > 1)
-    first = next((i for i in range(len(parts)) if "/".join(parts[: i + 1]) in packages), below_src)
+    least = max((i for i in range(len(parts)) if "/".join(parts[:i]) in projects), default=0)
+    below_src = least + int(len(parts) > least + 1 and parts[least] == "src")
+    first = next((i for i in range(least, len(parts)) if "/".join(parts[: i + 1]) in packages), below_src)
+    for depth in range(least, len(parts)):
+        # In a package, one name alone may be a library's, after which a module is called too.
+        inside = "/".join(parts[:depth]) in packages
+        if inside and (found[first] or found[depth] < 2):
+            continue
+        if found[depth] > found[first] or (depth > first and found[depth] == found[first] > 0):
+            first = depth
     return "/".join(parts[:first]), ".".join(parts[first:])
 
 
@@ -243,9 +270,12 @@ class _File:
 
     def _made(self, name: str, call: ast.Call, function: str) -> None:
         kind = _called(call)
+        factory, _space, app = function.partition(" ")
+        if factory and name == app and kind not in APPS:
+            # Another function makes it, and this one says by its annotation what it gives back.
+            kind = "FastAPI"
         if not name or kind not in (*APPS, "APIRouter"):
             return
-        factory, _space, app = function.partition(" ")
         if factory and (kind == "APIRouter" or name != app):
             return
         kind, prefix = ("app", "") if kind in APPS else ("router", self._prefix(call))
@@ -356,10 +386,12 @@ _PLAIN = re.compile(
 
 def _made_by(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """The name under which a function makes an application that it gives back; '' for any other function."""
+    told = _name(function.returns).rpartition(".")[2] in APPS
     made = {
         _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
         for node in ast.walk(function)
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _called(node.value) in APPS
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        and (_called(node.value) in APPS or (told and isinstance(node.value, ast.Call)))
     }
     returned = [_name(node.value) for node in ast.walk(function) if isinstance(node, ast.Return)]
     return next((name for name in returned if name in made), "")

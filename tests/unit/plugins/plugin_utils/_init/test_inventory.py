@@ -123,6 +123,36 @@ def test_a_member_of_a_workspace_is_named_in_it_so_that_its_lock_holds(project):
     assert "fastapi_requirements" not in values
 
 
+def test_requirements_further_down_are_found(project):
+    """As where what builds an image has a directory of its own; those for hosts come first."""
+    files = ["infra/requirements.txt", "infra/requirements/dev.txt", "tests/requirements.txt", "a/b/c/requirements.txt"]
+    top = project({"main.py": MAIN, **dict.fromkeys([*files, "infra/requirements/prod.txt"], "fastapi\n")})
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_requirements"] == "infra/requirements/prod.txt"
+    assert "There are infra/requirements/prod.txt and infra/requirements.txt." in written.text
+    assert written.left == ["fastapi_domains"]
+
+
+def test_an_app_that_imports_from_its_own_directory(project):
+    """backend/main.py imports core.config from backend/core, and no directory is marked as a package."""
+    files = {"backend/main.py": MAIN + "from core.config import settings\n", "backend/core/config.py": "settings = 1\n"}
+    top = project({**files, "backend/requirements.txt": "fastapi\n"})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert (values["fastapi_source"], values["fastapi_app"]) == (f"{top}/backend", "main:app")
+    # A member of a workspace further down.
+    member = '[project]\nname = "api"\ndependencies = ["fastapi"]\n'
+    lock = 'version = 1\n[[package]]\nname = "api"\nsource = { virtual = "packages/api" }\n'
+    files = {"app/main.py": MAIN + "from shared import x\n", "app/api/__init__.py": "", "app/routes.py": ""}
+    files = {f"mono/packages/api/{path}": text for path, text in files.items()}
+    shared = {"mono/packages/shared/shared.py": "x = 1\n", "mono/packages/shared/pyproject.toml": ""}
+    top = project({**files, **shared, "mono/uv.lock": lock, "mono/packages/api/pyproject.toml": member})
+    (top / "backend/requirements.txt").unlink()
+    (top / "backend/main.py").unlink()
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert values["fastapi_source_directory"] == "mono/packages/api"
+    assert (values["fastapi_source"], values["fastapi_app"]) == (str(top), "app.main:app")
+
+
 @pytest.mark.parametrize("value", ["TODO", ["TODO"], {"A": "TODO", "B": "x"}])
 def test_what_is_left_open_is_refused_by_name(value):
     name = "env" if isinstance(value, dict) else "domains" if isinstance(value, list) else "app"

@@ -137,6 +137,56 @@ def test_an_object_that_another_modules_function_makes_of_arguments(project):
     assert paths(code, "app.main:app") == ["/healthz"]
 
 
+def test_a_function_that_says_what_it_gives_back(project):
+    """Another module's function makes the application; this one adds to it."""
+    code = project(
+        {
+            "main.py": """
+                from fastapi import FastAPI
+                from platform_of_ours import build
+                def create_app(settings: dict | None = None) -> FastAPI:
+                    app = build(settings)
+                    @app.get("/healthz")
+                    def healthz(): ...
+                    return app
+                app = create_app()
+                """,
+            "platform_of_ours.py": """
+                from fastapi import FastAPI
+                def build(settings) -> FastAPI:
+                    made = FastAPI()
+                    return made
+                """,
+        }
+    )
+    assert list(code.apps) == ["main:app", "main:create_app"]
+    assert paths(code, "main:app") == ["/healthz"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "root"),
+    [
+        ("backend/main.py", "from core import x", "backend"),
+        ("backend/main.py", "import os", ""),
+        ("pkg/main.py", "import redis", ""),  # a library, after which a module is called too
+        ("pkg/main.py", "from pkg import core", ""),
+        ("pkg/main.py", "import redis\nimport core", "pkg"),
+        ("pkg/main.py", "import redis\nimport core\nimport pkg", ""),
+    ],
+)
+def test_the_directory_that_a_files_imports_are_found_in(project, path, text, root):
+    code = project(
+        {
+            path: f"{MAIN}{text}\n",
+            "backend/core.py": "x = 1\n",
+            "pkg/__init__.py": "",
+            "pkg/redis.py": "",
+            "pkg/core.py": "",
+        }
+    )
+    assert code.roots[path] == root
+
+
 @pytest.mark.project("served", "a factory, `app.main:create_app`", "called by Uvicorn")
 def test_a_factorys_routes(project):
     code = project(
