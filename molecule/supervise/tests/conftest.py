@@ -45,7 +45,7 @@ cd .building-by-test
 rm -f app/{file}
 printf %s {text} >app/{file}
 chown --reference=app app/{file}
-sed -i "s/\"id\": \"$origin\"/\"id\": \"{release}\"/" release.json
+sed -i 's/"id": "'$origin'"/"id": "{release}"/' release.json
 cd ..
 mv .building-by-test {release}
 """
