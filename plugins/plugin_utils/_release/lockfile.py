@@ -95,9 +95,14 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
     if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
     if not (listed or {*there}) and (below := _further_down(source)):
+        directory, write = os.path.dirname(below[0]), f"fastapi_requirements: {below[0]}"
+        if any(
+            name.endswith(".py") for _path, _inner, files in os.walk(os.path.join(source, directory)) for name in files
+        ):
+            write = f"fastapi_source_directory: {directory} where the app is in there, else {write}"
         raise ReleaseError(
             f"fastapi_source is {source}, and nothing at its top says what the app needs. There "
-            f"{'are' if below[1:] else 'is'} {' and '.join(below[:2])}. Write fastapi_requirements: {below[0]}"
+            f"{'are' if below[1:] else 'is'} {' and '.join(below[:2])}. Write {write}"
         )
     advice = next((advice for name, advice in [*_UNSERVED.items(), *_UNLOCKED.items()] if name in there), "")
     if "poetry" in pyproject.get("tool", {}) and not advice:

@@ -101,6 +101,10 @@ def target_of(interpreter: dict[str, Any]) -> Target:
     )
 
 
+DEBIANS = {"Debian 12": "3.11", "Debian 13": "3.13"}
+"""The Python that each comes with."""
+
+
 def check_python(wanted: str, version: str) -> None:
     """Raise where an interpreter of this version isn't what the app's pyproject.toml asks for."""
     try:
@@ -108,9 +112,11 @@ def check_python(wanted: str, version: str) -> None:
     except InvalidSpecifier:
         raise ReleaseError(f"requires-python in pyproject.toml is {wanted!r}, which isn't a version range.") from None
     if not fits:
+        others = [f"{name} has Python {its}. " for name, its in DEBIANS.items() if SpecifierSet(wanted).contains(its)]
         raise ReleaseError(
             f"The app needs Python {wanted} (requires-python in its pyproject.toml), and the host's is {version}. "
-            "Set fastapi_python to one that fits, or widen requires-python if the app runs there."
+            f"{''.join(others)}Set fastapi_python to one that is on the host and fits, or widen requires-python if the "
+            "app runs there."
         )
 
 

@@ -71,7 +71,8 @@ def tree_of(line: str, source: str, *bases: str) -> Tree | None:
 def at_path(line: str, path: str) -> Tree:
     """A requirement that a lock or a tool's table says lies at a path."""
     match = re.match(r"\s*([\w.-]+)\s*(\[[^\]]*\])?[^;]*(;.*)?", line)
-    assert match is not None
+    if match is None:
+        return Tree(os.path.normpath(path))
     return Tree(os.path.normpath(path), match[1], match[2] or "", f" {match[3]}" if match[3] else "")
 
 

@@ -51,6 +51,9 @@ class Odd:
     def changes(self):
         raise ValueError("zip() argument 2 is shorter than argument 1 \ud800")
 
+    def overtaken(self):
+        return self.changes
+
     def result(self):
         return self.changes
 
@@ -60,7 +63,7 @@ def odd(*_arguments, **_options):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_nobody_thought_of_is_told_with_the_state_of_the_host(name, monkeypatch, capsys):
+def test_what_nobody_thought_of_is_told_with_the_state_of_the_host(name, monkeypatch, capsys, tmp_path):
     module = importlib.import_module(f"ansible_collections.graceful.deploy.plugins.modules.{name}")
     if name == "preflight":
         flow = importlib.import_module("ansible_collections.graceful.deploy.plugins.module_utils._preflight.flow")
@@ -68,6 +71,8 @@ def test_what_nobody_thought_of_is_told_with_the_state_of_the_host(name, monkeyp
     else:
         monkeypatch.setattr(module, WORK[name], Odd if name in ("absent", "layer", "swap") else odd)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    if name == "layer":
+        monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"))
     umask = os.umask(0o077)
     try:
         with patch_module_args(ARGUMENTS.get(name, {})), pytest.raises(SystemExit):

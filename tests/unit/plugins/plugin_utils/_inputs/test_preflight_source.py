@@ -198,7 +198,11 @@ def test_the_app_may_be_in_a_directory_of_the_source(
             return [sentence for _variable, sentence in check_source(values, path, run).problems]
 
         assert problems("backend") == problems("backend/") == []
-        assert f"fastapi_source is {path}, and nothing in it" in problems("")[0]
+        assert problems("")[0] == (
+            f"fastapi_source is {path}, and nothing at its top says what the app needs. There is "
+            "backend/requirements.txt. Write fastapi_source_directory: backend where the app is in there, else "
+            "fastapi_requirements: backend/requirements.txt"
+        )
         (sentence,) = problems("frontend", requirements="x.txt")
         assert f"no such file in fastapi_source ({path}/frontend)" in sentence
         (sentence,) = problems("back")
