@@ -20,8 +20,6 @@ from .._plan.sizes import human_size, with_margin
 from .steps import Terms
 
 READY_IN_A_ROW = 3
-CRASHES_AT_START = 2
-"""Workers that may end unexpectedly before a start is given up: one may be bad luck, a row of them isn't."""
 HEALTH_PATIENCE = 2.5
 """Seconds that a question for the health path may take while a new release is watched."""
 BAD_PATIENCE = 2.0
@@ -134,7 +132,7 @@ class Watch:
 
     def ready(self, start: Start, path: str, limit: float) -> str | None:
         """Wait until the readiness path answers several times in a row; returns what was seen instead, or None."""
-        lost = functools.partial(self.lost, start, CRASHES_AT_START)
+        lost = functools.partial(self.lost, start, self._tolerated())
         advice = (
             "The app of this release has no such path: add it, or set fastapi_ready_path to one that it has. "
             "A rollback asks by the path of what is live, and needs a release that has it."
@@ -155,7 +153,8 @@ class Watch:
         say when they have started nothing is asked: another class, or a slot of an earlier version of the collection.
         """
         wanted, end = worker_count(self.app.configured(self.slot)), time.monotonic() + limit
-        while not (reason := self.lost(start, CRASHES_AT_START)):
+        tolerated = self._tolerated()
+        while not (reason := self.lost(start, tolerated)):
             up = serving(self.main)
             if not up or up >= wanted:
                 return None
@@ -167,6 +166,13 @@ class Watch:
                 )
             time.sleep(0.05)
         return reason
+
+    def _tolerated(self) -> int:
+        """Workers that may end unexpectedly before a start is given up: one may be bad luck where there are more.
+
+        In place nothing serves meanwhile, and each further try of the arbiter's takes twice as long.
+        """
+        return 1 if worker_count(self.app.configured(self.slot)) > 1 else 0
 
     def _note(self, answer: Answer, path: str) -> None:
         if answer.text.startswith(STANDS_IN) and path not in self.missing:

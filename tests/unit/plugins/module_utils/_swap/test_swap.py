@@ -340,12 +340,16 @@ def test_a_slot_is_ready_when_each_worker_has_started(app, monkeypatch, up, said
     assert len(up) == 1
 
 
-def test_a_worker_that_dies_while_others_answer_isnt_waited_for(app, monkeypatch):
-    fill(app, "blue", Snapshot("one", "", {"gunicorn.conf.py": "workers = 2\n"}, ""))
-    monkeypatch.setattr(watch, "serving", lambda _main: 1)
-    dying = Units("blue", blue={**UP, "InvocationID": "", "StatusText": "3 worker(s) ended unexpectedly, the last"})
-    told = watch.Watch(dying, app, "blue", terms()).all_serve(watch.Start("", 0, 0, 0.0), 30)
-    assert told == "3 worker(s) of hello@blue.service ended unexpectedly."
+@pytest.mark.parametrize(("workers", "died", "over"), [(1, 1, True), (2, 1, False), (2, 2, True), (8, 2, True)])
+def test_a_start_is_given_up_where_no_worker_comes_up(app, monkeypatch, workers, died, over):
+    """In place, clients wait for as long as that takes, and each further try takes longer."""
+    fill(app, "blue", Snapshot("one", "", {"gunicorn.conf.py": f"workers = {workers}\n"}, ""))
+    monkeypatch.setattr(watch, "serving", lambda _main: workers - 1)
+    dying = Units(
+        "blue", blue={**UP, "InvocationID": "", "StatusText": f"{died} worker(s) ended unexpectedly, the last"}
+    )
+    told = watch.Watch(dying, app, "blue", terms()).all_serve(watch.Start("", 0, 0, 0.0), 0.1)
+    assert (told == f"{died} worker(s) of hello@blue.service ended unexpectedly.") is over
 
 
 class Server(socketserver.ThreadingUnixStreamServer):
