@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 PREFIX = "fastapi_"
 """Begins the name of each public variable."""
 MARK = "# Written by Ansible (graceful.deploy."
@@ -13,6 +16,16 @@ MARK = "# Written by Ansible (graceful.deploy."
 
 WANTS = "# wants "
 """Begins the line in which a site's file says what it wants of the settings that all sites share, as JSON."""
+
+
+def parse_wants(text: str) -> dict[str, Any] | None:
+    """What one of our own site files says that it wants of the settings all sites share; None in anybody else's."""
+    if not text.startswith(MARK):
+        return None
+    for line in text.splitlines():
+        if line.startswith(WANTS):
+            return dict(json.loads(line[len(WANTS) :]))
+    return {}
 
 
 def is_ours(text: str) -> bool:

@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from typing import Any
 
-from .._app.words import MARK, WANTS
+from .._app.words import parse_wants
+from .._host.files import read_text
 from .._host.systemd import CommandFailed, Run, Systemd
 from . import files, packages, write
 from .files import Difference, Wanted
@@ -118,7 +117,8 @@ class Layer:
         if not options or not self.changes:
             return None
         own = {difference.wanted.path for difference in self.differences}
-        said = said_by(path for path in sorted(glob.glob(options["paths"])) if path not in own)
+        texts = [read_text(path) for path in sorted(glob.glob(options["paths"])) if path not in own]
+        said = [want for text in texts if (want := parse_wants(text))]
         if said == options["said"]:
             return None
         if options["again"]:
@@ -165,20 +165,6 @@ class Layer:
         except (CommandFailed, OSError) as second:
             return CommandFailed(f"{failure}\nThe files are as they were, but: {second}")
         return CommandFailed(f"{failure}\nThe files are as they were, and the service runs with them.")
-
-
-def said_by(paths: Iterable[str]) -> list[dict[str, Any]]:
-    """What our files at the paths want of what all of them share: each says it in a comment."""
-    said = []
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8") as file:
-                lines = file.read().splitlines()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if lines and lines[0].startswith(MARK):
-            said += [json.loads(line[len(WANTS) :]) for line in lines if line.startswith(WANTS)][:1]
-    return [each for each in said if each]
 
 
 def vet(

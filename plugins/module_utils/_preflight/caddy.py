@@ -9,14 +9,13 @@ from __future__ import annotations
 import glob
 import grp
 import hashlib
-import json
 import os
 import platform
 import pwd
 import re
 import typing as t
 
-from .._app.words import MARK, WANTS
+from .._app.words import MARK, parse_wants
 from .._host.files import read_text
 
 # What apt brings on Debian 12 and 13: what a bare host will have.
@@ -40,16 +39,6 @@ def parse_exec_start(text: str) -> str:
     """The program in `systemctl show -p ExecStart`; empty where there is none."""
     match = re.search(r"path=(\S+)", text)
     return match.group(1) if match else ""
-
-
-def parse_wants(text: str) -> dict[str, t.Any] | None:
-    """What one of our own site files says that it wants of the settings all sites share; None in anybody else's."""
-    if not text.startswith(MARK):
-        return None
-    for line in text.splitlines():
-        if line.startswith(WANTS):
-            return dict(json.loads(line[len(WANTS) :]))
-    return {}
 
 
 def open_ports(text: str) -> list[int]:

@@ -94,7 +94,7 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
         return above
     if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
         return "pyproject.toml"
-    if not (listed or {*there}) and (below := _further_down(source)):
+    if not (listed or there) and (below := _further_down(source)):
         directory, write = os.path.dirname(below[0]), f"fastapi_requirements: {below[0]}"
         if any(
             name.endswith(".py") for _path, _inner, files in os.walk(os.path.join(source, directory)) for name in files

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,19 +154,24 @@ def _joined(name: str, lines: list[str], packages: list[Locked]) -> Requirements
 
 def _from_git(line: str, versions: dict[str, dict[str, Locked]]) -> str:
     """The line with the commit that the lock names for it, where it names one."""
-    match = re.match(r"\s*([\w.-]+)\s*(\[[^\]]*\])?[^;]*(;.*)?", line)
-    locked = list(versions.get(canonicalize_name(match[1]), {}).values()) if match else []
-    if match is None or len(locked) != 1:
+    match, package = trees.NAMED.match(line), _only(line, versions)
+    if match is None or package is None:
         return line
-    built = f"{match[1]}{match[2] or ''} @ git+{locked[0].commit}" + (f" {match[3]}" if match[3] else "")
+    built = f"{match[1]}{match[2] or ''} @ git+{package.commit}" + (f" {match[3]}" if match[3] else "")
     return built if requirements.COMMIT.fullmatch(built) else line
 
 
 def _path_of(line: str, versions: dict[str, dict[str, Locked]]) -> str:
     """The directory that the lock names for a line, '' where it names none."""
-    match = re.match(r"\s*([\w.-]+)", line)
+    package = _only(line, versions)
+    return package.path if package else ""
+
+
+def _only(line: str, versions: dict[str, dict[str, Locked]]) -> Locked | None:
+    """What the lock has for a line, where that is one version."""
+    match = trees.NAMED.match(line)
     locked = list(versions.get(canonicalize_name(match[1]), {}).values()) if match else []
-    return locked[0].path if len(locked) == 1 else ""
+    return locked[0] if len(locked) == 1 else None
 
 
 def _wrong(line: str, lock: str, versions: dict[str, dict[str, Locked]]) -> str:

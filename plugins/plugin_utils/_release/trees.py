@@ -30,6 +30,8 @@ _LINE = re.compile(
     r"((-e|--editable)[ =]*)?((?P<name>[\w.-]+)\s*(?P<with>\[[^\]]*\])?\s*@\s*)?(file:)?(?P<path>[^\s\[;:]+)"
     r"(?P<extras>\[[^\]]*\])?(?P<marker>\s*;.*)?"
 )
+NAMED = re.compile(r"\s*([\w.-]+)\s*(\[[^\]]*\])?[^;]*(;.*)?")
+"""A requirement of any form: name, extras and marker."""
 # What was made in it, and no part of it.
 _MADE = ("__pycache__", "*.pyc", "*.egg-info", ".venv", ".tox", ".*_cache")
 
@@ -70,7 +72,7 @@ def tree_of(line: str, source: str, *bases: str) -> Tree | None:
 
 def at_path(line: str, path: str) -> Tree:
     """A requirement that a lock or a tool's table says lies at a path."""
-    match = re.match(r"\s*([\w.-]+)\s*(\[[^\]]*\])?[^;]*(;.*)?", line)
+    match = NAMED.match(line)
     if match is None:
         return Tree(os.path.normpath(path))
     return Tree(os.path.normpath(path), match[1], match[2] or "", f" {match[3]}" if match[3] else "")
@@ -106,7 +108,12 @@ def lines_of(trees: Iterable[Tree], source: str, top: str, cache: str) -> list[s
 
 def archive_of(line: re.Match[str], cache: str) -> str:
     """The archive of a line that TREE matches."""
-    return os.path.join(cache, "trees", line["digest"], f"{line['name']}-tree{line['digest'][:12]}.tar.gz")
+    return os.path.join(cache, "trees", line["digest"], f"{_stem(line['name'], line['digest'])}.tar.gz")
+
+
+def _stem(name: str, digest: str) -> str:
+    """What an archive and the directory in it are called."""
+    return f"{name}-tree{digest[:12]}"
 
 
 def _name_in(directory: str) -> str:
@@ -127,8 +134,8 @@ def _packed(directory: str, name: str, cache: str) -> str:
     os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
     with making(place) as new:
         if new is not None:
-            file = f"{name}-tree{digest[:12]}"
-            pack(directory, [entry.path for entry in entries], os.path.join(new, f"{file}.tar.gz"), file)
+            stem = _stem(name, digest)
+            pack(directory, [entry.path for entry in entries], os.path.join(new, f"{stem}.tar.gz"), stem)
             forget_unused(os.path.dirname(place))
     os.utime(place)
     return digest
