@@ -19,7 +19,7 @@ demo-clean: ## Remove the demo's host
 test: ## What one Python can prove in minutes: all stages below, the scenarios in part (a quarter of an hour on 2 cores)
 	@scripts/test
 
-test-all: ## Everything on both Debians, with both ends of ansible-core (over an hour on 2 cores)
+test-all: ## All questions, on both Debians together, with both ends of ansible-core (about an hour on 2 cores)
 	@scripts/test all
 
 setup: ## Make the environment .venv, with the newest Python that there is (TEST_PYTHON=3.11: with that one)

@@ -54,6 +54,24 @@ for line in sys.stdin:
     print(json.dumps([128 - status if status < 0 else status, *texts]), flush=True)
 """
 
+# Modules that are asked of the other Debian's host alone, as the answer is the same. What is marked `core` is asked of
+# both; so is what each of the two nginx makes of requests.
+_REQUESTS = ["test_client", "test_conveniences", "test_limits"]
+_RUNS = [f"test_{name}" for name in "certificates questions ready reloads renewal unchanged zz_manners".split()]
+LEFT_TO_THE_OTHER = {
+    "default-bookworm": ["test_refusals", "test_rolling"],
+    "front-caddy-bookworm": _RUNS,
+    "front-caddy-trixie": _REQUESTS,
+    "front-current-bookworm": _RUNS,
+    "front-current-trixie": _REQUESTS,
+    "front-nginx-bookworm": _RUNS,
+    "front-nginx-trixie": ["test_conveniences"],
+    "supervise-bookworm": ["test_alive", "test_lifecycles", "test_logs"],
+    "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
+    "swap-bookworm": ["test_drains", "test_moves"],
+    "swap-trixie": ["test_bad_releases", "test_cut_off"],
+}
+
 
 class Shell:
     """A process on a host that runs one command after the other: `docker exec` for each would cost 65 ms of a CPU, and
@@ -275,3 +293,18 @@ def pytest_configure(config) -> None:
     config.addinivalue_line(
         "markers", "core: the heart of a promise, asked by `make test`; the rest is asked by `make test-all`"
     )
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Leave to the other Debian's host what is its, unless somebody asks by name or ASK_BOTH is set."""
+    if os.environ.get("ASK_BOTH") or config.option.keyword or config.option.markexpr == "core":
+        return
+    hosts = os.environ.get("MOLECULE_PLATFORM_NAME", "").split()
+    left = [
+        item
+        for item in items
+        for host in hosts
+        if item.path.stem in LEFT_TO_THE_OTHER.get(host, ()) and not item.get_closest_marker("core")
+    ]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)

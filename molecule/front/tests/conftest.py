@@ -6,7 +6,6 @@ import base64
 import http.client
 import io
 import json
-import os
 import re
 import shlex
 import sys
@@ -308,23 +307,6 @@ def differs(request):
         request.config.stash.setdefault(USED, set()).add(f"{DIFFERENCES[key]} ({request.node.name})")
 
     return use
-
-
-def pytest_collection_modifyitems(config, items) -> None:
-    """Give each Debian half of the modules where both have the same proxy, unless FRONT_ALL is set. The heart alone is
-    asked of whichever host is there."""
-    if os.environ.get("FRONT_ALL") or config.option.markexpr == "core":
-        return
-    left = [item for item in items if is_the_others(item.path.stem, item.name)]
-    items[:] = [item for item in items if item not in left]
-    config.hook.pytest_deselected(items=left)
-
-
-def is_the_others(module: str, test: str) -> bool:
-    if "front-nginx" in test or module == "test_unchanged":
-        return False
-    first = module in ("test_client", "test_conveniences", "test_limits")
-    return first != ("bookworm" in test)
 
 
 def timed(function) -> tuple[object, float]:

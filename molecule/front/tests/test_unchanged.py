@@ -1,4 +1,4 @@
-"""Runs that change nothing: all is as it is wanted, or the run refuses what it is asked for. Asked of every host."""
+"""Runs that change nothing: all is as it is wanted, or the run refuses what it is asked for."""
 
 from __future__ import annotations
 

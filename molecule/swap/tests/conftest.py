@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -289,13 +288,6 @@ def sabotage(ask):
 
     yield plan
     ask.run(f"rm -f /run/saboteur.json {PACKAGES}/saboteur.*")
-
-
-@pytest.fixture
-def shared(ask):
-    """Give each Debian every other one of some cases, unless SWAP_ALL is set: half the time."""
-    trixie = "trixie" in ask.host.backend.host
-    return lambda cases: cases if os.environ.get("SWAP_ALL") else cases[trixie::2]
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

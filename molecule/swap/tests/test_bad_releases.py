@@ -31,10 +31,10 @@ def test_a_bad_release_by_a_persons_run(site, load):
     assert list(running.counted.releases) == [before]
 
 
-def test_releases_that_never_get_the_traffic(site, load, shared):
+def test_releases_that_never_get_the_traffic(site, load):
     served = [site.release]
     with load() as running:
-        for fault in shared(list(BEFORE_THE_TRAFFIC)):
+        for fault in BEFORE_THE_TRAFFIC:
             live, before, main = site.live, site.release, site.main_pid(site.live)
             result = site.swap(site.clone(fault), ready_timeout=4 if fault in ("unready", "late") else 20)
             never_got_the_traffic(site, fault, result.get("failed"), result["msg"], before)

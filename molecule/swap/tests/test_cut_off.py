@@ -40,10 +40,10 @@ def cut_off(site, sabotage, release: str, strategy: str, where: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", CUTS)
-def test_the_module_is_killed(site, load, sabotage, shared, strategy):
+def test_the_module_is_killed(site, load, sabotage, strategy):
     served = [site.release]
     with load() as running:
-        for where in shared(CUTS[strategy].split()):
+        for where in CUTS[strategy].split():
             served.append(site.clone())
             cut_off(site, sabotage, served[-1], strategy, where)
     running.counted.nothing_lost()
@@ -74,9 +74,9 @@ def test_a_release_whose_deploy_was_cut_off_can_be_gone_back_to(site, sabotage):
     assert site.release == good
 
 
-def test_a_rollback_that_is_killed_is_finished_by_the_next(site, load, sabotage, shared):
+def test_a_rollback_that_is_killed_is_finished_by_the_next(site, load, sabotage):
     """Not done once more, one release further back; what it left is known to be bad."""
-    for phase in shared(["disable", "done"]):
+    for phase in ["disable", "done"]:
         good = site.release
         left = site.deploy()
         with load() as running:
@@ -142,11 +142,11 @@ def test_two_deploys_at_once(site, load, sabotage):
     site.alone()
 
 
-def test_the_disk_is_full_in_a_phase(site, load, sabotage, shared):
+def test_the_disk_is_full_in_a_phase(site, load, sabotage):
     """Not a byte is free from the phase on: the deploy fails with the reason or ends well, and what serves goes on."""
     served = [site.release]
     with load() as running:
-        for phase in shared(["fill", "start", "enable", "move", "watch", "drain"]):
+        for phase in ["fill", "start", "enable", "move", "watch", "drain"]:
             served.append(site.clone())
             sabotage(FILL, phase)
             result = site.swap(served[-1], bake=1)
@@ -159,7 +159,7 @@ def test_the_disk_is_full_in_a_phase(site, load, sabotage, shared):
     assert list(running.counted.releases) == served
 
 
-def test_the_making_of_a_release_is_cut_off(site, load, sabotage, shared, recorded):
+def test_the_making_of_a_release_is_cut_off(site, load, sabotage, recorded):
     """By a full disk: no half-made release stays, and the reason is told. By SIGKILL while it is half made: the next
     run removes what is there of it, and makes a whole one."""
     # None may be pruned: the release's environment comes from another one.
@@ -168,7 +168,7 @@ def test_the_making_of_a_release_is_cut_off(site, load, sabotage, shared, record
     install = recorded("release_host").call
     served = [made]
     with load() as running:
-        for where in shared(["_release/archive.py:read_manifest", "_release/install.py:set_times"]):
+        for where in ["_release/archive.py:read_manifest", "_release/install.py:set_times"]:
             served += anew(site, made)
             file, name = where.split(":")
             sabotage(FILL, file=file, function=name)
@@ -179,7 +179,7 @@ def test_the_making_of_a_release_is_cut_off(site, load, sabotage, shared, record
             assert site.ask.run("ls -A /srv/swap/releases | grep '^\\.' || true") == ""
             assert install()["changed"]
             served.append(site.deploy(made))
-        for where in shared(["_release/archive.py:unpack", "_release/install.py:write_record"]):
+        for where in ["_release/archive.py:unpack", "_release/install.py:write_record"]:
             served += anew(site, made)
             file, name = where.split(":")
             sabotage(KILL, file=file, function=name)
