@@ -260,6 +260,9 @@ class GracefulServer(Server):
         for task in self.background:
             task.cancel()
         self.worker.ended[0] = not self.unwell
+        # From 0.29 on Uvicorn ends the process by the signal that it was told to stop by, and then nothing runs that is
+        # to run at a process's exit: pools of processes would be left behind.
+        getattr(self, "_captured_signals", []).clear()
         _exit_within(UNWIND_WAIT, 0)
 
     async def _stop_accepting(self) -> None:

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
@@ -24,6 +26,7 @@ PING = 0.2  # seconds between two messages of a stream
 
 faults.at_import()
 health_of_this = faults.Health()
+pool = ProcessPoolExecutor(2)  # as many apps have it: nobody shuts it down
 
 
 def log(**fields: object) -> None:
@@ -84,6 +87,25 @@ async def echo(request: Request) -> Response:
 async def slow(seconds: float) -> dict[str, float]:
     await asyncio.sleep(seconds)
     return {"seconds": seconds}
+
+
+@app.get("/child/{kind}")
+def child(kind: str, seconds: int) -> dict[str, int]:
+    """Waits in a thread for another process, as for a converter; 500 where that one doesn't end well."""
+    sleep = ["sleep", str(seconds)]
+    if kind == "pool":
+        pool.submit(subprocess.run, sleep, check=True).result()
+    elif kind == "shell":
+        subprocess.run(["sh", "-c", f"sh -c '{' '.join(sleep)}; exit $?'; exit $?"], check=True)
+    else:
+        subprocess.run(sleep, check=True)
+    return {"seconds": seconds}
+
+
+@app.post("/left")
+def left(seconds: int) -> int:
+    """Leaves a process behind that nobody waits for; its pid."""
+    return subprocess.Popen(["sleep", str(seconds)], start_new_session=True).pid
 
 
 def there() -> None:
