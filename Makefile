@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Each target makes what it needs first; nothing has to be set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-all setup setup-all images lint lint-ansible lint-yaml lint-python lint-collection lint-shell lint-workflows types
+.PHONY: help demo demo-clean test test-all test-vm setup setup-all images lint lint-ansible lint-yaml lint-python lint-collection lint-shell lint-workflows types
 .PHONY: format docs docs-check docsite sanity unit worker example build-check molecule bench lock clean environments
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -21,6 +21,9 @@ test: ## What one Python can prove in minutes: all stages below, the scenarios i
 
 test-all: ## All questions, on both Debians together, with both ends of ansible-core (about an hour on 2 cores)
 	@scripts/test all
+
+test-vm: ## Whole machines of both Debians, with kernels of their own: memory, reboot, power cut (minutes with KVM; else an hour and more)
+	@scripts/vm
 
 setup: ## Make the environment .venv, with the newest Python that there is (TEST_PYTHON=3.11: with that one)
 	@scripts/setup

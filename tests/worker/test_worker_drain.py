@@ -185,7 +185,7 @@ def test_second_order_to_stop_changes_nothing(gunicorn: Gunicorn) -> None:
     gunicorn.start()
     client = in_flight(gunicorn, "/held")
     worker = gunicorn.workers()[0]
-    for _ in range(2):  # as systemd's KillMode=control-group and the arbiter do
+    for _ in range(2):  # as graceful_stop.py and the arbiter do
         gunicorn.stop()
         gunicorn.signal(signal.SIGTERM, worker)
     draining(gunicorn)

@@ -210,8 +210,8 @@ class Watch:
 def on_starting(arbiter: Any) -> None:
     """Gunicorn's hook: let the arbiter feed systemd's watchdog, from where all its loops come by.
 
-    Where it hangs, systemd sends WATCHDOG_SIGNAL to all: the arbiter writes where it hangs and dies of it, in whatever
-    state its interpreter is; the workers take it as the order to stop, and lose nothing.
+    Where it hangs, systemd sends it WATCHDOG_SIGNAL: it writes where it hangs and dies of it, in whatever state its
+    interpreter is. Its workers are then told to stop by graceful_stop.py, and lose nothing.
     """
     faulthandler.register(WATCHDOG_SIGNAL, all_threads=True, chain=True)
     limit = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6

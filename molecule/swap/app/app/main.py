@@ -108,6 +108,14 @@ def left(seconds: int) -> int:
     return subprocess.Popen(["sleep", str(seconds)], start_new_session=True).pid
 
 
+@app.post("/hog")
+async def hog() -> None:
+    """Takes memory in small steps until it is ended."""
+    held = []
+    while True:
+        held.append(os.urandom(1 << 22))
+
+
 def there() -> None:
     """As most first apps are: neither path is there."""
     if faults.FAULT == "bare":
