@@ -18,6 +18,8 @@ from testinfra.backend.base import CommandResult
 from testinfra.backend.docker import DockerBackend
 
 ROOT = Path(__file__).resolve().parents[1]
+ROW = "fault"
+"""Name of the property in which a test records what was lost: a row of docs/reliability.md."""
 RECORDED = "/run/recorded"
 """Directory on a host with the modules that a run has left there, and whose calls are made again."""
 # Ansible's own `execute` of an exploded module, in a directory of the call's own: calls may be made at once.
@@ -279,6 +281,21 @@ def before_the_reboot(host) -> None:
 
 
 @pytest.fixture
+def count(ask, record_property) -> Callable[..., None]:
+    """Record a row of docs/reliability.md.
+
+    What happened, how many requests were sent and lost; where it was measured if that wasn't a container (``where``);
+    after how many seconds all was served in time again, where that was looked at (``again``).
+    """
+
+    def row(fault: str, sent: int, lost: int, **more: object) -> None:
+        debian = "trixie" if ask.systemd_version() > 252 else "bookworm"
+        record_property(ROW, {"fault": fault, "debian": debian, "sent": sent, "lost": lost, **more})
+
+    return row
+
+
+@pytest.fixture
 def control(host) -> Control:
     return Control(host.backend.host)
 
@@ -293,6 +310,21 @@ def pytest_configure(config) -> None:
     config.addinivalue_line(
         "markers", "core: the heart of a promise, asked by `make test`; the rest is asked by `make test-all`"
     )
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """What was counted, for a person; and, where RELIABILITY_ROWS names a file, added to it for scripts/reliability."""
+    reports = [report for how in ("failed", "passed") for report in terminalreporter.stats.get(how, [])]
+    rows = [value for report in reports for name, value in report.user_properties if name == ROW]
+    if not rows:
+        return
+    terminalreporter.section("Faults under load")
+    for row in rows:
+        again = f", again after {row['again']} s" if "again" in row else ""
+        terminalreporter.line(f"{row['debian']:9} {row['fault']:60} {row['lost']:4} of {row['sent']} lost{again}")
+    if path := os.environ.get("RELIABILITY_ROWS"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.writelines(json.dumps({**row, "at": time.strftime("%Y-%m-%d")}) + "\n" for row in rows)
 
 
 def pytest_collection_modifyitems(config, items) -> None:

@@ -174,3 +174,7 @@ def ask(machine):
 @pytest.fixture
 def control(machine):
     return hosts.Control(machine.name)
+
+
+count = hosts.count
+pytest_terminal_summary = hosts.pytest_terminal_summary

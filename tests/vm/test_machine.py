@@ -54,6 +54,14 @@ def load(machine, tmp_path):
     process.wait()
 
 
+@pytest.fixture
+def row(machine, count):
+    """Record what was lost, with where."""
+    return lambda fault, counted: count(
+        fault, counted["sent"], len(counted["lost"]), where="machine" if machine.kvm else "emulated"
+    )
+
+
 def live(ask) -> str:
     return ask.run(f"readlink /srv/{NAME}/live.sock").strip().removeprefix(f"/run/{NAME}/").removesuffix(".sock")
 
@@ -93,11 +101,12 @@ def test_a_second_run_changes_nothing(run):
     assert "changed=0 " in run("site")
 
 
-def test_memory_past_the_cap_ends_the_worker_that_took_it_and_no_other(ask, load):
+def test_memory_past_the_cap_ends_the_worker_that_took_it_and_no_other(ask, load, row):
     before, arbiter = workers(ask), ask.show(unit(ask), "MainPID")
     ask.host.run("curl -s -m 1 -X POST http://127.0.0.1/hog")
     ask.until("a worker has been replaced", lambda: len({*workers(ask)} - {*before}) == 1 and serves(ask), 300)
     counted = load()
+    row("a worker takes memory past the cap (cgroup v2)", counted)
     assert ask.show(unit(ask), "MainPID") == arbiter
     assert len({*workers(ask)} & {*before}) == 1
     events = dict(line.split() for line in ask.run(f"cat {group(ask)}/memory.events").splitlines())
@@ -130,13 +139,14 @@ def test_credentials_are_the_apps_alone(ask, run):
     assert ask.host.run(f"runuser -u nobody -- cat {path}").rc != 0
 
 
-def test_a_reboot_finishes_what_was_begun_and_serves_by_itself(ask, machine, load):
+def test_a_reboot_finishes_what_was_begun_and_serves_by_itself(ask, machine, load, row):
     before, pids = release(ask), workers(ask)
     ask.run("curl -s -m 100 'http://127.0.0.1/slow?seconds=2&n=1'")
     machine.reboot()
     ask.until("it serves", lambda: serves(ask), 300)
     assert release(ask) == before
     counted = load()
+    row("reboot; the journal has the app's last words", counted)
     # Its last words, after each worker's lifespan has ended.
     said = ask.run(f"journalctl --namespace={NAME} --boot=-1 --output=cat --no-pager")
     stopped = {json.loads(line)["pid"] for line in said.splitlines() if line.startswith('{"event": "stopped"')}
@@ -147,7 +157,7 @@ def test_a_reboot_finishes_what_was_begun_and_serves_by_itself(ask, machine, loa
 
 
 @pytest.mark.parametrize("phase", ["start", "move", "watch"])
-def test_the_power_is_cut_in_a_deploy(ask, machine, control, run, variables, tmp_path, phase):
+def test_the_power_is_cut_in_a_deploy(ask, machine, control, run, load, row, variables, tmp_path, phase):
     """It boots into a good release by itself, the history knows of the deploy, and the next one gets through."""
     before = release(ask)
     ask.run(f"cat >{PACKAGES}/saboteur.py <<'END'\n{SABOTEUR.read_text()}\nEND")
@@ -163,6 +173,7 @@ def test_the_power_is_cut_in_a_deploy(ask, machine, control, run, variables, tmp
     machine.start()
     ask.run(f"rm -f {PACKAGES}/saboteur.*")
     ask.until("it serves", lambda: serves(ask), 300)
+    row(f"power cut in a deploy, phase {phase}", load())
     assert (release(ask) == before) == (phase != "watch")
     run("release", fastapi_source=str(source))
     history = [json.loads(line) for line in ask.run(f"cat /srv/{NAME}/history.jsonl").splitlines()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import shlex
 import shutil
@@ -31,7 +30,6 @@ WATCHDOG = max(LIMIT, 10)
 """Seconds after which an arbiter that hangs is ended."""
 START = 8
 """Seconds that the end of what hung, a start and what has queued meanwhile may take on a busy machine."""
-ROW = "fault"
 
 
 # Releases share what they are made of: a new one is there in no time, with a name, a record and a file of its own.
@@ -79,11 +77,11 @@ class Night:
 
     slow = SLOW
 
-    def __init__(self, ask, control, load: Load, record: Callable[[str, object], None]) -> None:
+    def __init__(self, ask, control, load: Load, count: Callable[..., None]) -> None:
         self.ask = ask
         self.control = control
         self.load = load
-        self.record = record
+        self.count = count
 
     def look(self) -> State:
         """All that is asked again and again, by one command."""
@@ -176,9 +174,7 @@ class Night:
             after = self.look()
             load.calm = (after.arbiter, after.workers, self.now())
         print(f"{fault}: {seen}")
-        debian = "trixie" if self.ask.systemd_version() > 252 else "bookworm"
-        row = {"fault": fault, "debian": debian, "sent": seen.sent, "lost": len(seen.lost)}
-        self.record(ROW, {**row, "again": round(seen.again, 1)})
+        self.count(fault, seen.sent, len(seen.lost), again=round(seen.again, 1))
         return seen
 
 
@@ -218,8 +214,8 @@ def load(ask) -> Iterator[Load]:
 
 
 @pytest.fixture
-def night(ask, control, load, record_property) -> Night:
-    night = Night(ask, control, load, record_property)
+def night(ask, control, load, count) -> Night:
+    night = Night(ask, control, load, count)
     ask.run(f"rm -f {ROOT}/shared/switches/*; systemctl reset-failed '{NAME}@*' 2>/dev/null || true")
     state = night.look()
     if not state.arbiter:
@@ -242,17 +238,3 @@ def deploy(night, tmp_path):
         return said
 
     return deployed
-
-
-def pytest_terminal_summary(terminalreporter) -> None:
-    """The rows for a person, and, where SUPERVISE_ROWS names a file, added to it for scripts/reliability."""
-    reports = [report for how in ("failed", "passed") for report in terminalreporter.stats.get(how, [])]
-    rows = [value for report in reports for name, value in report.user_properties if name == ROW]
-    if not rows:
-        return
-    terminalreporter.section("Faults under load")
-    for row in rows:
-        terminalreporter.line("{debian:9} {fault:60} {lost:4} of {sent} lost, again after {again} s".format(**row))
-    if path := os.environ.get("SUPERVISE_ROWS"):
-        with open(path, "a", encoding="utf-8") as file:
-            file.writelines(json.dumps({**row, "at": time.strftime("%Y-%m-%d")}) + "\n" for row in rows)
