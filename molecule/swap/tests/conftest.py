@@ -81,7 +81,8 @@ class Load:
             # Each request that waits is an open file of the client's.
             "--property=LimitNOFILE=16384 "
             f"python3 /opt/load/steady.py --seconds 590 --first {self.number} --timeline --out /run/steady.json "
-            f"{self.options}"
+            # Each deploy waits for the slow requests of the slot that goes.
+            f"--slow 1 {self.options}"
         )
         return self
 
