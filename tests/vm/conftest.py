@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -58,7 +59,8 @@ class Machine:
     def __init__(self, image: Path, place: Path) -> None:
         self.name = f"vm-{image.stem}"
         self.image, self.place = image, place
-        self.kvm = has_kvm()
+        self.arm = image.stem.endswith("-arm64")
+        self.kvm = has_kvm() and self.arm == (platform.machine() == "aarch64")
         self.memory = 1024
         """MiB: a small machine that people rent."""
         self.ssh, self.http = free_port(), free_port()
@@ -70,18 +72,16 @@ class Machine:
     def start(self) -> None:
         """Give it power; back when it answers."""
         forward = f"hostfwd=tcp:127.0.0.1:{self.ssh}-:22,hostfwd=tcp:127.0.0.1:{self.http}-:80"
-        command = ["qemu-system-x86_64", "-accel", "kvm" if self.kvm else "tcg,thread=multi"]
-        command += ["-cpu", "max", "-smp", "2", "-m", str(self.memory), "-display", "none", "-no-user-config"]
-        command += [
-            "-kernel",
-            str(self.image.with_suffix(".vmlinuz")),
-            "-initrd",
-            str(self.image.with_suffix(".initrd")),
-        ]
-        command += ["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"]
+        program = "qemu-system-aarch64 -M virt" if self.arm else "qemu-system-x86_64"
+        # What the largest processor has besides costs more by emulation than it brings.
+        cpu = "cortex-a72" if self.arm and not self.kvm else "max"
+        words = f"{program} -accel {'kvm' if self.kvm else 'tcg,thread=multi'} -cpu {cpu} -smp 2 -m {self.memory}"
+        words += f" -display none -no-user-config -netdev user,id=n0,{forward} -device virtio-net-pci,netdev=n0"
+        command = [*words.split(), "-device", "virtio-rng-pci", "-serial", f"file:{self.place / 'console'}"]
+        command += ["-kernel", str(self.image.with_suffix(".vmlinuz"))]
+        command += ["-initrd", str(self.image.with_suffix(".initrd"))]
+        command += ["-append", f"console={'ttyAMA0' if self.arm else 'ttyS0'} net.ifnames=0 quiet"]
         command += ["-drive", f"file={self.disk},if=virtio,cache=writeback"]
-        command += ["-netdev", f"user,id=n0,{forward}", "-device", "virtio-net-pci,netdev=n0"]
-        command += ["-device", "virtio-rng-pci", "-serial", f"file:{self.place / 'console'}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         self.wait()
 
