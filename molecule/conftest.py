@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,22 @@ for line in sys.stdin:
         status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err).returncode
         texts = [(file.seek(0), file.read().decode("latin-1"))[1] for file in (out, err)]
     print(json.dumps([128 - status if status < 0 else status, *texts]), flush=True)
+"""
+
+# Releases share what they are made of: a new one is there in no time, with a name, a record and some files of its own.
+CLONE = """
+set -e
+cd {root}/releases
+origin=$(basename $(readlink {root}/slots/$(basename $(readlink {root}/live.sock) .sock)/release))
+rm -rf .building-by-test
+cp -al $origin .building-by-test
+cd .building-by-test
+rm -f {removed}
+{written}
+sed -i -e 's/"id": "'$origin'"/"id": "{release}"/' \\
+  -e 's/"created": "[^"]*"/"created": "'$(date -u +%FT%T.%6NZ)'"/' release.json
+cd ..
+mv .building-by-test {release}
 """
 
 # Modules that are asked of the other Debian's host alone, as the answer is the same. What is marked `core` is asked of
@@ -153,6 +170,18 @@ class Asker:
             # Asking takes no more than half of the time: it would keep from happening what is waited for.
             time.sleep(max(0.2, time.monotonic() - asked))
         pytest.fail(f"{what}: not within {limit} s; last: {found!r}")
+
+    def clone(self, root: str, files: dict[str, str]) -> str:
+        """Make a release on the host of the live one; its id.
+
+        :param root: the app's directory.
+        :param files: texts of other files, by path; an empty one takes the file away.
+        """
+        release = uuid.uuid4().hex[:12]
+        texts = [(shlex.quote(path), shlex.quote(text)) for path, text in files.items() if text]
+        written = "\n".join(f"printf %s {text} >{path}; chown --reference=app {path}" for path, text in texts)
+        self.run(CLONE.format(root=root, release=release, removed=shlex.join(files), written=written))
+        return release
 
     def systemd_version(self) -> int:
         return int(self.run("systemctl --version").split()[1])

@@ -6,11 +6,9 @@ import contextlib
 import fcntl
 import json
 import re
-import shlex
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,30 +28,6 @@ WATCHDOG = max(LIMIT, 10)
 """Seconds after which an arbiter that hangs is ended."""
 START = 8
 """Seconds that the end of what hung, a start and what has queued meanwhile may take on a busy machine."""
-
-
-# Releases share what they are made of: a new one is there in no time, with a name, a record and a file of its own.
-CLONE = """
-set -e
-cd {root}/releases
-origin=$(basename $(readlink {root}/slots/$(basename $(readlink {root}/live.sock) .sock)/release))
-rm -rf .building-by-test
-cp -al $origin .building-by-test
-cd .building-by-test
-rm -f app/{file}
-printf %s {text} >app/{file}
-chown --reference=app app/{file}
-sed -i 's/"id": "'$origin'"/"id": "{release}"/' release.json
-cd ..
-mv .building-by-test {release}
-"""
-
-
-def clone(ask, root: str, file: str, text: str) -> str:
-    """Make a release on the host of the live one, with one other file in ``app``; its id."""
-    release = uuid.uuid4().hex[:12]
-    ask.run(CLONE.format(root=root, file=file, text=shlex.quote(text), release=release))
-    return release
 
 
 @dataclass(frozen=True)

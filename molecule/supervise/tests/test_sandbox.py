@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from conftest import SCENARIO, clone
+from conftest import SCENARIO
 
 BOXED = SCENARIO / "boxed"
 NAME, ROOT, OTHER = "boxed", "/srv/boxed", "night"
@@ -81,7 +81,7 @@ def swap(ask, boxed, recorded):
     if name not in _swaps:
         boxed.good(keep=True)
         _swaps[name] = recorded("swap").call
-    return lambda fault: _swaps[name](release=clone(ask, ROOT, "fault.py", fault))
+    return lambda fault: _swaps[name](release=ask.clone(ROOT, {"app/fault.py": fault}))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import shutil
 import subprocess
 import sys
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,23 +113,6 @@ class First:
     counted: Counted
 
 
-# Releases share what they are made of: a new one is there in no time, with a name, a record and files of its own.
-CLONE = """
-set -e
-cd /srv/swap/releases
-cp -al {origin} .building-by-test
-cd .building-by-test
-rm -f fault.txt version.txt
-printf %s {fault} >fault.txt
-[ -s fault.txt ] || rm fault.txt
-echo {release} >version.txt
-chown --reference=app -- *.txt
-sed -i 's/"id": "{origin}"/"id": "{release}"/; s/"created": "[^"]*"/"created": "'$(date -u +%FT%T.%6NZ)'"/' release.json
-cd ..
-mv .building-by-test {release}
-"""
-
-
 class Site:
     """The app on one host, and ways to deploy to it: by the module alone, or by a person's run of a playbook."""
 
@@ -142,9 +124,7 @@ class Site:
 
     def clone(self, fault: str = "") -> str:
         """A release on the host that no deploy has had before, with a fault where one is named; its id."""
-        origin, release = self.held(self.live), uuid.uuid4().hex[:12]
-        self.ask.run(CLONE.format(origin=origin, release=release, fault=f"'{fault}'"))
-        return release
+        return self.ask.clone(ROOT, {"fault.txt": fault, "version.txt": str(next(_versions))})
 
     def begin(self, release: str = "", **changes: object) -> subprocess.Popen[str]:
         """Begin a call of the module; without a release it is a rollback's that names none."""
