@@ -165,6 +165,13 @@ options:
     description: Whether O(front_port) speaks TLS. Its certificate isn't checked.
     type: bool
     default: false
+  front_unit:
+    description:
+      - Unit of systemd's that is reloaded, or restarted, to have the proxy ask at once whether the app is ready.
+      - That is done where the traffic goes back to the release before, and O(front_port) has no good answer. A proxy
+        that has asked while the new release died would answer clients with 503 until it asks again.
+    type: str
+    default: ""
   by:
     description: Who deploys, for the lock and the history. Empty is the user and host of the control node.
     type: str
@@ -284,6 +291,7 @@ ARGUMENTS = {
     "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
+    "front_unit": {"type": "str", "default": ""},
     "by": {"type": "str", "default": ""},
 }
 

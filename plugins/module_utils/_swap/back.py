@@ -11,11 +11,16 @@ import shutil
 import time
 
 from .._app.slots import App, Snapshot
+from .._host.probe import Door, ask
 from .._host.systemd import CommandFailed, Systemd
 from .start import Candidate
 from .steps import Failed, Now, Terms
 from .units import UnitFiles
 from .watch import BAD_PATIENCE, Watch
+
+FRONT_BACK = 1.0
+"""Seconds in which the proxy has to have a good answer for clients while a release is watched, so that a single bad one
+undoes nothing."""
 
 
 def unforeseen(error: Exception) -> str:
@@ -46,6 +51,8 @@ class Back:
     new: str
     moved_at: float
     phases: dict[str, float]
+    front: Door | None
+    front_unit: str
 
     def _units(self, slot: str) -> tuple[str, str]:
         return self.app.service(slot), self.app.socket_unit(slot)
@@ -99,9 +106,18 @@ class Back:
         release = self.app.held(back).get("release")
         status, out, err = self.systemd.run(["systemctl", "--quiet", "--no-reload", "enable", "--", *self._units(back)])
         self._point_to(back)
+        # Once more when nothing waits in the other slot any more: a question of the proxy's may have been among it.
+        self._have_proxy_ask()
         self._retire(self.slot)
+        self._have_proxy_ask()
         boot = f" It doesn't start at boot: systemctl enable failed: {(err or out).strip()}" if status else ""
         return f"The traffic is back on release {release}, in slot {back}.{boot}"
+
+    def _have_proxy_ask(self) -> None:
+        """A proxy that has asked a release while it died answers clients with 503 until it asks again, which may be ten
+        seconds later: have it ask now."""
+        if self.front and self.front_unit and not ask(self.front, self.terms.health_path, FRONT_BACK).good:
+            self.systemd.run(["systemctl", "reload-or-restart", "--", self.front_unit])
 
     def _can_go_back(self) -> bool:
         """Whether the other slot, which an earlier run has left running, can have the traffic."""
@@ -152,5 +168,6 @@ class Back:
         verb = "reload" if "reload" in self.steps and not watch.lost(watch.begin(0)) else "restart"
         self.systemd.run(["systemctl", verb, "--", app.service(slot)])
         trouble = watch.ready(watch.begin(time.time()), self.terms.ready_path, self.terms.ready_timeout)
+        self._have_proxy_ask()
         app.clear()
         return f"Release {self.before} " + (f"was started again, but {trouble}" if trouble else "serves again.")

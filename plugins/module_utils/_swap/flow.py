@@ -81,6 +81,7 @@ class Deploy:
         self.left = lock.left if lock else left_in(self.app.root)
         swap = self._swap()
         swap.front = self._front() if self.params["front_port"] else None
+        swap.front_unit = self.params["front_unit"]
         previous = self._previous(swap)
         self._may(swap)
         failure = None

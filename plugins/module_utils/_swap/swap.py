@@ -17,18 +17,15 @@ from .._host.probe import Door, ask, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size
 from . import steps
-from .back import Back
+from .back import FRONT_BACK, Back
 from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
 from .watch import Start, illness
 
-FRONT_BACK = 1.0
-"""Seconds in which the proxy has to have a good answer for clients while a release is watched, so that a single bad one
-undoes nothing."""
 FRONT_EVERY = 0.5
-"""Seconds between two such questions."""
+"""Seconds between two questions to the proxy while a release is watched."""
 
 
 class Swap(Back):
@@ -88,6 +85,8 @@ class Swap(Back):
         self.notes: list[str] = []
         self.front: Door | None = None
         """The proxy's door, where the deploy asks through it."""
+        self.front_unit = ""
+        """What to reload, or restart, to have the proxy ask whether the app is ready; '' where nothing does."""
         self.told: Callable[[str], None] = lambda _name: None
         """Called with the name of each phase when it begins."""
 

@@ -14,7 +14,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import 
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
-from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow, start, swap, watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import back, flow, start, swap, watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import Deploy
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
@@ -303,6 +303,28 @@ def test_a_release_through_which_clients_get_nothing_good_is_moved_back_if_they_
     else:
         assert "Release b2 is live" in str(failure.value) and "site.yml" in str(failure.value)
         assert host.after_reboot() == "b2" and last["outcome"] == "live"
+
+
+@pytest.mark.parametrize("strategy", ["swap", "restart"])
+def test_a_proxy_that_has_seen_a_release_die_is_had_to_ask_again(app, monkeypatch, strategy):
+    """Its last answer was that nothing is ready, and it would wait for its interval until it asks again."""
+    host = first_call_of_a_second_deploy(app)
+    told = []
+    # Clients are served before the deploy, and again once the proxy has asked.
+    monkeypatch.setattr(back, "ask", lambda *_: Answer(200 if told else 503, ""))
+    monkeypatch.setattr(swap, "ask", lambda *_: Answer(200, ""))
+    monkeypatch.setattr(watch.Watch, "stays_well", lambda *_: "it was down")
+    run = host.__call__
+
+    def noting(self, command):
+        told.extend(command[-1:] * ("reload-or-restart" in command))
+        return run(command)
+
+    monkeypatch.setattr(Host, "__call__", noting)
+    with pytest.raises(CommandFailed, match="it was down"):
+        deploy(app, host, "b2", strategy, bake=1, front_port=80, front_unit="caddy.service")
+    assert told == ["caddy.service"]
+    assert host.after_reboot() == "a1"
 
 
 def test_clients_are_asked_for_all_the_while_that_a_release_is_watched(app, monkeypatch):
