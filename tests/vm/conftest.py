@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -114,9 +113,9 @@ class Machine:
 
     def cut(self) -> None:
         """Take the power away: what was not synced is gone."""
-        assert self.process
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
     def boot_number(self) -> str:
         return self.ask_ssh("cat /proc/sys/kernel/random/boot_id", 20).strip()
@@ -158,12 +157,12 @@ def machine(tmp_path_factory) -> Iterator[Machine]:
     inventory = place / "inventory.json"
     inventory.write_text(json.dumps(machine.inventory()))
     os.environ["MOLECULE_INVENTORY_FILE"] = str(inventory)
-    machine.start()
-    yield machine
-    if machine.process:
-        machine.process.send_signal(signal.SIGKILL)
-        machine.process.wait()
-    shutil.rmtree(place, ignore_errors=True)
+    try:
+        machine.start()
+        yield machine
+    finally:
+        machine.cut()
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture

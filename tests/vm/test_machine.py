@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -152,8 +154,7 @@ def test_a_reboot_finishes_what_was_begun_and_serves_by_itself(ask, machine, loa
     stopped = {json.loads(line)["pid"] for line in said.splitlines() if line.startswith('{"event": "stopped"')}
     assert stopped == {*map(int, pids)}, said[-3000:]
     # None that was taken was cut or answered with an error: what is lost found nobody there.
-    taken = [each for each in counted["lost"] if each["what"].startswith(("HTTP", "cut"))]
-    assert [each for each in taken if " 502" in each["what"] or "cut" in each["what"]] == [], taken
+    assert [each for each in counted["lost"] if each["what"].startswith(("HTTP", "cut"))] == []
 
 
 @pytest.mark.parametrize("phase", ["start", "move", "watch"])
@@ -166,10 +167,14 @@ def test_the_power_is_cut_in_a_deploy(ask, machine, control, run, load, row, var
     source = tmp_path / "source"
     subprocess.run(["cp", "-a", str(APP), str(source)], check=True)
     (source / "version.txt").write_text(f"{phase}\n")
-    with control.start("release", **{**variables, "fastapi_source": str(source)}) as process:
+    process = control.start("release", **{**variables, "fastapi_source": str(source)})
+    try:
         ask.until("the phase", lambda: ask.host.file("/run/there").exists, 900)
         machine.cut()
-        process.communicate(timeout=300)
+    finally:
+        # It would wait for the module, which sleeps.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     machine.start()
     ask.run(f"rm -f {PACKAGES}/saboteur.*")
     ask.until("it serves", lambda: serves(ask), 300)

@@ -33,8 +33,12 @@ def test_workers_outlive_their_arbiter():
     assert graceful_stop.serving(orphans, 0) == {WORKER, OTHER}
 
 
+def test_an_arbiter_that_was_just_killed_is_none():
+    assert graceful_stop.serving({WORKER: 1, CONVERTER: WORKER}, ARBITER) == {WORKER}
+
+
 @pytest.fixture
-def children(monkeypatch):
+def children():
     """Processes that stand for a unit's: start(code) gives the pid of one that has begun."""
     started: list[subprocess.Popen[str]] = []
 
@@ -46,51 +50,42 @@ def children(monkeypatch):
         started.append(process)
         return process.pid
 
-    monkeypatch.setattr(
-        graceful_stop, "members", lambda: {each.pid: os.getpid() for each in started if each.poll() is None}
-    )
     yield start
     for process in started:
         process.kill()
         process.wait()
 
 
-DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-
-
 def test_it_is_back_when_all_have_ended(children):
-    pids = {children(""), children("")}
+    slow = children("signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), exit()))")
     began = time.monotonic()
-    assert graceful_stop.end(pids, 30) == set()
-    assert time.monotonic() - began < 10
+    graceful_stop.end([slow, children(""), 1 << 22])
+    assert 0.4 < time.monotonic() - began < 10
 
 
 def test_one_that_was_stopped_ends_too(children):
     pid = children("")
     os.kill(pid, signal.SIGSTOP)
-    assert graceful_stop.end([pid], 30) == set()
+    graceful_stop.end([pid])
 
 
-def test_who_is_deaf_is_named_after_the_limit(children):
-    deaf = children(DEAF)
-    assert graceful_stop.end([deaf, children("")], 0.3) == {deaf}
+def test_a_worker_that_was_forked_meanwhile_is_told_too(monkeypatch):
+    found = [{ARBITER: 1, WORKER: ARBITER, CONVERTER: WORKER}, {OTHER: 1}, {}]
+    told: list[set[int]] = []
+    monkeypatch.setattr(graceful_stop, "members", lambda: found.pop(0))
+    monkeypatch.setattr(graceful_stop, "end", told.append)
+    graceful_stop.main(ARBITER)
+    assert told == [{ARBITER, WORKER}, {OTHER}]
 
 
-def test_what_serves_is_killed_after_the_limit_and_what_is_left_is_told_then(children, monkeypatch):
-    monkeypatch.setattr(graceful_stop, "LEFT_WAIT", 0.3)
-    arbiter, left = children(DEAF), children("")
-    monkeypatch.setattr(graceful_stop, "serving", lambda found, main: {main})
-    graceful_stop.main(0.3, arbiter)
+def test_the_processes_of_its_own_cgroup_are_the_units(children):
+    pid = children("")
+    found = graceful_stop.members()
+    assert found[pid] == os.getpid()
+    assert os.getpid() not in found
+
+
+def test_without_a_cgroup_nobody_is(monkeypatch):
+    """What can't be read would be equal to that of every process that has just ended."""
+    monkeypatch.setattr(graceful_stop, "read", lambda _pid, _name: "")
     assert graceful_stop.members() == {}
-    assert left
-
-
-def test_this_process_is_a_member_of_its_own_group_only_for_others(tmp_path):
-    child = subprocess.Popen(["sleep", "30"])
-    try:
-        found = graceful_stop.members()
-        assert found[child.pid] == os.getpid()
-        assert os.getpid() not in found
-    finally:
-        child.kill()
-        child.wait()

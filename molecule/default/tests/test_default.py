@@ -44,7 +44,7 @@ def test_the_ladder_stands_in_the_running_units(ask, slot):
         *("TimeoutStopUSec", "KillMode", "OOMPolicy", "Restart", "MemoryMax", "MemoryHigh", "Type", "User"),
     )
     assert service["TimeoutStopUSec"] == "45s"
-    assert service["KillMode"] == "mixed"
+    assert service["KillMode"] == "control-group"
     assert service["OOMPolicy"] == "continue"
     assert service["Restart"] == "always"
     assert service["User"] == "deploy"

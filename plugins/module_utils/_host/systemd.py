@@ -39,6 +39,12 @@ def parse_show(text: str) -> list[dict[str, str]]:
     return [block for block in blocks if block]
 
 
+def ending(state: dict[str, str]) -> str:
+    """How a service's main process ended, in words; a signal is a success to our unit, see its SuccessExitStatus=."""
+    result, status = state.get("Result", ""), state.get("ExecMainStatus", "")
+    return f"signal {status}" if result == "success" and status not in ("", "0") else f"{result}, status {status}"
+
+
 def number(state: dict[str, str], name: str) -> int:
     """A property's number; 0 where it isn't there, or has another word such as infinity."""
     value = state.get(name, "")

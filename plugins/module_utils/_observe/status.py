@@ -19,7 +19,7 @@ from .._app.slots import SLOTS, App
 from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
-from .._host.systemd import Systemd, number
+from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
 from .text import render
 
@@ -103,7 +103,7 @@ def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
     if state.get("ActiveState") == "failed" and state.get("Result") == "timeout":
         return "its end took longer than fastapi_stop_timeout, and systemd killed what was left"
     if state.get("ActiveState") == "failed":
-        how = f"{state.get('Result')}, status {state.get('ExecMainStatus')}"
+        how = ending(state)
         given_up = (
             f"systemd has given it up after {restarts} restarts ({how}). " if restarts else f"it failed ({how}). "
         )

@@ -15,7 +15,7 @@ from .._app.slots import App, worker_count
 from .._host.journal import last_lines
 from .._host.memory import Group, group_of, how_far, most_taken, serving
 from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
-from .._host.systemd import Systemd, number
+from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
 from .steps import Terms
 
@@ -112,7 +112,7 @@ class Watch:
         ended = state.get("ActiveState") in dead or state.get("SubState") == "auto-restart"
         if ended or state.get("InvocationID") != start.invocation:
             hung = " Its arbiter had hung (watchdog)." if state.get("Result") == "watchdog" else ""
-            return f"{self.unit} ended ({state.get('Result')}, status {state.get('ExecMainStatus')}).{hung}{memory}"
+            return f"{self.unit} ended ({ending(state)}).{hung}{memory}"
         died = crashes(state.get("StatusText", "")) - start.crashes
         # The next try would need as much: no bad luck.
         if died > (0 if memory else tolerated):

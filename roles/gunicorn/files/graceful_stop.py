@@ -2,16 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends what serves in a slot, and only then what is left of it: ``ExecStop=`` and ``ExecStopPost=`` of its unit.
+"""Ends what serves in a slot, before systemd ends the rest: ``ExecStop=`` and ``ExecStopPost=`` of its unit.
 
-systemd knows two ways to stop. It tells all processes of the unit at once, and a request that waits for another one
-(a converter) is answered with 500. Or it tells the main process alone, and where that one has died the workers are
-killed with their requests. So the arbiter and its workers are told here, and waited for; what they have started is
-told when they are gone and nobody waits for it any more.
+systemd tells all processes of a unit at once, and a request that waits for another one (a converter) would be answered
+with 500. So the arbiter and its workers are told here, and waited for; when this returns nobody waits for the others.
+It has no limit of its own: systemd ends it, and all that is left, after the stop timeout.
 
-    graceful_stop.py SECONDS [MAIN_PID]     after SECONDS, those that were told and still run are killed
+    graceful_stop.py [MAIN_PID]     without it the arbiter has died, and its workers are told
 
-Without MAIN_PID the arbiter has died, and its workers are those whose parent is no process of the unit.
+Root runs it, with the system's Python and outside of the sandbox: in there it would see none of the app's processes.
 """
 
 from __future__ import annotations
@@ -21,14 +20,11 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Iterable
-
-LEFT_WAIT = 2.0  # seconds for what was left behind, until systemd kills it
 
 
 def read(pid: int, name: str) -> str:
-    """A file of a process in /proc; empty where that one has ended or isn't ours."""
+    """A file of a process in /proc; empty where that one has ended."""
     try:
         with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -37,11 +33,10 @@ def read(pid: int, name: str) -> str:
 
 
 def members() -> dict[int, int]:
-    """The processes of this unit but this one, with their parents."""
-    group = read(os.getpid(), "cgroup")
-    found = {}
+    """The processes of this unit but this one, with their parents. systemd runs its commands in the unit's cgroup."""
+    group, found = read(os.getpid(), "cgroup"), {}
     for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
-        if pid != os.getpid() and read(pid, "cgroup") == group:
+        if pid != os.getpid() and group and read(pid, "cgroup") == group:
             # The name of the program, in brackets, may hold any of the others.
             rest = read(pid, "stat").rpartition(")")[2].split()
             if rest and rest[0] != "Z":
@@ -50,46 +45,41 @@ def members() -> dict[int, int]:
 
 
 def serving(found: dict[int, int], main: int) -> set[int]:
-    """The arbiter and its workers, or the workers that have outlived it. Pure.
+    """The arbiter and its workers, or the workers that have outlived it, whose parent is none of the unit's. Pure.
 
     :param found: the unit's processes, with their parents.
-    :param main: the arbiter, 0 where it has died.
+    :param main: the arbiter, 0 for none.
     """
-    if main:
+    if main in found:
         return {main} | {pid for pid, parent in found.items() if parent == main}
     return {pid for pid, parent in found.items() if parent not in found}
 
 
-def end(pids: Iterable[int], seconds: float) -> set[int]:
-    """Tell processes to end and wait for them; who hasn't after ``seconds``."""
-    poll = select.poll()
-    running: dict[int, int] = {}  # process ids, by the handle of each
+def end(pids: Iterable[int]) -> None:
+    """Tell processes of this unit to end, and wait until they have."""
+    poll, group = select.poll(), read(os.getpid(), "cgroup")
+    running = set()
     for pid in pids:
-        with contextlib.suppress(OSError):
-            running[os.pidfd_open(pid)] = pid
-            os.kill(pid, signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)
-    for handle in running:
-        poll.register(handle, select.POLLIN)
-    until = time.monotonic() + seconds
-    while running and (left := until - time.monotonic()) > 0:
-        for handle, _event in poll.poll(left * 1000):
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            running.add(handle)
+            poll.register(handle, select.POLLIN)
+            # By the handle, which is the process that was asked, whoever gets its number.
+            if read(pid, "cgroup") == group:
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+                signal.pidfd_send_signal(handle, signal.SIGCONT)
+    while running:
+        for handle, _event in poll.poll():
             poll.unregister(handle)
             os.close(handle)
-            del running[handle]
-    return set(running.values())
+            running.remove(handle)
 
 
-def main(seconds: float, arbiter: int) -> None:
-    """
-    :param seconds: what serves gets to finish what it is at.
-    :param arbiter: process id of Gunicorn's, 0 where it has died.
-    """
-    for pid in end(serving(members(), arbiter), seconds):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-    end(members(), LEFT_WAIT)
+def main(arbiter: int) -> None:
+    # An arbiter that was just replacing a worker may have begun another one.
+    while pids := serving(members(), arbiter):
+        end(pids)
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else 0)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1] else 0)

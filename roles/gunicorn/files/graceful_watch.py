@@ -12,6 +12,7 @@ no further process is needed.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import faulthandler
 import fcntl
 import os
@@ -27,7 +28,7 @@ from gunicorn import systemd
 ANSWER_WAIT = 1.0  # seconds that the last question of a row may take, and every other one longer
 SPARE_FILES = 64  # file descriptors; one of the last so many has to be free
 STOPPED = 5.0  # seconds between two turns of the arbiter's loop after which it must have been stopped: one takes 1 s
-WATCHDOG_SIGNAL = signal.SIGXCPU  # WatchdogSignal= in the unit
+WATCHDOG_SIGNAL = signal.SIGURG  # WatchdogSignal= in the unit
 
 STANDS_IN = "graceful.deploy answers for the app, which has no "
 """What a deploy knows such an answer by (module_utils/_host/probe.py)."""
@@ -210,9 +211,14 @@ class Watch:
 def on_starting(arbiter: Any) -> None:
     """Gunicorn's hook: let the arbiter feed systemd's watchdog, from where all its loops come by.
 
-    Where it hangs, systemd sends it WATCHDOG_SIGNAL: it writes where it hangs and dies of it, in whatever state its
-    interpreter is. Its workers are then told to stop by graceful_stop.py, and lose nothing.
+    Where it hangs, systemd sends WATCHDOG_SIGNAL to all: the arbiter writes where it hangs and dies of it, in whatever
+    state its interpreter is; the workers take it as the order to stop, and lose nothing; what their requests wait for
+    in turn, such as a converter, knows nothing of it.
     """
+    # By default nobody dies of it. No handler of Python's would run where the interpreter is stuck: this one is the C
+    # library's own _exit().
+    libc = ctypes.CDLL(None)
+    libc.signal(ctypes.c_int(WATCHDOG_SIGNAL), ctypes.cast(libc._exit, ctypes.c_void_p))
     faulthandler.register(WATCHDOG_SIGNAL, all_threads=True, chain=True)
     limit = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6
     feeder = Feeder(limit, lambda: systemd.sd_notify("WATCHDOG=1", arbiter.log))

@@ -27,7 +27,7 @@ from typing import Any
 import graceful_body
 import graceful_logging
 from graceful_uvicorn import UvicornWorker
-from graceful_watch import Question, StandIn, Watch
+from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch
 from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
@@ -475,6 +475,7 @@ class GracefulWorker(UvicornWorker):
     def _install_sigquit_handler(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, self.server.hurry)
+        loop.add_signal_handler(WATCHDOG_SIGNAL, self.server.handle_exit, signal.SIGTERM, None)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
