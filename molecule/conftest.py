@@ -76,7 +76,7 @@ mv .building-by-test {release}
 # Modules that are asked of the other Debian's host alone, as the answer is the same. What is marked `core` is asked of
 # both; so is what each of the two nginx makes of requests.
 _REQUESTS = ["test_client", "test_conveniences", "test_limits"]
-_RUNS = [f"test_{name}" for name in "certificates questions ready reloads renewal unchanged zz_manners".split()]
+_RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchanged zz_manners zzz_renewal".split()]
 LEFT_TO_THE_OTHER = {
     "default-bookworm": ["test_refusals", "test_rolling"],
     "front-caddy-bookworm": _RUNS,

@@ -252,6 +252,8 @@ def first(ask, control, load, recorded, tmp_path) -> First:
 @pytest.fixture
 def site(ask, control, tmp_path, first) -> Site:
     site = Site(ask, control, tmp_path, first)
+    # One that failed may have left a proxy that waits until it asks again.
+    ask.until("clients are served", lambda: ask.get("/ready")[0] == 200)
     if ask.host.file(f"{ROOT}/slots/{site.live}/release/fault.txt").exists:
         # A test that failed has left its bad release live, which is nothing to test others on.
         site.deploy()

@@ -51,3 +51,12 @@ def test_any_answer_is_read(text):
     assert illness(state, 1) in ("", "was down", "kept dying")
     assert crashes(f"{text} worker(s) ended unexpectedly") >= 0
     assert crashes("9" * 5000 + " worker(s) ended unexpectedly") == 0
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "words"),
+    [("exit-code", "3", "exit-code, status 3"), ("success", "9", "signal 9"), ("success", "0", "success, status 0")],
+)
+def test_a_signal_that_systemd_takes_for_a_success_is_told_as_one(result, status, words):
+    """SuccessExitStatus= of our unit has it that way."""
+    assert systemd.ending({"Result": result, "ExecMainStatus": status}) == words

@@ -9,7 +9,7 @@ from test_certificates import asked, certificate, serial
 
 def test_a_certificate_is_renewed(door):
     """They last six minutes. certbot is started as its timer does. Caddy looks every ten minutes, and when it starts;
-    from 2.7 on it keeps what it has over a reload. Late, so that the other tests' time is part of the wait."""
+    from 2.7 on it keeps what it has over a reload. Last, so that the other tests' time is part of the wait."""
     start = "systemctl start certbot.service" if door.proxy == "nginx" else "systemctl restart caddy"
     # Caddy renews in the last third, certbot in the last half (from 4.0 on) or at any time.
     seconds = 170 if door.proxy == "nginx" else 110
