@@ -9,11 +9,12 @@ from __future__ import annotations
 try:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.utils import canonicalize_name, canonicalize_version, parse_wheel_filename
+    from packaging.utils import canonicalize_name, canonicalize_version, parse_sdist_filename, parse_wheel_filename
 except ImportError:
     # ansible-test imports every file without what ansible-core needs. Nobody else gets here.
     InvalidRequirement = Requirement = InvalidSpecifier = SpecifierSet = None  # type: ignore[assignment,misc]
-    canonicalize_name = canonicalize_version = parse_wheel_filename = None  # type: ignore[assignment]
+    canonicalize_name = canonicalize_version = None  # type: ignore[assignment]
+    parse_sdist_filename = parse_wheel_filename = None  # type: ignore[assignment]
 
 __all__ = [
     "InvalidRequirement",
@@ -22,5 +23,6 @@ __all__ = [
     "SpecifierSet",
     "canonicalize_name",
     "canonicalize_version",
+    "parse_sdist_filename",
     "parse_wheel_filename",
 ]

@@ -21,24 +21,37 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.index import Index, secrets, uv_environment
 from . import git, trees
-from .packages import Requirement, canonicalize_name, canonicalize_version, parse_wheel_filename
+from .packages import (
+    Requirement,
+    canonicalize_name,
+    canonicalize_version,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from .requirements import COMMIT, Requirements
-from .target import Target
+from .target import DEBIANS, Target
 from .tools import Say, Tools, digest_of, fetch, forget_unused, making
 
 # pip runs a package's code as soon as it has its source, and for many that fails where nothing can be compiled. So it
-# is stopped between the two.
+# is stopped between the two. What else the index has of the package it tells on the way.
 _FETCH = """
 import shutil, sys
 sys.path.insert(0, sys.argv[1])
 from pip._internal.cli.main import main
+from pip._internal.index.package_finder import LinkEvaluator
 from pip._internal.operations import prepare
+look, seen = LinkEvaluator.evaluate_link, {}
+def looking(evaluator, link):
+    seen[link.filename] = None
+    return look(evaluator, link)
+LinkEvaluator.evaluate_link = looking
 fetch, kept = prepare.unpack_url, []
 def keep(*arguments, **options):
     kept.append(shutil.copy(fetch(*arguments, **options).path, sys.argv[2]))
     raise SystemExit
 prepare.unpack_url = keep
 status = main(sys.argv[3:])
+print(*seen, sep="\\n")
 sys.exit(0 if kept else status)
 """
 
@@ -54,10 +67,12 @@ class Workshop:
     :param key: what besides the source's digest decides the wheel.
     :param build: the source's path, an empty directory, the tools and the index -> the wheel's path in it; raises
         with what a person has to know.
+    :param compiles: whether it can build more than pure Python.
     """
 
     key: Sequence[object]
     build: Callable[[str, str, Tools, Index], str]
+    compiles: bool = True
 
 
 @dataclasses.dataclass
@@ -143,7 +158,11 @@ class Sources:
         return path
 
     def _fetch(self, line: str) -> str:
-        """The source's path. Where the app lists hashes for it, pip checks them."""
+        """The source's path. Where the app lists hashes for it, pip checks them.
+
+        :raises ReleaseError: where it has to be compiled, which isn't done here. To find that out by building it takes
+            minutes for a large one.
+        """
         into = os.path.join(self.directory, f"source-{len(self.tried)}")
         os.mkdir(into)
         path = os.path.join(into, "wanted.in")
@@ -152,8 +171,13 @@ class Sources:
         command = [sys.executable, "-I", "-c", _FETCH, os.path.dirname(self.tools.pip[-1]), into]
         command += ["download", "--quiet", "--no-deps", "--no-binary=:all:", "--python-version", self.target.version]
         command += ["-d", os.path.join(into, "unused"), "-r", path]
-        fetch("Fetching its source", command, self.index)
+        seen = fetch("Fetching its source", command, self.index).split()
         (source,) = (entry.path for entry in os.scandir(into) if entry.is_file() and entry.path != path)
+        pythons = [] if self.workshop.compiles else compiled_for(os.path.basename(source), seen)
+        if pythons:
+            fits = [f"{name} has {its}" for name, its in DEBIANS.items() if its in pythons]
+            said = f"It has wheels for Python {', '.join(pythons)}{'; ' * bool(fits)}{', '.join(fits)}."
+            raise ReleaseError(f"Its source is compiled. {said} {WAY_OUT}.")
         return source
 
     def _wheel(self, source: str, missing: str) -> str:
@@ -191,18 +215,41 @@ def wanted(missing: str, requirements: Requirements) -> str:
     return " ".join([missing, *(f"--hash=sha256:{digest}" for digest in sorted(hashes))])
 
 
+WAY_OUT = "Set fastapi_build_host to a host of the inventory with the same Python and platform, where it is built"
+
+
+def compiled_for(source: str, files: Sequence[str]) -> list[str]:
+    """The Pythons for which an index has compiled wheels of a source's version; none where it may be pure. Pure.
+
+    :param source: file name of the source.
+    :param files: names of all files of the package.
+    """
+    found = set()
+    for file in files:
+        try:
+            name, version, _build_number, tags = parse_wheel_filename(file)
+            if (name, version) != parse_sdist_filename(source):
+                continue
+        except ValueError:
+            continue
+        if any(tag.platform == "any" for tag in tags):
+            return []
+        found |= {tag.interpreter for tag in tags if "linux" in tag.platform}
+    minors = sorted(int(tag[3:]) for tag in found if re.fullmatch(r"cp3\d+", tag))
+    return [f"3.{minor}" for minor in minors]
+
+
 def build_here(source: str, into: str, tools: Tools, index: Index) -> str:
     """Build on the control node what fits every host: pure Python."""
     command = [tools.uv, "build", "--wheel", "--python", sys.executable, "-o", into, source]
     command += ["--no-index"] if index.no_index else []
-    way_out = "Set fastapi_build_host to a host of the inventory with the same Python and platform, where it is built"
     try:
         run("Building its source", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
     except ProgramError as error:
-        raise ReleaseError(f"{way_out}. {error}") from None
+        raise ReleaseError(f"{WAY_OUT}. {error}") from None
     (wheel,) = glob.glob(os.path.join(glob.escape(into), "*.whl"))
     if not is_pure(os.path.basename(wheel)):
-        raise ReleaseError(f"{way_out}: its source is compiled, here to {os.path.basename(wheel)}.")
+        raise ReleaseError(f"{WAY_OUT}: its source is compiled, here to {os.path.basename(wheel)}.")
     return wheel
 
 
@@ -212,7 +259,7 @@ def is_pure(filename: str) -> bool:
     return any((tag.interpreter, tag.abi, tag.platform) == ("py3", "none", "any") for tag in tags)
 
 
-HERE = Workshop([], build_here)
+HERE = Workshop([], build_here, compiles=False)
 
 
 def later(source: str, into: str, tools: Tools, index: Index) -> str:

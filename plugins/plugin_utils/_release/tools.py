@@ -117,9 +117,9 @@ def provide(cache: str, options: Mapping[str, list[str]], index_url: str, say: S
     return Tools(path)
 
 
-def fetch(step: str, pip: list[str], index: Index) -> None:
-    """Run a command of pip's that takes something from the index."""
-    run(step, pip, pip_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
+def fetch(step: str, pip: list[str], index: Index) -> str:
+    """Run a command of pip's that takes something from the index; returns what it printed."""
+    return run(step, pip, pip_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
 
 
 def _first_pip(new: str) -> list[str]:

@@ -15,7 +15,12 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.releases impo
 from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import workshop as release_workshop
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.sdist import commit_name, is_pure, wanted
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.sdist import (
+    commit_name,
+    compiled_for,
+    is_pure,
+    wanted,
+)
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 from release_run import Run
@@ -103,6 +108,35 @@ def test_a_compiled_source_is_refused_with_the_way_out(
         run(state="collected")
     assert words in str(refused.value) and "Set fastapi_build_host to a host" in str(refused.value)
     assert not run.root.exists()
+
+
+def test_what_is_compiled_is_refused_before_it_is_built_and_the_pythons_that_it_has_wheels_for_are_named(
+    run: Run, source: Path, index: Path
+) -> None:
+    """To build it first took seven minutes for pandas, and told no more."""
+    other, debian = ("3.11", "Debian 12") if sys.version_info[:2] == (3, 13) else ("3.13", "Debian 13")
+    make_sdist(index, "big", "1.0")
+    for version in ("3.7", other):
+        tag = f"cp{version.replace('.', '')}"
+        make_wheel(index, "big", "1.0", tag=f"{tag}-{tag}-manylinux_2_17_x86_64")
+    require(source, "big==1.0")
+    with pytest.raises(ReleaseError, match=r"big==1\.0 has no wheel for") as refused:
+        run(state="collected")
+    assert f"wheels for Python 3.7, {other}; {debian} has {other}. Set fastapi_build_host" in str(refused.value)
+    assert built(run) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "pythons"),
+    [
+        (["pandas-2.2.2-cp310-cp310-manylinux_2_17_x86_64.whl", "pandas-2.2.2-cp39-cp39-musllinux_1_1_x86_64.whl"], 2),
+        (["pandas-2.2.2-cp312-cp312-win_amd64.whl", "pandas-2.2.1-cp312-cp312-manylinux_2_17_x86_64.whl"], 0),
+        (["pandas-2.2.2-cp312-cp312-manylinux_2_17_x86_64.whl", "pandas-2.2.2-py3-none-any.whl"], 0),
+        (["pandas-2.2.2.tar.gz", "pandas-2.2.2-odd.whl", "index.html"], 0),
+    ],
+)
+def test_the_pythons_for_which_an_index_has_compiled_wheels(files: list[str], pythons: int) -> None:
+    assert len(compiled_for("pandas-2.2.2.tar.gz", files)) == pythons
 
 
 @pytest.fixture
