@@ -30,6 +30,8 @@ KVM_CREATE_VM = 0xAE01
 """The ioctl that shows whether /dev/kvm, which may be there and useless, can be used."""
 BOOT = 300
 """Seconds that a boot may take by emulation on a busy machine."""
+SPEAKS = 20
+"""Seconds after which a kernel has said something, if it runs at all."""
 
 
 def has_kvm() -> bool:
@@ -70,6 +72,21 @@ class Machine:
 
     def start(self) -> None:
         """Give it power; back when it answers."""
+        self._power()
+        if self.kvm and not self._speaks():
+            self.cut()
+            self.kvm = False
+            self._power()
+        self.wait()
+
+    def _speaks(self) -> bool:
+        """Whether its kernel has begun. There are hosts whose KVM makes a machine, and then runs none of it."""
+        end = time.monotonic() + SPEAKS
+        while time.monotonic() < end and not (self.place / "console").read_bytes():
+            time.sleep(0.2)
+        return bool((self.place / "console").read_bytes())
+
+    def _power(self) -> None:
         forward = f"hostfwd=tcp:127.0.0.1:{self.ssh}-:22,hostfwd=tcp:127.0.0.1:{self.http}-:80"
         program = "qemu-system-aarch64 -M virt" if self.arm else "qemu-system-x86_64"
         # What the largest processor has besides costs more by emulation than it brings.
@@ -79,10 +96,10 @@ class Machine:
         command = [*words.split(), "-device", "virtio-rng-pci", "-serial", f"file:{self.place / 'console'}"]
         command += ["-kernel", str(self.image.with_suffix(".vmlinuz"))]
         command += ["-initrd", str(self.image.with_suffix(".initrd"))]
-        command += ["-append", f"console={'ttyAMA0' if self.arm else 'ttyS0'} net.ifnames=0 quiet"]
+        command += ["-append", f"console={'ttyAMA0' if self.arm else 'ttyS0'} net.ifnames=0"]
         command += ["-drive", f"file={self.disk},if=virtio,cache=writeback"]
+        (self.place / "console").write_bytes(b"")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        self.wait()
 
     def wait(self) -> None:
         """Wait until it has booted."""
