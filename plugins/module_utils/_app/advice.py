@@ -48,6 +48,12 @@ _PACKAGES = {
     "yaml": "PyYAML",
 }
 """What a requirements file calls a module that has another name."""
+# An app's own words for a variable that it lacks: "DATABASE_URL is not set", "Missing environment variable SECRET_KEY".
+_UNSET = re.compile(
+    r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b[^.\n]{0,40}\b(?:not (?:set|found|defined|configured|provided)|unset|missing|"
+    r"required|must be (?:set|given|defined|provided))\b|"
+    r"(?:^|[.:;,] )(?:[Mm]issing|(?:[Pp]lease )?[Ss]et)\b[^.\nA-Z]{0,40}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
+)
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
 _WORDS = (
     (
@@ -126,6 +132,8 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
     for trace in read:
         if trace.kind == "KeyError" and "environ" in _code(trace):
             names.append(trace.what.strip("'\""))
+        if trace.kind.endswith(("Error", "Exception", "Configured")):
+            names += [first or second for first, second in _UNSET.findall(trace.what)]
         # Of a model of data that isn't the environment's fastapi_env fixes nothing.
         if trace.kind == "ValidationError" and "settings" in f"{trace.what} {_code(trace)}".lower():
             names += [name.upper() for name, why in refused(trace).items() if why == MISSING]

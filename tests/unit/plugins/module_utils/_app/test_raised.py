@@ -70,6 +70,17 @@ def said(tmp_path: Path):
             "KeyError: 'DATABASE_URL', at app/main.py line 2: url = os.environ['DATABASE_URL']",
             "Write fastapi_env: {DATABASE_URL: …}, secrets by ansible-vault.",
         ),
+        (
+            "raise RuntimeError('DATABASE__URL is not set')",
+            "RuntimeError: DATABASE__URL is not set, at app/main.py line 1",
+            "Write fastapi_env: {DATABASE__URL: …}, secrets by ansible-vault.",
+        ),
+        (
+            "raise ValueError('Missing environment variable: SECRET_KEY')",
+            "ValueError: Missing environment variable: SECRET_KEY, at app/main.py line 1",
+            "Write fastapi_env: {SECRET_KEY: …}",
+        ),
+        ("raise ValueError('ORDER_ID has the wrong length')", "ValueError: ORDER_ID has", ""),
         # The app's own line, not the package's.
         ("import drawing\ndrawing.draw()", "ValueError: no such colour, at app/main.py line 2: drawing.draw()", ""),
         ("def broken(:\n  pass", "SyntaxError: invalid syntax, at app/main.py line 1: def broken(:", "fastapi_python"),
@@ -264,6 +275,11 @@ def test_what_a_server_logs_of_a_start_that_fails(said: str, told: str, write: s
     # Not a different answer for what is shown.
     assert cause(without_frames(said)) == cause(said)
     assert GUNICORN not in without_frames(said)
+
+
+def test_words_that_name_no_missing_variable_are_no_advice() -> None:
+    assert advice(trace("ValueError: MAX_SIZE is 3, set it lower")) == ""
+    assert advice(trace("RuntimeError: the set of IDS_OF_USERS was changed")) == ""
 
 
 def test_data_that_is_no_setting_isnt_looked_for_in_the_environment() -> None:
