@@ -130,7 +130,8 @@ def test_the_slice_of_the_app_counts(ask, machine):
         )
     finally:
         ask.run(f"systemctl set-property --runtime system-{NAME}.slice MemoryMax= CPUQuota=")
-    assert '"cpus": 0.5' in done.stdout and "300" in done.stdout, done.stdout + done.stderr
+    for told in ("cpus: 0.5", f"/system.slice/system-{NAME}.slice", "memory_max: 300M"):
+        assert told in done.stdout, done.stdout + done.stderr
 
 
 def test_credentials_are_the_apps_alone(ask, run):
