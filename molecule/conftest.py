@@ -360,12 +360,7 @@ def pytest_collection_modifyitems(config, items) -> None:
     """Leave to the other Debian's host what is its, unless somebody asks by name or ASK_BOTH is set."""
     if os.environ.get("ASK_BOTH") or config.option.keyword or config.option.markexpr == "core":
         return
-    hosts = os.environ.get("MOLECULE_PLATFORM_NAME", "").split()
-    left = [
-        item
-        for item in items
-        for host in hosts
-        if item.path.stem in LEFT_TO_THE_OTHER.get(host, ()) and not item.get_closest_marker("core")
-    ]
+    others = LEFT_TO_THE_OTHER.get(os.environ.get("MOLECULE_PLATFORM_NAME", ""), [])
+    left = [item for item in items if item.path.stem in others and not item.get_closest_marker("core")]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
