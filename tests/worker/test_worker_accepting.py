@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 import uvloop
 from gunicorn_process import WORKER_DIR
 from uvicorn.config import Config
@@ -134,6 +135,8 @@ def test_nothing_is_lost_at_any_turn(loop: str, how: str, tmp_path: Path, monkey
 @pytest.mark.parametrize(("loop", "how"), [("asyncio", "new"), ("asyncio", "used"), ("uvloop", "used")])
 def test_the_plain_server_loses_some(loop: str, how: str, tmp_path: Path) -> None:
     """What makes the test above one that can fail. (uvloop reads what has come in the turn of the accept.)"""
+    if (loop, how) == ("asyncio", "used") and tuple(map(int, uvicorn.__version__.split(".")[:2])) < (0, 24):
+        pytest.skip("an older Uvicorn waits for these, for ever")
     result = lost_by_turn(loop, plain, tmp_path, how)
     print(result)
     assert any(result.values())

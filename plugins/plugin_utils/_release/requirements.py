@@ -20,9 +20,9 @@ from .trees import Tree, tree_of
 PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
 """What every release needs to be served, in the versions that are taken where the app leaves it open."""
 
-LOWEST = {"gunicorn": "23.0.0", "uvicorn": "0.28.1"}
-"""The oldest that `scripts/worker-versions` ran the worker's tests with. Uvicorn 0.23 drops what a drain has to cut.
-Of Gunicorn 23 two things are known: it heeds a SIGQUIT only after its drain, and logs a worker's failed start twice."""
+LOWEST = {"gunicorn": "21.2.0", "uvicorn": "0.22.0"}
+"""The oldest that `scripts/worker-versions` ran the worker's tests with. Uvicorn 0.21 can't limit its drain. What is
+Gunicorn's own is left: before 25 it heeds a SIGQUIT only after its drain, and before 24 logs a failed start twice."""
 
 WEBSOCKETS = ("websockets", "17.4", "10.4")
 """What Uvicorn speaks WebSockets by, where an app has an endpoint for them and neither this nor wsproto: its name, the

@@ -14,11 +14,27 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import signal
+import time
 from typing import Any, ClassVar
 
+from gunicorn import version_info
 from gunicorn.workers.base import Worker
+from gunicorn.workers.workertmp import WorkerTmp
 from uvicorn.config import Config
+
+
+class Heartbeat(WorkerTmp):
+    """A worker's heartbeat by a clock that nobody sets, for Gunicorn 21, which goes by the time of day: a clock that is
+    put right would have all workers killed. From 22 on it is Gunicorn's own."""
+
+    def notify(self) -> None:
+        now = time.monotonic()
+        os.utime(self.fileno(), (now, now))
+
+    def last_update(self) -> float:
+        return time.time() - time.monotonic() + os.fstat(self.fileno()).st_mtime
 
 
 class UvicornWorker(Worker):
@@ -28,6 +44,9 @@ class UvicornWorker(Worker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if version_info < (22,):
+            self.tmp.close()
+            self.tmp = Heartbeat(self.cfg)
         for name, own in (("uvicorn.error", self.log.error_log), ("uvicorn.access", self.log.access_log)):
             logger = logging.getLogger(name)
             logger.handlers = own.handlers

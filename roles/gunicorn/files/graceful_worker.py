@@ -220,6 +220,9 @@ class GracefulServer(Server):
                 await asyncio.wait(rest, timeout=UNWIND_WAIT)
         else:
             self.worker.came_up()
+            if self.should_exit:  # up to Uvicorn 0.27 serve() would return now, without the lifespan's shutdown
+                self.should_exit = False
+                asyncio.get_running_loop().call_soon(setattr, self, "should_exit", True)
             self.background.append(asyncio.create_task(self._beat()))
             if self.worker.question:
                 self.background.append(asyncio.create_task(self._stay_alive(self.worker.question)))
@@ -280,6 +283,7 @@ class GracefulServer(Server):
             await asyncio.sleep(0)
         for server in self.servers:
             server.close()
+        self.servers = []  # up to Uvicorn 0.23 shutdown() waits for their connections before it asks those to close
 
     async def _beat(self) -> None:
         # Uvicorn's heartbeat ends with its main loop, so the arbiter's `timeout` would cut a recycle's drain. And it

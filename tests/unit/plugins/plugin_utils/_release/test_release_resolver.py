@@ -80,11 +80,12 @@ def test_the_best_server_that_goes_with_the_app_is_taken(shop: Collector) -> Non
     assert resolved(shop, ["fastapi"])["uvicorn"] == "0.54.0"
 
 
-@pytest.mark.project("refused", "Gunicorn before 23, Uvicorn before 0.28.1", "the line, and the version from which on")
+@pytest.mark.project("refused", "Gunicorn before 21.2, Uvicorn before 0.22", "the line, and the version from which on")
 def test_a_server_that_is_too_old_is_refused_by_the_line_that_brings_it(shop: Collector) -> None:
     with pytest.raises(ReleaseError, match=r"whose line uvicorn==0\.13\.4 brings 0\.13\.4.*Write uvicorn>=0\.2"):
         resolved(shop, ["fastapi", "uvicorn==0.13.4"])
     assert too_old({"gunicorn": "20.1.0"}, ["proxy"]).startswith("and what it asks for brings gunicorn 20.1.0")
+    assert too_old({"gunicorn": "21.1.0"}, []) and too_old({"uvicorn": "0.21.1"}, [])
     assert too_old({"gunicorn": LOWEST["gunicorn"], "uvicorn": "0.54.0rc1"}, []) == ""
 
 
