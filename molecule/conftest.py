@@ -85,7 +85,7 @@ LEFT_TO_THE_OTHER = {
     "front-current-trixie": _REQUESTS,
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
-    "supervise-bookworm": ["test_alive", "test_lifecycles", "test_logs"],
+    "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
     "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
     "swap-bookworm": ["test_children", "test_drains", "test_moves"],
     "swap-trixie": ["test_bad_releases", "test_cut_off"],

@@ -114,6 +114,19 @@ history:
       seconds: 4.0
       outcome: live
       reason: ""
+commands:
+  description:
+    - The last five commands that M(graceful.deploy.run) or C(NAME-run) ran, the newest first.
+    - The outcome is C(running), C(status) and a number, why it was ended, or C(cut off) where the host went down.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - started: "2026-11-25T01:12:03Z"
+      release: 3f2a9c81d04e
+      by: ann@laptop
+      command: python -m app.admin create ann
+      outcome: status 0
 deploying:
   description: Who deploys right now, since when and how far it is; empty where nobody does.
   returned: success

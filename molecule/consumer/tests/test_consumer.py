@@ -6,6 +6,8 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from conftest import ROOT, said_by
+
 MAIL = "http://127.0.0.1:8080"
 SHOP = ("https://shop.test", "--insecure", "--resolve", "shop.test:443:127.0.0.1")
 AWKWARD = "  \"it's\" `quoted` $HOME ${x} $(id) %h %% # no comment; \\ \\\\ \\n 'ünï' = end  "
@@ -155,3 +157,28 @@ def test_the_client_is_who_it_is(ask):
         "host": "127.0.0.1",
         "scheme": "http",
     }
+
+
+def test_two_more_apps_brought_at_once_are_both_served(ask, control):
+    """Each run works out what the sites of a host share, the longest of each wait: neither may undo the other's."""
+    more = {
+        "left": {"fastapi_http_port": 8091, "fastapi_idle_timeout": 333},
+        "right": {"fastapi_http_port": 8092, "fastapi_proxy_timeout": 222},
+    }
+    common = {
+        "fastapi_source": str(ROOT / "molecule/swap/app"),
+        "fastapi_workers": 1,
+        "fastapi_bake": 1,
+        "fastapi_domains": [],
+    }
+    runs = [control.start("site", fastapi_name=name, fastapi_tls="off", **common, **own) for name, own in more.items()]
+    for said, run in [(said_by(run), run) for run in runs]:
+        assert run.returncode == 0, said
+    for own in more.values():
+        assert ask.get("/", f"http://127.0.0.1:{own['fastapi_http_port']}")[0] == 200
+    shared = ask.run("cat /etc/caddy/graceful.options")
+    assert "idle 333s" in shared and "grace_period 227s" in shared
+    assert ask.get("/alive", MAIL) == (200, "able")
+    for name, own in more.items():
+        status, said = control.run("site", fastapi_name=name, fastapi_tls="off", **common, **own)
+        assert status == 0 and "changed=0" in said

@@ -38,6 +38,7 @@ _FILES = {
     ],
     "journal": [
         "/etc/systemd/journald@{name}.conf",
+        "/usr/local/bin/{name}-run",
         "/usr/local/bin/{name}-logs",
         "/usr/local/lib/{name}-log-files.py",
     ],
@@ -97,6 +98,12 @@ def log_units(name: str) -> list[str]:
 def transient_units(name: str) -> list[str]:
     """What as_service starts: a run that was cut off may have left one at work."""
     return [f"graceful-{name}-before-swap.service", f"graceful-{name}-check.service"]
+
+
+def command_units(host: HostTree, name: str) -> list[str]:
+    """What NAME-run and run.yml have at work, and what would end that."""
+    kind = rf"graceful-{re.escape(name)}-run-\d{{4}}-[0-9TZ-]+-[0-9a-f]{{6}}(-alone)?\.(service|timer)"
+    return [unit for unit in sorted(names_in(host.at("/run/systemd/transient"))) if re.fullmatch(kind, unit)]
 
 
 def journal_units(name: str) -> list[str]:

@@ -122,7 +122,7 @@ def _front(facts: Facts) -> Iterable[Step]:
 def _services(facts: Facts, name: str) -> Iterable[Step]:
     if facts.links:
         yield from (_remove(_file(path)) for path in facts.links)
-    units = [*places.transient_units(name), *places.slot_units(name), *places.nginx_units(name)]
+    units = [*facts.commands, *places.transient_units(name), *places.slot_units(name), *places.nginx_units(name)]
     units += places.log_units(name)
     running = _in_state(facts, [*units, places.slice_unit(name)], _RUNNING)
     if running:

@@ -14,13 +14,12 @@ import re
 from collections.abc import Collection
 
 from .._host.files import names_in, read_text, write
+from .command import COMMANDS, HOME
 from .releases import BUILDING
 from .slots import SLOTS
 from .words import is_ours
 
 SHARED = "shared"
-HOME = "home"
-"""Name of the directory in the app's that is HOME to it: libraries keep caches there, and settings of their own."""
 NOTE = "removing.json"
 """In the app's directory while it is being removed: what a run that was cut off could not see any more."""
 ENVIRONMENT = "environment"
@@ -29,7 +28,7 @@ OLD_ENVIRONMENT = ".env"
 """Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
 refused this one."""
 ENTRIES = [
-    *(HOME, "releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new"),
+    *(HOME, COMMANDS, "releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new"),
     *("live.sock.new", "history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.

@@ -2,36 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which lines of a service unit are its sandbox, and which of them stood in the way of an app that died. Pure."""
+"""Which lines of a unit's sandbox stood in the way of an app that died. Pure."""
 
 from __future__ import annotations
 
 import re
 
-SETTING = re.compile(
-    "AmbientCapabilities|CapabilityBoundingSet|IPAddress(Allow|Deny)|KeyringMode|LockPersonality|RemoveIPC|"
-    "MemoryDenyWriteExecute|NoNewPrivileges|ProcSubset|SocketBind(Allow|Deny)|SupplementaryGroups|TasksMax|"
-    "TemporaryFileSystem|UMask|Device(Allow|Policy)|(Private|Protect|Restrict)[A-Z][A-Za-z]+|"
-    "SystemCall(Architectures|ErrorNumber|Filter|Log)|Bind(ReadOnly)?Paths|"
-    "(Exec|Inaccessible|NoExec|ReadOnly|ReadWrite)Paths|Limit[A-Z]+"
-)
-"""Names of the settings that say what a service may do (systemd.exec(5), systemd.resource-control(5))."""
-_SLOT = re.compile(r"/\S*/slots/%i(?=/)")
 _PERMITTED = "Operation not permitted"
-
-
-def settings(unit: str, directory: str) -> list[str]:
-    """The ``NAME=value`` lines of a unit's sandbox, its credentials among them, for a command that gets the same.
-
-    :param unit: text of the service unit, a template for slots.
-    :param directory: of the filled slot that the command runs for.
-    """
-    found = []
-    for line in unit.split("\n"):
-        name, separator, _value = line.partition("=")
-        if separator and (SETTING.fullmatch(name) or name == "LoadCredential"):
-            found.append(_SLOT.sub(lambda _match: directory, line))
-    return found
 
 
 def hints(said: str, root: str) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._app import history, lock
+from .._app import command, history, lock
 from .._app.names import missing
 from .._app.releases import records_in
 from .._app.secrets import hider
@@ -27,6 +27,8 @@ READY_LIMIT = 5.0
 """Seconds that the readiness question may take."""
 LAST_LINES = 10
 """So many lines of a service that was given up."""
+COMMANDS = 5
+"""So many of the last commands."""
 LOOK_BACK = 60
 """Seconds before its end from which on they are."""
 
@@ -45,6 +47,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "slots": slots,
         "releases": _releases(app, entries, slots),
         "history": entries,
+        "commands": command.last(app.root, COMMANDS),
         "maintenance": os.path.exists(os.path.join(app.root, "maintenance")),
         "deploying": note if held else {},
         # One that ended just now has cleared it.
@@ -55,8 +58,8 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
 
 def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[str, Any]:
     """The facts as they may be shown: an app's words, now or at the time of a deploy, may quote its environment."""
-    for row in [*facts["slots"].values(), *facts["releases"], *facts["history"]]:
-        row |= {key: hide(row[key]) for key in ("note", "ready", "why", "reason") if row.get(key)}
+    for row in [*facts["slots"].values(), *facts["releases"], *facts["history"], *facts["commands"]]:
+        row |= {key: hide(row[key]) for key in ("note", "ready", "why", "reason", "command") if row.get(key)}
     return facts
 
 

@@ -96,6 +96,12 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         if whole and len(whole["reason"]) > CELL:
             text = f"{whole['release']}: {whole['reason']}"
             lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
+    if facts["commands"]:
+        rows = [
+            [c["started"][:16].replace("T", " "), c["release"], c["outcome"], c["by"], _short(c["command"])]
+            for c in facts["commands"]
+        ]
+        lines += ["", *table([["last commands (UTC)", "release", "outcome", "who", ""], *rows])]
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._app.command import Place, shell
 from .._app.slots import App, Snapshot
 from .._host.memory import workers
 from .._host.systemd import CommandFailed, Systemd
@@ -56,8 +57,8 @@ class Candidate:
         self.old_workers: set[str] = set()
         """Process ids of the workers from before a reload."""
 
-    def _place(self, directory: str) -> as_service.Place:
-        return as_service.Place(self.app.name, self.terms.user, self.terms.group, directory, self.wanted.unit)
+    def _place(self, directory: str) -> Place:
+        return Place(self.app.name, self.terms.user, self.terms.group, directory, self.wanted.unit)
 
     def prepare(self, directory: str, commands: list[str], serves: str) -> list[str]:
         """Run what comes before the release; returns a line about each command.
@@ -70,7 +71,7 @@ class Candidate:
         for line in commands:
             begun = time.monotonic()
             try:
-                command = as_service.shell(place, line)
+                command = shell(place, line)
                 said = as_service.run(self.systemd.run, place, "before-swap", command, BEFORE_LIMIT)
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"

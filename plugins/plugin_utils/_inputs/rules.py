@@ -13,8 +13,8 @@ import typing as t
 import urllib.parse
 
 from ...module_utils._app import names
+from ...module_utils._app.command import SETTING
 from ...module_utils._app.problems import HIDDEN, Problem, show, write
-from ...module_utils._app.sandbox import SETTING
 from ...module_utils._plan.flow import whole_number
 from ...module_utils._plan.sizes import parse_size, suggest_size
 from .._release.source import wrong_path

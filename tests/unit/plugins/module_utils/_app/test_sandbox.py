@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app.sandbox import hints, settings
+from ansible_collections.graceful.deploy.plugins.module_utils._app.command import settings
+from ansible_collections.graceful.deploy.plugins.module_utils._app.sandbox import hints
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import rules
 
 TRACE = """Traceback (most recent call last):

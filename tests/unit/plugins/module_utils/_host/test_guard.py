@@ -12,8 +12,8 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils._host.guard import finish
 
 MODULES = Path(__file__).resolve().parents[5] / "plugins" / "modules"
-# What runs of the module `release` on a host is release_host, and of `init` nothing.
-NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ("init", "release"))
+# What runs of the module `release` on a host is release_host, and of `init` and `run` nothing.
+NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ("init", "release", "run"))
 ARGUMENTS = {
     "absent": {"name": "hello", "root": "/srv/hello"},
     "caddy": {"name": "hello"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.graceful.deploy.plugins.module_utils._app import history
+from ansible_collections.graceful.deploy.plugins.module_utils._app import command, history
 from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
 from ansible_collections.graceful.deploy.plugins.module_utils._app.names import missing
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import complete
@@ -20,7 +20,6 @@ from ansible_collections.graceful.deploy.plugins.module_utils._host.memory impor
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed, Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._observe import status
-from ansible_collections.graceful.deploy.plugins.module_utils._swap import as_service
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch as swap_watch
@@ -202,8 +201,10 @@ ReadWritePaths=/srv/hello/shared
 
 
 def test_a_command_is_handed_over_without_its_environment_unexpanded_and_in_the_services_sandbox():
-    place = as_service.Place("hello", "deploy", "deploy", "/srv/hello/slots/.blue-x", UNIT)
-    words = as_service.command_line(place, "before-swap", ["/bin/sh", "-c", "echo $HOME"], 60)
+    place = command.Place("hello", "deploy", "deploy", "/srv/hello/slots/.blue-x", UNIT)
+    words = command.command_line(
+        place, "before-swap", ["/bin/sh", "-c", "echo $HOME"], ["--wait"], ["RuntimeMaxSec=60"]
+    )
     assert words[-3:] == ["/bin/sh", "-c", "echo $$HOME"]
     assert "--property=EnvironmentFile=/srv/hello/slots/.blue-x/env" in words
     assert "--property=User=deploy" in words
@@ -211,12 +212,13 @@ def test_a_command_is_handed_over_without_its_environment_unexpanded_and_in_the_
     assert given.endswith(" HOME=/srv/hello/home")
     assert "--unit=graceful-hello-before-swap" in words
     given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
-    assert given[-5:] == [
+    assert given[-6:] == [
         "LoadCredential=key:/srv/hello/slots/.blue-x/credentials/key",
         "ProtectSystem=strict",
         "SystemCallFilter=@system-service",
         "SystemCallFilter=~bind",
         "ReadWritePaths=/srv/hello/shared",
+        "RuntimeMaxSec=60",
     ]
     assert len(given) == 11
 
@@ -272,6 +274,10 @@ def test_status_is_a_table_for_people():
             {"started": "2026-11-25T00:58:16Z", "kind": "deploy", "release": "c3", "strategy": "swap", "seconds": 4.52}
             | {"outcome": "live", "by": "ann@laptop", "reason": ""}
         ],
+        "commands": [
+            {"started": "2026-11-25T01:12:03Z", "release": "c3", "by": "ann@laptop", "outcome": "status 7"}
+            | {"command": "python -m app.admin " + 99 * "x"}
+        ],
         "deploying": {"by": "bob@desk", "since": "noon", "release": "d4", "phase": "ready"},
         "cut_off": {},
         "maintenance": False,
@@ -299,6 +305,8 @@ def test_status_is_a_table_for_people():
     ] in rows
     assert ["b2", "bad", "2026-11-25", "00:50", "it", "died"] in rows
     assert ["2026-11-25", "00:58", "deploy", "c3", "swap", "4.5", "s", "live", "ann@laptop"] in rows
+    told = "2026-11-25 01:12     c3       status 7  ann@laptop  python -m app.admin xxx"
+    assert any(line.strip().startswith(told) and line.endswith("x…") for line in text.splitlines()), text
 
 
 def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
@@ -328,7 +336,7 @@ def test_status_knows_what_a_worker_was_planned_with_from_its_slot(app, term, pl
 
 
 def test_status_of_nothing():
-    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": []}
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": [], "commands": []}
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": True, "root": "/srv/hello"}
     assert "as long as /srv/hello/maintenance is there" in status.render(facts, 0, 10)
     facts["maintenance"] = False
@@ -339,7 +347,7 @@ def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
     reason = "It answered 503 for as long as it was asked, which is " + "a long time " * 12
     entry = {"started": "2026-11-25T00:58:16Z", "kind": "deploy", "release": "c3", "outcome": "failed"}
     history = [{**entry, "release": "old", "reason": reason}, {**entry, "reason": reason}, {**entry, "release": "d4"}]
-    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": history}
+    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": history, "commands": []}
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
     table, _, below = status.render(facts, 0, 10).rpartition("\n\n")
     assert " ".join(below.split()) == f"c3: {reason.strip()}"
