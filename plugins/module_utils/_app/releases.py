@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import command, history, slots
+from . import history, slots
 
 BUILDING = ".building-"
 """Prefix of whatever lies in releases/ and isn't a complete release."""
@@ -86,8 +86,7 @@ def created(records: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What to_prune() decides by: ``served``, and ``protected`` but for the release just made: what slots hold, what a
-    rollback goes to, what a command runs from."""
+    """What to_prune() decides by: ``served``, and ``protected`` but for the release just made."""
     entries = history.read(root)
     bad = history.marked(entries)
     held = {slot: releases_of(os.path.join(root, "slots", slot)) for slot in _names(os.path.join(root, "slots"))}
@@ -95,7 +94,7 @@ def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     target = history.rollback_target(entries, records, live)
     protected = {release for slot in held.values() for release in slot.values()} | ({target} if target else set())
     served = {release: last for release, last in history.last_served(entries).items() if release not in bad}
-    return {"served": served, "protected": sorted(protected | command.running_from(root))}
+    return {"served": served, "protected": sorted(protected)}
 
 
 def releases_of(slot: str) -> dict[str, str]:

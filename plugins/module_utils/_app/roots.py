@@ -14,12 +14,15 @@ import re
 from collections.abc import Collection
 
 from .._host.files import names_in, read_text, write
-from .command import COMMANDS, HOME
 from .releases import BUILDING
 from .slots import SLOTS
 from .words import is_ours
 
 SHARED = "shared"
+HOME = "home"
+"""Name of the directory in the app's that is HOME to it: libraries keep caches there, and settings of their own."""
+COMMANDS = "commands"
+"""Name of the directory with NAME-run's programs and notes."""
 NOTE = "removing.json"
 """In the app's directory while it is being removed: what a run that was cut off could not see any more."""
 ENVIRONMENT = "environment"

@@ -13,6 +13,7 @@ import os
 import shutil
 from typing import Any
 
+from .._app.command import running_from
 from .._app.releases import created, records_in, standing
 from .._host.files import free_bytes
 from .._host.run import HOST, ProgramError, finish, run
@@ -44,12 +45,14 @@ def query(root: str, group: str, interpreter: dict[str, object], problem: str = 
     :param interpreter: what `probe` says of the app's, as is `problem`.
     """
     records, incomplete = records_in(root)
+    stand = standing(root, records)
     return {
         "interpreter": interpreter,
         "interpreter_problem": problem,
         "created": created(records),
         "incomplete": incomplete,
-        **standing(root, records),
+        **stand,
+        "protected": sorted({*stand["protected"], *running_from(root)}),
         "environments": environments(root, records, group),
         "wheels": store.kept(root),
         "group_missing": not has_group(group),

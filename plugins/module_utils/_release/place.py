@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from .._app.command import running_from
 from .._app.releases import BUILDING, ReleaseError, created, record_of, records_in, standing, to_prune
 from .._host.files import hold, sync_directory
 from . import store
@@ -88,7 +89,7 @@ def prune(root: str, release: str, keep: int) -> list[str]:
     with mutex(mutex_of(releases)):
         records, _incomplete = records_in(root)
         stand = standing(root, records)
-        protected = {*stand["protected"], release}
+        protected = {*stand["protected"], *running_from(root), release}
         old = to_prune(created(records), stand["served"], protected, keep)
         for name in old:
             grave = tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=releases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app import command
+from ansible_collections.graceful.deploy.plugins.module_utils._app import command, roots
 
 NOTE = {"started": "2026-11-29T15:09:15Z", "by": "ann@laptop", "command": "id", "release": "a1"}
 
@@ -60,3 +60,8 @@ def test_a_line_finds_the_releases_programs_and_its_words_as_they_are():
     assert words[-3:] == ["--", "echo", "$$x"] and "--property=MemoryMax=1G" in words
     assert "--property=WorkingDirectory=/srv/hello/releases/b2" in words
     assert "--property=EnvironmentFile=/srv/hello/slots/blue/env" in words
+
+
+def test_it_knows_the_apps_directory_as_the_rest_does():
+    """Which imports what NAME-run can't."""
+    assert (command.HOME, command.COMMANDS) == (roots.HOME, roots.COMMANDS)

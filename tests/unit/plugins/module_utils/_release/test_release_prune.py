@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app import command
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import to_prune
 from ansible_collections.graceful.deploy.plugins.module_utils._release import place as release_place
 from hypothesis import given
@@ -99,6 +100,19 @@ def test_a_bad_week_leaves_what_a_rollback_needs(host: Host) -> None:
     for outcome in ("failed", "moved back", "failed", "interrupted", "failed"):
         bad = host.deploy(outcome, keep=4)
         assert host.there == {older, previous, live, bad}
+
+
+def test_a_release_that_a_command_runs_from_stays_until_that_has_ended(host: Host) -> None:
+    oldest = host.deploy("live", keep=2)
+    note = host.root / command.COMMANDS / "1.json"
+    note.parent.mkdir()
+    note.write_text(json.dumps({"release": oldest, "boot": command.boot()}))
+    for _ in range(4):
+        host.deploy("live", keep=2)
+    assert oldest in host.there
+    note.write_text(json.dumps({"release": oldest, "boot": command.boot(), "ended": "now"}))
+    host.deploy("live", keep=2)
+    assert oldest not in host.there
 
 
 def test_a_release_that_was_rolled_back_from_goes_before_the_good_ones(host: Host) -> None:
