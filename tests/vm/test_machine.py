@@ -153,7 +153,7 @@ def test_a_reboot_finishes_what_was_begun_and_serves_by_itself(ask, machine, loa
     # Its last words, after each worker's lifespan has ended.
     said = ask.run(f"journalctl --namespace={NAME} --boot=-1 --output=cat --no-pager")
     stopped = {json.loads(line)["pid"] for line in said.splitlines() if line.startswith('{"event": "stopped"')}
-    assert stopped == {*map(int, pids)}, said[-3000:]
+    assert stopped >= {*map(int, pids)}, said[-3000:]
     # None that was taken was cut or answered with an error: what is lost found nobody there.
     assert [each for each in counted["lost"] if each["what"].startswith(("HTTP", "cut"))] == []
 
@@ -170,7 +170,8 @@ def test_the_power_is_cut_in_a_deploy(ask, machine, control, run, load, row, var
     (source / "version.txt").write_text(f"{phase}\n")
     process = control.start("release", **{**variables, "fastapi_source": str(source)})
     try:
-        ask.until("the phase", lambda: ask.host.file("/run/there").exists, 900)
+        ask.until("the phase", lambda: ask.host.file("/run/there").exists or process.poll() is not None, 900)
+        assert process.poll() is None, process.communicate()[0]
         machine.cut()
     finally:
         # It would wait for the module, which sleeps.

@@ -29,6 +29,7 @@ _LIBRARIES = {
     "libpq.so.5": "libpq5",
     "libsndfile.so.1": "libsndfile1",
     "libvips.so.42": "libvips42",
+    "libxcb.so.1": "libxcb1",
     "libzbar.so.0": "libzbar0",
 }
 """Debian's package of what Python packages expect to be there."""
@@ -70,7 +71,17 @@ _WORDS = (
     ),
     (
         "Name or service not known|name resolution|could not translate host name",
-        "The host can't find a name that the app connects to: see the address in fastapi_env.",
+        "The host can't find a name that the app connects to. One of a compose file's, such as db, is none there: set "
+        "the address in fastapi_env.",
+    ),
+    (
+        "password authentication failed|Access denied for user|(WRONGPASS|NOAUTH)",
+        "The database refuses the user or the password: set them in fastapi_env, as the app calls them.",
+    ),
+    (
+        "pg_type_typname_nsp_index|(?s:UniqueViolation.*CREATE TABLE)|table .* already exists",
+        "Two workers made the tables of an empty database at once. Run it once more; and have tables made by "
+        "fastapi_before_swap, which runs once.",
     ),
     (
         "[Aa]ddress already in use",

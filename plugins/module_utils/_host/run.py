@@ -85,9 +85,15 @@ def run(
     except (OSError, subprocess.SubprocessError) as error:
         raise ProgramError(f"{step} failed on {where}: {hide(str(error), hidden)}") from None
     if done.returncode:
-        said = hide(last_lines(done.stderr or done.stdout, 30), hidden) or "It said nothing."
+        said = hide(last_lines(_telling(done.stderr) or done.stdout, 30), hidden) or "It said nothing."
         raise ProgramError(f"{step} failed on {where} with exit code {done.returncode}:\n{said}", said)
     return done.stdout
+
+
+def _telling(said: str) -> str:
+    """Without pip's warnings, which stand before its error by the dozen, unless there is nothing else."""
+    lines = [line for line in said.split("\n") if not line.startswith("WARNING: ")]
+    return "\n".join(lines) if any(map(str.strip, lines)) else said
 
 
 def environment_without(*prefixes: str) -> dict[str, str]:

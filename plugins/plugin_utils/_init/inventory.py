@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from ...module_utils._app import names
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
+from ...module_utils._host.files import names_in, read_text
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import is_git, name_of
 from .._release.source import scan
-from .._source.advice import HEALTH, READY, alone, like, settings_in
+from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
 from .._source.shown import Code, Place
 
@@ -83,7 +84,8 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         f"---\n# Written by init.yml, from what {source} shows. A line with {TODO} has to be filled in.\n"
         "# Every variable: ansible-doc -t role graceful.deploy.fastapi\n"
     )
-    out.line("name", _name(top, source), "Directories, services and logs on the host are named after it.")
+    name = _name(top, source)
+    out.line("name", name, "Directories, services and logs on the host are named after it.")
     # A path may name the directory itself, unless something above it is needed too, as a workspace's lock.
     inside = below and (is_git(source) or not os.path.isdir(source) or bool(lockfile.workspace_lock(top, whole)))
     out.line("source", source if inside else os.path.join(source, below).rstrip("/"), _SOURCE)
@@ -91,7 +93,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("version", version)
     if inside:
         out.line("source_directory", below, "Where the app is in it.")
-    app = _app(out, code)
+    app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
@@ -100,12 +102,17 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if os.path.isfile(os.path.join(top, "alembic.ini")):
-        say = "Run before the new release starts; there is an alembic.ini."
-        out.line("before_swap", ["alembic upgrade head"], say)
+        _migrations(out, top, requirements)
     _static(out, code)
     table = lockfile.load(top, "pyproject.toml")
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
-    _env(out, code, app, top, installed)
+    moved = {
+        variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
+    }
+    if moved:
+        _place, directory, _url = next(iter(moved.values()))
+        out.line("shared_paths", [directory], "What the app writes, and has from release to release.")
+    _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
     if place := code.imports.get("celery"):
         out.comment(f"{place} uses Celery, whose workers aren't started by this.")
     return out
@@ -136,8 +143,42 @@ def _name(top: str, source: str) -> str:
     return TODO
 
 
-def _app(out: Written, code: Code) -> str:
-    apps = list(code.apps)
+def _migrations(out: Written, top: str, requirements: str) -> None:
+    """Where what hosts get has Alembic: many projects have it among what is for development alone."""
+    table = lockfile.load(top, "pyproject.toml")
+    needed = "\n".join(
+        map(str, [*lockfile.project_of(table).get("dependencies", []), *lockfile.poetry_dependencies(table)])
+    )
+    if requirements.endswith((".txt", ".in")):
+        needed += "\n" + read_text(os.path.join(top, requirements))
+        # What it includes isn't read here.
+        needed += "\nalembic" if re.search(r"(?m)^\s*(-r|--requirement|-e|\.)", needed) else ""
+    command = ["alembic upgrade head"]
+    if re.search(r"(?mi)^\s*alembic\b", needed):
+        out.line("before_swap", command, "Run before the new release starts; there is an alembic.ini.")
+        return
+    out.comment(
+        "There is an alembic.ini, and what is installed doesn't name alembic. Add it there, and have it run before "
+        f"each new release: {PREFIX}before_swap: {_yaml(command)}"
+    )
+
+
+def _served(*directories: str) -> str:
+    """What the source's own recipes say: Dockerfile, Procfile, compose files and scripts beside them."""
+    texts = []
+    for directory in dict.fromkeys(directories):
+        for name in sorted(names_in(directory)):
+            if re.search(
+                r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^makefile$|^pyproject\.toml$", name
+            ):
+                texts.append(read_text(os.path.join(directory, name)))
+    return "\n".join(texts)
+
+
+def _app(out: Written, code: Code, recipes: str) -> str:
+    """:param recipes: what says in other words how it is served."""
+    # sorted() keeps the order of what it finds equal.
+    apps = sorted(code.apps, key=lambda app: not re.search(rf"(?<![\w.]){re.escape(app)}\b", recipes))
     if not apps:
         say = "What Gunicorn imports, as in main:app for `app` in main.py. No FastAPI() was found in the source."
         out.line("app", TODO, say)
@@ -169,17 +210,27 @@ def _paths(out: Written, code: Code, app: str) -> None:
 
 def _static(out: Written, code: Code) -> None:
     if code.statics:
-        directory = code.statics[0]
-        static = f"{PREFIX}static: {{/{directory}: {directory}}}"
+        path, directory = next(iter(code.statics.items()))
+        static = f"{PREFIX}static: {{{path}: {directory}}}"
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 
 
-def _env(out: Written, code: Code, app: str, top: str, installed: t.Collection[str]) -> None:
-    """:param installed: directories that are on the path without it."""
+def _env(
+    out: Written,
+    code: Code,
+    app: str,
+    top: str,
+    installed: t.Collection[str],
+    moved: dict[str, tuple[Place, str]],
+) -> None:
+    """:param installed: directories that are on the path without it.
+    :param moved: URLs of databases that would lie beside the code, by their variable, with the place that says so.
+    """
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     rows += [(name, TODO, f"{place} wants it.") for name, place in code.wanted.items()]
+    rows += [(name, url, f"{place} has it beside the code.") for name, (place, url) in moved.items()]
     asked = {name: place for name, place in code.asked.items() if name not in code.wanted}
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked}]
     if rows or asked or behind:

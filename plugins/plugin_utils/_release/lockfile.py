@@ -215,6 +215,14 @@ def project_of(pyproject: dict[str, Any]) -> dict[str, Any]:
     return project if isinstance(project, dict) else {}
 
 
+def poetry_dependencies(pyproject: dict[str, Any]) -> dict[str, Any]:
+    """Poetry's own table of what the app needs, Python among it."""
+    found: Any = pyproject
+    for name in ("tool", "poetry", "dependencies"):
+        found = found.get(name) if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
 def has_dependencies(pyproject: dict[str, Any]) -> bool:
     """Whether a pyproject.toml says what the app needs; many hold the settings of tools alone."""
     project = project_of(pyproject)
@@ -297,5 +305,19 @@ def _name(line: str) -> str:
 
 
 def requires_python(source: str) -> str:
-    """What pyproject.toml asks of the interpreter, '' where it asks nothing."""
-    return str(project_of(load(source, "pyproject.toml")).get("requires-python", ""))
+    """What pyproject.toml asks of the interpreter, '' where it asks nothing, or in a way that only Poetry reads."""
+    table = load(source, "pyproject.toml")
+    asked = project_of(table).get("requires-python", "")
+    return str(asked or _of_poetry(str(poetry_dependencies(table).get("python", ""))))
+
+
+def _of_poetry(constraint: str) -> str:
+    """Poetry's ^3.11, ~3.11 and 3.11.2 in the words of packaging; others are the same in both."""
+    match = re.fullmatch(r"([\^~]?)\s*(\d+)(?:\.(\d+))?((?:\.\d+)?)", constraint.strip())
+    if not match:
+        return constraint if re.fullmatch(r"\s*([<>=!]=?\s*[\d.*]+\s*,?\s*)+", constraint) else ""
+    sign, major, minor, patch = match[1], int(match[2]), match[3], match[4]
+    version = f"{major}.{minor or 0}{patch}"
+    if not sign:
+        return f"=={version}" if minor else f"=={major}.*"
+    return f">={version},<{major + 1}" if sign == "^" or not minor else f">={version},<{major}.{int(minor) + 1}"

@@ -33,7 +33,7 @@ def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
     :param values: of the variables, typed.
     """
     told = [_path(code, values, "health", HEALTH), _path(code, values, "ready", READY)]
-    told.append(_unset(code, values, top))
+    told += [_unset(code, values, top), _beside(code, values)]
     if str(values.get("workers")) != "1":
         told += [f"{why} Write {PREFIX}workers: 1, or {other}." for why, other in alone(code)]
     return [sentence for sentence in told if sentence]
@@ -86,6 +86,32 @@ def _unset(code: Code, values: dict[str, t.Any], top: str) -> str:
         return (
             f"{PREFIX}source has a .env, which stays behind, as it is this machine's. It sets {_names(behind)}, and "
             f"{PREFIX}env none of them. Write there what the host needs, passwords by ansible-vault."
+        )
+    return ""
+
+
+def kept(code: Code, name: str, root: str, url: str) -> tuple[str, str]:
+    """Where a database of SQLite's, now beside the code, could be: a directory for fastapi_shared_paths, its URL."""
+    taken = {path.partition("/")[0] for path in code.modules}
+    directory = next(each for each in ("data", "storage", "kept") if each not in taken or each == "kept")
+    scheme, _slashes, path = url.partition(":///")
+    return directory, f"{scheme}:///{root or f'/srv/{name}'}/shared/{directory}/{os.path.basename(path)}"
+
+
+def _beside(code: Code, values: dict[str, t.Any]) -> str:
+    """A database that the app could read and never write, seen before somebody's first sign-up fails."""
+    env = values.get("env")
+    there = {str(name).upper() for name in env} if isinstance(env, dict) else set()
+    shared = values.get("shared_paths")
+    for place, (url, variable) in code.beside.items():
+        path = os.path.normpath(url.partition(":///")[2])
+        if variable.upper() in there or (isinstance(shared, list) and path.partition("/")[0] in shared):
+            continue
+        directory, new = kept(code, str(values.get("name")), str(values.get("root") or ""), url)
+        let = "" if variable else 'Have it ask for the URL, as in os.getenv("DATABASE_URL"). '
+        return (
+            f"{place} keeps a database in {path}, beside the code, where the app can only read. {let}"
+            f"Write {PREFIX}shared_paths: [{directory}] and {PREFIX}env: {{{variable or 'DATABASE_URL'}: {new}}}"
         )
     return ""
 

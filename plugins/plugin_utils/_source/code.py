@@ -13,6 +13,7 @@ import ast
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ _ASIDE = re.compile(
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
-    rb"(?im)fastapi|starlette|websocket|basesettings|environ|getenv|celery|apscheduler|^(app|application|api)\s*(:.*)?="
+    rb"(?im)fastapi|starlette|websocket|basesettings|environ|getenv|sqlite|celery|apscheduler|^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
@@ -69,7 +70,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
             code.asking.append(path)
         try:
             if _TELLING.search(content):
-                trees[path] = ast.parse(content)
+                trees[path] = _parsed(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             code.unread.append(path)
     files = [_File(code, path, tree) for path, tree in trees.items()]
@@ -91,11 +92,18 @@ def has_sockets(top: str, paths: Iterable[str]) -> bool:
         try:
             with open(os.path.join(top, path), "rb") as file:
                 content = file.read(_MOST_BYTES)
-            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(ast.parse(content)))):
+            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(_parsed(content)))):
                 return True
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return False
+
+
+def _parsed(content: bytes) -> ast.Module:
+    """What Python warns of in it, such as an escape that is none, is for its author."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(content)
 
 
 def _is_socket(node: ast.AST) -> bool:
@@ -119,6 +127,8 @@ def _module(
     if parts[-1] == "__init__":
         parts.pop()
     least = max((i for i in range(len(parts)) if "/".join(parts[:i]) in projects), default=0)
+    # What no import can name, such as fastapi-ml, is put on the path.
+    least = max([least, *(i + 1 for i, part in enumerate(parts[:-1]) if not part.isidentifier())])
     below_src = least + int(len(parts) > least + 1 and parts[least] == "src")
     first = next((i for i in range(least, len(parts)) if "/".join(parts[: i + 1]) in packages), below_src)
     for depth in range(least, len(parts)):
@@ -181,10 +191,12 @@ class _File:
                 if isinstance(target, ast.Name) and (text := _text(node.value)) is not None:
                     same = self.code.texts.setdefault(target.id, text) == text
                     self.code.texts[target.id] = text if same else None
-            elif isinstance(node, ast.Call) and _called(node) == "StaticFiles":
-                directory = _text(_keyword(node, "directory") or (node.args[0] if node.args else None))
-                if directory and not os.path.isabs(directory):
-                    self.code.statics.append(os.path.normpath(directory))
+            elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
+                self._static(node)
+            elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(_GETENV):
+                self._kept_beside(node.args[1], _text(node.args[0]) or "")
+            elif isinstance(node, ast.Constant):
+                self._kept_beside(node, "")
         for node, function in self._all():
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -193,6 +205,22 @@ class _File:
                 self._settings(node)
             if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
                 self._environment(node)
+        self._asked()
+
+    def _kept_beside(self, node: ast.expr, variable: str) -> None:
+        url = _text(node)
+        if url and _SQLITE.fullmatch(url) and (variable or self._at(node) not in self.code.beside):
+            self.code.beside[self._at(node)] = (url, variable)
+
+    def _static(self, call: ast.Call) -> None:
+        """A directory below the source's top that the app serves itself: not the top, which has its code."""
+        path, files = self._path(call.args[0] if call.args else None), call.args[1] if len(call.args) > 1 else None
+        if not path or not isinstance(files, ast.Call) or _called(files) != "StaticFiles":
+            return
+        given = _keyword(files, "directory") or (files.args[0] if files.args else None)
+        directory = os.path.normpath(_text(given) or "/")
+        if not os.path.isabs(directory) and directory.split("/")[0] not in (".", ".."):
+            self.code.statics.setdefault(path, directory)
 
     def made_elsewhere(self) -> None:
         """`app = create_app()`: the same application, as an object."""
@@ -322,22 +350,28 @@ class _File:
         prefix = ""
         for call in ast.walk(node):
             if isinstance(call, ast.Call) and _called(call) in ("SettingsConfigDict", "ConfigDict"):
-                prefix = _text(_keyword(call, "env_prefix")) or prefix
+                prefix = self._path(_keyword(call, "env_prefix")) or prefix
             elif isinstance(call, ast.Assign) and _name(call.targets[0]) == "env_prefix":
-                prefix = _text(call.value) or prefix
+                prefix = self._path(call.value) or prefix
         for item in node.body:
             if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
                 continue
             kind = ast.unparse(item.annotation)
-            if not _PLAIN.fullmatch(kind):
+            if not all(map(_PLAIN.fullmatch, kind.split(" | "))):
                 continue
             name = f"{prefix}{item.target.id}"
             if item.value is not None:
+                default = item.value.args[0] if isinstance(item.value, ast.Call) and item.value.args else item.value
+                self._kept_beside(default, name.upper())
+            if asked := _asks(item.value):
+                # Its absence is None, which such a field refuses.
+                name = asked
+            elif item.value is not None:
                 alias = self._required_field(item.value)
                 if alias is None:
                     continue
                 name = alias or name
-            self.code.wanted.setdefault(name.upper(), self._at(item))
+            self.code.wanted.setdefault(asked or name.upper(), self._at(item))
 
     @staticmethod
     def _required_field(value: ast.expr) -> str | None:
@@ -358,17 +392,25 @@ class _File:
         return ""
 
     def _environment(self, node: ast.stmt) -> None:
-        """os.environ["NAME"] in what runs at import, where nothing catches its absence; os.getenv("NAME") without a
-        default, of which only the app knows whether it can be without."""
+        """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
         for part in ast.walk(node):
             if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
                 name = _text(part.slice)
                 if name and _name(part.value).rpartition(".")[2] == "environ":
                     self.code.wanted.setdefault(name, self._at(part))
-            elif isinstance(part, ast.Call) and len(part.args) == 1 and not part.keywords:
-                asks = _called(part) == "getenv" or _name(part.func).endswith("environ.get")
-                if asks and (name := _text(part.args[0])):
-                    self.code.asked.setdefault(name, self._at(part))
+
+    def _asked(self) -> None:
+        """os.getenv("NAME") without a default, of which only the app knows whether it can be without. It can't where it
+        refuses to go on, or makes a database's engine of it."""
+        held: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and (name := _asks(node)):
+                self.code.asked.setdefault(name, self._at(node))
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := _asks(node.value)):
+                held[_name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])] = name
+        for node in ast.walk(self.tree):
+            for name in _needs(node) & set(held):
+                self.code.wanted.setdefault(held[name], self.code.asked[held[name]])
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""
@@ -376,6 +418,32 @@ class _File:
             self.code.listeners.append(self._at(node))
 
 
+def _asks(node: ast.expr | None) -> str:
+    """The variable that os.getenv() or os.environ.get() asks for without a default; '' for anything else."""
+    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return ""
+    return (_name(node.func).endswith(_GETENV) and _text(node.args[0])) or ""
+
+
+def _needs(node: ast.AST) -> set[str]:
+    """Names without a value for which a statement ends it all: `if not url: raise`, `create_engine(url)`."""
+    if isinstance(node, ast.If) and any(isinstance(each, ast.Raise) for each in node.body):
+        parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
+        return {
+            _name(part.operand) for part in parts if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+        } | {
+            _name(part.left)
+            for part in parts
+            if isinstance(part, ast.Compare) and ast.unparse(part).endswith(" is None")
+        }
+    if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args:
+        return {_name(node.args[0])}
+    return set()
+
+
+_GETENV = ("getenv", "environ.get")
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")
+_ENGINES = ("create_engine", "create_async_engine")
 _LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")
 # Annotations of what one environment variable can hold.
 _PLAIN = re.compile(

@@ -53,8 +53,8 @@ class Code:
     :param texts: names that stand for one text in all files, such as a prefix; None for those that stand for several.
     :param imports: top packages, with the first place that imports each.
     :param wanted: environment variables without which the app doesn't start, with the place that wants each.
-    :param asked: those that it asks for as it is imported, with nothing in their place.
-    :param statics: directories that the app serves itself, below the source's top.
+    :param asked: those that it asks for, with nothing in their place.
+    :param statics: by path, directories that the app serves itself, below the source's top.
     :param listeners: places that keep WebSockets in memory.
     """
 
@@ -66,7 +66,9 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
-    statics: list[str] = field(default_factory=list)
+    statics: dict[str, str] = field(default_factory=dict)
+    beside: dict[Place, tuple[str, str]] = field(default_factory=dict)
+    """Where SQLite's database is beside the code: its URL, and the variable that may say another one, or ''."""
     listeners: list[Place] = field(default_factory=list)
     asking: list[str] = field(default_factory=list)
     """Files that ask for the version of an installed package."""

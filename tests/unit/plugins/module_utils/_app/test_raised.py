@@ -277,6 +277,21 @@ def test_what_a_server_logs_of_a_start_that_fails(said: str, told: str, write: s
     assert GUNICORN not in without_frames(said)
 
 
+@pytest.mark.parametrize(
+    ("said", "write"),
+    [
+        ('OperationalError: FATAL:  password authentication failed for user "shop"', "set them in fastapi_env"),
+        (
+            'UniqueViolationError: duplicate key value violates unique constraint "pg_type_typname_nsp_index"',
+            "Run it once more",
+        ),
+        ("ImportError: libxcb.so.1: cannot open shared object file: No such file", "fastapi_packages: [libxcb1]"),
+    ],
+)
+def test_what_strangers_projects_met_has_advice(said: str, write: str) -> None:
+    assert write in advice(trace(said)), advice(trace(said))
+
+
 def test_words_that_name_no_missing_variable_are_no_advice() -> None:
     assert advice(trace("ValueError: MAX_SIZE is 3, set it lower")) == ""
     assert advice(trace("RuntimeError: the set of IDS_OF_USERS was changed")) == ""

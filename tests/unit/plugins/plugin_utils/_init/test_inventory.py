@@ -48,7 +48,7 @@ def test_one_file_and_its_requirements(project):
 def test_all_that_a_source_shows(project):
     top = project(
         {
-            "backend/pyproject.toml": '[project]\nname = "Shop API"\ndependencies = ["fastapi"]\n',
+            "backend/pyproject.toml": '[project]\nname = "Shop API"\ndependencies = ["fastapi", "alembic"]\n',
             "backend/alembic.ini": "",
             "backend/.env": "SECRET=1\nLOG_LEVEL=debug\n",
             "backend/src/shop/__init__.py": "",
@@ -89,6 +89,53 @@ def test_all_that_a_source_shows(project):
     spec = specification.load_spec()
     given = {name.removeprefix("fastapi_"): value for name, value in values.items()}
     assert sorted(variable for variable, _text in check.check(given, spec)) == ["domains", "env['SECRET']"]
+
+
+APP = "from fastapi import FastAPI\napp = FastAPI()\n"
+
+
+def test_what_the_source_says_of_its_app_counts(project):
+    """`app/__init__.py` had a FastAPI() without a route, and was served."""
+    top = project(
+        {"app/__init__.py": APP, "app/main.py": APP, "entrypoint.sh": "exec uvicorn app.main:app --port 80\n"}
+    )
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_app"] == "app.main:app"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "brought"),
+    [
+        ("requirements.txt", "fastapi\nalembic==1.13\n", True),
+        ("requirements.txt", "fastapi\n-r more.txt\n", True),
+        ("requirements.txt", "fastapi\n# alembic\n", False),
+        (
+            "pyproject.toml",
+            '[project]\nname = "x"\ndependencies = ["fastapi"]\n[dependency-groups]\nd = ["alembic"]\n',
+            False,
+        ),
+        ("pyproject.toml", '[tool.poetry.dependencies]\nfastapi = "*"\nalembic = "^1.13"\n', True),
+    ],
+)
+def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought):
+    top = project({"main.py": APP, "alembic.ini": "", name: text})
+    written = app_file(str(top), str(top))
+    assert ("fastapi_before_swap" in yaml.safe_load(written.text)) == brought
+    assert ("doesn't name alembic" in written.text.replace("\n# ", " ")) != brought
+
+
+def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
+    top = project({"main.py": APP + "import os\nURL = os.getenv('DB_URL', 'sqlite:///./shop.db')\n"})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert values["fastapi_shared_paths"] == ["data"]
+    name = values["fastapi_name"]
+    assert values["fastapi_env"] == {"DB_URL": f"sqlite:////srv/{name}/shared/data/shop.db"}
+
+
+def test_a_directory_that_no_import_can_name_is_put_on_the_path(project):
+    """`fastapi-ml.main:app` was written, and then refused."""
+    top = project({"fastapi-ml/main.py": APP, "requirements.txt": "fastapi\n"})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert (values["fastapi_app"], values["fastapi_env"]) == ("main:app", {"PYTHONPATH": "fastapi-ml"})
 
 
 def test_what_cant_be_told_is_left_open(project):

@@ -307,3 +307,23 @@ def test_a_member_of_a_workspace_is_served_by_its_lock(tmp_path: Path, environme
     assert release_lockfile.find_requirements(backend, "", backend) == "pyproject.toml"
     (tmp_path / "backend" / "requirements.txt").write_text("fastapi\n")
     assert release_lockfile.find_requirements(backend, "", str(tmp_path)) == "requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ('[project]\nname = "x"\nrequires-python = ">=3.11"\n[tool.poetry.dependencies]\npython = "^3.12"\n', ">=3.11"),
+        ('[tool.poetry.dependencies]\npython = "^3.12"\n', ">=3.12,<4"),
+        ('[tool.poetry.dependencies]\npython = "~3.11"\n', ">=3.11,<3.12"),
+        ('[tool.poetry.dependencies]\npython = "3.12.2"\n', "==3.12.2"),
+        ('[tool.poetry.dependencies]\npython = ">=3.11,<3.14"\n', ">=3.11,<3.14"),
+        ('[tool.poetry.dependencies]\npython = "^3.11 || ^2.7"\n', ""),
+        ('[tool.poetry.dependencies]\npython = "*"\n', ""),
+        ('[tool]\npoetry = "x"\n', ""),
+        ("", ""),
+    ],
+)
+def test_what_the_project_asks_of_python_is_read_in_poetrys_words_too(tmp_path, text, asked):
+    """One that asks for 3.12 went onto 3.11 without a word."""
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert release_lockfile.requires_python(str(tmp_path)) == asked

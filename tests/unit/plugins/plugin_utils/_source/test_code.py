@@ -249,6 +249,83 @@ def test_settings_that_have_no_default_are_wanted(project, tmp_path):
     assert said(code, tmp_path, env=dict.fromkeys(code.wanted, "x")) == []
 
 
+def test_settings_are_seen_wherever_they_are_written(project):
+    """Of each kind a project of somebody's needed a second try."""
+    code = project(
+        {
+            "config.py": """
+                import os
+                from pydantic import PostgresDsn
+                from pydantic_settings import BaseSettings
+                PREFIX = "POSTGRES_"
+                class Database(BaseSettings, env_prefix=PREFIX): ...
+                class Settings(BaseSettings):
+                    model_config = SettingsConfigDict(env_prefix=PREFIX)
+                    host: str
+                    url: PostgresDsn | str
+                    key: str = os.getenv("API_KEY")
+                    other: str | None = None
+                """,
+            "database.py": """
+                import os
+                from sqlalchemy import create_engine
+                URL = os.getenv("DATABASE_URL")
+                engine = create_engine(URL)
+                QUEUE = os.environ.get("QUEUE_URL")
+                if QUEUE is None or not URL:
+                    raise RuntimeError("no queue")
+                def mail():
+                    sender = os.getenv("SENDER")
+                    if not sender:
+                        raise ValueError
+                    return os.getenv("COPY_TO")
+                """,
+        }
+    )
+    wanted = ["API_KEY", "DATABASE_URL", "POSTGRES_HOST", "POSTGRES_URL", "QUEUE_URL", "SENDER"]
+    assert sorted(code.wanted) == wanted
+    assert sorted({*code.asked} - {*code.wanted}) == ["COPY_TO"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ('engine = create_engine("sqlite:///./shop.db")', ("DATABASE_URL", "os.getenv")),
+        ('URL = os.getenv("DB_URL", "sqlite+aiosqlite:///shop.db")', ("DB_URL", "")),
+        ('class Settings(BaseSettings):\n    db: str = "sqlite:///shop.db"', ("DB", "")),
+        ('class Settings(BaseSettings):\n    db: str = Field("sqlite:///shop.db")', ("DB", "")),
+        ('URL = "sqlite:///:memory:"', None),
+        ('URL = "sqlite:////var/lib/shop.db"', None),
+    ],
+)
+def test_a_database_beside_the_code_is_told_before_it_is_written_to(project, tmp_path, text, written):
+    """Its app was deployed, and the first sign-up failed: attempt to write a readonly database."""
+    code = project({"main.py": MAIN + "import os\n" + text + "\n", "data/__init__.py": ""})
+    told = [sentence for sentence in said(code, tmp_path, name="shop") if "beside the code" in sentence]
+    assert bool(told) == bool(written)
+    if written:
+        variable, how = written
+        assert how in told[0] and "fastapi_shared_paths: [storage]" in told[0]
+        assert f"{{{variable}: sqlite" in told[0] and ":////srv/shop/shared/storage/shop.db}" in told[0]
+        assert said(code, tmp_path, name="shop", shared_paths=["shop.db"]) == []
+
+
+def test_static_files_have_the_path_that_the_app_gives_them(project):
+    code = project(
+        {
+            "main.py": MAIN + "from fastapi.staticfiles import StaticFiles\n"
+            "app.mount('/public', StaticFiles(directory='.'))\napp.mount('/up', StaticFiles(directory='../x'))\n"
+            "app.mount('/static', StaticFiles(directory='app/static'), name='static')\n"
+        }
+    )
+    assert code.statics == {"/static": "app/static"}
+
+
+def test_what_python_warns_of_is_not_said(project, recwarn):
+    project({"main.py": MAIN + "PATTERN = '\\d'\n"})
+    assert [each for each in recwarn if issubclass(each.category, SyntaxWarning)] == []
+
+
 @pytest.mark.project("variable", "settings in a `.env`", "`fastapi_env`; the run lists the names")
 def test_a_dotenv_is_named_and_its_values_are_not(project, tmp_path):
     code = project({"main.py": MAIN})
