@@ -49,6 +49,8 @@ _PACKAGES = {
     "yaml": "PyYAML",
 }
 """What a requirements file calls a module that has another name."""
+_DRIVERS = {"psycopg": "postgresql+psycopg2://", "psycopg2": "postgresql+psycopg://", "MySQLdb": "mysql+pymysql://"}
+"""What SQLAlchemy takes for a URL that names none, which 2.1 has changed; and how another one is named."""
 # An app's own words for a variable that it lacks: "DATABASE_URL is not set", "Missing environment variable SECRET_KEY".
 _UNSET = re.compile(
     r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b[^.\n]{0,40}\b(?:not (?:set|found|defined|configured|provided)|unset|missing|"
@@ -90,8 +92,8 @@ _WORDS = (
     ),
     (
         "unable to open database file|attempt to write a readonly database",
-        "The release is read-only to the app. Write fastapi_shared_paths: [data], and have SQLite's file in data/, "
-        "which outlives releases.",
+        "The release is read-only to the app. Write fastapi_shared_paths: [data], or another directory that the source "
+        "hasn't got, and have SQLite's file in it: it outlives releases.",
     ),
     (
         "os error 30",
@@ -166,6 +168,8 @@ def _module(name: str, files: list[str]) -> str:
             f"There is no {name} at the top of the source: write fastapi_app with the path from there, as dir.file:app."
         )
     called = f" ({_PACKAGES[top]})" if top in _PACKAGES else ""
+    if top in _DRIVERS:
+        called += f", or name the driver that it brings in the database's URL, as {_DRIVERS[top]}"
     return (
         f"Nothing that the release installs brings {name}: add what does to the requirements{called}. If it is a "
         "module of the app's own, it is looked for from the top of the source."

@@ -21,7 +21,7 @@ from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import is_git, name_of
-from .._release.source import scan
+from .._release.source import links_out, scan
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
 from .._source.shown import Code, Place
@@ -93,6 +93,9 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("version", version)
     if inside:
         out.line("source_directory", below, "Where the app is in it.")
+    default, left_out = load_spec()["exclude"]["default"], _left_out(top)
+    if left_out != default:
+        out.line("exclude", left_out, "What stays behind: what does by default, and links that lead out of the source.")
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
     out.line(
@@ -118,9 +121,15 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     return out
 
 
+def _left_out(top: str) -> list[str]:
+    """What stays behind: what does by default, and links that lead out of the source, which would be refused."""
+    patterns = t.cast("list[str]", load_spec()["exclude"]["default"])
+    return [*patterns, *(f"/{path}" for path in links_out(top, patterns))]
+
+
 def _read(top: str, source: str) -> tuple[Code, str]:
     """What the source shows, and the directory in it that is the app's project; '' for the whole."""
-    patterns = t.cast("list[str]", load_spec()["exclude"]["default"])
+    patterns = _left_out(top)
     code = read_code(top, [entry.path for entry in scan(top, patterns)])
     root = next((code.roots[router.place.path] for router in code.apps.values()), "")
     for below in (root, os.path.dirname(root)):
@@ -128,7 +137,7 @@ def _read(top: str, source: str) -> tuple[Code, str]:
         if below and any(
             os.path.isfile(os.path.join(project, name)) for name in (*lockfile.REQUIREMENTS, "pyproject.toml")
         ):
-            return read_code(project, [entry.path for entry in scan(project, patterns)]), below
+            return read_code(project, [entry.path for entry in scan(project, _left_out(project))]), below
     return code, ""
 
 
@@ -215,6 +224,15 @@ def _static(out: Written, code: Code) -> None:
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 
 
+def _example(top: str) -> tuple[str, dict[str, str]]:
+    """What the source gives as an example of its environment: the file's name, and its values."""
+    for name in (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env"):
+        if text := read_text(os.path.join(top, name), 1 << 16):
+            rows = re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(\S.*?)\s*$", text)
+            return name, {key: value.strip("'\"") for key, value in rows if value.isprintable()}
+    return "", {}
+
+
 def _env(
     out: Written,
     code: Code,
@@ -229,7 +247,10 @@ def _env(
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
-    rows += [(name, TODO, f"{place} wants it.") for name, place in code.wanted.items()]
+    example, values = _example(top)
+    for name, place in code.wanted.items():
+        given = f" {example} has {values[name]}" if values.get(name) else ""
+        rows.append((name, TODO, f"{place} wants it.{given}"))
     rows += [(name, url, f"{place} has it beside the code.") for name, (place, url) in moved.items()]
     asked = {name: place for name, place in code.asked.items() if name not in code.wanted}
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked}]

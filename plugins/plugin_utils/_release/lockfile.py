@@ -312,12 +312,15 @@ def requires_python(source: str) -> str:
 
 
 def _of_poetry(constraint: str) -> str:
-    """Poetry's ^3.11, ~3.11 and 3.11.2 in the words of packaging; others are the same in both."""
+    """Poetry's ^3.11, ~3.11 and 3.11.2 in the words of packaging; others are the same in both.
+
+    One that names a single version is taken for its minor one: Debian's is that with years of fixes.
+    """
     match = re.fullmatch(r"([\^~]?)\s*(\d+)(?:\.(\d+))?((?:\.\d+)?)", constraint.strip())
     if not match:
         return constraint if re.fullmatch(r"\s*([<>=!]=?\s*[\d.*]+\s*,?\s*)+", constraint) else ""
     sign, major, minor, patch = match[1], int(match[2]), match[3], match[4]
     version = f"{major}.{minor or 0}{patch}"
     if not sign:
-        return f"=={version}" if minor else f"=={major}.*"
+        return f"=={major}.{minor}.*" if minor else f"=={major}.*"
     return f">={version},<{major + 1}" if sign == "^" or not minor else f">={version},<{major}.{int(minor) + 1}"

@@ -79,6 +79,20 @@ def scan(source: str, patterns: Iterable[str]) -> list[Entry]:
     return sorted(entries, key=lambda entry: os.fsencode(entry.path))
 
 
+def links_out(source: str, patterns: Iterable[str]) -> list[str]:
+    """The symlinks that scan() refuses."""
+    top = os.path.realpath(source)
+    entries = _walk(source, "", [*NEVER_SHIPPED, *patterns], [])
+    return [
+        each.path for each in entries if each.target and _leads_out(os.path.join(source, each.path), each.target, top)
+    ]
+
+
+def _leads_out(path: str, target: str, top: str) -> bool:
+    real = os.path.realpath(path)
+    return os.path.isabs(target) or (not real.startswith(top + os.sep) and real != top)
+
+
 def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> Iterator[Entry]:
     top = os.path.realpath(source)
     with os.scandir(os.path.join(source, below)) as listing:
@@ -89,9 +103,11 @@ def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> 
                 continue
             if item.is_symlink():
                 target = os.readlink(item.path)
-                real = os.path.realpath(item.path)
-                if os.path.isabs(target) or (not real.startswith(top + os.sep) and real != top):
-                    problems.append(f"{path} is a symlink to {target}, out of the source: it would point to nothing.")
+                if _leads_out(item.path, target, top):
+                    problems.append(
+                        f"{path} is a symlink to {target}, out of the source: it would point to nothing. Put the file "
+                        "itself there, or add its name to fastapi_exclude."
+                    )
                 yield Entry(path, False, 0, "", target)
             elif is_directory:
                 # A virtual environment by whatever name: it is made for this machine, not for the host.
@@ -180,7 +196,8 @@ def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry
         elif os.path.basename(entry.path) not in _PLACEHOLDERS or entry.path == shared:
             raise ReleaseError(
                 f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}, which nobody would see "
-                f"behind the shared directory. Move it elsewhere, or leave it out: add {shared} to fastapi_exclude."
+                f"behind the shared directory. Name another directory there, or move this one elsewhere; if the host "
+                f"needs nothing of it, add {shared} to fastapi_exclude."
             )
     return stay
 

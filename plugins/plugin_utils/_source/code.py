@@ -194,9 +194,9 @@ class _File:
             elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
                 self._static(node)
             elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(_GETENV):
-                self._kept_beside(node.args[1], _text(node.args[0]) or "")
+                self._address(node.args[1], _text(node.args[0]) or "")
             elif isinstance(node, ast.Constant):
-                self._kept_beside(node, "")
+                self._address(node, "")
         for node, function in self._all():
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -207,10 +207,14 @@ class _File:
                 self._environment(node)
         self._asked()
 
-    def _kept_beside(self, node: ast.expr, variable: str) -> None:
+    def _address(self, node: ast.expr, variable: str) -> None:
+        """An address that can't be right on a host: of a database beside the code, or of a container."""
         url = _text(node)
         if url and _SQLITE.fullmatch(url) and (variable or self._at(node) not in self.code.beside):
             self.code.beside[self._at(node)] = (url, variable)
+        elif url and variable and _COMPOSED.match(url):
+            # A name that compose gives a container: the host knows none such.
+            self.code.wanted.setdefault(variable, self._at(node))
 
     def _static(self, call: ast.Call) -> None:
         """A directory below the source's top that the app serves itself: not the top, which has its code."""
@@ -362,7 +366,7 @@ class _File:
             name = f"{prefix}{item.target.id}"
             if item.value is not None:
                 default = item.value.args[0] if isinstance(item.value, ast.Call) and item.value.args else item.value
-                self._kept_beside(default, name.upper())
+                self._address(default, name.upper())
             if asked := _asks(item.value):
                 # Its absence is None, which such a field refuses.
                 name = asked
@@ -442,6 +446,7 @@ def _needs(node: ast.AST) -> set[str]:
 
 
 _GETENV = ("getenv", "environ.get")
+_COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")
 _ENGINES = ("create_engine", "create_async_engine")
 _LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")

@@ -130,6 +130,8 @@ def said(tmp_path: Path):
             "OSError: libx.so.9",
             "apt-file search libx.so.9",
         ),
+        # SQLAlchemy 2.1 takes a URL that names no driver for psycopg's.
+        ("import psycopg", "ModuleNotFoundError: No module named 'psycopg'", "as postgresql+psycopg2://"),
         ("assert False", "AssertionError, at app/main.py line 1: assert False", ""),
         ("class Odd(Exception): pass\nraise Odd('a: b')", "Odd: a: b, at app/main.py line 2: raise Odd('a: b')", ""),
     ],

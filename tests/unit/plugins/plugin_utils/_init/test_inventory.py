@@ -131,6 +131,23 @@ def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
     assert values["fastapi_env"] == {"DB_URL": f"sqlite:////srv/{name}/shared/data/shop.db"}
 
 
+def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):
+    """Which driver the database's URL has to name was in it alone."""
+    top = project({"main.py": APP + "import os\nA = os.environ['A_URL']\nB = os.environ['B']\n"})
+    (top / ".env.example").write_text("# first\nA_URL = 'postgresql+psycopg://x: #{{ y }}'\nB=\nC=\"\"\n")
+    written = app_file(str(top), str(top))
+    assert "A_URL: TODO  # main.py:4 wants it. .env.example has postgresql+psycopg://x: #{{ y }}\n" in written.text
+    assert yaml.safe_load(written.text)["fastapi_env"] == {"A_URL": "TODO", "B": "TODO"}
+
+
+def test_a_link_out_of_the_source_is_left_out(project):
+    """A README of the repository's, linked from backend/, had all of it refused."""
+    top = project({"README.md": "", "backend/requirements.txt": "fastapi\n", "backend/main.py": APP})
+    (top / "backend" / "README.md").symlink_to("../README.md")
+    values = yaml.safe_load(app_file(str(top / "backend"), str(top / "backend")).text)
+    assert values["fastapi_exclude"][-1] == "/README.md" and "__pycache__" in values["fastapi_exclude"]
+
+
 def test_a_directory_that_no_import_can_name_is_put_on_the_path(project):
     """`fastapi-ml.main:app` was written, and then refused."""
     top = project({"fastapi-ml/main.py": APP, "requirements.txt": "fastapi\n"})

@@ -315,7 +315,7 @@ def test_a_member_of_a_workspace_is_served_by_its_lock(tmp_path: Path, environme
         ('[project]\nname = "x"\nrequires-python = ">=3.11"\n[tool.poetry.dependencies]\npython = "^3.12"\n', ">=3.11"),
         ('[tool.poetry.dependencies]\npython = "^3.12"\n', ">=3.12,<4"),
         ('[tool.poetry.dependencies]\npython = "~3.11"\n', ">=3.11,<3.12"),
-        ('[tool.poetry.dependencies]\npython = "3.12.2"\n', "==3.12.2"),
+        ('[tool.poetry.dependencies]\npython = "3.12.2"\n', "==3.12.*"),
         ('[tool.poetry.dependencies]\npython = ">=3.11,<3.14"\n', ">=3.11,<3.14"),
         ('[tool.poetry.dependencies]\npython = "^3.11 || ^2.7"\n', ""),
         ('[tool.poetry.dependencies]\npython = "*"\n', ""),

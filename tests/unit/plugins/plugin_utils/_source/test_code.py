@@ -310,6 +310,27 @@ def test_a_database_beside_the_code_is_told_before_it_is_written_to(project, tmp
         assert said(code, tmp_path, name="shop", shared_paths=["shop.db"]) == []
 
 
+@pytest.mark.parametrize(
+    ("default", "wanted"),
+    [
+        ("postgresql+asyncpg://shop:x@db:5432/shop", True),
+        ("redis://redis", True),
+        ("postgresql://shop@localhost:5432/shop", False),
+        ("redis://127.0.0.1:6379/0", False),
+        ("https://api.example.com/v1", False),
+        ("just words", False),
+    ],
+)
+def test_an_address_that_only_compose_knows_is_wanted_anew(project, default, wanted):
+    code = project(
+        {
+            "main.py": MAIN + f"import os\nURL = os.getenv('A_URL', {default!r})\n",
+            "config.py": f"class Settings(BaseSettings):\n    b_url: str = {default!r}\n    other: str = 'x'\n",
+        }
+    )
+    assert sorted(code.wanted) == ["A_URL", "B_URL"] * wanted
+
+
 def test_static_files_have_the_path_that_the_app_gives_them(project):
     code = project(
         {
