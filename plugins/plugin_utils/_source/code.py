@@ -431,7 +431,8 @@ def _asks(node: ast.expr | None) -> str:
 
 def _needs(node: ast.AST) -> set[str]:
     """Names without a value for which a statement ends it all: `if not url: raise`, `create_engine(url)`."""
-    if isinstance(node, ast.If) and any(isinstance(each, ast.Raise) for each in node.body):
+    # An HTTPException is an answer to one request, and the app goes on.
+    if isinstance(node, ast.If) and any(isinstance(e, ast.Raise) and "HTTP" not in ast.unparse(e) for e in node.body):
         parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
         return {
             _name(part.operand) for part in parts if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)

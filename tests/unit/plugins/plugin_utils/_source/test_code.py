@@ -278,13 +278,16 @@ def test_settings_are_seen_wherever_they_are_written(project):
                     sender = os.getenv("SENDER")
                     if not sender:
                         raise ValueError
+                    token = os.getenv("PAGE_TOKEN")
+                    if not token:
+                        raise HTTPException(503)
                     return os.getenv("COPY_TO")
                 """,
         }
     )
     wanted = ["API_KEY", "DATABASE_URL", "POSTGRES_HOST", "POSTGRES_URL", "QUEUE_URL", "SENDER"]
     assert sorted(code.wanted) == wanted
-    assert sorted({*code.asked} - {*code.wanted}) == ["COPY_TO"]
+    assert sorted({*code.asked} - {*code.wanted}) == ["COPY_TO", "PAGE_TOKEN"]
 
 
 @pytest.mark.parametrize(
