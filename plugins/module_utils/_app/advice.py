@@ -81,9 +81,10 @@ _WORDS = (
         "The database refuses the user or the password: set them in fastapi_env, as the app calls them.",
     ),
     (
-        "pg_type_typname_nsp_index|(?s:UniqueViolation.*CREATE TABLE)|table .* already exists",
-        "Two workers made the tables of an empty database at once. Run it once more; and have tables made by "
-        "fastapi_before_swap, which runs once.",
+        "pg_type_typname_nsp_index|UNIQUE constraint failed|UniqueViolation|Duplicate entry .* for key|table .* already "
+        "exists",
+        "Two workers made or filled the tables of an empty database at once, as each starts. Run it once more, and have "
+        "that done by fastapi_before_swap, which runs once; or write fastapi_workers: 1.",
     ),
     (
         "[Aa]ddress already in use",

@@ -130,6 +130,12 @@ def said(tmp_path: Path):
             "OSError: libx.so.9",
             "apt-file search libx.so.9",
         ),
+        (
+            "import sqlite3\nd = sqlite3.connect(':memory:')\nd.execute('create table c (n unique)')\n"
+            "d.execute('insert into c values (1)')\nd.execute('insert into c values (1)')",
+            "IntegrityError: UNIQUE constraint failed: c.n, at app/main.py line 5",
+            "Two workers made or filled the tables",
+        ),
         # SQLAlchemy 2.1 takes a URL that names no driver for psycopg's.
         ("import psycopg", "ModuleNotFoundError: No module named 'psycopg'", "as postgresql+psycopg2://"),
         ("assert False", "AssertionError, at app/main.py line 1: assert False", ""),
