@@ -81,10 +81,10 @@ _WORDS = (
         "The database refuses the user or the password: set them in fastapi_env, as the app calls them.",
     ),
     (
-        "pg_type_typname_nsp_index|UNIQUE constraint failed|UniqueViolation|Duplicate entry .* for key|table .* already "
-        "exists",
-        "Two workers made or filled the tables of an empty database at once, as each starts. Run it once more, and have "
-        "that done by fastapi_before_swap, which runs once; or write fastapi_workers: 1.",
+        "pg_type_typname_nsp_index|UNIQUE constraint failed|UniqueViolation|Duplicate entry .* for key|"
+        "table .* already exists",
+        "Two workers made or filled the tables of an empty database at once, as each starts. Run it once more, and "
+        "have that done by fastapi_before_swap, which runs once; or write fastapi_workers: 1.",
     ),
     (
         "[Aa]ddress already in use",
