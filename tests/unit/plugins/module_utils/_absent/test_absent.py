@@ -386,6 +386,17 @@ def test_a_name_is_a_whole_one() -> None:
     assert not absent_front.speaks_of("a.org", ["www.a.org {", "a.org.uk {", "*.a.org {", "b-a.org {"])
 
 
+def test_commands_at_work_are_the_apps_own(tmp_path: Path) -> None:
+    units = tmp_path / "run/systemd/transient"
+    units.mkdir(parents=True)
+    own = [
+        f"graceful-shop-run-2026-11-29T151946Z-b86d45{end}" for end in ("-alone.service", "-alone.timer", ".service")
+    ]
+    for name in (*own, "graceful-shop-run-run-2026-11-29T151946Z-b86d45.service", "graceful-shop-check.service"):
+        (units / name).touch()
+    assert places.command_units(places.HostTree(str(tmp_path)), "shop") == own
+
+
 def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
     """What a role leaves and the removal doesn't know would stay for ever."""
     known = {path for paths in places.files(HostTree(), "NAME").values() for path in paths}
