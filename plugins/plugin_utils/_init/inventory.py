@@ -21,7 +21,7 @@ from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import is_git, name_of
-from .._release.source import links_out, scan
+from .._release.source import scan
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
 from .._source.shown import Code, Place
@@ -78,7 +78,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     """
-    code, below = _read(top, source)
+    code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
     out = Written(
         f"---\n# Written by init.yml, from what {source} shows. A line with {TODO} has to be filled in.\n"
@@ -93,8 +93,8 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("version", version)
     if inside:
         out.line("source_directory", below, "Where the app is in it.")
-    default, left_out = load_spec()["exclude"]["default"], _left_out(top)
-    if left_out != default:
+    if outside:
+        left_out = [*_patterns(), *(f"/{path}" for path in outside)]
         out.line("exclude", left_out, "What stays behind: what does by default, and links that lead out of the source.")
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
@@ -121,24 +121,28 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     return out
 
 
-def _left_out(top: str) -> list[str]:
-    """What stays behind: what does by default, and links that lead out of the source, which would be refused."""
-    patterns = t.cast("list[str]", load_spec()["exclude"]["default"])
-    return [*patterns, *(f"/{path}" for path in links_out(top, patterns))]
+def _patterns() -> list[str]:
+    return t.cast("list[str]", load_spec()["exclude"]["default"])
 
 
-def _read(top: str, source: str) -> tuple[Code, str]:
-    """What the source shows, and the directory in it that is the app's project; '' for the whole."""
-    patterns = _left_out(top)
-    code = read_code(top, [entry.path for entry in scan(top, patterns)])
+def _read(top: str) -> tuple[Code, str, list[str]]:
+    """What the source shows; the directory in it that is the app's project, '' for the whole; and the links in that
+    which lead out of it."""
+    code, outside = _look(top)
     root = next((code.roots[router.place.path] for router in code.apps.values()), "")
     for below in (root, os.path.dirname(root)):
         project = os.path.join(top, below)
         if below and any(
             os.path.isfile(os.path.join(project, name)) for name in (*lockfile.REQUIREMENTS, "pyproject.toml")
         ):
-            return read_code(project, [entry.path for entry in scan(project, _left_out(project))]), below
-    return code, ""
+            code, outside = _look(project)
+            return code, below, outside
+    return code, "", outside
+
+
+def _look(top: str) -> tuple[Code, list[str]]:
+    outside: list[str] = []
+    return read_code(top, [entry.path for entry in scan(top, _patterns(), outside)]), outside
 
 
 def _name(top: str, source: str) -> str:

@@ -62,13 +62,14 @@ def excluded(path: str, is_directory: bool, patterns: Iterable[str]) -> bool:
     return False
 
 
-def scan(source: str, patterns: Iterable[str]) -> list[Entry]:
+def scan(source: str, patterns: Iterable[str], outside: list[str] | None = None) -> list[Entry]:
     """Every file and link that is shipped, sorted. Raises with every problem found.
 
     :param patterns: of what stays behind besides NEVER_SHIPPED.
+    :param outside: gets the symlinks that lead out of the source, which are a problem where it is None.
     """
     problems: list[str] = []
-    entries = list(_walk(source, "", [*NEVER_SHIPPED, *patterns], problems))
+    entries = list(_walk(source, "", [*NEVER_SHIPPED, *patterns], problems, outside))
     problems += [
         f"{entry.path}: the release keeps its own {entry.path} there. Rename it, or add it to fastapi_exclude."
         for entry in entries
@@ -79,21 +80,9 @@ def scan(source: str, patterns: Iterable[str]) -> list[Entry]:
     return sorted(entries, key=lambda entry: os.fsencode(entry.path))
 
 
-def links_out(source: str, patterns: Iterable[str]) -> list[str]:
-    """The symlinks that scan() refuses."""
-    top = os.path.realpath(source)
-    entries = _walk(source, "", [*NEVER_SHIPPED, *patterns], [])
-    return [
-        each.path for each in entries if each.target and _leads_out(os.path.join(source, each.path), each.target, top)
-    ]
-
-
-def _leads_out(path: str, target: str, top: str) -> bool:
-    real = os.path.realpath(path)
-    return os.path.isabs(target) or (not real.startswith(top + os.sep) and real != top)
-
-
-def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> Iterator[Entry]:
+def _walk(
+    source: str, below: str, patterns: list[str], problems: list[str], outside: list[str] | None
+) -> Iterator[Entry]:
     top = os.path.realpath(source)
     with os.scandir(os.path.join(source, below)) as listing:
         for item in listing:
@@ -103,7 +92,11 @@ def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> 
                 continue
             if item.is_symlink():
                 target = os.readlink(item.path)
-                if _leads_out(item.path, target, top):
+                real = os.path.realpath(item.path)
+                if os.path.isabs(target) or (not real.startswith(top + os.sep) and real != top):
+                    if outside is not None:
+                        outside.append(path)
+                        continue
                     problems.append(
                         f"{path} is a symlink to {target}, out of the source: it would point to nothing. Put the file "
                         "itself there, or add its name to fastapi_exclude."
@@ -112,7 +105,7 @@ def _walk(source: str, below: str, patterns: list[str], problems: list[str]) -> 
             elif is_directory:
                 # A virtual environment by whatever name: it is made for this machine, not for the host.
                 if not os.path.exists(os.path.join(item.path, "pyvenv.cfg")):
-                    yield from _walk(source, path + "/", patterns, problems)
+                    yield from _walk(source, path + "/", patterns, problems, outside)
             elif item.is_file(follow_symlinks=False):
                 try:
                     info = item.stat(follow_symlinks=False)
