@@ -24,7 +24,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from command import Notes, Place, boot, command_line, shell, text_of
@@ -112,15 +112,15 @@ class Runner:
         self.unit = f"graceful-{place.name}-run-{self.number}"
         self.notes = Kept(place.root)
 
-    def words(self, command: list[str], how: Sequence[str], by: str, said: str, *more: str) -> list[str]:
+    def words(self, command: list[str], how: Sequence[str], by: str, said: str) -> list[str]:
         """Note it down; the line that begins it."""
         release = os.path.basename(self.place.release)
         note = {"started": now(), "by": by, "command": said, "release": release, "boot": boot()}
         self.notes.write(self.number, note)
         self.notes.clear()
         program = f"/usr/local/bin/{self.place.name}-run --ended {self.number}"
-        more = (*more, f"TimeoutStopSec={STOP_LIMIT}", f"ExecStopPost=+{program}")
-        more += tuple(line for line in self.place.unit.split("\n") if line.startswith("MemoryMax="))
+        more = [f"TimeoutStopSec={STOP_LIMIT}", f"ExecStopPost=+{program}"]
+        more += [line for line in self.place.unit.split("\n") if line.startswith("MemoryMax=")]
         return command_line(self.place, f"run-{self.number}", command, how, more)
 
     def ended(self, result: str, code: str, status: str) -> None:
@@ -139,10 +139,8 @@ class Runner:
 
     def poll(self, offset: int) -> dict[str, Any]:
         """What it has printed from there on, and how it ended if it did: the output is whole by then."""
-        note = self.notes.read(self.number)
-        over = "ended" in note or not self.active()
-        if over and "ended" not in note:  # between the two questions; or the host went down
-            note = self.notes.read(self.number)
+        over = not self.active()
+        note = self.notes.read(self.number)  # later: by then its end is in it
         path = self.notes.path(self.number, "out")
         printed, size = b"", 0
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
@@ -212,10 +210,12 @@ def at_terminal(place: Place, words: list[str]) -> int:
         signal.signal(number, lambda number, _frame: told.append(number))
     # A group of its own: Ctrl-C is told to the command, and not to what waits for it.
     with subprocess.Popen(line, start_new_session=not terminal) as process:
-        for _turn in _turns(process):
+        while process.poll() is None:
             if told or (not terminal and _gone()):
                 runner.stop()
                 break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
         status = process.wait()
     note = runner.notes.read(runner.number)
     if note.get("why"):
@@ -223,13 +223,6 @@ def at_terminal(place: Place, words: list[str]) -> int:
     if "ended" not in note:  # systemd-run itself has said why it wasn't begun
         runner.notes.write(runner.number, {**note, "ended": now(), "status": status, "why": "It wasn't begun."})
     return 130 if signal.SIGINT in told else int(note.get("status", status))
-
-
-def _turns(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    while process.returncode is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.2)
-        yield
 
 
 def _gone() -> bool:
