@@ -106,7 +106,7 @@ def _held(directory: str) -> dict[str, dict[str, str]]:
 
 
 def releases_of(slot: str) -> dict[str, str]:
-    """Releases that a slot or generation holds, by the name of the link: what it serves, and what a reload left in memory."""
+    """Releases that a slot or generation holds, by the name of the link: what it runs, and what a reload left there."""
     links = {name: os.path.join(slot, name) for name in ("release", "booted")}
     return {
         name: os.path.basename(os.readlink(link).rstrip("/")) for name, link in links.items() if os.path.islink(link)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The generations of what runs beside an app's web workers, on disk: each a frozen release, environment and credentials.
+"""The generations of what runs beside an app's web workers: each a frozen release, environment and credentials.
 
 A generation isn't a slot: a job of ten minutes may keep an old one at work while two deploys take over from another.
 ``live`` leads to the one that a reboot starts, and is moved in one step.

@@ -50,7 +50,7 @@ for name, words in json.loads(sys.argv[1]).items():
     if what:
         print(json.dumps([name, what]))
 """
-"""Prints which commands have no program, module or file in the release. As the app, since a package may run its code."""
+"""Prints which commands have no program, module or file in the release. The app runs it: a package may run its code."""
 
 
 class Died(Exception):

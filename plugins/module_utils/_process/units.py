@@ -27,7 +27,7 @@ _SHARED = re.compile(r"(OOMPolicy|LogNamespace|SyslogLevel)=")
 """Begin what the [Service] section takes from it beside the sandbox."""
 _MEMORY = "MemoryMax="
 RESTART = 5
-"""Seconds between two starts of a process that ends by itself: what it waits for, such as its queue, may be away long."""
+"""Seconds between two starts of a process that ends by itself: its queue may be away for long."""
 
 
 def template(app: str, process: str, generation: int) -> str:
