@@ -16,7 +16,7 @@ from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ...module_utils._plan.flow import plan_for
 from ...module_utils._plan.timeouts import Refusal
-from . import env_file, front, rules
+from . import env_file, front, processes, rules
 from . import rules as sandbox
 from .site import check_site
 from .specification import Spec, choices
@@ -49,10 +49,12 @@ SYNONYMS = {
     "pre_deploy": "before_swap",
     "secrets": "credentials",
     "read_write_paths": "writable_paths",
+    **dict.fromkeys(("celery", "beat", "background", "background_jobs", "background_workers", "daemons"), "processes"),
+    **dict.fromkeys(("cron", "cron_jobs", "cronjobs", "crontab", "jobs", "schedule", "schedules"), "timers"),
 }
 # What to write for the variables that have no default.
 SAMPLES = {"name": "hello", "source": "/home/me/hello"}
-SECRET = frozenset({"env", "credentials", "index_url", "protect"})
+SECRET = frozenset({"env", "credentials", "index_url", "protect", "processes"})
 
 RULES: dict[str, rules.Rule] = {
     "name": shapes.name,
@@ -107,6 +109,8 @@ RULES: dict[str, rules.Rule] = {
     "log_max_size": rules.size,
     "log_retention": rules.retention,
     "log_files": front.boolean,
+    "processes": processes.entries,
+    "timers": processes.entries,
 }
 # The plan's own rules are asked here as well, on a host without bounds: what is refused there fits no host.
 BOUNDLESS = Capacity(cpus=1.0, cpu_source="", memory=1 << 60, memory_source="")
@@ -162,10 +166,8 @@ def check_value(name: str, value: t.Any, option: dict[str, t.Any]) -> list[Probl
         else:
             advice = "Take it out for the default." if "default" in option else write(name, SAMPLES[name])
         problem = Problem(name, HIDDEN, "it has no value.", advice)
-    elif allowed and value not in allowed:
-        near = difflib.get_close_matches(str(value).lower(), allowed, 1, 0.5) or allowed
-        only = f"it has to be {'' if len(allowed) == 1 else 'one of '}{', '.join(allowed)}."
-        problem = Problem(name, value, only, write(name, near[0]))
+    elif allowed:
+        problem = rules.one_of(allowed)(name, value)
     elif value == "" and option.get("default") == "":
         return []
     elif name in RULES:
@@ -208,6 +210,7 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
             problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, SAMPLES[name])))
     bad = {problem.variable.partition("[")[0] for problem in problems} | set(unread)
     good = {name: value for name, value in values.items() if name not in bad}
-    problems += [problem for problem in check_site(good) if problem.variable not in bad]
+    together = [*check_site(good), *processes.same_names(good)]
+    problems += [problem for problem in together if problem.variable not in bad]
     found = [(problem.variable, problem.sentence) for problem in problems]
     return found + [pair for pair in check_plan(values) if pair[0] not in bad]

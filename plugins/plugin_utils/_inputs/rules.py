@@ -131,6 +131,20 @@ def number(least: int, most: int, fallback: int, unit: str = "") -> Rule:
     return rule
 
 
+def one_of(allowed: t.Sequence[str]) -> Rule:
+    """One of these words, the nearest or the first of which is proposed."""
+
+    def rule(variable: str, value: t.Any) -> Problem | None:
+        if value in allowed:
+            return None
+        near = difflib.get_close_matches(str(value).lower(), [word.lower() for word in allowed], 1, 0.5)
+        meant = next((word for word in allowed if word.lower() in near), allowed[0])
+        wrong = f"it has to be {'' if len(allowed) == 1 else 'one of '}{', '.join(allowed)}."
+        return Problem(variable, value, wrong, write(variable, meant))
+
+    return rule
+
+
 def unit(variable: str, value: t.Any) -> Problem | None:
     if isinstance(value, str) and re.fullmatch(r"([\w.:@-]|%[nNipu])+\.(service|target)", value, re.ASCII):
         return None

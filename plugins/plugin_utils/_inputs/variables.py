@@ -133,6 +133,8 @@ class Variables:
                 done[key] = plain(value)
                 if name == "env" and (problem := self._changed(variable, key, value)):
                     found.append((variable, problem))
+            if name == "processes":
+                found += self._changed_in(self.raw[name])
             if None not in parts:
                 values[name] = done  # what could be had of it is checked all the same
             elif done:
@@ -150,6 +152,15 @@ class Variables:
             "1.1 for 1.10, 750 for 12:30, true for yes."
         )
         return Problem(variable, HIDDEN, wrong, "Put it in quotes.").sentence
+
+    def _changed_in(self, processes: t.Any) -> list[Found]:
+        """The same for the environments that processes have for themselves."""
+        problems = []
+        for name, entry in processes.items() if isinstance(processes, dict) else ():
+            env = entry.get("env") if isinstance(entry, dict) else None
+            for key, value in env.items() if isinstance(env, dict) else ():
+                problems.append(self._changed(f"processes[{str(name)!r}]['env'][{str(key)!r}]", key, value))
+        return [("processes", problem) for problem in problems if problem]
 
     def told(self, found: list[Found]) -> list[str]:
         """The problems as a person reads them: first causes alone, each with the place that set the variable."""

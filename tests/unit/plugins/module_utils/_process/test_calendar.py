@@ -10,11 +10,8 @@ import shutil
 import subprocess
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._process.calendar import (
-    NotASchedule,
-    calendars,
-    parse_span,
-)
+from ansible_collections.graceful.deploy.plugins.module_utils._process.calendar import calendars, parse_span
+from ansible_collections.graceful.deploy.plugins.module_utils._process.cron import NotASchedule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
