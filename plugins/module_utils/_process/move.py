@@ -187,7 +187,7 @@ class Move:
         :param watch: whether it may still die; one that has served well before isn't watched.
         :raises Died: where something of it doesn't stay. Then back() is due.
         """
-        self.tidy()
+        self._sweep()
         started: list[str] = []
         if self.beside:
             self.number = self.store.put(self.new)
@@ -306,6 +306,11 @@ class Move:
         self._remove(bad)
 
     def tidy(self) -> None:
+        """Remove what runs before this one have left: generations that have ended, and what was filled and not used."""
+        self._sweep()
+        self.store.clear()
+
+    def _sweep(self) -> None:
         """Remove the generations of which nothing runs any more, but for the live one."""
         self.states = self._states()
         for n in [n for n in self.numbers if n != self.now]:
@@ -322,7 +327,6 @@ class Move:
             if units.of(self.app.name, [name]) and units.generation_of(name) == generation:
                 os.unlink(self._file(name))
         self.store.remove(generation)
-        self.store.clear()
 
     def sentence(self) -> str:
         """What is to be done, for a person."""
