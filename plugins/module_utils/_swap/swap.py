@@ -188,16 +188,14 @@ class Swap(Back):
         missing = self.beside.prepare() if self.beside else []
         if not missing or not self.beside:
             return
-        told = [f"{name}: release {self.wanted.release} has no {what}" for name, what in missing]
+        commands, release = self.beside.beside.commands, self.wanted.release
+        told = [f"{name} is to run {commands[name]!r}, and release {release} has no {what}." for name, what in missing]
         if self.forgiving:
             self.left_out = told
             self.beside.leave_out([name for name, _what in missing])
             return
-        why = (
-            f"fastapi_processes or fastapi_timers have {'; '.join(told)}. Fix the command, or add what it needs to the "
-        )
-        why += "app's requirements."
-        raise Failed(why, f"Nothing has moved. {self._serves()}", "", blames=False)
+        advice = "Fix it in fastapi_processes or fastapi_timers, or add what it needs to the app's requirements."
+        raise Failed(f"{' '.join(told)} {advice}", f"Nothing has moved. {self._serves()}", "", blames=False)
 
     def _processes(self) -> None:
         if self.beside:
