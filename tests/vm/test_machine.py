@@ -193,4 +193,4 @@ def test_the_power_is_cut_in_a_deploy(ask, machine, control, run, load, row, var
     run("release", **given)
     since = entries(ask)[known:]
     assert [each["reason"] for each in since if each["reason"]] == [f"cut off in phase {phase}"], since
-    assert release(ask) == history[-1]["release"]
+    assert release(ask) == entries(ask)[-1]["release"]

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._app.slots import SLOTS
+from .._app.words import slice_of
 from .._host.files import names_in
 from .._host.run import finish
 from .._process import units as beside
@@ -139,7 +140,7 @@ def journal_units(name: str) -> list[str]:
 
 def units(name: str) -> list[str]:
     proxied = [*slot_units(name), *nginx_units(name)]
-    return [*proxied, *log_units(name), beside.slice_of(name), *transient_units(name), *journal_units(name)]
+    return [*proxied, *log_units(name), slice_of(name), *transient_units(name), *journal_units(name)]
 
 
 def journals(host: HostTree, name: str) -> list[Removable]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._app.roots import ENTRIES, NOTE, SHARED, is_made_by_us, ours
-from .._process.units import slice_of
+from .._app.words import slice_of
 from . import account, places
 from .facts import Facts
 from .places import Removable

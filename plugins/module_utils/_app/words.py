@@ -32,3 +32,9 @@ def is_ours(text: str) -> bool:
     """Whether a file says in a comment at its top that this collection wrote it."""
     comments = [line for line in text.splitlines()[:10] if line.startswith("#")]
     return any("graceful.deploy" in line for line in comments)
+
+
+def slice_of(app: str) -> str:
+    """systemd's own group of the instances of NAME@.service, which it keeps when they are gone. What runs beside them
+    is put into it, too. A hyphen in it would mean depth."""
+    return "system-{}.slice".format(app.replace("-", "\\x2d"))

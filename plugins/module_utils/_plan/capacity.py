@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._app.words import slice_of
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -132,11 +134,6 @@ def _mounts(files: _Files, controller: str) -> list[Mount]:
         mounts = [mount for mount in usual if files.has_directory(mount.point)]
     first = [mount for mount in mounts if controller in mount.controllers]
     return first or [mount for mount in mounts if mount.version == 2]
-
-
-def slice_of(name: str) -> str:
-    """The slice in which systemd puts the instances of NAME@.service, with a dash of the name as systemd writes it."""
-    return "system-" + name.replace("-", "\\x2d") + ".slice"
 
 
 def _levels(files: _Files, controller: str, name: str) -> Iterator[tuple[int, str, str]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .._app import history
 from .._app.slots import App
+from .._app.words import slice_of
 from .._host.memory import most_taken
 from .._host.systemd import CommandFailed, Run, Systemd, number
-from .capacity import slice_of
 from .flow import NOTHING, Seen
 
 

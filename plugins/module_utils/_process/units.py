@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .._app.command import Place, settings, shell
-from .._app.words import MARK
+from .._app.words import MARK, slice_of
 from .specs import Beside, Process, Timer
 
 _KEPT = re.compile(r"(Wants=network-online|After=network-online|OnFailure=|RequiresMountsFor=)")
@@ -46,11 +46,6 @@ def timer(app: str, name: str) -> str:
 def run(app: str, name: str) -> str:
     """The unit of a timer's runs: there is one, so that two never overlap."""
     return f"{app}.{name}.service"
-
-
-def slice_of(app: str) -> str:
-    """systemd's own group of an app's slots, which it keeps when they are gone; a hyphen in it means depth."""
-    return "system-{}.slice".format(app.replace("-", "\\x2d"))
 
 
 def of(app: str, names: Sequence[str]) -> list[str]:
