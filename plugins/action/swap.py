@@ -12,6 +12,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.history import deployer
+from ..module_utils._process.calendar import calendars
+from ..plugin_utils._inputs.env_file import render
 
 
 class ActionModule(ActionBase):
@@ -22,6 +24,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         arguments["by"] = arguments.get("by") or deployer()
+        # What a process has in its environment may be secret, unlike the rest of it.
+        processes = {name: dict(spec) for name, spec in (arguments.get("processes") or {}).items()}
+        own = {name: spec.pop("env") for name, spec in processes.items() if spec.get("env")}
+        timers = {name: dict(spec) for name, spec in (arguments.get("timers") or {}).items()}
+        for spec in timers.values():
+            spec["calendars"] = spec.get("calendars") or calendars(str(spec.pop("schedule")))
+        arguments |= {"processes": processes, "timers": timers}
+        arguments["process_environments"] = {name: render(env) for name, env in own.items()}
         result.update(self._execute_module("graceful.deploy.swap", arguments, task_vars=task_vars))
         if result.get("changed") and not result.get("failed"):
             host = (task_vars or {}).get("inventory_hostname", "host")

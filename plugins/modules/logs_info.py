@@ -45,6 +45,10 @@ options:
     type: str
     choices: ["", blue, green]
     default: ""
+  process:
+    description: Only lines of this process or timer.
+    type: str
+    default: ""
   only:
     description:
       - V(access) is the access log, V(problems) are warnings, errors and what the app wrote to its standard error,
@@ -97,7 +101,7 @@ MOST = 5000
 
 
 def main() -> None:
-    names = ("since", "until", "request", "slot", "only")
+    names = ("since", "until", "request", "slot", "only", "process")
     options: dict[str, dict[str, Any]] = {name: {"type": "str", "default": ""} for name in names}
     options["slot"]["choices"] = ["", "blue", "green"]
     options["only"]["choices"] = ["", "access", "problems", "app"]

@@ -79,6 +79,27 @@ options:
     description: Text of the socket unit, likewise.
     type: str
     default: ""
+  processes:
+    description:
+      - What runs beside the web workers for as long as its release is live, by name. Each has C(command), and may have
+        C(instances), C(stop_timeout), C(stop_signal), C(memory_max), C(writable_paths) and C(hosts), as
+        C(fastapi_processes) describes them. An C(env) there is handed on as O(process_environments).
+      - They are started from the new release when it has the traffic and stayed well, and are watched. Where one ends,
+        all of it goes back. The old ones are told to stop then, and nobody waits for them.
+    type: dict
+    default: {}
+  timers:
+    description: Commands that run at times, by name, with C(command), C(calendars), C(timeout) and C(hosts).
+    type: dict
+    default: {}
+  process_environments:
+    description: Text of an environment file in systemd's syntax by the name of its process. Secret.
+    type: dict
+    default: {}
+  first:
+    description: Whether this is the host for what has C(hosts=first) among O(processes) and O(timers).
+    type: bool
+    default: true
   before:
     description:
       - Lines for the shell, such as C(alembic upgrade head), run one after the other from a new release before it
@@ -276,6 +297,10 @@ ARGUMENTS = {
     "files": {"type": "dict", "default": {}, "no_log": True},
     "unit": {"type": "str", "default": ""},
     "socket": {"type": "str", "default": ""},
+    "processes": {"type": "dict", "default": {}},
+    "timers": {"type": "dict", "default": {}},
+    "process_environments": {"type": "dict", "default": {}, "no_log": True},
+    "first": {"type": "bool", "default": True},
     "before": {"type": "list", "elements": "str", "default": []},
     "strategy": {"type": "str", "choices": ["swap", "restart", "reload"], "default": "swap"},
     "reason": {"type": "str", "default": ""},

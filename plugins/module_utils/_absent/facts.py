@@ -30,6 +30,7 @@ class Facts:
     :param links: what starts the app's units at boot.
     :param journals: the stored journal; `trees` other directories outside the root, such as certificates.
     :param commands: units of commands that are at work.
+    :param beside: units of processes and timers.
     :param runtime: names in /run/NAME; None where that isn't there.
     :param units: systemd's properties of each unit that the app may have, by its name.
     :param entries: names in the root.
@@ -51,6 +52,7 @@ class Facts:
     logs: list[places.Removable] = field(default_factory=list)
     units: dict[str, dict[str, str]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
     runtime: list[str] | None = None
     entries: list[str] | None = None
     releases: list[str] = field(default_factory=list)
@@ -120,7 +122,9 @@ def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) 
     facts.trees = places.named_trees(host, name)
     facts.logs = places.logs(host, name)
     facts.commands = places.command_units(host, name)
-    facts.units = systemd.show([*places.units(name), *facts.commands])
+    facts.beside = places.beside_units(host, name)
+    facts.trees += places.stamps(host, name)
+    facts.units = systemd.show([*places.units(name), *facts.commands, *facts.beside])
     facts.runtime = sorted(os.listdir(host.at(f"/run/{name}"))) if os.path.isdir(host.at(f"/run/{name}")) else None
     facts.entries = None if os.path.islink(root) or not os.path.isdir(root) else names_in(root)
     if facts.entries is not None:

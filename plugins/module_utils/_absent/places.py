@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from .._app.slots import SLOTS
 from .._host.files import names_in
 from .._host.run import finish
+from .._process import units as beside
 
 RM_LIMIT = 3600.0
 """Seconds for the removal of one directory; what is left then, the next run removes."""
@@ -72,7 +73,12 @@ class Removable:
 
 
 def files(host: HostTree, name: str) -> dict[str, list[str]]:
-    return {kind: [host.at(path.format(name=name)) for path in paths] for kind, paths in _FILES.items()}
+    found = {kind: [host.at(path.format(name=name)) for path in paths] for kind, paths in _FILES.items()}
+    directory = host.at("/etc/systemd/system")
+    # What starts it goes before what it starts.
+    mine = sorted(beside.of(name, names_in(directory)), key=lambda unit: unit.endswith(".service"))
+    found["unit"] += [f"{directory}/{unit}" for unit in mine]
+    return found
 
 
 def boot_links(host: HostTree, name: str) -> list[str]:
@@ -80,7 +86,27 @@ def boot_links(host: HostTree, name: str) -> list[str]:
     directory = host.at("/etc/systemd/system")
     wants = [entry for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
     units = [*slot_units(name), *nginx_units(name)]
-    return [f"{directory}/{entry}/{unit}" for entry in wants for unit in units]
+    found = [f"{directory}/{entry}/{unit}" for entry in wants for unit in units]
+    return found + [
+        f"{directory}/{entry}/{unit}" for entry in wants for unit in beside.of(name, names_in(f"{directory}/{entry}"))
+    ]
+
+
+def beside_units(host: HostTree, name: str) -> list[str]:
+    """Processes and timers of the app, and what a timer runs: the timers first, so that nothing new begins. What else
+    of it is at its last job is in the app's slice."""
+    directory = host.at("/etc/systemd/system")
+    wants = [f"{directory}/{entry}" for entry in names_in(directory) if entry.endswith(".wants")]
+    enabled = {unit for place in wants for unit in beside.of(name, names_in(place))}
+    there = {unit for unit in beside.of(name, names_in(directory)) if "@." not in unit}
+    return sorted(enabled | there, key=lambda unit: (not unit.endswith(".timer"), unit))
+
+
+def stamps(host: HostTree, name: str) -> list[Removable]:
+    """When its timers last ran, as systemd keeps it."""
+    directory = host.at("/var/lib/systemd/timers")
+    mine = [entry for entry in names_in(directory) if beside.of(name, [entry.removeprefix("stamp-")])]
+    return [Removable(directory, entry) for entry in mine]
 
 
 def slot_units(name: str) -> list[str]:
@@ -111,14 +137,9 @@ def journal_units(name: str) -> list[str]:
     return [f"{journald}.service", f"{journald}.socket", f"systemd-journald-varlink@{name}.socket"]
 
 
-def slice_unit(name: str) -> str:
-    """systemd's own group of an app's slots, which it keeps when they are gone; a hyphen in it means depth."""
-    return "system-{}.slice".format(name.replace("-", "\\x2d"))
-
-
 def units(name: str) -> list[str]:
     proxied = [*slot_units(name), *nginx_units(name)]
-    return [*proxied, *log_units(name), slice_unit(name), *transient_units(name), *journal_units(name)]
+    return [*proxied, *log_units(name), beside.slice_of(name), *transient_units(name), *journal_units(name)]
 
 
 def journals(host: HostTree, name: str) -> list[Removable]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._app.roots import ENTRIES, NOTE, SHARED, is_made_by_us, ours
+from .._process.units import slice_of
 from . import account, places
 from .facts import Facts
 from .places import Removable
@@ -122,9 +123,15 @@ def _front(facts: Facts) -> Iterable[Step]:
 def _services(facts: Facts, name: str) -> Iterable[Step]:
     if facts.links:
         yield from (_remove(_file(path)) for path in facts.links)
-    units = [*facts.commands, *places.transient_units(name), *places.slot_units(name), *places.nginx_units(name)]
+    units = [
+        *facts.beside,
+        *facts.commands,
+        *places.transient_units(name),
+        *places.slot_units(name),
+        *places.nginx_units(name),
+    ]
     units += places.log_units(name)
-    running = _in_state(facts, [*units, places.slice_unit(name)], _RUNNING)
+    running = _in_state(facts, [*units, slice_of(name)], _RUNNING)
     if running:
         yield Step("stop", f"stop {', '.join(running)}", units=running)
     failed = _in_state(facts, units, ("failed",))

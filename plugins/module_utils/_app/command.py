@@ -172,6 +172,12 @@ def is_running(note: dict[str, Any]) -> bool:
 
 
 def running_from(root: str) -> set[str]:
-    """Ids of the releases that commands run from right now."""
+    """Ids of the releases that commands run from right now, and whatever else is at work in one: a timer's run."""
     notes = Notes(root)
-    return {str(note.get("release", "")) for note in map(notes.read, notes.numbers()) if is_running(note)}
+    found = {str(note.get("release", "")) for note in map(notes.read, notes.numbers()) if is_running(note)}
+    inside = os.path.join(root, "releases", "")
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            place = os.readlink(f"/proc/{pid}/cwd")
+            found |= {place[len(inside) :].partition("/")[0]} if place.startswith(inside) else set()
+    return found

@@ -16,6 +16,9 @@ from . import history, slots
 BUILDING = ".building-"
 """Prefix of whatever lies in releases/ and isn't a complete release."""
 
+GENERATIONS = "generations"
+"""Name of the directory in the app's with what its processes and timers are started from."""
+
 RECORD = "release.json"
 """Name of the file that is written last and makes a release complete."""
 
@@ -89,16 +92,21 @@ def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What to_prune() decides by: ``served``, and ``protected`` but for the release just made."""
     entries = history.read(root)
     bad = history.marked(entries)
-    held = {slot: releases_of(os.path.join(root, "slots", slot)) for slot in _names(os.path.join(root, "slots"))}
+    held = _held(os.path.join(root, "slots"))
     live = held.get(slots.App("", root).live() or "", {}).get("release")
+    held |= _held(os.path.join(root, GENERATIONS))
     target = history.rollback_target(entries, records, live)
     protected = {release for slot in held.values() for release in slot.values()} | ({target} if target else set())
     served = {release: last for release, last in history.last_served(entries).items() if release not in bad}
     return {"served": served, "protected": sorted(protected)}
 
 
+def _held(directory: str) -> dict[str, dict[str, str]]:
+    return {name: releases_of(os.path.join(directory, name)) for name in _names(directory)}
+
+
 def releases_of(slot: str) -> dict[str, str]:
-    """Releases that a slot holds, by the name of the link: what it serves, and what a reload left in memory."""
+    """Releases that a slot or generation holds, by the name of the link: what it runs, and what a reload left there."""
     links = {name: os.path.join(slot, name) for name in ("release", "booted")}
     return {
         name: os.path.basename(os.readlink(link).rstrip("/")) for name, link in links.items() if os.path.islink(link)

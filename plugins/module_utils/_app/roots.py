@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection
 
 from .._host.files import names_in, read_text, write
-from .releases import BUILDING
+from .releases import BUILDING, GENERATIONS
 from .slots import SLOTS
 from .words import is_ours
 
@@ -31,7 +31,19 @@ OLD_ENVIRONMENT = ".env"
 """Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
 refused this one."""
 ENTRIES = [
-    *(HOME, COMMANDS, "releases", "slots", "wheels", ENVIRONMENT, OLD_ENVIRONMENT, "maintenance", "live", "live.new"),
+    *(
+        HOME,
+        COMMANDS,
+        "releases",
+        "slots",
+        GENERATIONS,
+        "wheels",
+        ENVIRONMENT,
+        OLD_ENVIRONMENT,
+        "maintenance",
+        "live",
+        "live.new",
+    ),
     *("live.sock.new", "history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
 from .._host.files import names_in, read_text
+from .releases import GENERATIONS
 from .roots import ENVIRONMENT
 from .slots import CREDENTIALS, RELEASE_LINE
 
@@ -174,9 +175,12 @@ def hider(root: str, environment: str = "", credentials: Mapping[str, str] | Non
     :param root: the app's directory; one that isn't there has no secrets.
     """
     found = secrets_in(environment, credentials or {}) | secrets_in(read_text(os.path.join(root, ENVIRONMENT)), {})
-    slots = os.path.join(root, "slots")
-    for directory in (os.path.join(slots, name) for name in names_in(slots)):
-        kept = os.path.join(directory, CREDENTIALS)
-        texts = {name: read_text(os.path.join(kept, name)) for name in names_in(kept)}
-        found |= secrets_in(read_text(os.path.join(directory, "env")), texts)
+    for place in (os.path.join(root, "slots"), os.path.join(root, GENERATIONS)):
+        for directory in (os.path.join(place, name) for name in names_in(place)):
+            kept = os.path.join(directory, CREDENTIALS)
+            texts = {name: read_text(os.path.join(kept, name)) for name in names_in(kept)}
+            for name in names_in(directory):
+                # A process has one of its own beside that of the app: env.worker
+                if name.partition(".")[0] == "env":
+                    found |= secrets_in(read_text(os.path.join(directory, name)), texts)
     return Hider(found)

@@ -169,16 +169,11 @@ class App:
             os.chown(new, 0, gid)
             # A release that is open has static files, which the proxy comes for on this way.
             os.chmod(new, 0o751 if is_open(self.release_directory(snapshot.release)) else 0o750)
-            os.symlink(os.path.join("..", "..", "releases", snapshot.release), os.path.join(new, "release"))
             if booted and booted != snapshot.release:
                 os.symlink(os.path.join("..", "..", "releases", booted), os.path.join(new, "booted"))
             os.symlink(os.path.join("..", os.path.basename(new)), os.path.join(new, BESIDE))
-            environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
-            files.write(os.path.join(new, "env"), environment.encode(), 0o600, 0, 0)
+            fill(new, snapshot)
             files.write(os.path.join(new, "slot.json"), _record(snapshot, terms), 0o600, 0, 0)
-            os.mkdir(os.path.join(new, CREDENTIALS), 0o700)
-            for name, text in snapshot.credentials.items():
-                files.write(os.path.join(new, CREDENTIALS, name), text.encode(), 0o600, 0, 0)
             for name, text in {**snapshot.files, UNIT_COPY: snapshot.unit, SOCKET_COPY: snapshot.socket}.items():
                 files.write(os.path.join(new, name), text.encode(), 0o640, 0, gid)
         except BaseException:
@@ -246,6 +241,17 @@ class App:
         self.follow(slot)
         files.link(self.socket(slot), self.link)
         files.sync_directory(self.root)
+
+
+def fill(directory: str, snapshot: Snapshot) -> None:
+    """Put into an empty directory, which is two below the app's, what a service of the release reads: the link to it,
+    its environment and its credentials."""
+    os.symlink(os.path.join("..", "..", "releases", snapshot.release), os.path.join(directory, "release"))
+    environment = f'{snapshot.environment}{RELEASE_LINE}"{snapshot.release}"\n'
+    files.write(os.path.join(directory, "env"), environment.encode(), 0o600, 0, 0)
+    os.mkdir(os.path.join(directory, CREDENTIALS), 0o700)
+    for name, text in snapshot.credentials.items():
+        files.write(os.path.join(directory, CREDENTIALS, name), text.encode(), 0o600, 0, 0)
 
 
 def _read(path: str) -> str:

@@ -82,6 +82,9 @@ class Systemd:
         "StatusText",
         "StateChangeTimestampMonotonic",
         "ActiveEnterTimestampMonotonic",
+        "MemoryCurrent",
+        "LastTriggerUSec",
+        "NextElapseUSecRealtime",
     )
 
     def __init__(self, run: Run) -> None:

@@ -21,6 +21,8 @@ from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
+from .._process import units
+from .._process.generations import Generations
 from .text import render
 
 READY_LIMIT = 5.0
@@ -45,6 +47,8 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "live": live,
         "release": slots[live]["release"] if live else None,
         "slots": slots,
+        "processes": _processes(systemd, app),
+        "timers": _timers(systemd, app),
         "releases": _releases(app, entries, slots),
         "history": entries,
         "commands": command.last(app.root, COMMANDS),
@@ -58,7 +62,14 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
 
 def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[str, Any]:
     """The facts as they may be shown: an app's words, now or at the time of a deploy, may quote its environment."""
-    for row in [*facts["slots"].values(), *facts["releases"], *facts["history"], *facts["commands"]]:
+    for row in [
+        *facts["slots"].values(),
+        *facts["releases"],
+        *facts["history"],
+        *facts["commands"],
+        *facts["processes"],
+        *facts["timers"],
+    ]:
         row |= {key: hide(row[key]) for key in ("note", "ready", "why", "reason", "command") if row.get(key)}
     return facts
 
@@ -120,6 +131,84 @@ def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
     if "unexpectedly" in state.get("StatusText", ""):
         notes.append(state["StatusText"])
     return "; ".join(notes)
+
+
+def _processes(systemd: Systemd, app: App) -> list[dict[str, Any]]:
+    """What runs beside the web workers, of the live generation and of those that finish their last jobs."""
+    store = Generations(app)
+    live = store.live()
+    rows = [
+        (n, each, unit)
+        for n in reversed(store.numbers())
+        for each in store.held(n).processes
+        for unit in units.instances(app.name, each, n)
+    ]
+    states = systemd.show([unit for _n, _each, unit in rows]) if rows else {}
+    found = []
+    for n, process, unit in rows:
+        state = states[unit]
+        active = state.get("ActiveState", "")
+        if n != live and active in ("inactive", "failed"):
+            continue
+        what = "live" if n == live else "finishing" if active == "deactivating" else "left behind"
+        found.append(
+            {
+                "process": process.name,
+                "unit": unit,
+                "state": what,
+                "service": f"{active} ({state.get('SubState')})",
+                "release": store.record(n).get("release"),
+                "since": int(systemd.changed_at(state) if what == "finishing" else systemd.entered_at(state)),
+                "restarts": number(state, "NRestarts"),
+                "memory": number(state, "MemoryCurrent"),
+                "memory_max": group_of(state.get("ControlGroup", "")).limit or number(state, "MemoryMax") or None,
+                "command": process.command,
+                "note": _process_note(systemd, app, unit, state) if n == live else "",
+            }
+        )
+    return found
+
+
+def _process_note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
+    restarts, name = number(state, "NRestarts"), unit.split(".")[1]
+    if state.get("ActiveState") == "active":
+        return f"systemd has restarted it {restarts} time(s): {app.name}-logs -P {name}" if restarts else ""
+    if state.get("SubState") != "auto-restart":
+        return f"it doesn't run: systemctl start {unit}, or deploy."
+    since = systemd.changed_at(state) - LOOK_BACK
+    lines = last_lines(systemd.run, app.name, unit, since, LAST_LINES)
+    return f"it ends again and again ({ending(state)}), {restarts} restart(s) so far.\n{lines}".rstrip()
+
+
+def _timers(systemd: Systemd, app: App) -> list[dict[str, Any]]:
+    store = Generations(app)
+    timers = store.held(store.live()).timers
+    names = [unit for each in timers for unit in (units.timer(app.name, each.name), units.run(app.name, each.name))]
+    states = systemd.show(names) if names else {}
+    found = []
+    for each in timers:
+        timer, run = (states[name(app.name, each.name)] for name in (units.timer, units.run))
+        failed = run.get("ActiveState") == "failed"
+        running = run.get("ActiveState") in ("activating", "active", "deactivating")
+        last = timer.get("LastTriggerUSec", "").removeprefix("n/a")
+        outcome = "running" if running else ending(run) if failed else "ended well" if last else "never"
+        note = "" if timer.get("ActiveState") == "active" else f"the timer is {timer.get('ActiveState')}: deploy."
+        if failed:
+            since = systemd.changed_at(run) - LOOK_BACK
+            lines = last_lines(systemd.run, app.name, units.run(app.name, each.name), since, LAST_LINES)
+            note = f"its last run failed ({ending(run)}).\n{lines}".rstrip()
+        found.append(
+            {
+                "timer": each.name,
+                "calendars": list(each.calendars),
+                "last": last,
+                "outcome": outcome,
+                "next": timer.get("NextElapseUSecRealtime", "").removeprefix("n/a"),
+                "command": each.command,
+                "note": note,
+            }
+        )
+    return found
 
 
 def _releases(app: App, entries: Sequence[history.HistoryEntry], slots: dict[str, Any]) -> list[dict[str, Any]]:

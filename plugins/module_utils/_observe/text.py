@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from .._plan.sizes import human_size
@@ -68,6 +69,7 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     ]
     for slot, row in facts["slots"].items():
         lines += [f"  {slot}: {said}".replace("\n", "\n    ") for said in (row["note"], row["advice"]) if said]
+    lines += _beside(facts, now)
     if facts["releases"]:
         rows = [
             [r["release"], r["state"], r["built"][:16].replace("T", " "), r["revision"][:12], _short(r["why"])]
@@ -103,6 +105,45 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         ]
         lines += ["", *table([["last commands (UTC)", "release", "outcome", "who", ""], *rows])]
     return "\n".join(lines)
+
+
+def _beside(facts: dict[str, Any], now: float) -> list[str]:
+    """The tables of processes and of timers, and under each what somebody has to know of it."""
+    lines = []
+    if facts["processes"]:
+        rows = [
+            [
+                _named(row),
+                row["state"],
+                row["service"],
+                row["release"] or "-",
+                age(now - row["since"]) if row["since"] else "-",
+                str(row["restarts"]),
+                human_size(row["memory"]) + (f" of {human_size(row['memory_max'])}" if row["memory_max"] else ""),
+                _short(row["command"]),
+            ]
+            for row in facts["processes"]
+        ]
+        head = ["process", "state", "service", "release", "since", "restarts", "memory", ""]
+        lines += ["", *table([head, *rows]), *_notes((_named(row), row) for row in facts["processes"])]
+    if facts["timers"]:
+        rows = [
+            [row["timer"], row["last"] or "-", row["outcome"], row["next"] or "-", _short(row["command"])]
+            for row in facts["timers"]
+        ]
+        lines += ["", *table([["timer", "last run", "outcome", "next run", ""], *rows])]
+        lines += _notes((row["timer"], row) for row in facts["timers"])
+    return lines
+
+
+def _named(row: dict[str, Any]) -> str:
+    """worker, or worker@2 where it is the second of several."""
+    instance = row["unit"].partition("@")[2].removesuffix(".service")
+    return row["process"] if instance == "1" else f"{row['process']}@{instance}"
+
+
+def _notes(rows: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+    return [f"  {name}: {row['note']}".replace("\n", "\n    ") for name, row in rows if row["note"]]
 
 
 def _slots(facts: dict[str, Any], now: float) -> list[list[str]]:

@@ -13,6 +13,7 @@ import time
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, ask
 from .._host.systemd import CommandFailed, Systemd
+from .._process.move import Move
 from .start import Candidate
 from .steps import Failed, Now, Terms
 from .units import UnitFiles
@@ -46,6 +47,7 @@ class Back:
     slot: str
     other: str
     units: UnitFiles
+    beside: Move | None
     steps: list[str]
     candidate: Candidate
     new: str
@@ -80,7 +82,7 @@ class Back:
                 # Proved: what is left to do, the next run does.
                 self.app.clear()
                 return CommandFailed(f"{why}\n{self._serves()}")
-            if not {"unit", "start", "restart", "reload", "enable", "move", "disable", "watch"} & self.phases.keys():
+            if not self.phases.keys() - {"prepare", "fill", "before", "check"}:
                 self._clear_unused()
                 return CommandFailed(f"{why}\nNothing has moved. {self._serves()}")
             back = self.app.live() == self.slot != self.live or ("watch" in self.phases and self._can_go_back())
@@ -95,6 +97,8 @@ class Back:
 
     def _clear_unused(self) -> None:
         """Remove what this run has filled and not used. What an earlier run left unproved the next one has to see."""
+        if self.beside:
+            self.beside.discard()
         if self.cut:
             shutil.rmtree(self.new, ignore_errors=True)
         else:
@@ -110,8 +114,14 @@ class Back:
         self._have_proxy_ask()
         self._retire(self.slot)
         self._have_proxy_ask()
+        self._processes_back()
         boot = f" It doesn't start at boot: systemctl enable failed: {(err or out).strip()}" if status else ""
         return f"The traffic is back on release {release}, in slot {back}.{boot}"
+
+    def _processes_back(self) -> None:
+        if self.beside:
+            self.beside.back()
+            self.beside.discard()
 
     def _have_proxy_ask(self) -> None:
         """A proxy that has asked a release while it died answers clients with 503 until it asks again, which may be ten
@@ -150,6 +160,11 @@ class Back:
 
     def _step_back(self) -> str:
         """Leave the host as it was before the try."""
+        said = self._slot_back()
+        self._processes_back()
+        return said
+
+    def _slot_back(self) -> str:
         app, slot, watch = self.app, self.slot, self.candidate.watch
         if slot != self.live:
             self.candidate.start = None

@@ -25,6 +25,8 @@ from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
+from .._process.move import Move, held_by
+from .._process.specs import beside
 from .rules import reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
 from .swap import Swap
@@ -68,7 +70,8 @@ class Deploy:
     @cached_property
     def _hider(self) -> Hider:
         """Made when there is something to hide them in."""
-        return hider(self.app.root, self.params["environment"], self.params["credentials"])
+        own = "\n".join(self.params["process_environments"].values())
+        return hider(self.app.root, f"{self.params['environment']}\n{own}", self.params["credentials"])
 
     def result(self) -> dict[str, Any]:
         """Do it; returns the module's result.
@@ -107,8 +110,10 @@ class Deploy:
             # What a run that was cut off at its very end has left.
             self.app.clear()
             self.app.follow(self.app.live())
-        if swap.says and not failure:
-            self.warn(swap.says)
+            self.move.tidy()
+        for sentence in (swap.says, *swap.left_out) if not failure else ():
+            if sentence:
+                self.warn(sentence)
         if failure:
             raise CommandFailed(told(failure, why, log, self.app.root)) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
@@ -175,7 +180,10 @@ class Deploy:
                 f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
                 "traffic once more. If that isn't meant, fix the source, or go back: rollback.yml."
             )
-        swap = Swap(self.systemd, app, wanted, terms, params["before"])
+        rows = (params["processes"], params["timers"], params["process_environments"], params["first"])
+        self.move = Move(self.systemd, app, wanted, beside(*rows), terms.user, terms.group)
+        move = None if params["before"] else self.move
+        swap = Swap(self.systemd, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
         return swap
 
@@ -209,7 +217,11 @@ class Deploy:
         # worse. A reload of it would be no faster, and trusts more.
         strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
         terms = replace(Terms(**kept), bake=0, strategy=strategy)
-        return Swap(self.systemd, app, app.configuration(slot, release), terms, [])
+        wanted = app.configuration(slot, release)
+        self.move = Move(self.systemd, app, wanted, held_by(app), terms.user, terms.group)
+        swap = Swap(self.systemd, app, wanted, terms, [], self.move)
+        swap.forgiving = True
+        return swap
 
     def _may(self, swap: Swap) -> None:
         """Refuse a reload that can't be, before the commands that come before it."""
@@ -285,7 +297,7 @@ class Deploy:
         elif said:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
             way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {swap.says or self.params['reason']}"
-            msg = f"Release {release} is live in slot {swap.slot}, {way}".rstrip()
+            msg = f"Release {release} is live in slot {swap.slot}, {way} {self.move.says}".rstrip()
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {
             "changed": bool(said),
@@ -298,5 +310,6 @@ class Deploy:
             "seconds": seconds,
             "commands": [self.hide(note) for note in swap.notes],
             "msg": msg,
-            "diff": ([diff] if said else []) + (swap.units.diffs() if said and not swap.commands else []),
+            "diff": ([diff] if said else [])
+            + (swap.units.diffs() + self.move.diffs() if said and not swap.commands else []),
         }

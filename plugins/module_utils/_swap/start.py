@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._app import as_service
 from .._app.command import Place, shell
 from .._app.slots import App, Snapshot
 from .._host.memory import workers
 from .._host.systemd import CommandFailed, Systemd
-from . import as_service
 from .steps import Failed, Terms
 from .units import UnitFiles
 from .watch import BAD_PATIENCE, SETTLE, Start, Watch

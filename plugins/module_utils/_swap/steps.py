@@ -116,14 +116,15 @@ def target(now: Now, strategy: str) -> str:
     return other(now.live) if now.live else SLOTS[0]
 
 
-def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
+def steps(now: Now, strategy: str, unit: bool = False, beside: bool = False) -> list[str]:
     """The steps that are due, in order; none when what is wanted is live, up and alone.
 
     :param unit: whether a unit on disk is another than the wanted one.
+    :param beside: whether processes or timers are to move.
     """
     slot = target(now, strategy)
     rest = other(slot)
-    due = []
+    due = ["prepare"] if beside else []
     if not now.current:
         due.append("fill")
         if slot != now.live:
@@ -136,6 +137,8 @@ def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
         # Of a new start it is a part.
         due += ["unit"] if unit else []
         due += ["start"] if slot not in now.up else []
+    # After the move there is something to go back to, but for a first release.
+    due += ["processes"] if beside and not now.live else []
     # Before the move, so that a reboot at any moment starts the slot that the link names.
     if slot not in now.enabled:
         due.append("enable")
@@ -147,15 +150,21 @@ def steps(now: Now, strategy: str, unit: bool = False) -> list[str]:
     # There has to be something to go back to. The second: a run that was cut off between its move and its end.
     if (now.live and not now.current) or (now.current and rest in now.up):
         due.append("watch")
+    due += ["processes"] if beside and now.live else []
     if rest not in now.quiet or "reload" in due:
         due.append("drain")
     return due
 
 
-def sentences(due: list[str], slot: str, release: str) -> list[str]:
-    """The steps for a person, and for the diff."""
+def sentences(due: list[str], slot: str, release: str, beside: str = "") -> list[str]:
+    """The steps for a person, and for the diff.
+
+    :param beside: the one about processes and timers.
+    """
     rest = other(slot)
     told = {
+        "prepare": f"see that release {release} has the commands of its processes and timers",
+        "processes": beside,
         "fill": f"prepare slot {slot} with release {release}",
         "unit": "write the units, whose memory limits systemd gives to what runs",
         "before": f"run the commands that come before release {release}",

@@ -16,6 +16,7 @@ from .._host.memory import hold_to, most_taken
 from .._host.probe import Door, ask, wait_until_good
 from .._host.systemd import Systemd, number
 from .._plan.sizes import human_size
+from .._process.move import Died, Move
 from . import steps
 from .back import FRONT_BACK, Back
 from .rules import fewer_workers, with_room
@@ -33,9 +34,18 @@ class Swap(Back):
 
     :param wanted: what the live slot has to be.
     :param commands: lines for the shell; where there are any, they are run from the new release, and nothing else is.
+    :param beside: what runs beside the web workers, on its way; None leaves it alone.
     """
 
-    def __init__(self, systemd: Systemd, app: App, wanted: Snapshot, terms: Terms, commands: list[str]) -> None:
+    def __init__(
+        self,
+        systemd: Systemd,
+        app: App,
+        wanted: Snapshot,
+        terms: Terms,
+        commands: list[str],
+        beside: Move | None = None,
+    ) -> None:
         self.systemd = systemd
         self.app = app
         self.wanted = wanted
@@ -60,7 +70,8 @@ class Swap(Back):
         self.other = steps.other(self.slot)
         self.commands = commands
         self.units = UnitFiles(systemd, {app.unit_file: wanted.unit, app.socket_file: wanted.socket})
-        self.steps = steps.steps(self.now, strategy, bool(self.units.changes))
+        self.beside = beside if beside and beside.due else None
+        self.steps = steps.steps(self.now, strategy, bool(self.units.changes), bool(self.beside))
         self.strategy = strategy
         self.reloads = "reload" in self.steps
         """Whether the release comes to the traffic by a reload, after the commands where there are any."""
@@ -68,6 +79,10 @@ class Swap(Back):
             # The release that is live has been prepared for already.
             self.steps = ["fill", "before"] if wanted.release != self.before else []
         self.candidate = Candidate(systemd, app, self.slot, self.live, wanted, terms, self.units)
+        self.left_out: list[str] = []
+        """Sentences about processes that the release of a rollback doesn't have."""
+        self.forgiving = False
+        """Whether a release may lack the command of a process or timer, which is left out then."""
         self.wanted_fewer = False
         """Whether fewer workers will do, where the kernel kills some for memory."""
         self.room = 0
@@ -91,7 +106,9 @@ class Swap(Back):
         """Called with the name of each phase when it begins."""
 
     def sentences(self) -> list[str]:
-        return steps.sentences(self.steps, self.slot, self.wanted.release)
+        return steps.sentences(
+            self.steps, self.slot, self.wanted.release, self.beside.sentence() if self.beside else ""
+        )
 
     def phase(self, name: str) -> None:
         """Begin a phase; the one before has ended."""
@@ -112,6 +129,7 @@ class Swap(Back):
         :raises Failed: when the release can't be proved; what was live before still is, or is again.
         """
         take: dict[str, Callable[[], None]] = {
+            "prepare": self._prepare,
             "fill": self._fill,
             "before": self._before,
             "check": lambda: self.candidate.check(self.new, self._serves()),
@@ -123,6 +141,7 @@ class Swap(Back):
             "move": lambda: self._point_to(self.slot),
             "disable": self._disable,
             "watch": lambda: self._watch(served),
+            "processes": self._processes,
             "drain": self._drain,
         }
         # What clients got before all of it: where that was nothing good, it is no fault of the new release.
@@ -163,6 +182,27 @@ class Swap(Back):
         if self.widened:
             return f"There was no memory for two slots, so that the next deploys take over by restart. {taken}."
         return ""
+
+    def _prepare(self) -> None:
+        """See that the release has what its processes and timers run, before anything moves."""
+        missing = self.beside.prepare() if self.beside else []
+        if not missing or not self.beside:
+            return
+        commands, release = self.beside.beside.commands, self.wanted.release
+        told = [f"{name} is to run {commands[name]!r}, and release {release} has no {what}." for name, what in missing]
+        if self.forgiving:
+            self.left_out = told
+            self.beside.leave_out([name for name, _what in missing])
+            return
+        advice = "Fix it in fastapi_processes or fastapi_timers, or add what it needs to the app's requirements."
+        raise Failed(f"{' '.join(told)} {advice}", f"Nothing has moved. {self._serves()}", "", blames=False)
+
+    def _processes(self) -> None:
+        if self.beside:
+            try:
+                self.beside.go(watch=self.terms.bake > 0)
+            except Died as died:
+                self._go_back(died.why, died.log)
 
     def _fill(self) -> None:
         make_home(self.app.root, self.terms.user, self.terms.group)
@@ -231,7 +271,7 @@ class Swap(Back):
             candidate.start = candidate.watch.begin(time.time() - terms.bake)
             trouble = candidate.watch.ready(candidate.start, terms.ready_path, terms.ready_timeout)
         if trouble:
-            self._go_back(trouble, candidate.start.since)
+            self._go_back(trouble, candidate.watch.log(candidate.start.since))
 
     def _stays_well(self, start: Start, seconds: float, served: bool) -> str | None:
         """The first thing that is wrong within these seconds, at the release's own socket or for clients; or None."""
@@ -246,17 +286,17 @@ class Swap(Back):
             if trouble or not asks or time.monotonic() >= end:
                 return trouble
 
-    def _go_back(self, trouble: str, since: float) -> None:
+    def _go_back(self, trouble: str, log: str) -> None:
         """The release has the traffic and isn't well: what was live before gets it back, or is started again.
 
-        :param since: when it was started, seconds since the epoch.
+        :param log: its last lines.
         """
-        watch = self.candidate.watch
-        if "move" not in self.steps and not self._can_go_back():
+        if "move" not in self.phases and not self._can_go_back():
             why = f"Release {self.wanted.release} didn't stay well: {trouble}"
-            raise Failed(why, self._step_back(), watch.log(since))
+            # Where its processes alone are other ones, it serves as well as before.
+            raise Failed(why, self._step_back(), log, blames={"fill", "start"} & self.phases.keys() != set())
         why = f"Release {self.wanted.release} had the traffic and didn't stay well: {trouble}"
-        raise Failed(why, self._return(), watch.log(since), moved_back=True)
+        raise Failed(why, self._return(), log, moved_back=True)
 
     def _drain(self) -> None:
         start = self.candidate.start
@@ -266,7 +306,7 @@ class Swap(Back):
             return
         if "watch" in self.steps and start and (trouble := self.candidate.watch.lost(start)):
             # The last moment in which there is something to go back to.
-            self._go_back(trouble, start.since)
+            self._go_back(trouble, self.candidate.watch.log(start.since))
         if self.other in self.now.up:
             self._empty(self.other, self.terms.patience)
         # Not waited for: nothing new can reach it, and what it is at may take as long as the longest request. The

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from .._app.command import Place, command_line
 from .._host.journal import readable
 from .._host.systemd import CommandFailed, Run
+from .command import Place, command_line
 
 LINES = 100
 """The last of what a command printed: a traceback is there whole."""
