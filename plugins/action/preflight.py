@@ -16,8 +16,9 @@ from ansible.plugins.action import ActionBase
 from ..module_utils._app.problems import Problem, report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
+from ..module_utils._preflight.background import lines
 from ..plugin_utils._inputs import caddy as caddy_choice
-from ..plugin_utils._inputs import check
+from ..plugin_utils._inputs import check, hosts, processes
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
 from ..plugin_utils._inputs.rules import TODO, inventory_host
@@ -30,7 +31,8 @@ from ..plugin_utils._release.git import is_git
 HOST_VARIABLES = (
     *("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
-    *("writable_paths", *PLAN_SPEC),
+    # Of processes and timers what for_host() says.
+    *("writable_paths", "background", *PLAN_SPEC),
 )
 Result = dict[str, t.Any]
 
@@ -58,18 +60,20 @@ class ActionModule(ActionBase):
     def _deploy(self, variables: Variables) -> Result:
         """Everything that can be known here, and then the one trip."""
         values, found = self._checked(variables, variables.spec)
-        hosts = ["localhost", *variables.task_vars.get("groups", {}).get("all", [])]
+        known = ["localhost", *variables.task_vars.get("groups", {}).get("all", [])]
         for name in ("ansible_host", "ansible_user"):
             if variables.task_vars.get(name) == TODO:
                 found.append((name, f"{name} is {TODO!r}: it still has to be filled in, where your hosts are listed."))
-        if problem := inventory_host("build_host", values.get("build_host"), hosts):
+        if problem := inventory_host("build_host", values.get("build_host"), known):
             found.append((problem.variable, problem.sentence))
         source = self._source(values) if not NEEDED & {name for name, _text in found} else Checked([])
         program, problem = self._named_caddy(values)
         found += [*source.problems, *([(problem.variable, problem.sentence)] if problem else [])]
+        background, problems = self._background(values, found, variables.task_vars)
+        found += problems
         if found:
             return self._refused(variables, found)
-        answer = self._ask_host(values, variables.task_vars)
+        answer = self._ask_host(values | background, variables.task_vars)
         # Which Python it has, where Ansible had to look for it: else each task of ours would look again.
         facts = {"ansible_facts": answer.get("ansible_facts", {})}
         if answer.get("failed") or answer.get("unreachable"):
@@ -85,9 +89,9 @@ class ActionModule(ActionBase):
             warnings += caddy_choice.warnings(answer["host"]["caddy"])
         if found:
             return {**facts, **self._refused(variables, found)}
-        said = f"{answer['plan']['explanation']} {answer['logs']['text']}"
-        told = {name: answer[name] for name in ("plan", "logs", "host", "releases")}
-        return {**facts, "warnings": warnings, "msg": said, **told}
+        said = [f"{answer['plan']['explanation']} {answer['logs']['text']}", *lines(answer["timers"])]
+        told = {name: answer[name] for name in ("plan", "logs", "host", "releases", "timers")}
+        return {**facts, "warnings": warnings, "msg": "\n".join(said), **told}
 
     def _checked(self, variables: Variables, spec: Spec) -> tuple[dict[str, t.Any], list[Found]]:
         """The typed values of the variables in `spec`, and what is wrong with them by themselves."""
@@ -118,6 +122,18 @@ class ActionModule(ActionBase):
             if isinstance(error, OSError):
                 wrong, advice = f"it can't be read on the control node: {error.strerror}", "Name a file that is there."
             return None, Problem("caddy", path, wrong + ".", advice)
+
+    def _background(
+        self, values: dict[str, t.Any], found: list[Found], task_vars: dict[str, t.Any]
+    ) -> tuple[dict[str, t.Any], list[Found]]:
+        """What this host has of processes and timers, and those that --limit would leave on an old release."""
+        bad = {name.partition("[")[0] for name, _text in found}
+        if bad & {"name", *processes.KEYS} or not any(values.get(kind) for kind in processes.KEYS):
+            return {}, []
+        first = hosts.of_app(self._task, task_vars, values["name"])[0]
+        problems = processes.left_out(values, first, hosts.taken(task_vars))
+        here = processes.for_host(values, first == task_vars.get("inventory_hostname"))
+        return {"background": here}, [(problem.variable, problem.sentence) for problem in problems]
 
     def _ask_host(self, values: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Result:
         """The one trip: what the module found, with the problems as (variable, sentence) pairs."""

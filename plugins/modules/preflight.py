@@ -19,7 +19,8 @@ description:
     plans workers, memory and timeouts as M(graceful.deploy.worker_plan_info) does. What is wrong
     there is told at once too.
   - A variable that begins with C(fastapi_) and that the role doesn't have is refused with the nearest name.
-  - Values of C(fastapi_env) and C(fastapi_index_url) never leave the control node, and appear in no output.
+  - Values of C(fastapi_env) and C(fastapi_index_url), and the commands and environments of C(fastapi_processes), never
+    leave the control node, and appear in no output.
 extends_documentation_fragment:
   - graceful.deploy.read_only
 attributes:
@@ -58,7 +59,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The plan in two sentences, and one about the logs; or every problem, one a line.
+  description:
+    - The plan in two sentences, one about the logs, and a line for each timer with its next three times; or every
+      problem, one a line.
   returned: always
   type: str
 plan:
@@ -94,6 +97,17 @@ host:
     nginx:
       description: How many seconds a reload of nginx waits at most (C(grace), 0 before the first run), and C(ipv6).
       type: dict
+timers:
+  description:
+    - What fastapi_timers has on this host, by name. One that is for the app's first host alone is in no other's.
+    - Each has C(schedule), a list of systemd's calendars as the host's systemd writes them, and C(next), the next three
+      times in the host's time zone.
+  returned: success, unless the app is to be removed
+  type: dict
+  sample:
+    cleanup:
+      schedule: ["*-*-* 03:30:00"]
+      next: ["Mon 2026-11-30 03:30:00 UTC", "Tue 2026-12-01 03:30:00 UTC", "Wed 2026-12-02 03:30:00 UTC"]
 releases:
   description: As RV(graceful.deploy.release#module:collected), so that role release needn't ask the host once more.
   returned: success, unless the app is to be removed

@@ -16,6 +16,7 @@ from .._app.words import is_ours
 from .._host.files import read_text, room_at
 from .._release import facts
 from . import parse
+from .background import read_background
 from .caddy import read_caddy
 from .certificates import read_certificates
 from .logs import read_logs
@@ -187,5 +188,6 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "proxy_installed": any(os.path.exists(f"/usr/{place}/{params['proxy']}") for place in ("bin", "sbin")),
         "missing_paths": [path for path in params.get("writable_paths") or [] if not os.path.isdir(path)],
         "missing_unit": missing_unit(params.get("on_failure") or ""),
+        "background": read_background(params, run, UNIT_DIRECTORIES),
         "plain_unit": os.path.lexists(f"/etc/systemd/system/{name}.service"),
     }

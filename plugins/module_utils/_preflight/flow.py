@@ -16,6 +16,7 @@ from .._plan.seen import see
 from .._plan.timeouts import Refusal
 from .._release import facts as release_facts
 from . import logs
+from .background import summary_of_timers
 from .facts import read_facts
 from .judge import judge, summary
 
@@ -26,7 +27,7 @@ Found = tuple[str, str]
 def look(
     variables: dict[str, Any], run: Callable[[list[str]], tuple[int, str, str]]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Everything in one trip: ``problems``, ``plan``, ``host``, ``logs`` and ``releases``; and warnings."""
+    """Everything in one trip: ``problems``, ``plan``, ``host``, ``logs``, ``timers`` and ``releases``; and warnings."""
     facts = read_facts(variables, run)
     found, warnings = judge(variables, facts)
     problems = [(problem.variable, problem.sentence) for problem in found]
@@ -34,6 +35,7 @@ def look(
     problems += refused
     releases, unreadable = ask_releases(variables, facts["python"]) if not problems else ({}, [])
     answer = {"plan": planned, "host": summary(facts), "logs": logs.explain(variables), "releases": releases}
+    answer["timers"] = summary_of_timers(facts["background"])
     return {**answer, "problems": problems + unreadable}, warnings
 
 

@@ -11,6 +11,7 @@ import typing as t
 
 from .._app.problems import HIDDEN, Problem, write
 from .._host.files import Room
+from .background import judge_background
 from .certificates import judge_certificates
 from .logs import judge_logs
 from .ports import check_taken, judge_ports, judge_switch
@@ -140,8 +141,10 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         wrong = f"{path} in it isn't a directory on the host, and without it the service doesn't start."
         advice = f"Make it there: install -d -o {params['user']} -g {params['group']} {path}."
         problems.append(Problem("writable_paths", params["writable_paths"], wrong, advice))
-    found, warnings = judge_certificates(params, facts["certificates"])
-    problems += found
+    background, warnings = judge_background(params, facts["background"])
+    found, more = judge_certificates(params, facts["certificates"])
+    problems += background + found
+    warnings += more
     warnings += judge_logs(params, facts["logs"])
     release, python = facts["os"], facts["python"]
     if not problems and (release.get("id") != "debian" or release.get("version_id") not in TESTED_DEBIAN):

@@ -49,7 +49,14 @@ def good(source: Path, **changes: object) -> dict[str, object]:
 
 
 def run(task_vars: dict[str, object], answer: object = None, **args: object) -> dict[str, object]:
-    answer = answer or {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}}
+    answer = answer or {
+        "problems": [],
+        "plan": PLAN,
+        "host": HOST,
+        "logs": LOGS,
+        "releases": {"created": {}},
+        "timers": {},
+    }
     return action(task_vars, answer, args).run(None, task_vars)
 
 
@@ -57,7 +64,9 @@ def test_a_good_run_returns_the_plan_and_tells_the_host_typed_values(source: Pat
     variables = good(
         source, fastapi_http_port="8080", fastapi_tls=False, fastapi_timeout="30", fastapi_env={"A": CANARY}
     )
-    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}})
+    plugin = action(
+        variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
+    )
     result = plugin.run(None, variables)
     assert not result.get("failed") and result["changed"] is False
     assert (result["msg"], result["plan"], result["host"]) == ("2 workers. Logs: at most 1000M.", PLAN, HOST)
@@ -71,7 +80,7 @@ def test_a_good_run_returns_the_plan_and_tells_the_host_typed_values(source: Pat
 
 def test_the_host_is_told_what_it_needs_and_no_secret(source: Path) -> None:
     variables = good(source, fastapi_env={"A": CANARY}, fastapi_index_url=f"https://u:{CANARY}@x/simple")
-    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}})
+    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "timers": {}})
     plugin.run(None, variables)
     (_name, arguments), keywords = plugin._execute_module.call_args
     assert set(arguments["variables"]) <= set(HOST_VARIABLES)
@@ -105,7 +114,7 @@ def test_the_problems_of_a_host_come_together_with_that_of_its_python(source: Pa
 def test_a_variable_of_the_task_comes_before_that_of_the_host(source: Path) -> None:
     plugin = action(
         good(source),
-        {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}},
+        {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "timers": {}},
         {"variables": {"http_port": 81}},
     )
     plugin.run(None, good(source))
@@ -115,7 +124,15 @@ def test_a_variable_of_the_task_comes_before_that_of_the_host(source: Path) -> N
 
 
 def test_warnings_are_passed_on(source: Path) -> None:
-    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "warnings": ["From the host."]}
+    answer = {
+        "problems": [],
+        "plan": PLAN,
+        "host": HOST,
+        "logs": LOGS,
+        "releases": {},
+        "timers": {},
+        "warnings": ["From the host."],
+    }
     first, second = run(good(source, fastapi_app="main:app"), answer)["warnings"]
     assert first == "From the host." and "app.main:app" in second
 
@@ -156,11 +173,12 @@ def test_other_failures_pass_as_they_are(source: Path, error: AnsibleError) -> N
 # ---- as Ansible runs it
 
 
-def play(tmp_path: Path, inventory: str, playbook: str, *arguments: str) -> str:
+def play(tmp_path: Path, inventory: str, playbook: str, *arguments: str, hosts: str = "web1") -> str:
     """The output of a playbook on this machine. Its host may be refused: what is tested comes before that."""
     (tmp_path / "group_vars").mkdir(exist_ok=True)
     (tmp_path / "group_vars" / "all.yml").write_text(inventory)
-    (tmp_path / "hosts").write_text("web1 ansible_connection=local\n")
+    lines = [f"{host} ansible_connection=local\n" for host in hosts.split(" ")]
+    (tmp_path / "hosts").write_text("".join(lines))
     (tmp_path / "play.yml").write_text(playbook)
     keep = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")}
     settings = {
@@ -274,3 +292,71 @@ def test_a_build_host_has_to_be_in_the_inventory(source: Path) -> None:
     assert not run(good(source, groups=groups, fastapi_build_host="builder")).get("failed")
     message = run(good(source, groups=groups, fastapi_build_host="buildr"))["msg"]
     assert "fastapi_build_host is 'buildr'" in message and "Write fastapi_build_host: builder." in message
+
+
+WORKER = {"command": f"celery -p {CANARY}", "env": {"A": CANARY}, "writable_paths": ["/var/lib/a"]}
+CLEANUP = {"command": "python -m app.cleanup", "schedule": "30 3 * * *"}
+
+
+def test_the_host_is_told_names_paths_and_calendars_and_the_run_says_when(source: Path) -> None:
+    variables = good(source, fastapi_processes={"worker": WORKER}, fastapi_timers={"cleanup": CLEANUP})
+    timers = {"cleanup": {"schedule": ["*-*-* 03:30:00"], "next": ["Mon 2026-11-30 03:30:00 UTC"]}}
+    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "timers": timers}
+    plugin = action(variables, answer)
+    result = plugin.run(None, variables)
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    told = {"processes": {"worker": ["/var/lib/a"]}, "timers": {"cleanup": ["*-*-* 03:30:00"]}}
+    assert arguments["variables"]["background"] == told
+    assert CANARY not in str(arguments) and CANARY not in str(result)
+    assert result["timers"] == timers
+    assert result["msg"].splitlines()[1] == "Timer cleanup: *-*-* 03:30:00, next Mon 2026-11-30 03:30:00 UTC."
+
+
+def test_another_host_than_the_first_is_told_of_what_it_has(source: Path) -> None:
+    variables = good(source, fastapi_processes={"worker": WORKER}, fastapi_timers={"cleanup": CLEANUP})
+    variables |= {"inventory_hostname": "web2", "ansible_play_hosts_all": ["web1", "web2"]}
+    plugin = action(variables, {"failed": True})
+    plugin.run(None, variables)
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    assert arguments["variables"]["background"] == {"processes": {"worker": ["/var/lib/a"]}, "timers": {}}
+
+
+def test_without_processes_and_timers_the_host_is_told_of_none(source: Path) -> None:
+    plugin = action(good(source), {"failed": True})
+    plugin.run(None, good(source))
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    assert "background" not in arguments["variables"]
+
+
+LIMITED = """
+- hosts: "{{ hosts | default('all') }}"
+  gather_facts: false
+  serial: 1
+  order: reverse_sorted
+  tasks:
+    - block:
+        - graceful.deploy.preflight:
+"""
+
+
+def test_what_runs_on_the_first_host_alone_needs_it_in_the_limit(tmp_path: Path, source: Path) -> None:
+    inventory = f"""
+fastapi_name: shop
+fastapi_source: {source}
+fastapi_timers: {{cleanup: {{command: 'true', schedule: '@daily'}}}}
+fastapi_processes: {{beat: {{command: 'true', hosts: first}}}}
+fastapi_http_port: many
+"""
+    # In the play's order web3 is first, but serves another app.
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars" / "web3.yml").write_text("fastapi_name: blog\n")
+
+    def said(*arguments: str) -> str:
+        return play(tmp_path, inventory, LIMITED, *arguments, hosts="web1 web2 web3")
+
+    refused = said("--limit", "web1")
+    assert "there are 3 problems" in refused, refused
+    assert "fastapi_timers: cleanup runs on web2 alone, the first host of shop, and --limit leaves that out" in refused
+    assert "fastapi_processes: beat runs on web2 alone" in refused
+    for limit in ("web2", "web1,web2", "web3"):
+        assert "there is 1 problem " in said("--limit", limit), limit

@@ -95,6 +95,7 @@ def host(**changes: object) -> dict[str, object]:
         "proxy_installed": False,
         "missing_paths": [],
         "missing_unit": "",
+        "background": {"foreign": {}, "missing_paths": {}, "timers": {}},
         "plain_unit": False,
     }
     return facts | changes

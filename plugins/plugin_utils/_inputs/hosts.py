@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which hosts of a play serve an app, and which of them a run is for."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError
+
+
+def taken(task_vars: dict[str, t.Any]) -> list[str]:
+    """The play's hosts in this run, all batches together: --limit leaves out the others."""
+    return list(task_vars.get("ansible_play_hosts_all") or [task_vars.get("inventory_hostname", "")])
+
+
+def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str) -> list[str]:
+    """The play's hosts whose app has this name, in the play's order, whatever --limit says. One at least.
+
+    Role gunicorn finds the first of them in the same way (`_gunicorn_first`), among those that are taken.
+    """
+    try:
+        # No public interface says what --limit leaves out.
+        play, inventory = task.get_play(), task_vars["hostvars"]._inventory
+        found = inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True, order=play.order)
+        listed = [host.name for host in found]
+    except (AttributeError, KeyError, AnsibleError):
+        listed = []
+    hosts = [host for host in listed or taken(task_vars) if _app_on(host, task_vars, name) == name]
+    return hosts or [task_vars.get("inventory_hostname", "")]
+
+
+def _app_on(host: str, task_vars: dict[str, t.Any], name: str) -> object:
+    """The app of a host's own variables. Where it has none, the play or the role names it, for all alike."""
+    try:
+        return task_vars["hostvars"][host].get("fastapi_name", name)
+    except (KeyError, AnsibleError):
+        return name
