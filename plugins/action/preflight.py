@@ -12,6 +12,7 @@ import typing as t
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ..module_utils._app.problems import Problem, report
 from ..module_utils._app.words import PREFIX
@@ -89,7 +90,12 @@ class ActionModule(ActionBase):
             warnings += caddy_choice.warnings(answer["host"]["caddy"])
         if found:
             return {**facts, **self._refused(variables, found)}
-        said = [f"{answer['plan']['explanation']} {answer['logs']['text']}", *lines(answer["timers"])]
+        timers = lines(answer["timers"])
+        if self._task.check_mode:
+            # What a schedule means is what somebody asks a dry run for, and the message alone is shown by -v.
+            for line in timers:
+                Display().display(f"{variables.task_vars.get('inventory_hostname', 'host')}: {line}")
+        said = [f"{answer['plan']['explanation']} {answer['logs']['text']}", *timers]
         told = {name: answer[name] for name in ("plan", "logs", "host", "releases", "timers")}
         return {**facts, "warnings": warnings, "msg": "\n".join(said), **told}
 

@@ -19,7 +19,8 @@ HistoryEntry = dict[str, Any]
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
 release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing), ``worker_memory`` (the
-most bytes that one of its workers, or of those before it, had taken by then)."""
+most bytes that one of its workers, or of those before it, had taken by then). What ``fastapi_before_swap`` ran for a
+release is an entry of its own, with ``commands``: those of which nothing says that they changed nothing."""
 
 NAME = "history.jsonl"
 _TEXTS = ("previous", "started", "slot", "strategy", "kind", "by", "revision", "outcome", "reason", "ill")
@@ -31,6 +32,8 @@ LOOKED_BACK = 5
 """Deploys whose memory counts for the next plan."""
 
 LIVE, FAILED, BACK, INTERRUPTED = "live", "failed", "moved back", "interrupted"
+RAN = "ran"
+"""The outcome of commands before a release, which move nothing."""
 
 
 def path(root: str) -> str:
@@ -58,6 +61,8 @@ def _told(entry: HistoryEntry) -> HistoryEntry:
     odd += [] if isinstance(seconds, (int, float)) and abs(seconds) < 1e9 else ["seconds"]
     taken = entry.get("worker_memory", 0)
     odd += [] if isinstance(taken, int) and 0 <= taken < 1 << 50 else ["worker_memory"]
+    ran = entry.get("commands", [])
+    odd += [] if isinstance(ran, list) and all(isinstance(line, str) for line in ran) else ["commands"]
     return {key: value for key, value in entry.items() if key not in odd}
 
 
@@ -131,9 +136,17 @@ def last_telling(entries: Sequence[HistoryEntry]) -> HistoryEntry:
     host's sake, on a full disk, say, left all as it was."""
     for entry in reversed(entries):
         failed = entry.get("outcome") in (FAILED, BACK)
-        if not (failed and entry.get("kind") == "rollback" and not entry.get("blames", True)):
+        if failed and entry.get("kind") == "rollback" and not entry.get("blames", True):
+            continue
+        if entry.get("outcome") != RAN:
             return entry
     return {}
+
+
+def ran_since(entries: Sequence[HistoryEntry], release: str) -> list[str]:
+    """What was run before newer releases since this one was last live: what a rollback to it doesn't undo."""
+    since = last_served(entries).get(release, -1) + 1
+    return [line for entry in entries[since:] if entry.get("outcome") == RAN for line in entry.get("commands", [])]
 
 
 def rollback_target(entries: Sequence[HistoryEntry], there: Iterable[str], live: str | None) -> str | None:

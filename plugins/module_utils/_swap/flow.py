@@ -27,7 +27,7 @@ from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.move import Move, held_by
 from .._process.specs import beside
-from .rules import reload_refusal, rollback_release, stood_in
+from .rules import broken, reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
 from .swap import Swap
 
@@ -103,7 +103,7 @@ class Deploy:
             seconds = round(time.monotonic() - begun, 2)
             if failure:
                 why, log = self._why(failure)
-            if failure or not swap.commands:
+            if failure or swap.ran or not swap.commands:
                 self._write_history(swap, previous, at, seconds, failure, why)
             lock.clear()
         elif lock and not swap.commands:
@@ -111,7 +111,7 @@ class Deploy:
             self.app.clear()
             self.app.follow(self.app.live())
             self.move.tidy()
-        for sentence in (swap.says, *swap.left_out) if not failure else ():
+        for sentence in (swap.says, *swap.left_out, broken(swap.broke)) if not failure else ():
             if sentence:
                 self.warn(sentence)
         if failure:
@@ -206,6 +206,12 @@ class Deploy:
                 "one all the same, say where to: -e fastapi_release=ID, by the table of status.yml."
             )
         release = rollback_release(app, asked, held.get("release"))
+        if ran := history.ran_since(entries, release):
+            lines = ", ".join(dict.fromkeys(ran))
+            self.warn(
+                f"Since release {release} was live, fastapi_before_swap has run {lines}, which a rollback doesn't "
+                "undo: the database is what the newer release made of it."
+            )
         if last and last.get("outcome") != history.LIVE and last["release"] not in (release, held["release"]):
             self.warn(
                 f"The last deploy, of release {last['release']}, did not get through ({last.get('outcome')}), and "
@@ -251,7 +257,7 @@ class Deploy:
     def _write_history(
         self, swap: Swap, previous: str | None, at: str, seconds: float, failure: Exception | None, why: str
     ) -> None:
-        outcome = history.LIVE
+        outcome = history.RAN if swap.commands else history.LIVE
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
             outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
         taken = {"worker_memory": swap.taken} if swap.taken and outcome == history.LIVE else {}
@@ -262,7 +268,7 @@ class Deploy:
                 "previous": previous,
                 "slot": swap.slot,
                 "strategy": swap.strategy,
-                "kind": self.kind,
+                "kind": "before" if outcome == history.RAN else self.kind,
                 "by": self.params["by"],
                 "revision": record_of(self.app.root, swap.wanted.release).get("source", {}).get("revision", ""),
                 "phases": swap.phases,
@@ -270,9 +276,11 @@ class Deploy:
                 "outcome": outcome,
                 "ill": swap.ill,
                 **taken,
+                **({"commands": [self.hide(line) for line in swap.ran]} if swap.ran else {}),
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.
-                "reason": why.encode(errors="backslashreplace")
+                "reason": (why or self.hide(swap.broke))
+                .encode(errors="backslashreplace")
                 .decode()
                 .partition("\n")[0]
                 .removeprefix(f"Release {swap.wanted.release} "),

@@ -93,3 +93,14 @@ def stood_in(paths: list[str]) -> str:
         "can't see a database that is away, or whatever else the app needs. If the app has such a path under another "
         f"name, write {variables}; else add it, in the ten lines that docs/your-app.md shows."
     )
+
+
+def broken(sentence: str) -> str:
+    """What to say of a command before a release that what serves doesn't bear; '' where all is well."""
+    if not sentence:
+        return ""
+    return (
+        f"{sentence.rstrip('.')}. Its requests may fail until the new release has the traffic, to which this run goes "
+        "on, because that is made for the database as it is now. Next time first bring a release that works with both, "
+        "and take away what the old one needs with the one after that (docs/deploys.md)."
+    )

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .._app import as_service
@@ -22,6 +23,8 @@ from .watch import BAD_PATIENCE, SETTLE, Start, Watch
 
 CHECK_LIMIT = 120
 """Seconds in which the app has to load, where it is loaded once before it takes the live one's place."""
+IDLE = re.compile(r"\A(?=.*\[alembic\.)(?!.*Running (up|down)grade)|No migrations to apply", re.DOTALL)
+"""What a migration prints that had nothing to do: Alembic begins with its context and ends there, Django says so."""
 BEFORE_LIMIT = 3600
 """Seconds that one command before a swap may take."""
 
@@ -60,14 +63,15 @@ class Candidate:
     def _place(self, directory: str) -> Place:
         return Place(self.app.name, self.terms.user, self.terms.group, directory, self.wanted.unit)
 
-    def prepare(self, directory: str, commands: list[str], serves: str) -> list[str]:
-        """Run what comes before the release; returns a line about each command.
+    def prepare(self, directory: str, commands: list[str], serves: str) -> Iterator[tuple[str, str, bool]]:
+        """Run what comes before the release, one at each step.
 
         :param directory: of the filled slot.
         :param serves: the sentence that says which release serves meanwhile.
+        :returns: of each command a line about it, the command, and whether it may have changed something.
         :raises Failed: at the first that fails.
         """
-        place, notes = self._place(directory), []
+        place = self._place(directory)
         for line in commands:
             begun = time.monotonic()
             try:
@@ -76,8 +80,8 @@ class Candidate:
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
                 raise Failed(why, f"Nothing has moved. {serves}", failure.said, blames=False) from failure
-            notes.append(f"{line} ({time.monotonic() - begun:.1f} s) {said.rpartition(chr(10))[2]}".rstrip())
-        return notes
+            note = f"{line} ({time.monotonic() - begun:.1f} s) {said.rpartition(chr(10))[2]}".rstrip()
+            yield note, line, not IDLE.search(said)
 
     def check(self, directory: str, serves: str) -> None:
         """Load the app in a process of its own, where a failure would otherwise take the live slot down."""

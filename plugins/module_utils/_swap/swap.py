@@ -25,6 +25,8 @@ from .steps import Failed, Terms
 from .units import UnitFiles
 from .watch import Start, illness
 
+READY_AGAIN = 3.0
+"""Seconds within which what serves has to be ready again after a command before a new release."""
 FRONT_EVERY = 0.5
 """Seconds between two questions to the proxy while a release is watched."""
 
@@ -98,6 +100,10 @@ class Swap(Back):
         """When this run last moved the link, on the monotonic clock; 0 before it has."""
         self.phases: dict[str, float] = {}
         self.notes: list[str] = []
+        self.ran: list[str] = []
+        """Of the commands those that may have changed something."""
+        self.broke = ""
+        """A sentence about the one that the release that serves doesn't bear."""
         self.front: Door | None = None
         """The proxy's door, where the deploy asks through it."""
         self.front_unit = ""
@@ -210,7 +216,24 @@ class Swap(Back):
         self.new = self.app.make(self.slot, self.wanted, vars(self.terms), self.terms.group, booted)
 
     def _before(self) -> None:
-        self.notes += self.candidate.prepare(self.new, self.commands, self._serves())
+        """Run the commands, and ask what serves after each whether it still can: a migration that it doesn't bear is
+        told with its name. The deploy goes on: what the database is now, the new release is made for."""
+        asked = self._ask_live(READY_AGAIN)
+        for note, line, changed in self.candidate.prepare(self.new, self.commands, self._serves()):
+            self.notes.append(note)
+            self.ran += [line] if changed else []
+            if asked == "" and not self.broke and (trouble := self._ask_live(READY_AGAIN)):
+                self.broke = f"Release {self.before} serves, and isn't ready any more since {line!r} ran: {trouble}"
+
+    def _ask_live(self, limit: float) -> str | None:
+        """What the release that serves answers for its readiness where that is nothing good, else ''; None where none
+        serves."""
+        terms = self.app.held(self.live).get("terms") if self.live else None
+        if not terms or not self.live:
+            return None
+        door = Door(terms["host"], unix=self.app.socket(self.live), scheme=terms.get("scheme", "http"))
+        said = wait_until_good(door, terms["ready_path"], limit)
+        return said if isinstance(said, str) else ""
 
     def _write_units(self) -> None:
         self.units.write()

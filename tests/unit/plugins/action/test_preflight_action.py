@@ -298,7 +298,9 @@ WORKER = {"command": f"celery -p {CANARY}", "env": {"A": CANARY}, "writable_path
 CLEANUP = {"command": "python -m app.cleanup", "schedule": "30 3 * * *"}
 
 
-def test_the_host_is_told_names_paths_and_calendars_and_the_run_says_when(source: Path) -> None:
+def test_the_host_is_told_names_paths_and_calendars_and_the_run_says_when(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     variables = good(source, fastapi_processes={"worker": WORKER}, fastapi_timers={"cleanup": CLEANUP})
     timers = {"cleanup": {"schedule": ["*-*-* 03:30:00"], "next": ["Mon 2026-11-30 03:30:00 UTC"]}}
     answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "timers": timers}
@@ -309,6 +311,10 @@ def test_the_host_is_told_names_paths_and_calendars_and_the_run_says_when(source
     assert arguments["variables"]["background"] == told
     assert CANARY not in str(arguments) and CANARY not in str(result)
     assert result["timers"] == timers
+    assert "Timer" not in capsys.readouterr().out
+    plugin._task.check_mode = True
+    plugin.run(None, variables)
+    assert "web1: Timer cleanup: *-*-* 03:30:00, next Mon" in " ".join(capsys.readouterr().out.split())
     assert result["msg"].splitlines()[1] == "Timer cleanup: *-*-* 03:30:00, next Mon 2026-11-30 03:30:00 UTC."
 
 

@@ -22,6 +22,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd impo
 from ansible_collections.graceful.deploy.plugins.module_utils._observe import status
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import start as swap_start
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch as swap_watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, crashes, illness, killed
@@ -278,6 +279,22 @@ def test_status_is_a_table_for_people():
             {"started": "2026-11-25T01:12:03Z", "release": "c3", "by": "ann@laptop", "outcome": "status 7"}
             | {"command": "python -m app.admin " + 99 * "x"}
         ],
+        "processes": [
+            {
+                "process": "worker",
+                "unit": f"hello.worker.4@{n}.service",
+                "state": "live",
+                "release": "c3",
+                "since": 1000,
+            }
+            | {"service": "active (running)", "restarts": n, "memory": 50 << 20, "memory_max": 400 << 20}
+            | {"command": "celery -A app worker", "note": n * "dies\nof it"}
+            for n in (0, 1)
+        ],
+        "timers": [
+            {"timer": "cleanup", "last": "Sun 2026-11-29 03:30:00 UTC", "outcome": "exit-code, status 1", "next": ""}
+            | {"command": "python -m app.cleanup", "note": "its last run failed."}
+        ],
         "deploying": {"by": "bob@desk", "since": "noon", "release": "d4", "phase": "ready"},
         "cut_off": {},
         "maintenance": False,
@@ -287,6 +304,10 @@ def test_status_is_a_table_for_people():
     assert text.splitlines()[0] == "hello: release c3 is live in slot green, /ready answers 200 ready"
     assert "bob@desk, since noon, in phase ready" in text
     rows = [line.split() for line in text.splitlines()]
+    assert "worker@0 live active (running) c3 2 h 0 50M of 400M celery -A app worker".split() in rows
+    assert "  worker: dies\n    of it" in text
+    assert "cleanup Sun 2026-11-29 03:30:00 UTC exit-code, status 1 - python -m app.cleanup".split() in rows
+    assert "  cleanup: its last run failed." in text
     assert [
         "green",
         "live",
@@ -336,7 +357,16 @@ def test_status_knows_what_a_worker_was_planned_with_from_its_slot(app, term, pl
 
 
 def test_status_of_nothing():
-    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": [], "commands": []}
+    facts = {
+        "name": "hello",
+        "live": None,
+        "slots": {},
+        "releases": [],
+        "history": [],
+        "commands": [],
+        "processes": [],
+        "timers": [],
+    }
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": True, "root": "/srv/hello"}
     assert "as long as /srv/hello/maintenance is there" in status.render(facts, 0, 10)
     facts["maintenance"] = False
@@ -347,7 +377,16 @@ def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
     reason = "It answered 503 for as long as it was asked, which is " + "a long time " * 12
     entry = {"started": "2026-11-25T00:58:16Z", "kind": "deploy", "release": "c3", "outcome": "failed"}
     history = [{**entry, "release": "old", "reason": reason}, {**entry, "reason": reason}, {**entry, "release": "d4"}]
-    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": history, "commands": []}
+    facts = {
+        "name": "hello",
+        "live": None,
+        "slots": {},
+        "releases": [],
+        "history": history,
+        "commands": [],
+        "processes": [],
+        "timers": [],
+    }
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
     table, _, below = status.render(facts, 0, 10).rpartition("\n\n")
     assert " ".join(below.split()) == f"c3: {reason.strip()}"
@@ -620,3 +659,74 @@ def test_a_deploy_whose_note_a_power_cut_has_left_unreadable_is_in_the_history(a
     assert (last["release"], last["outcome"], last["reason"]) == ("unknown", "interrupted", "cut off in phase unknown")
     # It is known to be bad for nothing, and nobody is kept from going on.
     assert history.marked(history.read(app.root)).keys() == {"b2"}
+
+
+RAN = [
+    {"release": "a1", "outcome": "live"},
+    {"release": "b2", "outcome": "ran", "commands": ["alembic upgrade head"], "kind": "before"},
+    {"release": "b2", "outcome": "live"},
+    {"release": "c3", "outcome": "ran", "commands": ["alembic upgrade head", "python seed.py"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("release", "ran"),
+    [
+        ("a1", ["alembic upgrade head", "alembic upgrade head", "python seed.py"]),
+        ("b2", ["alembic upgrade head", "python seed.py"]),
+        ("zz", ["alembic upgrade head", "alembic upgrade head", "python seed.py"]),
+    ],
+)
+def test_what_was_run_since_a_release_was_live_is_known(release, ran):
+    assert history.ran_since(RAN, release) == ran
+
+
+def test_what_runs_before_a_release_says_nothing_of_the_release():
+    assert history.last_telling(RAN)["outcome"] == "live"
+    assert history.marked(RAN) == {}
+    assert history.last_served(RAN) == {"a1": 0, "b2": 2}
+    assert history.parse(json.dumps({"release": "x", "commands": "rm"}) + "\n") == [{"release": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "idle"),
+    [
+        ("INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.\nWill assume transactional DDL.", True),
+        (
+            "INFO  [alembic.runtime.migration] Context impl.\nINFO  [alembic.runtime.migration] Running upgrade a -> b",
+            False,
+        ),
+        ("Operations to perform:\n  Apply all\nRunning migrations:\n  No migrations to apply.", True),
+        # Says nothing of itself: it may have changed something.
+        ("(it said nothing)", False),
+        ("done", False),
+    ],
+)
+def test_a_migration_that_had_nothing_to_do_is_none(said, idle):
+    assert bool(swap_start.IDLE.search(said)) is idle
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (["", "", "503 no column price"], "since 'second' ran: 503 no column price"),
+        (["", "503 no table", "503 no table"], "since 'first' ran: 503 no table"),
+        (["", "", ""], ""),
+        # It wasn't ready before, or there is none.
+        (["503 warming up", "503", "503"], ""),
+        ([None, None, None], ""),
+    ],
+)
+def test_a_command_that_what_serves_does_not_bear_is_named(app, monkeypatch, capsys, answers, told):
+    (Path(app.root) / "slots").mkdir()
+    ran = [("first (0.1 s)", "first", True), ("second (0.1 s)", "second", False)]
+    monkeypatch.setattr(swap_start.Candidate, "prepare", lambda *_: iter(ran))
+    monkeypatch.setattr(swap_flow.Swap, "_ask_live", lambda *_: answers.pop(0))
+    monkeypatch.setattr(swap_flow.Swap, "apply", lambda swap: swap._before())
+    run = deploy(app, ("inactive",) * 2, release="b2", before=["first", "second"])
+    assert run.result()["commands"] == ["first (0.1 s)", "second (0.1 s)"]
+    said = capsys.readouterr().out
+    assert (told in said and "goes on" in said.replace("\n", " ")) if told else "isn't ready any more" not in said
+    entry = history.read(app.root)[-1]
+    assert (entry["outcome"], entry["kind"], entry["commands"]) == ("ran", "before", ["first"])
+    assert told in entry["reason"]

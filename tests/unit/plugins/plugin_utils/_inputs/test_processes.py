@@ -10,7 +10,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.problems impo
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check as inputs
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import processes
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import load_spec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 CANARY = "k4n4ry"
@@ -116,6 +116,7 @@ BAD = [
     ("env", f"A={CANARY}", "env of worker: it has to be a dictionary", "`NAME: value`"),
     ("env", {"A B": CANARY}, "env of worker: A B in it:", "Name it A_B."),
     ("env", {"A": f"{CANARY}\n"}, "A in it: its value holds a newline", "base64"),
+    ("env", {"FASTAPI_PROCESS": CANARY}, "FASTAPI_PROCESS in it: it says which process", "another name"),
     ("env", {"LISTEN_FDS": CANARY}, "LISTEN_FDS in it", "Take it out."),
 ]
 
@@ -200,7 +201,11 @@ anything = st.recursive(
 @pytest.mark.parametrize(
     ("variable", "key"), [(variable, key) for variable in processes.KEYS for key in processes.KEYS[variable]]
 )
-@given(value=anything)
+@given(value=anything | st.text("aZ09*/- ;'\"\\\n=smhdLW#?", max_size=9))
+@example("a b")
+@example("0 3 15W * *")
+@example("400 mb")
+@example("9 weeks")
 def test_a_proposed_value_of_a_key_passes(variable: str, key: str, value: object) -> None:
     entry = {**(WORKER if variable == "processes" else CLEANUP), key: value}
     problem = processes.entries(variable, {"a": entry})
@@ -208,9 +213,11 @@ def test_a_proposed_value_of_a_key_passes(variable: str, key: str, value: object
         return
     assert "\n" not in problem.sentence and problem.sentence.endswith(".")
     # A path's shortest form is proposed for the entry, not for the list.
-    written = re.fullmatch(rf"Write {key}: (.*?)\.(?: To run none, take it out\.)?", problem.advice)
+    written = re.fullmatch(rf"Write {key}: (?:('[^']*').*|(.*?))\.(?: To run none, take it out\.)?", problem.advice)
     if written and "shortest form" not in problem.wrong:
-        assert processes.entries(variable, {"a": entry | yaml.safe_load(f"{{{key}: {written[1]}}}")}) is None, problem
+        assert (
+            processes.entries(variable, {"a": entry | yaml.safe_load(f"{{{key}: {written[1] or written[2]}}}")}) is None
+        ), problem
 
 
 def test_one_name_for_both_is_refused() -> None:
