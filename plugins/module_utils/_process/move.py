@@ -27,7 +27,7 @@ from .specs import Beside
 LEAST_WATCH, MOST_WATCH = 3.0, 15.0
 """Seconds for which a new process is watched; as long as it is still busy, as in its imports, up to the second."""
 BUSY = 0.6
-"""Part of a CPU from which on a process counts as busy."""
+"""Part of the time from which on a process that has a CPU, or waits for one, counts as busy."""
 LOOK_EVERY = 0.25
 CHECK_LIMIT = 60
 CHECK = """
@@ -233,7 +233,7 @@ class Move:
         """See that each is still at its first start, for a while."""
         begun = time.monotonic()
         first = self.systemd.show(names)
-        spent, looked = {name: _cpu(first[name]) for name in names}, begun
+        spent, looked = {name: _at_work(first[name]) for name in names}, begun
         while True:
             states = self.systemd.show(names)
             for name in names:
@@ -244,7 +244,7 @@ class Move:
             if not watch or now - begun > MOST_WATCH:
                 return
             if now - looked >= 1:
-                used = {name: _cpu(states[name]) for name in names}
+                used = {name: _at_work(states[name]) for name in names}
                 busy = any(used[name] - spent[name] > BUSY * (now - looked) for name in names)
                 spent, looked = used, now
                 if now - begun > LEAST_WATCH and not busy:
@@ -348,7 +348,14 @@ def held_by(app: App) -> Beside:
     return store.held(store.live())
 
 
-def _cpu(state: dict[str, str]) -> float:
-    """Seconds of CPU that the main process of a unit has used."""
-    fields = files.read_text(f"/proc/{number(state, 'MainPID')}/stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else 0.0
+def _at_work(state: dict[str, str]) -> float:
+    """Seconds for which the main process of a unit has had a CPU or waited for one."""
+    process = f"/proc/{number(state, 'MainPID')}"
+    return at_work(files.read_text(f"{process}/stat"), files.read_text(f"{process}/schedstat"))
+
+
+def at_work(stat: str, schedstat: str) -> float:
+    """The same, by the text of the two files of proc(5). On a busy host imports get a part of a CPU alone."""
+    used, waited = stat.rpartition(")")[2].split(), schedstat.split()
+    seconds = (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK") if len(used) > 12 else 0.0
+    return seconds + (int(waited[1]) / 1e9 if len(waited) > 1 else 0.0)
