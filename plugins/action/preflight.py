@@ -138,8 +138,9 @@ class ActionModule(ActionBase):
             return {}, []
         first = hosts.of_app(self._task, task_vars, values["name"])[0]
         problems = processes.left_out(values, first, hosts.taken(task_vars))
-        here = processes.for_host(values, first == task_vars.get("inventory_hostname"))
-        return {"background": here}, [(problem.variable, problem.sentence) for problem in problems]
+        is_first = first == task_vars.get("inventory_hostname")
+        here, planned = processes.for_host(values, is_first), processes.planned(values, is_first)
+        return {"background": here, "beside": planned}, [(problem.variable, problem.sentence) for problem in problems]
 
     def _ask_host(self, values: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Result:
         """The one trip: what the module found, with the problems as (variable, sentence) pairs."""

@@ -121,6 +121,13 @@ options:
       - Seconds that the proxy waits for an answer. More than O(timeout); V(0) is 5 more.
     type: int
     default: 0
+  beside:
+    description:
+      - What runs beside the web workers, by name, each with C(count), how many may run at once, and C(memory), the size
+        of each. Without a size it is planned as V(150M).
+      - Each counts O(db_pool_size) connections. The host's other apps are seen where O(name) is given.
+    type: dict
+    default: {}
 seealso:
   - name: systemd.resource-control(5)
     description: What MemoryMax= does.

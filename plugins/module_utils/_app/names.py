@@ -121,6 +121,7 @@ def missing(name: str, units: str = "/etc/systemd/system") -> str:
     """
     if os.path.lexists(os.path.join(units, f"{name}@.service")):
         return ""
-    found = [entry for entry in names_in(units) if entry.endswith("@.service")]
+    # A process of an app's has a dot in its unit's name.
+    found = [entry for entry in names_in(units) if entry.endswith("@.service") and entry.count(".") == 1]
     others = [entry.removesuffix("@.service") for entry in found if is_ours(read_text(os.path.join(units, entry)))]
     return f"There is no app {name} on this host" + (f"; there is {' and '.join(others)}." if others else ".")

@@ -16,11 +16,29 @@ from .._app.words import slice_of
 
 
 @dataclass(frozen=True)
+class Part:
+    """What runs on the host beside the app's web workers.
+
+    :param name: of a process or timer, or of another app.
+    :param each: bytes that one of it takes; `count` how many of it may run at once.
+    """
+
+    name: str
+    each: int
+    count: int = 1
+
+    @property
+    def whole(self) -> int:
+        return self.each * self.count
+
+
+@dataclass(frozen=True)
 class Capacity:
     """CPUs (1.5 is a quota of one and a half) and bytes of memory, each with where the figure was found.
 
     `memory` is what the system around the app lives from, too; `own` the limit of the app's own slice, of which nothing
-    has to be kept for others. None where it has none.
+    has to be kept for others. None where it has none. `beside` are the app's own processes and timers, `others` the
+    host's other apps.
     """
 
     cpus: float
@@ -28,6 +46,8 @@ class Capacity:
     memory: int
     memory_source: str
     own: int | None = None
+    beside: tuple[Part, ...] = ()
+    others: tuple[Part, ...] = ()
 
 
 class CapacityError(RuntimeError):

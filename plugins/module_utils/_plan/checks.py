@@ -12,7 +12,7 @@ from typing import Any
 
 from .._app.words import PREFIX
 from .capacity import Capacity
-from .demand import ARBITER, Demand, available, find_caps, memory_for, reserve, room_of
+from .demand import ARBITER, Demand, available, beside_connections, find_caps, memory_for, reserve, room_of, used
 from .sizes import MIB, format_size, human_size, parse_size, round_down, round_up
 from .timeouts import PlanProblem
 
@@ -30,6 +30,10 @@ def fix(problem: PlanProblem, demand: Demand, capacity: Capacity) -> tuple[Deman
         own = None if capacity.own is None else max(capacity.own, memory)
         return demand, replace(capacity, memory=max(capacity.memory, memory), own=own)
     name = problem.variable.removeprefix(PREFIX)
+    if name == "processes":
+        _name, _colon, size = value.partition(": ")
+        parts = [replace(part, each=parse_size(size)) if part.name == _name else part for part in capacity.beside]
+        return demand, replace(capacity, beside=tuple(parts))
     change: dict[str, Any] = {name: parse_size(value) if name in ("worker_memory", "memory_max") else value}
     return replace(demand, **change), capacity
 
@@ -46,15 +50,30 @@ def find_problems(demand: Demand, capacity: Capacity) -> list[PlanProblem]:
 
 
 def _can_give(capacity: Capacity) -> str:
-    room = room_of(capacity)
-    if room == capacity.own:
-        return f"the {human_size(room)} that the limit of the app's own slice leaves"
-    gives, has, keeps = (human_size(f(capacity.memory)) for f in (available, int, reserve))
-    return f"the {gives} that this host can give ({has} by {capacity.memory_source}, less {keeps} for the system)"
+    room, less = room_of(capacity), []
+    if beside := used(capacity.beside):
+        less.append(f"{human_size(beside)} for {PREFIX}processes and {PREFIX}timers")
+    if _giver(capacity) == "its slice":
+        return f"the {human_size(room)} that the limit of the app's own slice leaves{_less(less)}"
+    less.insert(0, f"{human_size(reserve(capacity.memory))} for the system")
+    if others := used(capacity.others):
+        less.append(f"{human_size(others)} for {', '.join(part.name for part in capacity.others)}")
+    has = human_size(capacity.memory)
+    return f"the {human_size(room)} that this host can give ({has} by {capacity.memory_source}{_less(less)})"
+
+
+def _less(parts: list[str]) -> str:
+    return f", less {' and '.join(parts)}" if parts else ""
 
 
 def _giver(capacity: Capacity) -> str:
-    return "its slice" if room_of(capacity) == capacity.own else "the host"
+    gives = available(capacity.memory) - used(capacity.others)
+    return "its slice" if capacity.own is not None and capacity.own <= gives else "the host"
+
+
+def _host_for(wanted: int, capacity: Capacity) -> int:
+    """The memory that the host, or the slice, has to have for so many bytes of the web's."""
+    return memory_for(wanted + used(capacity.beside) + used(capacity.others))
 
 
 def _check_no_workers(demand: Demand, capacity: Capacity) -> PlanProblem | None:
@@ -80,6 +99,30 @@ def _check_worker_memory(demand: Demand, capacity: Capacity) -> PlanProblem | No
     )
 
 
+def _check_beside(demand: Demand, capacity: Capacity) -> PlanProblem | None:
+    """Processes that leave no room for the web are told to take less, the largest of them first."""
+    least = demand.need(1) * demand.slots
+    over = least - room_of(capacity)
+    if over <= 0 or not capacity.beside or least > room_of(replace(capacity, beside=())):
+        return None
+    largest = max(capacity.beside, key=lambda part: part.whole)
+    free = room_of(replace(capacity, beside=tuple(part for part in capacity.beside if part != largest)))
+    each = (free - least) // largest.count
+    if each < SMALLEST_WORKER:
+        return None
+    passing = format_size(round_down(each, SMALLEST_WORKER))
+    name, rows = f"{PREFIX}processes", ", ".join(f"{part.name} {human_size(part.whole)}" for part in capacity.beside)
+    return PlanProblem(
+        name,
+        rows,
+        f"{largest.name}: {passing}",
+        f"{name} and {PREFIX}timers take {human_size(used(capacity.beside))} ({rows}; twice where an old one may "
+        f"finish beside the new), and leave less than the {human_size(least)} that one worker and its arbiter take. "
+        f"Write memory_max: {passing} for {largest.name}, if it gets by with that, or give {_giver(capacity)} "
+        f"{human_size(_host_for(least, capacity))}.",
+    )
+
+
 def _check_one_worker(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     room, one, value = room_of(capacity), demand.need(1), format_size(demand.worker_memory)
     if one * demand.slots <= room:
@@ -102,9 +145,9 @@ def _check_one_worker(demand: Demand, capacity: Capacity) -> PlanProblem | None:
             value,
             passing,
             f"{takes}, more than {_can_give(capacity)}. Write {PREFIX}worker_memory: {passing} or less if the app gets "
-            f"by with it, or give {_giver(capacity)} {human_size(memory_for(one * demand.slots))}.",
+            f"by with it, or give {_giver(capacity)} {human_size(_host_for(one * demand.slots, capacity))}.",
         )
-    passing = format_size(memory_for(one * demand.slots))
+    passing = format_size(_host_for(one * demand.slots, capacity))
     return PlanProblem(
         HOST_MEMORY,
         format_size(capacity.memory),
@@ -135,14 +178,17 @@ def _check_memory_max(demand: Demand, capacity: Capacity) -> PlanProblem | None:
 
 def _check_database(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     pool, most = demand.db_pool_size, demand.db_max_connections
-    if not demand.has_database or pool * demand.slots <= most:
+    count = sum(part.count for part in capacity.beside)
+    if not demand.has_database or pool * (demand.slots + count) <= most:
         return None
     says = f"{PREFIX}db_pool_size is {pool} and {PREFIX}db_max_connections is {most}: one worker"
     says += " in each of two slots (swap)" * (demand.slots == 2)
-    says += f" would open {pool * demand.slots} connections, and the database would refuse some."
+    says += f", and {count} of {PREFIX}processes and {PREFIX}timers," * bool(count)
+    says += f" would open {pool * (demand.slots + count)} connections, and the database would refuse some."
     # Smaller pools for as many workers as were asked for, where that leaves each at least one connection.
-    largest = most // (demand.slots * (demand.workers or 1)) or most // demand.slots
-    name, passing, or_so = ("db_pool_size", largest, "less") if largest else ("db_max_connections", pool * 2, "more")
+    largest = most // (demand.slots * (demand.workers or 1) + count) or most // (demand.slots + count)
+    enough = pool * (2 + count)
+    name, passing, or_so = ("db_pool_size", largest, "less") if largest else ("db_max_connections", enough, "more")
     value = pool if largest else most
     return PlanProblem(PREFIX + name, value, passing, f"{says} Write {PREFIX}{name}: {passing} or {or_so}.")
 
@@ -159,7 +205,7 @@ def _check_workers(demand: Demand, capacity: Capacity) -> PlanProblem | None:
             room = f"{PREFIX}memory_max {format_size(demand.memory_max)}"
         reasons.append(f"they and the arbiter take {human_size(demand.need(workers))}, more than {room}")
     if caps.database is not None and workers > caps.database:
-        connections = workers * demand.db_pool_size * demand.slots
+        connections = workers * demand.db_pool_size * demand.slots + beside_connections(demand, capacity)
         slots = " in two slots" * (demand.slots == 2)
         most = f"{PREFIX}db_max_connections {demand.db_max_connections}"
         reasons.append(f"they open {connections} connections{slots}, more than {most}")
@@ -177,6 +223,7 @@ def _check_workers(demand: Demand, capacity: Capacity) -> PlanProblem | None:
 CHECKS: tuple[Callable[[Demand, Capacity], PlanProblem | None], ...] = (
     _check_no_workers,
     _check_worker_memory,
+    _check_beside,
     _check_one_worker,
     _check_memory_max,
     _check_database,

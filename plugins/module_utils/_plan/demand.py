@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from .capacity import Capacity
+from .capacity import Capacity, Part
 from .sizes import MIB, round_up, with_margin
 
 ARBITER = 64 * MIB
@@ -66,10 +67,27 @@ def available(memory: int) -> int:
     return memory - reserve(memory)
 
 
-def room_of(capacity: Capacity) -> int:
-    """Bytes that the app's slots may take together: all of its own slice, and of the host what is left for apps."""
+def given(capacity: Capacity) -> int:
+    """Bytes that the app may take: all of its own slice, and of the host what is left for apps."""
     gives = available(capacity.memory)
     return gives if capacity.own is None else min(gives, capacity.own)
+
+
+def used(parts: Iterable[Part]) -> int:
+    """Bytes that these take together."""
+    return sum(part.whole for part in parts)
+
+
+def room_of(capacity: Capacity) -> int:
+    """Bytes that the app's slots may take together: without its processes and timers, and without the other apps."""
+    gives = available(capacity.memory) - used(capacity.others)
+    gives = gives if capacity.own is None else min(gives, capacity.own)
+    return max(0, gives - used(capacity.beside))
+
+
+def beside_connections(demand: Demand, capacity: Capacity) -> int:
+    """Connections that processes and timers open, each as many as a worker of the web."""
+    return demand.db_pool_size * sum(part.count for part in capacity.beside)
 
 
 def learn(demand: Demand, taken: int, capacity: Capacity) -> Demand:
@@ -100,5 +118,8 @@ def find_caps(demand: Demand, capacity: Capacity) -> Caps:
     if demand.memory_max is not None:
         room = min(room, demand.memory_max)
     memory = max(0, (room - ARBITER) // demand.worker_memory)
-    database = demand.db_max_connections // (demand.db_pool_size * demand.slots) if demand.has_database else None
+    database = None
+    if demand.has_database:
+        left = max(0, demand.db_max_connections - beside_connections(demand, capacity))
+        database = left // (demand.db_pool_size * demand.slots)
     return Caps(cpu, memory, database)

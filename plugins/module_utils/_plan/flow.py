@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._app.words import PREFIX
-from .capacity import Capacity, read_capacity, service_affinity
+from .capacity import Capacity, Part, read_capacity, service_affinity
 from .demand import STRATEGIES, WORKLOADS, Demand, learn
 from .plan import make_plan
 from .sizes import format_size, parse_size, suggest_size
@@ -34,6 +34,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "lifespan_timeout": {"type": "int", "default": 5},
     "stop_timeout": {"type": "int", "default": 45},
     "proxy_timeout": {"type": "int", "default": 0},
+    "beside": {"type": "dict", "default": {}},
 }
 
 
@@ -43,10 +44,12 @@ class Seen:
 
     :param taken: the most bytes that one of its workers has taken; 0 where that isn't known.
     :param own: bytes that systemd gives to the slice of the app; None where that has no limit.
+    :param others: the host's other apps.
     """
 
     taken: int = 0
     own: int | None = None
+    others: tuple[Part, ...] = ()
 
 
 NOTHING = Seen()
@@ -146,7 +149,16 @@ def plan_from_params(
     capacity = read_capacity(fs_root, affinity, str(params.get("name") or ""))
     if seen.own is not None:
         capacity = replace(capacity, own=min(seen.own, capacity.own or seen.own))
+    capacity = replace(capacity, beside=_beside(params.get("beside") or {}), others=seen.others)
     return plan_for(params, capacity, seen.taken)
+
+
+def _beside(rows: dict[str, dict[str, Any]]) -> tuple[Part, ...]:
+    """What runs beside the web, by name: ``count`` at once, of ``memory`` each."""
+    return tuple(
+        Part(name, parse_size(row["memory"]) if row.get("memory") else Demand.worker_memory, int(row.get("count", 1)))
+        for name, row in sorted(rows.items())
+    )
 
 
 def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._app.words import PREFIX
-from .capacity import Capacity
+from .capacity import Capacity, Part
 from .checks import find_problems
-from .demand import Caps, Demand, find_caps, memory_for, room_of
+from .demand import Caps, Demand, beside_connections, find_caps, given, memory_for, room_of, used
 from .sizes import format_size, human_size, round_down
 from .timeouts import Refusal
 
@@ -40,12 +40,15 @@ def make_plan(demand: Demand, capacity: Capacity) -> Plan:
     caps = find_caps(demand, capacity)
     bound_by, workers = choose_workers(demand, caps)
     room = room_of(capacity)
-    strategy, reason = choose_strategy(demand, workers, room, capacity.memory)
+    strategy, reason = choose_strategy(demand, workers, capacity)
     slots = 2 if strategy == "swap" else 1
     # It keeps an app that runs away from the rest of the host. What the app needs is no reason for it to be lower: that
     # is an assumption before the app has run, and the kernel would kill for it on a host with memory to spare.
-    memory_max = demand.memory_max or round_down(room // slots, demand.need(workers))
+    # The other apps come and go; a limit that followed them would change with each deploy of theirs.
+    bound = max(room, given(capacity) - used(capacity.beside))
+    memory_max = demand.memory_max or round_down(bound // slots, demand.need(workers))
     measured = f"A worker has taken up to {human_size(demand.taken)}. " if demand.taken else ""
+    said = [explain_workers(demand, capacity, caps, bound_by, workers)]
     return Plan(
         workers=workers,
         caps=caps,
@@ -55,8 +58,8 @@ def make_plan(demand: Demand, capacity: Capacity) -> Plan:
         worker_memory=demand.worker_memory,
         memory_max=memory_max,
         memory_worst_case=slots * memory_max,
-        memory_available=room,
-        explanation=f"{explain_workers(demand, capacity, caps, bound_by, workers)} {measured}{reason}",
+        memory_available=bound,
+        explanation=" ".join([*said, f"{measured}{reason}{shared(capacity)}"]),
     )
 
 
@@ -70,13 +73,25 @@ def choose_workers(demand: Demand, caps: Caps) -> tuple[str, int]:
     return min(bounds, key=lambda bound: bound[1])
 
 
-def choose_strategy(demand: Demand, workers: int, room: int, memory: int) -> tuple[str, str]:
+def shared(capacity: Capacity) -> str:
+    """A sentence, with a blank before it, on what else has its part of the memory; '' where nothing has."""
+    own = ", ".join(_share(part) for part in capacity.beside)
+    others = ", ".join(f"app {_share(part)}" for part in capacity.others)
+    said = "; ".join(filter(None, [own, others]))
+    return f" Planned beside the web: {said}." if said else ""
+
+
+def _share(part: Part) -> str:
+    return f"{part.name} {f'{part.count} x ' if part.count > 1 else ''}{human_size(part.each)}"
+
+
+def choose_strategy(demand: Demand, workers: int, capacity: Capacity) -> tuple[str, str]:
     """The strategy and a sentence that says why.
 
     auto never takes workers away to make a swap fit: fewer workers are felt all day, a restart's pause once.
     """
-    both = 2 * (demand.memory_max or demand.need(workers))
-    connections = 2 * workers * demand.db_pool_size
+    both, room = 2 * (demand.memory_max or demand.need(workers)), room_of(capacity)
+    connections = 2 * workers * demand.db_pool_size + beside_connections(demand, capacity)
     memory_says = f"two slots need {human_size(both)}, and the host can give {human_size(room)}"
     pause = "requests wait in the socket's queue meanwhile, and none is lost"
     if demand.strategy == "swap":
@@ -86,12 +101,14 @@ def choose_strategy(demand: Demand, workers: int, room: int, memory: int) -> tup
     if demand.strategy == "restart":
         return "restart", f"Releases take over by restart, as {PREFIX}strategy says: {pause}."
     if both > room:
-        host = f"; a host of {human_size(memory_for(both))} could swap" if memory_for(both) > memory else ""
+        enough = memory_for(both + used(capacity.beside) + used(capacity.others))
+        host = f"; a host of {human_size(enough)} could swap" if enough > capacity.memory else ""
         return "restart", f"Releases take over by restart, because {memory_says}: {pause}{host}."
     if demand.has_database and connections > demand.db_max_connections:
+        rest = " beside those of processes and timers" * bool(capacity.beside)
         return "restart", (
-            f"Releases take over by restart, because two slots would open {connections} connections of "
-            f"{PREFIX}db_max_connections {demand.db_max_connections}: {pause}."
+            f"Releases take over by restart, because two slots would open {2 * workers * demand.db_pool_size} "
+            f"connections of {PREFIX}db_max_connections {demand.db_max_connections}{rest}: {pause}."
         )
     return "swap", f"Releases take over by swap: {memory_says}."
 

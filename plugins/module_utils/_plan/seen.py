@@ -7,11 +7,18 @@
 from __future__ import annotations
 
 from .._app import history
-from .._app.slots import App
+from .._app.roots import roots_by_units
+from .._app.slots import App, worker_count
 from .._app.words import slice_of
 from .._host.memory import most_taken
 from .._host.systemd import CommandFailed, Run, Systemd, number
+from .._process.move import held_by
+from .capacity import Part
+from .demand import ARBITER, Demand
 from .flow import NOTHING, Seen
+from .sizes import parse_size, with_margin
+
+UNITS = "/etc/systemd/system"
 
 
 def see(run: Run, name: str, root: str) -> Seen:
@@ -26,5 +33,22 @@ def see(run: Run, name: str, root: str) -> Seen:
     except (CommandFailed, OSError):
         # A host without systemd is refused elsewhere, and so is a run that isn't root's.
         return NOTHING
+    others = tuple(_part(App(other, place)) for other, place in sorted(roots_by_units(UNITS).items()) if other != name)
     # What the kernel holds the slice to isn't there before anything runs in it.
-    return Seen(max(now, before), number(states[units[0]], "MemoryMax") or None)
+    return Seen(max(now, before), number(states[units[0]], "MemoryMax") or None, tuple(filter(None, others)))
+
+
+def _part(app: App) -> Part | None:
+    """What another app takes: its live slot, its workers as they were measured or else planned, and what it has beside
+    them. None for one that serves nothing."""
+    live = app.live()
+    if not live:
+        return None
+    terms = app.held(live).get("terms") or {}
+    taken = history.taken(history.read(app.root))
+    each = with_margin(taken) if taken else terms.get("worker_memory") or Demand.worker_memory
+    beside = held_by(app)
+    sizes = [parse_size(row.memory_max) if row.memory_max else Demand.worker_memory for row in beside.processes]
+    rest = sum(size * row.instances for size, row in zip(sizes, beside.processes, strict=True))
+    rest += len(beside.timers) * Demand.worker_memory
+    return Part(app.name, each * max(1, worker_count(app.configured(live))) + ARBITER + rest)

@@ -44,6 +44,11 @@ _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
 _SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
+_WORKERS = re.compile(
+    r"""\bcelery\s+(?:-A|--app)[\s=][^\n&|;#"']*?\b(?:worker|beat)\b[^\n&|;#"'\]]*"""
+    r"""|\b(?:arq|dramatiq|rq\s+worker|taskiq\s+worker)\s+[\w.:][^\n&|;#"'\]]*"""
+)
+"""How the queues that people use are started."""
 
 
 @dataclass
@@ -116,9 +121,31 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         _place, directory, _url = next(iter(moved.values()))
         out.line("shared_paths", [directory], "What the app writes, and has from release to release.")
     _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
-    if place := code.imports.get("celery"):
-        out.comment(f"{place} uses Celery, whose workers aren't started by this.")
+    _processes(out, code, _served(top, whole))
     return out
+
+
+def _processes(out: Written, code: Code, recipes: str) -> None:
+    """What the source's own recipes run beside its web: a queue's workers, and their scheduler."""
+    found: dict[str, str] = {}
+    # In a list of words as in a line for the shell.
+    for match in _WORKERS.finditer(re.sub(r"""["']\s*,\s*["']""", " ", recipes)):
+        command = " ".join(match[0].split())
+        name = "beat" if re.search(r" beat( |$)", command) else "worker"
+        name = f"{name}-{len(found) + 1}" if name in found else name
+        if command not in found.values() and "{{" not in command:
+            found[name] = command
+    if found:
+        out.comment("As the source's own recipes start them. They run and move with the app, and are in its status.")
+        out.text += f"{PREFIX}processes:\n"
+        for name, command in found.items():
+            # Two schedulers would begin each job twice.
+            once = ", instances: 1, hosts: first" if name.startswith("beat") else ""
+            out.text += f"  {name}: {{command: {json.dumps(command)}{once}}}\n"
+    elif place := code.imports.get("celery"):
+        module = code.modules.get(place.path, place.path)
+        example = f"{PREFIX}processes: {{worker: {{command: celery -A {module} worker}}}}"
+        out.comment(f"{place} uses Celery. Its workers run beside the app where they are named: {example}")
 
 
 def _patterns() -> list[str]:

@@ -250,3 +250,18 @@ def for_host(values: dict[str, t.Any], first: bool) -> dict[str, t.Any]:
         "processes": {name: entry.get("writable_paths") or [] for name, entry in here["processes"].items()},
         "timers": {name: calendars(entry["schedule"]) for name, entry in here["timers"].items()},
     }
+
+
+def planned(values: dict[str, t.Any], first: bool) -> dict[str, dict[str, t.Any]]:
+    """What the plan counts beside the web, by name: how many at once, and what each may take.
+
+    Two releases overlap in a deploy, but for what may never run twice.
+    """
+    found = {}
+    for name, entry in (values.get("processes") or {}).items():
+        if is_here("processes", entry, first):
+            instances = int(entry.get("instances", 1))
+            count = instances if instances == 1 and "instances" in entry else 2 * instances
+            found[name] = {"count": count, "memory": entry.get("memory_max", "")}
+    timers = (values.get("timers") or {}).items()
+    return found | {name: {"count": 1, "memory": ""} for name, entry in timers if is_here("timers", entry, first)}

@@ -71,6 +71,9 @@ def _unset(code: Code, values: dict[str, t.Any], top: str) -> str:
     """Settings without which the app won't start, or which its .env sets, and that nobody has set for the host."""
     env = values.get("env")
     there = {str(name).upper() for name in env} if isinstance(env, dict) else set()
+    # What a process alone has may be wanted by that alone.
+    for process in (values.get("processes") or {}).values():
+        there |= {str(name).upper() for name in process.get("env") or ()}
     wanted = {name: at for name, at in code.wanted.items() if name.upper() not in there}
     behind = settings_in(top)
     if wanted:

@@ -41,6 +41,13 @@ APPS = frozenset({"FastAPI", "Starlette"})
 _GETS = frozenset({"get", "api_route", "route"})
 
 
+_GIVEN = frozenset(
+    "HOME PATH TMPDIR USER LOGNAME SHELL PYTHONUNBUFFERED CREDENTIALS_DIRECTORY INVOCATION_ID JOURNAL_STREAM "
+    "FASTAPI_NAME FASTAPI_RELEASE FASTAPI_SLOT FASTAPI_PROCESS FASTAPI_INSTANCE".split()
+)
+"""What each service has in its environment by itself."""
+
+
 def read_code(top: str, paths: Iterable[str]) -> Code:
     """Read the Python files among `paths`, which count from `top`. Never raises for what is in them."""
     code, paths = Code(), list(paths)
@@ -81,6 +88,9 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         each.made_elsewhere()
     for each in files:
         each.routes()
+    for found in (code.wanted, code.asked):
+        for name in _GIVEN & set(found):
+            del found[name]
     return code
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._plan.capacity import Capacity
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.capacity import Capacity, Part
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.checks import HOST_MEMORY, find_problems, fix
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.demand import (
     STRATEGIES,
@@ -35,6 +35,21 @@ def host(memory_mib: float = 4096, cpus: float = 4) -> Capacity:
 OWN = st.none() | st.none() | st.integers(1, 4000).map(lambda n: n * MIB)
 # From hosts that carry nothing to hosts that carry anything, and mostly those in between.
 MEMORY = st.integers(0, 6000 * MIB) | st.integers(0, 6000).map(lambda n: n * MIB) | st.integers(0, 2**43)
+# Mostly nothing runs beside the web.
+PARTS = (
+    st.just(())
+    | st.just(())
+    | st.lists(
+        st.builds(
+            Part,
+            st.sampled_from(("worker", "beat", "cleanup")),
+            st.integers(1, 400).map(lambda n: n * MIB),
+            st.integers(1, 9),
+        ),
+        max_size=3,
+        unique_by=lambda part: part.name,
+    ).map(tuple)
+)
 CAPACITIES = st.builds(
     Capacity,
     st.sampled_from((0.1, 0.5, 1.5, 3.999)) | st.integers(1, 128),
@@ -42,6 +57,8 @@ CAPACITIES = st.builds(
     MEMORY,
     st.just("MemTotal"),
     OWN,
+    beside=PARTS,
+    others=PARTS,
 )
 SIZES = st.integers(1, 3000 * MIB) | st.integers(1, 1200).map(lambda n: n * MIB)
 DEMANDS = st.builds(
@@ -156,6 +173,48 @@ def test_a_database_caps_workers():
     assert make_plan(Demand(db_pool_size=10, db_max_connections=35, strategy="swap"), host(16384, 8)).workers == 1
     assert make_plan(Demand(db_pool_size=10, db_max_connections=160), host(16384, 8)).strategy == "swap"
     assert make_plan(Demand(db_pool_size=10), host(16384, 8)).caps.database is None
+
+
+SMALL = replace(host(1024, 2), beside=(Part("worker", 150 * MIB, 2), Part("cleanup", 50 * MIB)))
+
+
+def test_what_runs_beside_the_web_has_its_part_first():
+    plan = make_plan(Demand(), SMALL)
+    # Of 768M that the host can give 350M are theirs.
+    assert (plan.workers, plan.strategy, plan.memory_max) == (2, "restart", 418 * MIB)
+    assert "two slots need 728M, and the host can give 418M" in plan.strategy_reason
+    assert "a host of 1334M could swap" in plan.strategy_reason
+    assert plan.explanation.endswith("Planned beside the web: worker 2 x 150M, cleanup 50M.")
+
+
+def test_another_app_has_its_part_and_leaves_the_limit_as_it_is():
+    alone, shared = make_plan(Demand(), host(4096, 2)), replace(host(4096, 2), others=(Part("blog", 3000 * MIB),))
+    plan = make_plan(Demand(), shared)
+    assert (alone.strategy, plan.strategy) == ("swap", "restart")
+    assert plan.explanation.endswith("Planned beside the web: app blog 3000M.")
+    few = make_plan(Demand(), replace(host(4096, 2), others=(Part("blog", 1000 * MIB),)))
+    assert (few.strategy, few.memory_max) == ("swap", alone.memory_max)
+
+
+def test_processes_that_leave_no_room_are_told_how_much_they_may_take():
+    capacity = replace(host(1024, 2), beside=(Part("worker", 400 * MIB, 2), Part("beat", 50 * MIB)))
+    (problem,) = find_problems(Demand(), capacity)
+    assert problem.variable == "fastapi_processes"
+    assert "take 850M (worker 800M, beat 50M; twice where" in problem.sentence
+    assert "Write memory_max: 252M for worker" in problem.sentence
+    assert "or give the host 1320M." in problem.sentence
+    assert find_problems(Demand(), fix(problem, Demand(), capacity)[1]) == []
+
+
+def test_processes_open_connections_too():
+    beside = replace(host(16384, 8), beside=(Part("worker", 50 * MIB, 2),))
+    plan = make_plan(Demand(db_pool_size=10, db_max_connections=55), beside)
+    assert (plan.workers, plan.bound_by, plan.strategy) == (3, "database", "restart")
+    assert "two slots would open 60 connections" in plan.strategy_reason
+    assert "beside those of processes and timers" in plan.strategy_reason
+    (problem,) = find_problems(Demand(db_pool_size=10, db_max_connections=25), beside)
+    assert "and 2 of fastapi_processes and fastapi_timers, would open 30 connections" in problem.sentence
+    assert "Write fastapi_db_pool_size: 8 or less." in problem.sentence
 
 
 def test_a_number_is_taken_as_it_is():
@@ -336,7 +395,12 @@ def test_a_plan_fits(question):
     assert demand.memory_max is None or plan.memory_max == demand.memory_max
     assert demand.strategy in ("auto", plan.strategy)
     assert demand.need(plan.workers) <= plan.memory_max
-    assert slots * plan.memory_max == plan.memory_worst_case <= room
+    # The limit doesn't follow the other apps, which come and go; what is planned does.
+    assert slots * plan.memory_max == plan.memory_worst_case <= room_of(replace(capacity, others=()))
+    assert slots * demand.need(plan.workers) <= room or demand.memory_max
+    if demand.has_database and (plan.strategy == "swap" or demand.strategy != "auto"):
+        beside = demand.db_pool_size * sum(part.count for part in capacity.beside)
+        assert demand.slots * plan.workers * demand.db_pool_size + beside <= demand.db_max_connections
     if demand.has_database:
         assert plan.workers * demand.db_pool_size * slots <= demand.db_max_connections
 

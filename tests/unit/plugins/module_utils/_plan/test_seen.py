@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
 from ansible_collections.graceful.deploy.plugins.module_utils._plan import seen
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.flow import NOTHING, Seen
+from ansible_collections.graceful.deploy.plugins.module_utils._process.specs import Process
 
 MIB = 1 << 20
 
@@ -67,3 +69,32 @@ def test_a_run_that_may_not_read_is_refused_elsewhere(root, monkeypatch):
 
     monkeypatch.setattr(history, "read", refused)
     assert seen.see(asked("infinity", []), "hello", str(root)) == NOTHING
+
+
+def test_the_host_s_other_apps_are_counted_by_what_they_run(tmp_path, monkeypatch):
+    units = tmp_path / "units"
+    units.mkdir()
+    monkeypatch.setattr(seen, "UNITS", str(units))
+    for name, taken in (("blog", 0), ("hello", 0), ("shop", 80 * MIB), ("down", 0)):
+        root = tmp_path / name
+        (units / f"{name}@.service").write_text(
+            f"# Written by Ansible (graceful.deploy.gunicorn)\n[Service]\nWorkingDirectory={root}/slots/%i/release\n"
+        )
+        (root / "slots" / "blue").mkdir(parents=True)
+        if name != "down":
+            (root / "live.sock").symlink_to(f"/run/{name}/blue.sock")
+        (root / "slots" / "blue" / "gunicorn.conf.py").write_text("workers = 3\n")
+        (root / "slots" / "blue" / "slot.json").write_text(json.dumps({"terms": {"worker_memory": 200 * MIB}}))
+        if taken:
+            (root / history.NAME).write_text(json.dumps({"release": "r", "outcome": "live", "worker_memory": taken}))
+    processes = [
+        asdict(Process("worker", "w", instances=2, memory_max="400M")),
+        asdict(Process("beat", "b")),
+    ]
+    generation = tmp_path / "blog" / "generations" / "4"
+    generation.mkdir(parents=True)
+    (generation.parent / "live").symlink_to("4")
+    (generation / "generation.json").write_text(json.dumps({"processes": processes, "timers": []}))
+    found = {part.name: part.whole // MIB for part in seen.see(asked("infinity", []), "hello", "/none").others}
+    # Workers as planned and the arbiter's 64M, with processes; or as they were seen, with a quarter on top.
+    assert found == {"blog": 3 * 200 + 64 + 2 * 400 + 150, "shop": 3 * 100 + 64}

@@ -123,6 +123,40 @@ def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought
     assert ("doesn't name alembic" in written.text.replace("\n# ", " ")) != brought
 
 
+@pytest.mark.parametrize(
+    ("name", "recipe", "written"),
+    [
+        (
+            "Procfile",
+            "web: uvicorn app.main:app\nworker: celery -A app.tasks worker -c 2\nbeat: celery -A app.tasks beat\n",
+            {
+                "worker": {"command": "celery -A app.tasks worker -c 2"},
+                "beat": {"command": "celery -A app.tasks beat", "instances": 1, "hosts": "first"},
+            },
+        ),
+        (
+            "docker-compose.yml",
+            'services:\n  w:\n    command: ["celery", "-A", "app.tasks", "worker", "-l", "info"]\n',
+            {"worker": {"command": "celery -A app.tasks worker -l info"}},
+        ),
+        ("start.sh", "uv run arq app.worker.Settings && true\n", {"worker": {"command": "arq app.worker.Settings"}}),
+        ("start.sh", "poetry run dramatiq app.jobs &\n", {"worker": {"command": "dramatiq app.jobs"}}),
+        ("start.sh", "echo celery is used for jobs\n", None),
+    ],
+)
+def test_what_the_recipes_run_beside_the_web_is_a_process(project, name, recipe, written):
+    top = project({"app/main.py": APP, "requirements.txt": "fastapi\n", name: recipe})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert values.get("fastapi_processes") == written
+    spec = specification.load_spec()
+    assert not [name for name, _text in check.check({"processes": written or {}}, {"processes": spec["processes"]})]
+
+
+def test_what_every_service_has_is_wanted_of_nobody(project):
+    top = project({"app/main.py": APP + 'import os\nx = os.environ["FASTAPI_RELEASE"] + os.environ["HOME"]\n'})
+    assert "fastapi_env" not in yaml.safe_load(app_file(str(top), str(top)).text)
+
+
 def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
     top = project({"main.py": APP + "import os\nURL = os.getenv('DB_URL', 'sqlite:///./shop.db')\n"})
     values = yaml.safe_load(app_file(str(top), str(top)).text)
