@@ -300,10 +300,13 @@ class Move:
         run(["systemctl", "--quiet", "--no-reload", "disable", "--", *names])
         run(["systemctl", "stop", "--", *names])
         run(["systemctl", "reset-failed", "--", *names])
-        again = [unit for unit in self.stopped if units.generation_of(unit) == before]
-        if again:
+        # Those that were stopped for it, and any that has ended meanwhile: systemd begins none of it anew while the link
+        # leads elsewhere.
+        if again := self._units(before):
             run(["systemctl", "start", "--", *again])
         self._remove(bad)
+        # Else the units that are gone are there until the next run, for everybody who asks systemd.
+        run(["systemctl", "daemon-reload"])
 
     def tidy(self) -> None:
         """Remove what runs before this one have left: generations that have ended, and what was filled and not used."""

@@ -181,6 +181,21 @@ def test_where_one_dies_all_is_as_before(app, ill):
     assert Generations(app).numbers() == [1]
 
 
+def test_an_old_process_that_has_ended_meanwhile_is_started_again(app):
+    """systemd didn't: while the new generation was live, the condition of the old one's units was false."""
+    systemd = Fake()
+    deploy(app, systemd, "one", WORKER, BEAT)
+    before = systemd.up()
+    systemd.ill.add("shop.beat.2@1.service")
+    move = Move(systemd, app, release("two"), held_by(app), "deploy", GROUP)
+    move.prepare()
+    with pytest.raises(Died):
+        move.go(watch=True)
+    systemd.active["shop.worker.1@1.service"] = "inactive"
+    move.back()
+    assert systemd.up() == before
+
+
 def test_a_run_that_was_killed_before_its_proof_is_done_again(app, monkeypatch):
     systemd = Fake()
     deploy(app, systemd, "one", WORKER)
