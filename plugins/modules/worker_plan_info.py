@@ -291,6 +291,16 @@ capacity:
       description: Bytes that the app's own slice may take; null where it has no limit. None of it is kept for others.
       type: int
       sample: null
+    beside:
+      description: What is planned beside the web workers, as O(beside) says, with the bytes of each.
+      type: list
+      elements: dict
+      sample: [{name: worker, each: 419430400, count: 2}]
+    others:
+      description: The host's other apps, with the bytes that each takes.
+      type: list
+      elements: dict
+      sample: [{name: blog, each: 381681664, count: 1}]
 problems:
   description: What the plan is refused for, in the order in which to fix it.
   returned: when the input can't be planned with

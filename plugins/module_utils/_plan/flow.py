@@ -161,6 +161,10 @@ def _beside(rows: dict[str, dict[str, Any]]) -> tuple[Part, ...]:
     )
 
 
+def _rows(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
+    return [asdict(part) for part in parts]
+
+
 def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict[str, Any]:
     """plan_from_params for a capacity that is known already.
 
@@ -192,5 +196,5 @@ def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict
         "stop_timeout": seconds["stop_timeout"],
         "proxy_timeout": seconds["proxy_timeout"],
         "swap_patience": swap_patience(seconds["stop_timeout"]),
-        "capacity": asdict(capacity),
+        "capacity": {**asdict(capacity), "beside": _rows(capacity.beside), "others": _rows(capacity.others)},
     }

@@ -99,6 +99,8 @@ def test_the_defaults_make_a_plan_with_everything_that_the_roles_take():
             "memory": 4096 * MIB,
             "memory_source": "MemTotal",
             "own": None,
+            "beside": [],
+            "others": [],
         },
     }
 

@@ -215,7 +215,16 @@ def test_any_line_of_a_history_is_read_or_passed_over(line):
 )
 def test_any_entry_of_a_history_can_be_shown(entry):
     entries = history.parse(json.dumps({"release": "a1", **entry}))
-    facts = {"name": "hello", "live": None, "slots": {}, "releases": [], "history": entries, "commands": []}
+    facts = {
+        "name": "hello",
+        "live": None,
+        "slots": {},
+        "releases": [],
+        "history": entries,
+        "commands": [],
+        "processes": [],
+        "timers": [],
+    }
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
     assert render(facts, 0, 10)
     history.marked(entries)
