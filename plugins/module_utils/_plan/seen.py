@@ -12,7 +12,7 @@ from .._app.slots import App, worker_count
 from .._app.words import slice_of
 from .._host.memory import most_taken
 from .._host.systemd import CommandFailed, Run, Systemd, number
-from .._process.move import held_by
+from .._process.generations import held_by
 from .capacity import Part
 from .demand import ARBITER, Demand
 from .flow import NOTHING, Seen

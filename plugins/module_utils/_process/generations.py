@@ -135,3 +135,9 @@ class Generations:
     def _write(self, directory: str, release: str, print_: str, beside: Beside, proved: bool) -> None:
         record = {"release": release, "fingerprint": print_, "proved": proved, **dataclasses.asdict(beside)}
         files.write(os.path.join(directory, RECORD), (json.dumps(record) + "\n").encode(), 0o600, 0, 0)
+
+
+def held_by(app: App) -> Beside:
+    """What runs beside the app's web workers now."""
+    store = Generations(app)
+    return store.held(store.live())

@@ -345,12 +345,6 @@ class Move:
         return f"{' and '.join(names)} stood still for {self.gap:.1f} s." if names else ""
 
 
-def held_by(app: App) -> Beside:
-    """What runs beside the app's web workers now."""
-    store = Generations(app)
-    return store.held(store.live())
-
-
 def _at_work(state: dict[str, str]) -> float:
     """Seconds for which the main process of a unit has had a CPU or waited for one."""
     process = f"/proc/{number(state, 'MainPID')}"

@@ -25,7 +25,8 @@ from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
-from .._process.move import Move, held_by
+from .._process.generations import held_by
+from .._process.move import Move
 from .._process.specs import beside
 from .rules import broken, reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms

@@ -13,8 +13,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.secrets impor
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._process import move as moving
-from ansible_collections.graceful.deploy.plugins.module_utils._process.generations import Generations
-from ansible_collections.graceful.deploy.plugins.module_utils._process.move import Died, Move, held_by
+from ansible_collections.graceful.deploy.plugins.module_utils._process.generations import Generations, held_by
+from ansible_collections.graceful.deploy.plugins.module_utils._process.move import Died, Move
 from ansible_collections.graceful.deploy.plugins.module_utils._process.specs import NOTHING, Beside, Process, Timer
 
 GROUP = grp.getgrgid(os.getgid()).gr_name
