@@ -100,6 +100,8 @@ def pip_environment(index: Index, base: Mapping[str, str]) -> dict[str, str]:
         "PIP_FIND_LINKS": " ".join(index.find_links),
         "PIP_TRUSTED_HOST": " ".join(index.trusted_hosts),
         "PIP_NO_INDEX": "1" if index.no_index else "0",
+        # uv was told of the constraints and has chosen. A file's setting is unset by another value only, not by ''.
+        "PIP_CONSTRAINT": os.devnull,
         "PIP_NO_INPUT": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # Nothing is installed into this Python; a user's rule about that would only stand in the way.
@@ -116,7 +118,6 @@ def uv_environment(index: Index, base: Mapping[str, str]) -> dict[str, str]:
         "UV_DEFAULT_INDEX": index.index_url,
         "UV_INDEX": " ".join(index.extra_index_urls),
         "UV_FIND_LINKS": ",".join(links),
-        "UV_CONSTRAINT": " ".join(index.constraints),
         "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
         "UV_PRERELEASE": "allow" if index.pre else "",
         "UV_HTTP_TIMEOUT": index.timeout,
@@ -136,6 +137,8 @@ def uv_environment(index: Index, base: Mapping[str, str]) -> dict[str, str]:
         settings |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), index.proxy)
     ours = {
         *settings,
+        # Given as arguments, beside which uv doesn't look at this.
+        "UV_CONSTRAINT",
         "UV_INDEX_URL",
         "UV_EXTRA_INDEX_URL",
         "UV_NO_INDEX",

@@ -21,7 +21,7 @@ from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements
 from .sdist import HERE, Sources, Workshop
 from .target import Target
-from .tools import Say, Tools, digest_of, forget_unused, making
+from .tools import Say, Tools, constraining, digest_of, forget_unused, making
 from .trees import TREE
 
 _NO_WHEEL = re.compile(
@@ -165,7 +165,8 @@ def _compile(collector: Collector, lines: list[str], constraints: list[str], ind
     write_lines(os.path.join(new, "constraints.in"), constraints)
     out = os.path.join(new, "resolved.txt")
     command = [collector.tools.uv, "pip", "compile", "--quiet", os.path.join(new, "requirements.in")]
-    command += ["-c", os.path.join(new, "constraints.in"), "-o", out]
+    # Beside an argument uv doesn't look at the environment's constraints.
+    command += ["-c", os.path.join(new, "constraints.in"), *constraining(index), "-o", out]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
     command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
     command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]

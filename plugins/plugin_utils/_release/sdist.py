@@ -30,7 +30,7 @@ from .packages import (
 )
 from .requirements import COMMIT, Requirements
 from .target import DEBIANS, Target
-from .tools import Say, Tools, digest_of, fetch, forget_unused, making
+from .tools import Say, Tools, constraining, digest_of, fetch, forget_unused, making
 
 # pip runs a package's code as soon as it has its source, and for many that fails where nothing can be compiled. So it
 # is stopped between the two. What else the index has of the package it tells on the way.
@@ -171,6 +171,8 @@ class Sources:
         command = [sys.executable, "-I", "-c", _FETCH, os.path.dirname(self.tools.pip[-1]), into]
         command += ["download", "--quiet", "--no-deps", "--no-binary=:all:", "--python-version", self.target.version]
         command += ["-d", os.path.join(into, "unused"), "-r", path]
+        # A version that the resolver has chosen obeys them already.
+        command += [] if "==" in line else constraining(self.index)
         seen = fetch("Fetching its source", command, self.index).split()
         (source,) = (entry.path for entry in os.scandir(into) if entry.is_file() and entry.path != path)
         pythons = [] if self.workshop.compiles else compiled_for(os.path.basename(source), seen)

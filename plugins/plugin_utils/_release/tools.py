@@ -122,6 +122,11 @@ def fetch(step: str, pip: list[str], index: Index) -> str:
     return run(step, pip, pip_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
 
 
+def constraining(index: Index) -> list[str]:
+    """Arguments for pip and uv that hold versions to the constraints of pip's own configuration."""
+    return [argument for path in index.constraints for argument in ("-c", path)]
+
+
 def _first_pip(new: str) -> list[str]:
     """The pip that fetches pip: Ansible's own Python's, or one that the standard library brings."""
     if importlib.util.find_spec("pip") is not None:

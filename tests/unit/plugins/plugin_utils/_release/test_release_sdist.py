@@ -126,6 +126,24 @@ def test_what_is_compiled_is_refused_before_it_is_built_and_the_pythons_that_it_
     assert built(run) == 0
 
 
+@pytest.mark.parametrize("setting", ["constraint in a file", "constraint of the environment"])
+def test_a_constraint_of_pips_configuration_holds_for_both_steps(
+    run: Run, source: Path, index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str
+) -> None:
+    """uv passed over it, and pip, which collects, refused what uv had chosen."""
+    (tmp_path / "limits.txt").write_text("fastapi<0.121\nplain-e<2\n")
+    if "file" in setting:
+        (tmp_path / "pip.conf").write_text(f"[global]\nconstraint = {tmp_path}/limits.txt\n")
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    else:
+        monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "limits.txt"))
+    for version in ("1.0", "2.0"):
+        make_sdist(index, "plain-e", version)
+    require(source, "plain-e")
+    packages = run(state="collected") and run()["packages"]
+    assert (packages["fastapi"], packages["plain-e"]) == ("0.100.0", "1.0")
+
+
 @pytest.mark.parametrize(
     ("files", "pythons"),
     [
