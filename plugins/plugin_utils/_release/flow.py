@@ -9,22 +9,24 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import os
+import tempfile
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError, to_prune
-from ...module_utils._host.run import CONTROL_NODE
+from ...module_utils._host.run import CONTROL_NODE, ProgramError
 from ...module_utils._release.index import read_index
 from . import bundle, methods, wheels
 from .deliver import Ways, deliver
 from .packages import canonicalize_name
 from .project import Project
 from .read import Source, read_source
-from .requirements import injected
-from .resolver import Collector, locked
+from .requirements import Requirements, injected
+from .resolver import Collector, check_pinned, locked, on_shelf
 from .sdist import NeedsBuildHost
+from .shelf import pins_of
 from .source import release_id
 from .target import Target, check_python, target_of
-from .tools import cache_directory, host_installers, provide
+from .tools import Say, cache_directory, host_installers, provide
 from .workshop import workshop_of
 
 
@@ -42,7 +44,8 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     if facts["interpreter_problem"]:
         raise ReleaseError(f"fastapi_python {facts['interpreter_problem']} Set fastapi_python to one that is there.")
     target = target_of(facts["interpreter"])
-    check_python(source.requires_python, target.version)
+    asking = functools.partial(lacking, source.requirements, params["index_url"], ways.say)
+    check_python(source.requires_python, target.version, target.machine, asking)
     pins = injected(source.requirements, target.markers, source.sockets)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
@@ -144,6 +147,20 @@ def diff_of(facts: dict[str, Any], release: str, keep: int) -> dict[str, str]:
     }
 
 
+def lacking(requirements: Requirements, index_url: str, say: Say, other: Target) -> list[str]:
+    """What an app pins that has no wheel for another target; none where that can't be found out."""
+    if not pins_of([*requirements.lines, *requirements.constraints], other):
+        return []
+    try:
+        tools = provide(cache_directory(), requirements.options, index_url, say)
+        index = read_index(tools.pip, requirements.options, index_url, CONTROL_NODE)
+        with tempfile.TemporaryDirectory(prefix="graceful-shelf-") as new:
+            shelf = on_shelf(Collector(cache_directory(), tools, index, other, say), requirements, new)
+    except (ReleaseError, ProgramError):
+        return []
+    return [f"{item.pin}{f' ({item.instead} has one)' * bool(item.instead)}" for item in shelf.lacking(other)]
+
+
 def collect(
     params: dict[str, Any], source: Source, target: Target, pins: list[str], ways: Ways, ready: str
 ) -> methods.Made:
@@ -151,6 +168,7 @@ def collect(
 
     :param ready: name of the set of wheels, where an earlier task of this run has collected them.
     """
+    check_pinned(source.requirements, target, source.requirements_name)
     cache = cache_directory()
     options = source.requirements.options
     tools = provide(cache, options, params["index_url"], ways.say)

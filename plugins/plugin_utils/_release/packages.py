@@ -9,10 +9,13 @@ from __future__ import annotations
 try:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.tags import Tag, compatible_tags, cpython_tags
     from packaging.utils import canonicalize_name, canonicalize_version, parse_sdist_filename, parse_wheel_filename
+    from packaging.version import Version
 except ImportError:
     # ansible-test imports every file without what ansible-core needs. Nobody else gets here.
     InvalidRequirement = Requirement = InvalidSpecifier = SpecifierSet = None  # type: ignore[assignment,misc]
+    Tag = Version = compatible_tags = cpython_tags = None  # type: ignore[assignment,misc]
     canonicalize_name = canonicalize_version = None  # type: ignore[assignment]
     parse_sdist_filename = parse_wheel_filename = None  # type: ignore[assignment]
 
@@ -21,8 +24,12 @@ __all__ = [
     "InvalidSpecifier",
     "Requirement",
     "SpecifierSet",
+    "Tag",
+    "Version",
     "canonicalize_name",
     "canonicalize_version",
+    "compatible_tags",
+    "cpython_tags",
     "parse_sdist_filename",
     "parse_wheel_filename",
 ]

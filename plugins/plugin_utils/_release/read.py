@@ -62,7 +62,7 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
-        requires_python = lockfile.requires_python(directory)
+        requirements.python = requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
         entries = without_shared(entries, params["shared_paths"])
         check_public(entries, params["public_paths"], params["shared_paths"])

@@ -72,6 +72,7 @@ class Requirements:
     :param hashes: (name, version) -> SHA-256 digests listed for it.
     :param trees: directories of the app's repository that are named; `lines` gets them when the source is read.
     :param own: extras of the project itself, where a line names that; None where none does.
+    :param python: what the project asks of the interpreter, '' where it asks nothing.
     :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
     """
 
@@ -80,6 +81,7 @@ class Requirements:
     hashes: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     trees: list[Tree] = field(default_factory=list)
     own: list[str] | None = None
+    python: str = ""
     options: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     seen: set[tuple[str, bool]] = field(default_factory=set)

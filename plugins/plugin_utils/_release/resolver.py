@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
@@ -18,21 +17,14 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize_version
-from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements
-from .sdist import HERE, Sources, Workshop
+from .refusals import flattened, named_in, refusal, without_wheel
+from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named
+from .sdist import HERE, WAY_OUT, Sources, Workshop
+from .shelf import Shelf, pins_of, shelf_of
+from .shelf import refusal as shelf_refusal
 from .target import Target
 from .tools import Say, Tools, constraining, digest_of, forget_unused, making
 from .trees import TREE
-
-_NO_WHEEL = re.compile(
-    r"(?:all versions of )?([^\s=<>~!]+)(?:(==\S+)|[<>~!]\S+)? has no (?:usable )?wheels"
-    r"|all versions of (\S+) have no usable wheels"
-)
-_HINTED = re.compile(r"Wheels are required for `([^`]+)`")
-_NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
-_NO_VERSION = re.compile(r"there (?:is no version of|are no versions of) (\S+)")
-_PYTHON = re.compile(r"does not satisfy (Python\S+)")
-_FETCH = re.compile(r"(?:Failed to fetch|Request failed)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -107,10 +99,20 @@ def resolve(
         lacking = [pin for pin in part if Requirement(pin).name not in found]
         if lacking and not (part is sockets and "wsproto" in found):
             items += _added(collector, requirements, lacking, found, index, new, name)
-    found = versions_of(items)
-    if problem := too_old(found, [*requirements.lines, *requirements.constraints]):
-        raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
+    check_servers(versions_of(items), requirements, name)
     return items
+
+
+def check_pinned(requirements: Requirements, target: Target, name: str) -> None:
+    """As check_servers, for what is pinned: that can be known before anything is fetched or built."""
+    pinned = pins_of([*requirements.constraints, *requirements.lines], target)
+    check_servers(pinned, requirements, name)
+
+
+def check_servers(found: dict[str, str], requirements: Requirements, name: str) -> None:
+    """Raise where a Gunicorn or Uvicorn among the versions can't serve."""
+    if problem := too_old(found, [*requirements.lines, *requirements.constraints], name):
+        raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
 
 
 def _added(
@@ -156,7 +158,42 @@ def _app_resolved(
             collector.say("Resolving again…")
             return _app_resolved(collector, requirements, new, name, sources)
         lines = [*requirements.lines, *requirements.constraints]
-        raise ReleaseError(refusal(said, name, collector.target, problem, lines)) from None
+        others = ""
+        # A build host compiles whatever it is.
+        if missing and not (sources and sources.workshop.compiles):
+            way_out, shelf = (f"Or s{WAY_OUT[1:]}." if sources else ""), on_shelf(collector, requirements, new, missing)
+            told = shelf_refusal(shelf, collector.target, requirements.python, way_out, missing)
+            if told:
+                raise ReleaseError(f"fastapi_requirements is {name}, {told}") from None
+            others = "".join(f"\n{item.told(collector.target)}" for item in shelf.lacking(collector.target))
+        raise ReleaseError(refusal(said, name, collector.target, problem, lines) + others) from None
+
+
+def on_shelf(collector: Collector, requirements: Requirements, new: str, first: str = "") -> Shelf:
+    """What the index has of all that is pinned.
+
+    :param new: a directory for what is needed meanwhile.
+    :param first: what was found without a wheel first.
+    """
+
+    def reached(open_pins: list[str]) -> set[str]:
+        # No older one, so that nothing becomes needed that wasn't.
+        loose = {pin: pin.replace("==", ">=") for pin in open_pins}
+        names = {*versions_of(open_pins)}
+        constraints = [line for line in requirements.constraints if not named([line]) & names]
+        lines = [_loosened(line, names) for line in requirements.lines]
+        items = _compile(collector, lines, [*constraints, *loose.values()], collector.index, new)
+        return {*versions_of(items)}
+
+    return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
+
+
+def _loosened(line: str, names: set[str]) -> str:
+    """A requirement without its version, where it is one of `names`."""
+    parsed = Requirement(line)
+    if canonicalize_name(parsed.name) in names and not parsed.url:
+        parsed.specifier = SpecifierSet()
+    return str(parsed)
 
 
 def _compile(collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str) -> list[str]:
@@ -181,26 +218,28 @@ def versions_of(items: list[str]) -> dict[str, str]:
     return {canonicalize_name(name): version for name, _separator, version in pins}
 
 
-def too_old(found: dict[str, str], lines: list[str]) -> str:
+def too_old(found: dict[str, str], lines: list[str], file: str = "requirements.txt") -> str:
     """What is wrong where the app brings a Gunicorn or Uvicorn that can't serve, and what to write; '' where all is
-    well. Pure."""
+    well. Pure.
+
+    In place of an exact version an exact one is named, the nearest to it: the newest of a range may not go with what
+    else was pinned in its day, as Uvicorn 0.54 with websockets 10.4.
+    """
     for package, lowest in LOWEST.items():
         version = found.get(package, lowest)
         if SpecifierSet(f">={lowest}").contains(version, prereleases=True):
             continue
         own = [line for line in lines if canonicalize_name(Requirement(line).name) == package]
-        brought = f"whose line {own[0]} brings" if own else f"and what it asks for brings {package}"
-        return (
-            f"{brought} {version}: workers need {package} {lowest} or newer. Write {package}>={lowest}"
-            f"{' there' if own else ', and loosen what uv then names'}."
-        )
+        exact = [line for line in own if "==" in line]
+        brought = f"whose line {(exact or own)[0]} brings" if own else f"and what it asks for brings {package}"
+        extras = next((f"[{','.join(sorted(its))}]" for line in own if (its := Requirement(line).extras)), "")
+        there = " there" if own else ", and loosen what uv then names"
+        if re.search(r"\.lock$|pylock.*\.toml$", file):
+            brought = f"which has {package}"
+            there = f" in {'the Pipfile' if 'Pipfile' in file else 'pyproject.toml'}, and make the lock anew"
+        wanted = f"{package}{extras}{'==' if exact else '>='}{lowest}"
+        return f"{brought} {version}: workers need {package} {lowest} or newer. Write {wanted}{there}."
     return ""
-
-
-def named_in(said: str, lines: list[str]) -> list[str]:
-    """Those of the lines whose package is named in what uv says."""
-    names = {canonicalize_name(name) for name in re.findall(r"[A-Za-z0-9][\w.-]*", said)}
-    return [line for line in dict.fromkeys(lines) if canonicalize_name(Requirement(line).name) in names]
 
 
 def _names(lines: list[str]) -> str:
@@ -215,60 +254,6 @@ def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:
     wanted = listed.get((canonicalize_name(name), canonicalize_version(version)), set())
     known = [entry for entry in rest if entry.rpartition(":")[2] in wanted]
     return " ".join([pin, *(entry for entry in rest if not entry.startswith("--hash=")), *known]) if known else item
-
-
-def refusal(said: str, name: str, target: Target, problem: str = "", lines: Sequence[str] = ()) -> str:
-    """One sentence on what is wrong and one on what to do, then uv's own words.
-
-    :param said: output of ``uv pip compile``, credentials already hidden.
-    :param name: of the requirements file.
-    :param problem: why what has no wheel can't be built from its source.
-    :param lines: what the app asks for, to name those that contradict one another.
-    """
-    flat = flattened(said)
-    head = f"fastapi_requirements is {name}, "
-    if missing := without_wheel(said):
-        return (
-            f"{head}and {missing} has no wheel for {target}. Name a version that has one, set fastapi_python to a "
-            "Python that it has wheels for, or build the wheel yourself (pip wheel) and give its directory by a "
-            f"--find-links line in a requirements file or in pip's configuration.\n{problem or f'uv said: {flat}'}"
-        )
-    if match := _NOT_FOUND.search(flat):
-        what = f"and no index has {match[1]}. Check the spelling, or set fastapi_index_url to the index that has it."
-    elif match := _NO_VERSION.search(flat):
-        what = f"and no index has {match[1].rstrip(',')}. Name a version that there is."
-    elif match := _PYTHON.search(flat):
-        advice = "Set fastapi_python, or name an older version."
-        what = f"and a package in it needs {match[1]}, where the host has {target.version}. {advice}"
-    elif _FETCH.search(flat):
-        advice = "Check the network, pip's configuration and fastapi_index_url."
-        what = f"and the index can't be reached from the control node. {advice}"
-    else:
-        own = named_in(flat, list(lines))[:6]
-        loosen = f"Loosen one of these: {'; '.join(own)}." if own else "Loosen one of those that uv names."
-        what = f"and its requirements can't be met together for {target}. {loosen}"
-    return f"{head}{what}\nuv said: {flat}"
-
-
-def flattened(said: str) -> str:
-    """What uv said in one line, without the sentence before it."""
-    return " ".join((said.partition(":\n")[2] or said).split())
-
-
-def without_wheel(said: str) -> str:
-    """The requirement that has no wheel for the target, '' where that isn't what is wrong.
-
-    Of a package with many versions, uv also tells the old ones without a wheel when it is something else that is wrong.
-    So a package doesn't count of which another version was good enough to look into.
-    """
-    flat = flattened(said)
-    hinted = _HINTED.search(flat)
-    for match in _NO_WHEEL.finditer(flat):
-        name = match[1] or match[3]
-        looked_into = re.search(rf"(?<![\w.-]){re.escape(name)}[=<>~!][^ ]* depends? on", flat)
-        if not looked_into and (hinted is None or name.partition("[")[0] == hinted[1]):
-            return name.partition("[")[0] + (match[2] or "")
-    return hinted[1] if hinted else ""
 
 
 def _sorted_hashes(requirements: Requirements) -> list[list[object]]:

@@ -29,7 +29,8 @@ from .packages import (
     parse_wheel_filename,
 )
 from .requirements import COMMIT, Requirements
-from .target import DEBIANS, Target
+from .shelf import TWINS, misfit
+from .target import Target
 from .tools import Say, Tools, constraining, digest_of, fetch, forget_unused, making
 
 # pip runs a package's code as soon as it has its source, and for many that fails where nothing can be compiled. So it
@@ -103,7 +104,9 @@ class Sources:
     def add(self, missing: str, requirements: Requirements) -> str:
         """Build the wheel of `missing`, 'name' or 'name==version'; returns '', or a sentence on why that can't be."""
         if missing in self.tried:
-            return "What its source builds doesn't fit the host."
+            return self._unfit(missing)
+        if not self.workshop.compiles and canonicalize_name(missing.partition("==")[0]) in TWINS:
+            return f"Its source is compiled. {WAY_OUT}."
         self.tried.add(missing)
         os.makedirs(self.directory, exist_ok=True)
         try:
@@ -116,8 +119,24 @@ class Sources:
         # pip has checked it before; this holds for whatever version the wheel turned out to be.
         if sha256_of(source) not in requirements.hashes.get(key, {sha256_of(source)}):
             return f"The hash of {os.path.basename(source)} is none of those that are listed."
+        if wrong := misfit(os.path.basename(wheel), self.target):
+            return f"Its source was built to {os.path.basename(wheel)}, and {wrong}. {_TAGGED}"
         self.built[key] = sha256_of(shutil.copy(wheel, self.directory))
         return ""
+
+    def _unfit(self, missing: str) -> str:
+        """Why what was built isn't taken, although its tags fit."""
+        name, _separator, version = missing.partition("==")
+        built = next((its for other, its in self.built if other == canonicalize_name(name)), "")
+        if version and built and built != canonicalize_version(version):
+            return (
+                f"Its source calls itself {name}=={built} when it is built, so no {missing} comes of it. Write that "
+                "version if the index has it, else another."
+            )
+        return (
+            f"Its source was built{f' to {name}=={built}' * bool(built)}, and what the wheel says of itself "
+            f"(Requires-Python, its name or version) isn't for {self.target}. Write another version of it."
+        )
 
     def add_own(self, line: str) -> str:
         """Build the wheel of a line that names a commit or a directory of the app's repository; returns the line that
@@ -177,9 +196,7 @@ class Sources:
         (source,) = (entry.path for entry in os.scandir(into) if entry.is_file() and entry.path != path)
         pythons = [] if self.workshop.compiles else compiled_for(os.path.basename(source), seen)
         if pythons:
-            fits = [f"{name} has {its}" for name, its in DEBIANS.items() if its in pythons]
-            said = f"It has wheels for Python {', '.join(pythons)}{'; ' * bool(fits)}{', '.join(fits)}."
-            raise ReleaseError(f"Its source is compiled. {said} {WAY_OUT}.")
+            raise ReleaseError(f"Its source is compiled. It has wheels for Python {', '.join(pythons)}. {WAY_OUT}.")
         return source
 
     def _wheel(self, source: str, missing: str) -> str:
@@ -217,7 +234,14 @@ def wanted(missing: str, requirements: Requirements) -> str:
     return " ".join([missing, *(f"--hash=sha256:{digest}" for digest in sorted(hashes))])
 
 
-WAY_OUT = "Set fastapi_build_host to a host of the inventory with the same Python and platform, where it is built"
+WAY_OUT = (
+    "Set fastapi_build_host to a host of the inventory with the same Python and platform, where it is built. That host "
+    "needs compilers: apt-get install build-essential python3-dev"
+)
+_TAGGED = (
+    "The package gives that tag itself (in its setup.py, setup.cfg or pyproject.toml). Write another version of it, or "
+    "build its wheel on a host with that Python (pip wheel), and give the directory by a --find-links line."
+)
 
 
 def compiled_for(source: str, files: Sequence[str]) -> list[str]:
@@ -251,7 +275,7 @@ def build_here(source: str, into: str, tools: Tools, index: Index) -> str:
         raise ReleaseError(f"{WAY_OUT}. {error}") from None
     (wheel,) = glob.glob(os.path.join(glob.escape(into), "*.whl"))
     if not is_pure(os.path.basename(wheel)):
-        raise ReleaseError(f"{WAY_OUT}: its source is compiled, here to {os.path.basename(wheel)}.")
+        raise ReleaseError(f"Its source is compiled, here to {os.path.basename(wheel)}. {WAY_OUT}.")
     return wheel
 
 

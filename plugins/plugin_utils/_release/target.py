@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,23 +102,68 @@ def target_of(interpreter: dict[str, Any]) -> Target:
     )
 
 
-DEBIANS = {"Debian 12": "3.11", "Debian 13": "3.13"}
-"""The Python that each comes with."""
+DEBIANS = {"Debian 12": ("3.11.2", (2, 36)), "Debian 13": ("3.13.5", (2, 41))}
+"""The Python that each comes with, and its glibc."""
 
 
-def check_python(wanted: str, version: str) -> None:
-    """Raise where an interpreter of this version isn't what the app's pyproject.toml asks for."""
+def debians(wanted: str, machine: str) -> dict[str, Target]:
+    """The Debians whose own Python an app takes, by name.
+
+    :param wanted: what the app asks of it, such as '>=3.12'.
+    """
+    return {
+        name: Target(version, "cp" + "".join(version.split(".")[:2]), machine, "glibc", glibc)
+        for name, (version, glibc) in DEBIANS.items()
+        if fitting(wanted, version)
+    }
+
+
+def fitting(wanted: str, version: str) -> bool:
+    """Whether an app takes a Python of this version; raises where what it asks for can't be read."""
     try:
-        fits = not wanted or SpecifierSet(wanted).contains(version, prereleases=True)
+        return not wanted or SpecifierSet(wanted).contains(version, prereleases=True)
     except InvalidSpecifier:
         raise ReleaseError(f"requires-python in pyproject.toml is {wanted!r}, which isn't a version range.") from None
-    if not fits:
-        others = [f"{name} has Python {its}. " for name, its in DEBIANS.items() if SpecifierSet(wanted).contains(its)]
-        raise ReleaseError(
-            f"The app needs Python {wanted} (requires-python in its pyproject.toml), and the host's is {version}. "
-            f"{''.join(others)}Set fastapi_python to one that is on the host and fits, or widen requires-python if the "
-            "app runs there."
-        )
+
+
+def debian_for(wanted: str) -> str:
+    """What to say of the Debian whose own Python an app takes; '' where both fit, or where that can't be read."""
+    try:
+        fit = debians(wanted, "x86_64")
+    except ReleaseError:
+        return ""
+    if len(fit) == len(DEBIANS):
+        return ""
+    has = " and ".join(f"{name} has {'.'.join(its.split('.')[:2])}" for name, (its, _glibc) in DEBIANS.items())
+    which = f"wants {' or '.join(fit)}" if fit else "fits no Debian's own Python"
+    more = "" if fit else ". Put one on the host, and set fastapi_python to it"
+    return f"The app needs Python {wanted}, and so {which}: {has}{more}."
+
+
+def check_python(
+    wanted: str, version: str, machine: str = "x86_64", lacking: Callable[[Target], Sequence[str]] = lambda _other: ()
+) -> None:
+    """Raise where the host's interpreter isn't what the app's pyproject.toml asks for.
+
+    :param lacking: what of the app has no wheel for another target, to send nobody to a Debian that refuses it next.
+    """
+    if fitting(wanted, version):
+        return
+    there = debians(wanted, machine)
+    missing = {name: lacking(its) for name, its in there.items()}
+    good = [f"{name} has Python {its.minor}. " for name, its in there.items() if not missing[name]]
+    bad = "".join(
+        f"{name} has Python {its.minor}, for which there is no wheel of {', '.join(missing[name])}. "
+        for name, its in there.items()
+        if missing[name] and not good
+    )
+    none = "" if good else "No Debian's own Python fits. "
+    newer = "Write versions that have one, or set" if bad else "Set"
+    raise ReleaseError(
+        f"The app needs Python {wanted} (requires-python in its pyproject.toml), and the host's is {version}. "
+        f"{none}{bad}{''.join(good)}{newer} fastapi_python to one that is on the host and fits, or widen "
+        "requires-python if the app runs there."
+    )
 
 
 def normal_machine(machine: str, bits: int) -> str:

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host.text import hide
 from ansible_collections.graceful.deploy.plugins.module_utils._release import index as release_index
 from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import refusal, without_wheel
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.refusals import refusal, without_wheel
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
 
 # Recorded from pip 26.3, the hosts renamed.

@@ -8,6 +8,11 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.refusals import (
+    named_in,
+    refusal,
+    without_wheel,
+)
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import (
     LOWEST,
     Requirements,
@@ -15,12 +20,10 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requireme
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import (
     Collector,
-    named_in,
-    refusal,
+    check_pinned,
     resolve,
     too_old,
     versions_of,
-    without_wheel,
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
 from release_wheelhouse import make_wheel
@@ -82,11 +85,29 @@ def test_the_best_server_that_goes_with_the_app_is_taken(shop: Collector) -> Non
 
 @pytest.mark.project("refused", "Gunicorn before 21.2, Uvicorn before 0.22", "the line, and the version from which on")
 def test_a_server_that_is_too_old_is_refused_by_the_line_that_brings_it(shop: Collector) -> None:
-    with pytest.raises(ReleaseError, match=r"whose line uvicorn==0\.13\.4 brings 0\.13\.4.*Write uvicorn>=0\.2"):
+    with pytest.raises(ReleaseError, match=r"whose line uvicorn==0\.13\.4 brings 0\.13\.4.*uvicorn==0\.22\.0 there"):
         resolved(shop, ["fastapi", "uvicorn==0.13.4"])
     assert too_old({"gunicorn": "20.1.0"}, ["proxy"]).startswith("and what it asks for brings gunicorn 20.1.0")
     assert too_old({"gunicorn": "21.1.0"}, []) and too_old({"uvicorn": "0.21.1"}, [])
     assert too_old({"gunicorn": LOWEST["gunicorn"], "uvicorn": "0.54.0rc1"}, []) == ""
+
+
+def test_in_place_of_an_exact_version_an_exact_one_is_named() -> None:
+    """With an open range pip chose the newest Uvicorn beside websockets 10.4, and no worker started."""
+    old = {"uvicorn": "0.17.6"}
+    assert "Write uvicorn[standard]==0.22.0 there." in too_old(old, ["uvicorn[standard]==0.17.6"])
+    assert "Write uvicorn>=0.22.0 there." in too_old(old, ["uvicorn<0.18"])
+    locked = too_old(old, ["uvicorn[standard]", "uvicorn==0.17.6"], "poetry.lock")
+    assert locked.startswith("which has uvicorn 0.17.6:")
+    assert "Write uvicorn[standard]==0.22.0 in pyproject.toml, and make the lock anew." in locked
+
+
+@pytest.mark.parametrize(("lines", "constraints"), [(["uvicorn==0.17.6"], []), (["uvicorn"], ["uvicorn==0.17.6"])])
+def test_a_pinned_server_is_refused_before_anything_is_collected(lines: list[str], constraints: list[str]) -> None:
+    requirements = Requirements(lines=["fastapi==0.1", *lines], constraints=constraints)
+    with pytest.raises(ReleaseError, match=r"workers need uvicorn 0\.22\.0"):
+        check_pinned(requirements, HOST, "requirements.txt")
+    check_pinned(Requirements(lines=["uvicorn==0.17.6 ; os_name == 'nt'", "uvicorn"]), HOST, "requirements.txt")
 
 
 def test_where_no_server_fits_the_app_its_own_line_is_named(shop: Collector) -> None:
@@ -112,6 +133,11 @@ def test_old_versions_without_a_wheel_are_not_the_cause() -> None:
     assert "has no wheel for" not in said.splitlines()[0]
     assert "Loosen one of these: uvicorn[standard]; httptools==0.6.1." in said
     assert named_in("a mentions uvicorn-worker", ["uvicorn", "uvicorn_worker"]) == ["uvicorn_worker"]
+
+
+def test_a_package_that_never_has_wheels_is_answered_with_its_twin_without_a_version_too() -> None:
+    said = refusal("Because all versions of psycopg2 have no usable wheels and", "requirements.txt", HOST)
+    assert "Write psycopg2-binary, the same as wheels" in said and "Name a version" not in said
 
 
 @pytest.mark.parametrize(

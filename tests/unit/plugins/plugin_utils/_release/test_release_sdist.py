@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import build as release_build
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import sdist as release_sdist
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import workshop as release_workshop
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.sdist import (
@@ -93,7 +95,7 @@ def test_listed_hashes_are_those_of_the_source(run: Run, source: Path, index: Pa
     [
         (
             {"tag": f"cp{sys.version_info.major}{sys.version_info.minor}-none-linux_x86_64"},
-            "its source is compiled, here",
+            "Its source is compiled, here",
         ),
         ({"fails": "no such header: ffi.h"}, "no such header: ffi.h"),
     ],
@@ -107,6 +109,7 @@ def test_a_compiled_source_is_refused_with_the_way_out(
     with pytest.raises(ReleaseError, match=r"compiled==1\.0 has no wheel for") as refused:
         run(state="collected")
     assert words in str(refused.value) and "Set fastapi_build_host to a host" in str(refused.value)
+    assert "apt-get install build-essential python3-dev" in str(refused.value)
     assert not run.root.exists()
 
 
@@ -122,8 +125,45 @@ def test_what_is_compiled_is_refused_before_it_is_built_and_the_pythons_that_it_
     require(source, "big==1.0")
     with pytest.raises(ReleaseError, match=r"big==1\.0 has no wheel for") as refused:
         run(state="collected")
-    assert f"wheels for Python 3.7, {other}; {debian} has {other}. Set fastapi_build_host" in str(refused.value)
+    said = str(refused.value)
+    assert f"big==1.0 has wheels for Python 3.7, {other}, and no version of it on the index has one for" in said
+    assert f"own Python has wheels for all that is pinned: {debian} has {other}." in said
+    assert "Or set fastapi_build_host" in said and "apt-get install build-essential python3-dev" in said
     assert built(run) == 0
+
+
+def test_a_pinned_server_that_is_too_old_is_refused_before_anything_is_built(
+    run: Run, source: Path, index: Path
+) -> None:
+    make_sdist(index, "plain-d", "1.0")
+    require(source, "plain-d==1.0", "gunicorn==20.1.0")
+    with pytest.raises(ReleaseError, match=r"workers need gunicorn .* Write gunicorn==21\.2\.0 there"):
+        run(state="collected")
+    assert built(run) == 0
+
+
+def test_a_wheel_that_its_source_gives_another_tag_is_told_by_it(
+    run: Run, source: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was said was that what is built doesn't fit the host."""
+    wheels = {
+        "tagged": make_wheel(index.parent / "odd", "tagged", "1.0", tag="cp36-cp36m-linux_x86_64"),
+        "renamed": make_wheel(index.parent / "odd", "renamed", "1.0.post1"),
+    }
+
+    def build(path: str, into: str, *_rest: object) -> str:
+        return shutil.copy(wheels[Path(path).name.partition("-")[0]], into)
+
+    monkeypatch.setattr(release_workshop, "HERE", release_sdist.Workshop(["test"], build))
+    for name, words in (
+        ("tagged", "built to tagged-1.0-cp36-cp36m-linux_x86_64.whl, and its tag cp36-cp36m-linux_x86_64 isn't one"),
+        ("renamed", "Its source calls itself renamed==1.post1 when it is built"),
+    ):
+        make_sdist(index, name, "1.0")
+        require(source, f"{name}==1.0")
+        with pytest.raises(ReleaseError, match=rf"{name}==1\.0 has no wheel for") as refused:
+            run(state="collected")
+        assert words in str(refused.value) and " another" in str(refused.value)
 
 
 @pytest.mark.parametrize("setting", ["constraint in a file", "constraint of the environment"])

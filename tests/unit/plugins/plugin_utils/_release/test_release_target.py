@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import facts as release_facts
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import (
+    debian_for,
     normal_machine,
     platform_tags,
     target_of,
@@ -87,6 +88,25 @@ def test_the_target_in_words() -> None:
 def test_an_interpreter_without_wheels_is_refused(odd: dict) -> None:
     with pytest.raises(ReleaseError, match=r"fastapi_python is /usr/bin/python3 \(Python 3\.11\.2\)"):
         target_of(INTERPRETER | odd)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("", ""),
+        (">=3.11", ""),
+        (">=3.10,<4", ""),
+        ("nonsense", ""),
+        (">=3.11,<3.13", "wants Debian 12"),
+        ("==3.11.*", "wants Debian 12"),
+        (">=3.12,<4", "wants Debian 13"),
+        ("==3.12.*", "fits no Debian's own Python"),
+        (">=3.14", "fits no Debian's own Python"),
+    ],
+)
+def test_which_debian_an_app_wants_is_told_before_one_is_rented(wanted: str, said: str) -> None:
+    found = debian_for(wanted)
+    assert said in found and bool(found) == bool(said)
 
 
 def test_an_interpreter_that_is_not_there() -> None:
