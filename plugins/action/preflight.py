@@ -80,8 +80,9 @@ class ActionModule(ActionBase):
         if answer.get("failed") or answer.get("unreachable"):
             return {**facts, **answer}
         found = answer["problems"]
-        if version := answer["host"]["python"].get("version"):
-            found += check_python(source.python, version)
+        python = answer["host"]["python"]
+        if "version" in python:
+            found += check_python(source, python, str(values.get("index_url") or ""), Display().display)
         warnings = [*answer.get("warnings", []), *source.warnings]
         if caddy := answer["host"].get("caddy"):
             refused = caddy_choice.problems(values, caddy, program)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
@@ -15,10 +16,13 @@ from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
 from .._release import extras, lockfile, locks, project, read
+from .._release.flow import lacking
 from .._release.packages import canonicalize_name
 from .._release.requirements import Requirements
 from .._release.source import check_app, scan
 from .._release.target import check_python as check_interpreter
+from .._release.target import normal_machine
+from .._release.tools import Say
 from .._source.advice import advice
 from .._source.code import read_code
 
@@ -33,11 +37,13 @@ def about(sentence: str) -> str:
 
 
 class Checked(t.NamedTuple):
-    """Problems as (variable, sentence) pairs, what is worth a warning, and the Python versions the app asks for."""
+    """Problems as (variable, sentence) pairs, what is worth a warning, the Python versions the app asks for, and what
+    it pins."""
 
     problems: list[tuple[str, str]]
     warnings: t.Sequence[str] = ()
     python: str = ""
+    pinned: Requirements = Requirements()
 
 
 def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Checked:
@@ -74,6 +80,11 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         if entries is not None:
             attempt(check_app, entries, values["app"])
         wanted = attempt(lockfile.requires_python, top)
+        pinned = listed or Requirements()
+        # What uv says of it needs uv; this is enough for a sentence.
+        if listed is not None and not listed.lines and os.path.basename(requirements) == "uv.lock":
+            name = str(lockfile.project_of(lockfile.load(top, "pyproject.toml")).get("name", ""))
+            pinned = Requirements(locks.uv_pins(lockfile.load(top, requirements), name))
         warnings: list[str] = []
         if entries is not None:
             env = values.get("env")
@@ -97,6 +108,7 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         [(variable, sentence.replace(whole, mask(path))) for variable, sentence in found],
         [sentence for sentence in warnings if sentence],
         wanted or "",
+        pinned,
     )
 
 
@@ -166,10 +178,17 @@ def app_hint(
     )
 
 
-def check_python(wanted: str, version: str) -> list[tuple[str, str]]:
-    """Whether the host's interpreter is one that the app's pyproject.toml allows."""
+def check_python(
+    source: Checked, python: t.Mapping[str, t.Any], index_url: str = "", say: Say = lambda _text: None
+) -> list[tuple[str, str]]:
+    """Whether the host's interpreter is one that the app's pyproject.toml allows.
+
+    :param python: what it says of itself.
+    """
+    machine = normal_machine(str(python.get("machine", "x86_64")), int(python.get("bits", 64)))
     try:
-        check_interpreter(wanted, version)
+        asking = functools.partial(lacking, source.pinned, index_url, say)
+        check_interpreter(source.python, python["version"], machine, asking)
     except ReleaseError as error:
         return [("python", str(error))]
     return []

@@ -194,6 +194,24 @@ def _wrong(line: str, lock: str, versions: dict[str, dict[str, Locked]]) -> str:
     return ""
 
 
+def uv_pins(lock: dict[str, Any], project: str) -> list[str]:
+    """What a uv.lock has for the project, without what is for development, as requirements. All extras of its packages
+    count: it is for sentences, and no more."""
+    packages: dict[str, dict[str, Any]] = {package.get("name", ""): package for package in lock.get("package", [])}
+    found: dict[str, str] = {}
+    waiting = [(canonicalize_name(project), "")]
+    while waiting:
+        name, marker = waiting.pop()
+        package = packages.get(name, {})
+        if name in found or not package:
+            continue
+        found[name] = "" if "registry" not in package.get("source", {}) else f"{name}=={package.get('version')}{marker}"
+        of_extras = package.get("optional-dependencies", {}) if name != canonicalize_name(project) else {}
+        for item in [*package.get("dependencies", []), *(one for its in of_extras.values() for one in its)]:
+            waiting.append((item["name"], f" ; {item['marker']}" if item.get("marker") else marker))
+    return [line for line in found.values() if line]
+
+
 def stale_names(project: dict[str, Any], lock: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
     """Dependencies of the project that aren't in its lock as they are written, and those that the lock has besides.
 

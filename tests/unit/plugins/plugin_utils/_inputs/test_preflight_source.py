@@ -8,12 +8,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import source as inputs_source
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.source import (
     Checked,
     app_hint,
     check_python,
     check_source,
 )
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
 
 VALUES = {
     "source": "/src",
@@ -42,14 +45,14 @@ def check(source: Path, **changes: object) -> Checked:
 
 
 def test_a_good_source_passes_and_says_which_python_it_needs(source: Path) -> None:
-    assert check(source) == Checked([], [], ">=3.11")
+    assert check(source)[:3] == ([], [], ">=3.11")
 
 
 def test_an_archive_is_looked_into(source: Path, tmp_path: Path) -> None:
     archive = tmp_path / "hello.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, "hello-1.0")
-    assert check(archive) == Checked([], [], ">=3.11")
+    assert check(archive)[:3] == ([], [], ">=3.11")
     (source / "requirements.txt").unlink()
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, "hello-1.0")
@@ -66,7 +69,7 @@ def test_a_repository_is_looked_into_and_its_credentials_are_not_shown(
     for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run([*git, *command], check=True)
     url = f"file://{source}"
-    assert check_source(VALUES | {"source": url}, url, str(tmp_path)) == Checked([], [], ">=3.11")
+    assert check_source(VALUES | {"source": url}, url, str(tmp_path))[:3] == ([], [], ">=3.11")
     ((variable, sentence),) = check_source(VALUES | {"source": url, "version": "man"}, url, str(tmp_path)).problems
     assert variable == "version" and "main" in sentence
     url = "http://u:k4n4ry@127.0.0.1:9/x.git"
@@ -127,10 +130,31 @@ def test_a_source_below_src_is_found_where_the_environment_says_so(source: Path)
 
 
 def test_the_hosts_python_is_held_to_what_the_app_needs() -> None:
-    assert check_python(">=3.11", "3.11.2") == []
-    assert check_python("", "3.11.2") == []
-    ((variable, sentence),) = check_python(">=3.12", "3.11.2")
+    bookworm = {"version": "3.11.2"}
+    assert check_python(Checked([], python=">=3.11"), bookworm) == []
+    assert check_python(Checked([]), bookworm) == []
+    ((variable, sentence),) = check_python(Checked([], python=">=3.12"), bookworm)
     assert variable == "python" and ">=3.12" in sentence and "3.11.2" in sentence
+
+
+def test_a_debian_for_which_the_pins_have_no_wheels_is_not_recommended(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There release refused them, and sent to the first Debian again."""
+    (source / "pyproject.toml").write_text('[project]\nname = "shop"\nrequires-python = ">=3.12"\n')
+    (source / "requirements.txt").write_text("asyncpg==0.29.0\n")
+    asked = []
+
+    def lacking(pinned: Requirements, index_url: str, _say: object, other: Target) -> list[str]:
+        asked.append((pinned.lines, index_url, other.minor, other.machine))
+        return ["asyncpg==0.29.0 (asyncpg==0.30.0 has one)"]
+
+    monkeypatch.setattr(inputs_source, "lacking", lacking)
+    checked = check(source)
+    host = {"version": "3.11.2", "machine": "arm64", "bits": 64}
+    ((_variable, sentence),) = check_python(checked, host, "https://index/simple")
+    assert asked == [(["asyncpg==0.29.0"], "https://index/simple", "3.13", "aarch64")]
+    assert "No Debian's own Python fits" in sentence and "asyncpg==0.30.0 has one" in sentence
 
 
 PACKAGE = '[project]\nname = "shop"\nrequires-python = ">=3.11"\n{}\n[build-system]\nrequires = []\n'
@@ -142,7 +166,7 @@ def test_a_package_below_src_needs_no_path(source: Path) -> None:
     (source / "src/shop/main.py").touch()
     assert "PYTHONPATH: src" in check(source, app="shop.main:app").warnings[0]
     (source / "pyproject.toml").write_text(PACKAGE.format('version = "1"'))
-    assert check(source, app="shop.main:app") == Checked([], [], ">=3.11")
+    assert check(source, app="shop.main:app")[:3] == ([], [], ">=3.11")
 
 
 def test_a_version_that_only_a_build_knows_is_told_where_the_app_asks_for_it(source: Path) -> None:
@@ -219,11 +243,11 @@ def test_the_extra_that_hosts_need_is_pointed_out_until_it_is_asked_for(source: 
     (source / "pyproject.toml").write_text(text)
     (told,) = check(source).warnings
     assert "write fastapi_extras: [prod]" in told
-    assert check(source, extras=["prod"]) == Checked([], [], "")
+    assert check(source, extras=["prod"])[:3] == ([], [], "")
     ((variable, sentence),) = check(source, extras=["prd"]).problems
     assert variable == "extras" and "It has prod." in sentence
     (source / "requirements.txt").write_text("fastapi\n")
-    assert check(source) == Checked([], [], "")
+    assert check(source)[:3] == ([], [], "")
 
 
 @pytest.mark.project("served", "an app that one of its packages brings", "found in the environment")
