@@ -22,6 +22,7 @@ from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import is_git, name_of
 from .._release.source import scan
+from .._release.target import debian_for
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
 from .._source.shown import Code, Place
@@ -103,6 +104,8 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("exclude", left_out, "What stays behind: what does by default, and links that lead out of the source.")
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
+    if debian := debian_for(lockfile.requires_python(top)):
+        out.comment(debian)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )

@@ -45,6 +45,13 @@ def test_one_file_and_its_requirements(project):
     assert "Found in main.py:3." in written.text
 
 
+@pytest.mark.parametrize(("wants", "said"), [("^3.12", "wants Debian 13"), (">=3.11,<3.13", "wants Debian 12")])
+def test_the_debian_that_fits_is_said_before_one_is_rented(project, wants: str, said: str):
+    table = f'[tool.poetry]\nname = "shop"\n[tool.poetry.dependencies]\npython = "{wants}"\nfastapi = "*"\n'
+    top = project({"main.py": MAIN, "pyproject.toml": table, "requirements.txt": "fastapi\n"})
+    assert said in app_file(str(top), str(top)).text
+
+
 def test_all_that_a_source_shows(project):
     top = project(
         {
