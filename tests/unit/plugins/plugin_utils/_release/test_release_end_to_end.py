@@ -230,7 +230,9 @@ def test_a_wheel_with_another_hash_is_refused(run: Run, source: Path, wheelhouse
 
 def test_a_requirement_without_a_fitting_wheel_is_named_with_ways_out(run: Run, source: Path) -> None:
     (source / "requirements.txt").write_text("fastapi\nelsewhere==1.0\n")
-    with pytest.raises(ReleaseError, match=r"(?s)elsewhere==1\.0 has no wheel for Python 3\.\d+ on x86_64.*fastapi_python"):
+    with pytest.raises(
+        ReleaseError, match=r"(?s)elsewhere==1\.0 has no wheel for Python 3\.\d+ on x86.*fastapi_python"
+    ):
         run()
     assert run.installs == 0
 
