@@ -17,7 +17,7 @@ EVERY = 0.025
 
 
 def beats() -> list[int]:
-    """Main processes, which systemd has started: one that is about to start another program looks the same until then."""
+    """Those that systemd has started: a child of one that is about to run another program looks the same until then."""
     found = []
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         with contextlib.suppress(OSError):

@@ -27,14 +27,12 @@ def test_a_run_across_a_deploy_ends_on_its_release_and_none_overlaps(site: Site,
     ask.until("a run has begun", lambda: [run for run in runs() if run.release == first])
     ask.run("queue-cli set stock:seconds 3 >/dev/null")
     second = site.deploy(timers=often)
-    assert len(runs()) == 1, "it was over before the deploy was, so this shows nothing"
-    third = site.deploy(timers=often)
     assert [run.event for run in runs()] == ["begun"], "it was over before the deploy was, so this shows nothing"
     row = site.status()["timers"][0]
     assert (row["timer"], row["outcome"], row["note"]) == ("stock", "running", ""), row
-    ask.until("runs of the next release", lambda: len([run for run in runs() if run.release == third]) >= 4, 60)
+    ask.until("runs of the next release", lambda: len([run for run in runs() if run.release == second]) >= 4, 60)
     seen = runs()
-    assert {run.release for run in seen} == {first, third} and second not in (first, third)
+    assert {run.release for run in seen} == {first, second}
     # Two at once would be begun, begun, done, done. Each time is over before the next begins, three seconds later.
     pairs = list(itertools.batched(seen, 2)) if hasattr(itertools, "batched") else list(zip(seen[::2], seen[1::2]))  # noqa: B905
     for begun, done in (pair for pair in pairs if len(pair) == 2):

@@ -300,8 +300,8 @@ class Move:
         run(["systemctl", "--quiet", "--no-reload", "disable", "--", *names])
         run(["systemctl", "stop", "--", *names])
         run(["systemctl", "reset-failed", "--", *names])
-        # Those that were stopped for it, and any that has ended meanwhile: systemd begins none of it anew while the link
-        # leads elsewhere.
+        # Those that were stopped for it, and any that has ended meanwhile: systemd begins none of them anew while the
+        # link leads elsewhere.
         if again := self._units(before):
             run(["systemctl", "start", "--", *again])
         self._remove(bad)

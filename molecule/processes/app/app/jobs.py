@@ -22,7 +22,7 @@ async def work(ctx: dict[str, Any], n: int, seconds: float) -> None:
 
 
 class WorkerSettings:
-    functions = [work]
+    functions = (work,)
     redis_settings = RedisSettings.from_dsn(record.URL)
     max_jobs = 4
     job_completion_wait = 80

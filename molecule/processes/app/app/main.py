@@ -1,4 +1,4 @@
-"""An app that says who answers what, for the load client in tests/load, and that sends a long job where it is told to."""
+"""An app that says who answers what, for the load client in tests/load, and that sends a job where it is told to."""
 
 from __future__ import annotations
 

@@ -278,7 +278,9 @@ def test_a_record_that_nobody_can_read_runs_nothing(app):
 STAT = "1216 (cele ) ry) S 1 1216 1216 0 -1 4194560 9051 0 12 0 150 50 0 0 20 0 3 0 181350 201863168 12345\n"
 
 
-@pytest.mark.parametrize(("stat", "waited", "seconds"), [(STAT, "2 6500000000 8\n", 6.5), (STAT, "", 0), ("", "", None)])
+@pytest.mark.parametrize(
+    ("stat", "waited", "seconds"), [(STAT, "2 6500000000 8\n", 6.5), (STAT, "", 0), ("", "", None)]
+)
 def test_what_waits_for_a_cpu_is_at_work_too(stat, waited, seconds):
     """Nothing tells how long it waited where the kernel doesn't, and nothing is told of a process that is gone."""
     used = 200 / os.sysconf("SC_CLK_TCK")
