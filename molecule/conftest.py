@@ -316,7 +316,8 @@ def count(ask, record_property) -> Callable[..., None]:
     """Record a row of docs/reliability.md.
 
     What happened, how many requests were sent and lost; where it was measured if that wasn't a container (``where``);
-    after how many seconds all was served in time again, where that was looked at (``again``).
+    after how many seconds all was served in time again, where that was looked at (``again``); and what was counted if
+    that weren't requests (``what``).
     """
 
     def row(fault: str, sent: int, lost: int, **more: object) -> None:
