@@ -130,7 +130,8 @@ def _processes(out: Written, code: Code, recipes: str) -> None:
     found: dict[str, str] = {}
     # In a list of words as in a line for the shell.
     for match in _WORKERS.finditer(re.sub(r"""["']\s*,\s*["']""", " ", recipes)):
-        command = " ".join(match[0].split())
+        # The log is the journal's, and a file of it in the release couldn't be written.
+        command = " ".join(re.sub(r"\s(?:--detach|(?:--(?:log|pid)file[ =]|-f )\S+)", "", match[0]).split())
         name = "beat" if re.search(r" beat( |$)", command) else "worker"
         name = f"{name}-{len(found) + 1}" if name in found else name
         if command not in found.values() and "{{" not in command:

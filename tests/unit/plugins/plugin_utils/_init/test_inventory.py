@@ -139,6 +139,11 @@ def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought
             'services:\n  w:\n    command: ["celery", "-A", "app.tasks", "worker", "-l", "info"]\n',
             {"worker": {"command": "celery -A app.tasks worker -l info"}},
         ),
+        (
+            "start.sh",
+            "celery -A w.celery worker --loglevel=info --logfile=logs/celery.log --pidfile x.pid -c 2\n",
+            {"worker": {"command": "celery -A w.celery worker --loglevel=info -c 2"}},
+        ),
         ("start.sh", "uv run arq app.worker.Settings && true\n", {"worker": {"command": "arq app.worker.Settings"}}),
         ("start.sh", "poetry run dramatiq app.jobs &\n", {"worker": {"command": "dramatiq app.jobs"}}),
         ("start.sh", "echo celery is used for jobs\n", None),
