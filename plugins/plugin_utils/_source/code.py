@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from .shown import Code, Place, Router
 
@@ -26,13 +27,19 @@ _ASIDE = re.compile(
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
-    rb"(?im)fastapi|starlette|websocket|basesettings|environ|getenv|sqlite|celery|apscheduler|^(app|application|api)\s*(:.*)?="
+    rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
+    rb"^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
 _IMPORTS = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_]\w*)")
+# A requirement of pydantic's first version, as pip and Poetry write it.
+_OLD_PYDANTIC = re.compile(
+    rb"""(?mi)^\s*["']?pydantic\s*(\[[^\]]*\])?["']?\s*(==\s*1|~=\s*1|<\s*2|>=\s*1[^\n]*<\s*2|=\s*"[\^~=]*1)"""
+)
+_REQUIREMENTS = re.compile(r"(^|/)(requirements[^/]*\.(txt|in)|pyproject\.toml)$")
 _PROJECTS = ("pyproject.toml", "requirements.txt", "setup.py", "Pipfile")
 _MOST_BYTES = 1 << 20
 _SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
@@ -80,10 +87,14 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
                 trees[path] = _parsed(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             code.unread.append(path)
+    old = any(_OLD_PYDANTIC.search(_bytes(top, path)) for path in paths if _REQUIREMENTS.search(path))
     files = [_File(code, path, tree) for path, tree in trees.items()]
     # A file may hang its routes on what another one makes, under a prefix that a third one names.
     for each in files:
         each.definitions()
+    classes = {f"{each.module}:{name}": (each, node) for each in files for name, node in each.classes.items()}
+    for each in files:
+        each.settings(classes, old)
     for each in files:
         each.made_elsewhere()
     for each in files:
@@ -92,6 +103,15 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         for name in _GIVEN & set(found):
             del found[name]
     return code
+
+
+def _bytes(top: str, path: str) -> bytes:
+    """What a file holds; nothing where it can't be read."""
+    try:
+        with open(os.path.join(top, path), "rb") as file:
+            return file.read(_MOST_BYTES)
+    except OSError:
+        return b""
 
 
 def has_sockets(top: str, paths: Iterable[str]) -> bool:
@@ -186,6 +206,7 @@ class _File:
         """Local names, with what they stand for: 'app.routes.users' or 'app.routes.users:router'."""
         self.demanding: set[str] = set()
         """Functions that make an application, and that nobody can call without arguments."""
+        self.classes: dict[str, ast.ClassDef] = {}
 
     def _at(self, node: ast.AST) -> Place:
         return Place(self.path, getattr(node, "lineno", 1))
@@ -212,7 +233,7 @@ class _File:
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 self._made(_name(target), node.value, function)
             elif isinstance(node, ast.ClassDef) and not function:
-                self._settings(node)
+                self.classes[node.name] = node
             if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
                 self._environment(node)
         self._asked()
@@ -357,35 +378,83 @@ class _File:
         elif method in ("add_api_websocket_route", "add_websocket_route"):
             router.sockets.append(self._at(call))
 
-    def _settings(self, node: ast.ClassDef) -> None:
-        """The fields of a pydantic-settings class that have no default."""
-        if not any(_name(base).rpartition(".")[2] == "BaseSettings" for base in node.bases):
-            return
-        prefix = ""
-        for call in ast.walk(node):
-            if isinstance(call, ast.Call) and _called(call) in ("SettingsConfigDict", "ConfigDict"):
-                prefix = self._path(_keyword(call, "env_prefix")) or prefix
-            elif isinstance(call, ast.Assign) and _name(call.targets[0]) == "env_prefix":
-                prefix = self._path(call.value) or prefix
+    def settings(self, classes: _Classes, old: bool) -> None:
+        """The fields of pydantic-settings' classes that have no default.
+
+        :param classes: of all files, by 'module:name'.
+        :param old: whether the project asks for pydantic 1.
+        """
+        # A class that may come from either comes from pydantic 2 where that is installed.
+        if "pydantic_settings" not in {name.partition(":")[0] for name in self.imported.values()}:
+            old = old or bool(_OLD_SETTINGS & set(self.imported.values()))
+        for node in self.classes.values():
+            bases = [_name(base) for base in node.bases]
+            if not any(base.rpartition(".")[2] == "BaseSettings" for base in bases):
+                continue
+            prefix = self._configured(node, "env_prefix")
+            fields = _Fields(
+                classes, old or "pydantic.BaseSettings" in bases, self._configured(node, "env_nested_delimiter")
+            )
+            self._wants(node, fields, prefix, "", frozenset())
+
+    def _configured(self, node: ast.ClassDef, option: str) -> str:
+        """A text of a settings class's configuration, '' where it has none."""
+        found = next((self._path(each.value) for each in node.keywords if each.arg == option), "") or ""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Call) and _called(part) in ("SettingsConfigDict", "ConfigDict"):
+                found = self._path(_keyword(part, option)) or found
+            elif isinstance(part, ast.Assign) and _name(part.targets[0]) == option:
+                found = self._path(part.value) or found
+        return found
+
+    def _wants(self, node: ast.ClassDef, fields: _Fields, before: str, bare: str, within: frozenset[str]) -> None:
+        """:param before: what the names of a class's variables begin with.
+        :param bare: the same without the prefix that the project has chosen.
+        :param within: the models that this one is a part of.
+        """
         for item in node.body:
             if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
                 continue
-            kind = ast.unparse(item.annotation)
-            if not all(map(_PLAIN.fullmatch, kind.split(" | "))):
+            kinds = _kinds(item.annotation)
+            name, short = f"{before}{item.target.id}", f"{bare}{item.target.id}"
+            model = self._model(kinds, fields)
+            if model and model not in within:
+                alias = "" if item.value is None else self._required_field(item.value)
+                if fields.delimiter and (alias is not None or self._makes(item.value, model)):
+                    file, inner = fields.classes[model]
+                    name = f"{alias or name}{fields.delimiter}"
+                    file._wants(inner, fields, name, f"{alias or short}_", within | {model})
                 continue
-            name = f"{prefix}{item.target.id}"
+            if "None" in kinds and not fields.old:
+                kinds.remove("None")
+            if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
+                continue
             if item.value is not None:
                 default = item.value.args[0] if isinstance(item.value, ast.Call) and item.value.args else item.value
                 self._address(default, name.upper())
             if asked := _asks(item.value):
                 # Its absence is None, which such a field refuses.
-                name = asked
+                name = short = asked
             elif item.value is not None:
                 alias = self._required_field(item.value)
                 if alias is None:
                     continue
-                name = alias or name
+                name, short = alias or name, alias or short
             self.code.wanted.setdefault(asked or name.upper(), self._at(item))
+            self.code.bare[asked or name.upper()] = short.upper()
+
+    def _model(self, kinds: list[str], fields: _Fields) -> str:
+        """The key of the model that an annotation names, '' for anything else."""
+        for kind in kinds:
+            key = self.code.meant(self._key(kind))
+            if key in fields.classes and _is_model(key, fields.classes):
+                return key
+        return ""
+
+    def _makes(self, value: ast.expr | None, model: str) -> bool:
+        """Whether a field's default is made of its model's own fields, as by Field(default_factory=Model)."""
+        factory = _keyword(value, "default_factory") if isinstance(value, ast.Call) else None
+        return factory is not None and self.code.meant(self._key(_name(factory))) == model
 
     @staticmethod
     def _required_field(value: ast.expr) -> str | None:
@@ -456,6 +525,46 @@ def _needs(node: ast.AST) -> set[str]:
     return set()
 
 
+def _kinds(annotation: ast.expr) -> list[str]:
+    """The alternatives of an annotation: `Optional[str]` is `str` or `None`."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return [*_kinds(annotation.left), *_kinds(annotation.right)]
+    if isinstance(annotation, ast.Subscript) and (of := _name(annotation.value).rpartition(".")[2]) in _EITHER:
+        inner = annotation.slice
+        found = [kind for part in (inner.elts if isinstance(inner, ast.Tuple) else [inner]) for kind in _kinds(part)]
+        return [*found, "None"] if of == "Optional" else found
+    if text := _text(annotation):
+        # A name that is defined further down.
+        return [each.strip() for each in text.split("|")]
+    return [ast.unparse(annotation)]
+
+
+def _is_model(key: str, classes: _Classes, within: frozenset[str] = frozenset()) -> bool:
+    file, node = classes[key]
+    for base in map(_name, node.bases):
+        if base.rpartition(".")[2] in ("BaseModel", "BaseSettings"):
+            return True
+        above = file.code.meant(file._key(base))
+        if above in classes and above not in within and _is_model(above, classes, within | {key}):
+            return True
+    return False
+
+
+_Classes = dict[str, tuple[_File, ast.ClassDef]]
+
+
+class _Fields(NamedTuple):
+    """What holds for all fields of a settings class, those of the models in it too."""
+
+    classes: _Classes
+    old: bool
+    """Whether it is pydantic 1, to which a field that may be None needs no default."""
+    delimiter: str
+    """What stands between a model's name and its field's; '' where a model is one variable, of JSON."""
+
+
+_EITHER = ("Optional", "Union")
+_OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _GETENV = ("getenv", "environ.get")
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")

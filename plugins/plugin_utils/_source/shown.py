@@ -66,6 +66,8 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
+    bare: dict[str, str] = field(default_factory=dict)
+    """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)
     beside: dict[Place, tuple[str, str]] = field(default_factory=dict)
     """Where SQLite's database is beside the code: its URL, and the variable that may say another one, or ''."""

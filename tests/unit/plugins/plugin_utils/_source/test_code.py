@@ -291,6 +291,73 @@ def test_settings_are_seen_wherever_they_are_written(project):
 
 
 @pytest.mark.parametrize(
+    ("requirements", "where", "wanted"),
+    [
+        ("pydantic-settings\n", "pydantic_settings", ["MAIL", "ORIGINS"]),
+        ("pydantic>=1.10,<2\n", "pydantic_settings", []),
+        ("pydantic[email]==1.10.2\n", "pydantic_settings", []),
+        ("fastapi\n", "pydantic", []),
+    ],
+)
+def test_a_setting_that_may_be_none_has_to_be_given_all_the_same(project, requirements, where, wanted):
+    """Field required, by pydantic 2, whose None is a value like any other."""
+    code = project(
+        {
+            "requirements.txt": requirements,
+            "config.py": f"""
+                from typing import Optional
+                from {where} import BaseSettings
+                class Settings(BaseSettings):
+                    origins: str | None
+                    mail: Optional[str]
+                    other: Optional[str] = None
+                """,
+        }
+    )
+    assert sorted(code.wanted) == wanted
+
+
+def test_settings_in_models_have_the_names_that_the_environment_has(project):
+    """RMQ__URL, where RMQ alone was asked for, or nothing."""
+    code = project(
+        {
+            "app/__init__.py": "",
+            "app/models.py": """
+                from pydantic import BaseModel
+                class Pool(BaseModel):
+                    size: int
+                    timeout: int = 3
+                class Database(BaseModel):
+                    url: str
+                    pool: Pool
+                """,
+            "app/config.py": """
+                from pydantic import BaseModel, Field
+                from pydantic_settings import BaseSettings, SettingsConfigDict
+                from app.models import Database
+                from . import models
+                class Session(BaseModel):
+                    SECRET_KEY: str
+                class Run(BaseModel):
+                    port: int = 8000
+                class Settings(BaseSettings):
+                    model_config = SettingsConfigDict(env_prefix="SHORTENER__", env_nested_delimiter="__")
+                    session: Session
+                    db: Database
+                    second: models.Pool = Field(default_factory=models.Pool)
+                    run: Run = Run()
+                    debug: bool
+                class Other(BaseSettings):
+                    run: Session
+                """,
+        }
+    )
+    names = ["DB__POOL__SIZE", "DB__URL", "DEBUG", "SECOND__SIZE", "SESSION__SECRET_KEY"]
+    assert sorted(code.wanted) == [f"SHORTENER__{name}" for name in names]
+    assert str(code.wanted["SHORTENER__DB__URL"]) == "app/models.py:7"
+
+
+@pytest.mark.parametrize(
     ("text", "written"),
     [
         ('engine = create_engine("sqlite:///./shop.db")', ("DATABASE_URL", "os.getenv")),
