@@ -288,12 +288,20 @@ def _env(
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked}]
     if rows or asked or behind:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
-        out.text += f"{PREFIX}env:{'' if rows else ' {}'}\n"
+    if rows:
+        out.text += f"{PREFIX}env:\n"
     for name, value, comment in rows:
         out.text += f"  {name}: {value}  # {comment}\n"
         out.left += [name] if value == TODO else []
+    # A name needs the variable above it, without which its line can't be taken in.
+    indent = "  " if rows else ""
     if asked:
-        out.comment("Asked for too, and nothing stands for them where they aren't set:", "  ")
-        out.text += "".join(f"  # {name}: ...  # {place}\n" for name, place in asked.items())
+        too = "Asked for too, and nothing stands for them where they aren't set:"
+        out.comment(
+            too if rows else f"Asked for, and nothing stands for them. A line needs {PREFIX}env without its #:", indent
+        )
+        out.text += "" if rows else f"# {PREFIX}env:\n"
+        hidden = "  # " if rows else "#   "
+        out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
     if behind:
-        out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", "  ")
+        out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

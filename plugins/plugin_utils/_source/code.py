@@ -28,7 +28,7 @@ _ASIDE = re.compile(
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
-    rb"^(app|application|api)\s*(:.*)?="
+    rb"create_(?:async_)?engine|^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
@@ -95,6 +95,11 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     classes = {f"{each.module}:{name}": (each, node) for each in files for name, node in each.classes.items()}
     for each in files:
         each.settings(classes, old)
+    # A settings' object has them as its attributes.
+    held = {f".{local}": name for each in files for local, name in each.held.items()}
+    held |= {f"{each.module}:{local}": name for each in files for local, name in each.held.items()}
+    for each in files:
+        each.needs(held)
     for each in files:
         each.made_elsewhere()
     for each in files:
@@ -207,6 +212,8 @@ class _File:
         self.demanding: set[str] = set()
         """Functions that make an application, and that nobody can call without arguments."""
         self.classes: dict[str, ast.ClassDef] = {}
+        self.held: dict[str, str] = {}
+        """Names, with the variable that each has the value of."""
 
     def _at(self, node: ast.AST) -> Place:
         return Place(self.path, getattr(node, "lineno", 1))
@@ -483,17 +490,28 @@ class _File:
                     self.code.wanted.setdefault(name, self._at(part))
 
     def _asked(self) -> None:
-        """os.getenv("NAME") without a default, of which only the app knows whether it can be without. It can't where it
-        refuses to go on, or makes a database's engine of it."""
-        held: dict[str, str] = {}
+        """os.getenv("NAME") without a default, of which only the app knows whether it can be without."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call) and (name := _asks(node)):
                 self.code.asked.setdefault(name, self._at(node))
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := _asks(node.value)):
-                held[_name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])] = name
+                self.held[_name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])] = name
+
+    def needs(self, held: dict[str, str]) -> None:
+        """What was asked for, where the app refuses to go on without it, or makes a database's engine of it.
+
+        :param held: the variables that names of all files stand for, by 'module:name', and by '.name' where one is an
+            attribute of whatever has it.
+        """
         for node in ast.walk(self.tree):
-            for name in _needs(node) & set(held):
-                self.code.wanted.setdefault(held[name], self.code.asked[held[name]])
+            if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
+                self.code.wanted.setdefault(name, self.code.asked[name])
+            for local in _needs(node) - {""}:
+                _before, dot, last = local.rpartition(".")
+                places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
+                name = self.held.get(local) or next((held[place] for place in places if place in held), "")
+                if name:
+                    self.code.wanted.setdefault(name, self.code.asked[name])
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""

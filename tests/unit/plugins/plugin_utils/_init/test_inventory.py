@@ -179,6 +179,15 @@ def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):
     assert yaml.safe_load(written.text)["fastapi_env"] == {"A_URL": "TODO", "B": "TODO"}
 
 
+def test_a_line_that_is_taken_in_is_valid(project):
+    """Below `fastapi_env: {}` it wasn't YAML."""
+    top = project({"main.py": APP + "import os\nA = os.getenv('A_URL')\n", ".env": "B=1\n"})
+    text = app_file(str(top), str(top)).text
+    assert "fastapi_env" not in yaml.safe_load(text)
+    text = text.replace("# fastapi_env:\n#   A_URL: ...", "fastapi_env:\n  A_URL: x")
+    assert yaml.safe_load(text)["fastapi_env"] == {"A_URL": "x"}
+
+
 def test_a_link_out_of_the_source_is_left_out(project):
     """A README of the repository's, linked from backend/, had all of it refused."""
     top = project({"README.md": "", "backend/requirements.txt": "fastapi\n", "backend/main.py": APP})

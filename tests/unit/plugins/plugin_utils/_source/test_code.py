@@ -291,6 +291,36 @@ def test_settings_are_seen_wherever_they_are_written(project):
 
 
 @pytest.mark.parametrize(
+    "engine",
+    [
+        "from app.config import DATABASE_URL\nengine = create_engine(DATABASE_URL)",
+        "from app.config import DATABASE_URL as url\nengine = create_async_engine(url, echo=True)",
+        "from app import config\nengine = create_engine(config.DATABASE_URL)",
+        "from .config import settings\nengine = create_engine(settings.DATABASE_URL)",
+        "import os\nengine = create_engine(os.getenv('DATABASE_URL'))",
+    ],
+)
+def test_a_databases_url_is_wanted_where_another_file_makes_the_engine(project, engine):
+    """`Expected string or URL object, got None`, of what init had among what may be missing."""
+    code = project(
+        {
+            "app/__init__.py": "",
+            "app/config.py": """
+                import os
+                DATABASE_URL = os.getenv("DATABASE_URL")
+                MAIL = os.getenv("MAIL")
+                class Settings:
+                    DATABASE_URL = os.getenv("DATABASE_URL")
+                settings = Settings()
+                """,
+            "app/database.py": f"from sqlalchemy import create_engine\n{engine}\n",
+            "app/other.py": "import os\ndef save(url):\n    return os.getenv('NOTHING')\n",
+        }
+    )
+    assert (sorted(code.wanted), sorted(code.asked)) == (["DATABASE_URL"], ["DATABASE_URL", "MAIL", "NOTHING"])
+
+
+@pytest.mark.parametrize(
     ("requirements", "where", "wanted"),
     [
         ("pydantic-settings\n", "pydantic_settings", ["MAIL", "ORIGINS"]),
