@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import textwrap
 import typing as t
 from dataclasses import dataclass, field
@@ -24,7 +25,9 @@ from .._release.git import is_git, name_of
 from .._release.source import scan
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
+from .._source.secret import is_own
 from .._source.shown import Code, Place
+from .usual import filled
 
 HOSTS = f"""\
 ---
@@ -57,6 +60,16 @@ class Written:
 
     text: str = ""
     left: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    """Values that were made up for it, which belong on no screen."""
+
+    @property
+    def shown(self) -> str:
+        """The text without its secrets."""
+        text = self.text
+        for secret in self.secrets:
+            text = text.replace(secret, "********")
+        return text
 
     def comment(self, text: str, indent: str = "") -> None:
         self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
@@ -261,7 +274,9 @@ def _example(top: str) -> tuple[str, dict[str, str]]:
     for name in (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env"):
         if text := read_text(os.path.join(top, name), 1 << 16):
             rows = re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(\S.*?)\s*$", text)
-            return name, {key: value.strip("'\"") for key, value in rows if value.isprintable()}
+            # What follows a value without quotes is a comment.
+            plain = {key: value if value[0] in "'\"" else re.sub(r"(^|\s+)#.*", "", value) for key, value in rows}
+            return name, {key: value.strip("'\"") for key, value in plain.items() if value.isprintable()}
     return "", {}
 
 
@@ -280,28 +295,41 @@ def _env(
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top)
+    made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     for name, place in code.wanted.items():
-        given = f" {example} has {values[name]}" if values.get(name) else ""
-        rows.append((name, TODO, f"{place} wants it.{given}"))
+        bare = code.bare.get(name, name)
+        value, why = filled(name, bare, example, values, code.imports)
+        given = f"{example} has {values[name]}" if values.get(name) else ""
+        if is_own(bare):
+            made[name] = place
+        else:
+            rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
     rows += [(name, url, f"{place} has it beside the code.") for name, (place, url) in moved.items()]
-    asked = {name: place for name, place in code.asked.items() if name not in code.wanted}
-    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked}]
-    if rows or asked or behind:
+    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
+    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked, *made}]
+    if rows or made or asked or behind:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
-    if rows:
+    if rows or made:
         out.text += f"{PREFIX}env:\n"
     for name, value, comment in rows:
-        out.text += f"  {name}: {value}  # {comment}\n"
+        out.text += f"  {name}: {_yaml(value)}  # {comment}\n"
         out.left += [name] if value == TODO else []
+    for name, place in made.items():
+        why = "has a default that everybody can read" if name in code.open_secrets else "wants it"
+        keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
+        out.comment(f"{place} {why}; {keep}", "  ")
+        out.secrets.append(secrets.token_urlsafe(32))
+        out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
     # A name needs the variable above it, without which its line can't be taken in.
-    indent = "  " if rows else ""
+    some = bool(rows or made)
+    indent = "  " if some else ""
     if asked:
         too = "Asked for too, and nothing stands for them where they aren't set:"
         out.comment(
-            too if rows else f"Asked for, and nothing stands for them. A line needs {PREFIX}env without its #:", indent
+            too if some else f"Asked for, and nothing stands for them. A line needs {PREFIX}env without its #:", indent
         )
-        out.text += "" if rows else f"# {PREFIX}env:\n"
-        hidden = "  # " if rows else "#   "
+        out.text += "" if some else f"# {PREFIX}env:\n"
+        hidden = "  # " if some else "#   "
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

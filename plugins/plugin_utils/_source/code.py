@@ -18,12 +18,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from .secret import is_own
 from .shown import Code, Place, Router
 
 # Files that say nothing of the app itself.
 _ASIDE = re.compile(
     r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|versions|migrations|node_modules)/"
-    r"|(^|/)(test_\w+|conftest)\.py$|^setup\.py$"
+    r"|(^|/)(test_\w+|\w+_test|conftest)\.py$|^setup\.py$"
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
@@ -104,9 +105,11 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         each.made_elsewhere()
     for each in files:
         each.routes()
-    for found in (code.wanted, code.asked):
+    for found in (code.wanted, code.asked, code.open_secrets):
         for name in _GIVEN & set(found):
             del found[name]
+    # What tests use, and nothing refuses to be without.
+    code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
 
 
@@ -233,6 +236,7 @@ class _File:
                 self._static(node)
             elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(_GETENV):
                 self._address(node.args[1], _text(node.args[0]) or "")
+                self._open(node.args[1], _text(node.args[0]) or "", "")
             elif isinstance(node, ast.Constant):
                 self._address(node, "")
         for node, function in self._all():
@@ -437,8 +441,10 @@ class _File:
             if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
                 continue
             if item.value is not None:
-                default = item.value.args[0] if isinstance(item.value, ast.Call) and item.value.args else item.value
+                default = self._default(item.value)
                 self._address(default, name.upper())
+                alias = self._alias(item.value) if isinstance(item.value, ast.Call) else ""
+                self._open(default, (alias or name).upper(), (alias or short).upper())
             if asked := _asks(item.value):
                 # Its absence is None, which such a field refuses.
                 name = short = asked
@@ -475,11 +481,27 @@ class _File:
             return None
         if default is not None and not (isinstance(default, ast.Constant) and default.value is ...):
             return None
+        return _File._alias(value)
+
+    @staticmethod
+    def _default(value: ast.expr) -> ast.expr:
+        """What a field is without a value of the environment's."""
+        if not isinstance(value, ast.Call):
+            return value
+        return value.args[0] if value.args else _keyword(value, "default") or value
+
+    @staticmethod
+    def _alias(call: ast.Call) -> str | None:
+        """The alias that a Field has, '' where it has none; None for more than can be said in a name."""
         for given in ("validation_alias", "alias", "env"):
-            if (alias := _keyword(value, given)) is not None:
-                # A choice of aliases is more than can be said in a name.
+            if (alias := _keyword(call, given)) is not None:
                 return _text(alias)
         return ""
+
+    def _open(self, default: ast.expr, variable: str, bare: str) -> None:
+        """A secret of the app's own, whose default whoever reads the source can sign with."""
+        if variable and _text(default) is not None and is_own(bare or variable):
+            self.code.open_secrets.setdefault(variable, self._at(default))
 
     def _environment(self, node: ast.stmt) -> None:
         """os.environ["NAME"] in what runs at import, where nothing catches its absence."""

@@ -66,6 +66,8 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
+    open_secrets: dict[str, Place] = field(default_factory=dict)
+    """Variables that hold a secret of the app's own, and for which the source has a default."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_all_that_a_source_shows(project):
         {
             "backend/pyproject.toml": '[project]\nname = "Shop API"\ndependencies = ["fastapi", "alembic"]\n',
             "backend/alembic.ini": "",
-            "backend/.env": "SECRET=1\nLOG_LEVEL=debug\n",
+            "backend/.env": "MAPS_KEY=1\nLOG_LEVEL=debug\n",
             "backend/src/shop/__init__.py": "",
             "backend/src/shop/main.py": """
                 import os
@@ -58,7 +59,7 @@ def test_all_that_a_source_shows(project):
                 from apscheduler.schedulers.asyncio import AsyncIOScheduler
                 from fastapi import FastAPI
                 from fastapi.staticfiles import StaticFiles
-                SECRET = os.environ["SECRET"]
+                KEY = os.environ["MAPS_KEY"]
                 def create_app():
                     app = FastAPI()
                     app.mount("/static", StaticFiles(directory="static"))
@@ -80,15 +81,15 @@ def test_all_that_a_source_shows(project):
         "fastapi_health_path": "/healthz",
         "fastapi_workers": 1,
         "fastapi_before_swap": ["alembic upgrade head"],
-        "fastapi_env": {"PYTHONPATH": "src", "SECRET": "TODO"},
+        "fastapi_env": {"PYTHONPATH": "src", "MAPS_KEY": "TODO"},
     }
-    assert written.left == ["fastapi_domains", "SECRET"]
+    assert written.left == ["fastapi_domains", "MAPS_KEY"]
     for told in ("sets LOG_LEVEL", "fastapi_static: {/static: static}", "uses Celery"):
         assert told in written.text
     # All that it writes are variables, and good ones but for what is left open.
     spec = specification.load_spec()
     given = {name.removeprefix("fastapi_"): value for name, value in values.items()}
-    assert sorted(variable for variable, _text in check.check(given, spec)) == ["domains", "env['SECRET']"]
+    assert sorted(variable for variable, _text in check.check(given, spec)) == ["domains", "env['MAPS_KEY']"]
 
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\n"
@@ -186,6 +187,82 @@ def test_a_line_that_is_taken_in_is_valid(project):
     assert "fastapi_env" not in yaml.safe_load(text)
     text = text.replace("# fastapi_env:\n#   A_URL: ...", "fastapi_env:\n  A_URL: x")
     assert yaml.safe_load(text)["fastapi_env"] == {"A_URL": "x"}
+
+
+def test_a_secret_of_the_apps_own_is_made_up(project):
+    """Tokens were signed with `your-super-secret-key` on a host."""
+    top = project(
+        {
+            "main.py": APP + "import os\nA = os.getenv('JWT_SECRET', 'changeme')\nB = os.environ['SESSION_SECRET']\n"
+            "C = os.environ['STRIPE_SECRET_KEY']\nD = os.getenv('GOOGLE_CLIENT_SECRET', 'x')\n"
+            "E = os.getenv('SECRET')\n",
+            "config.py": """
+                from pydantic_settings import BaseSettings
+                class Settings(BaseSettings):
+                    secret_key: str = "secret_key"
+                    class Config:
+                        env_prefix = "SHOP_"
+                """,
+            ".env.example": "SESSION_SECRET=abc\n",
+        }
+    )
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert env.pop("STRIPE_SECRET_KEY") == "TODO"
+    assert sorted(env) == ["JWT_SECRET", "SECRET", "SESSION_SECRET", "SHOP_SECRET_KEY"]
+    assert all(re.fullmatch(r"[\w-]{43}", value) for value in env.values()) and len({*env.values()}) == 4
+    told = written.text.replace("\n  # ", " ")
+    assert "main.py:4 has a default that everybody can read; this one was made for you; keep it" in told
+    assert "main.py:5 wants it; this one was made for you" in told and "config.py:4 has a default" in told
+    # A diff of it is seen by whoever looks on.
+    assert not any(value in written.shown for value in env.values()) and "JWT_SECRET" in written.shown
+
+
+def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
+    top = project(
+        {
+            "config.py": """
+                from pydantic_settings import BaseSettings
+                class Settings(BaseSettings):
+                    algorithm: str
+                    access_token_expire_minutes: int
+                    debug: bool
+                    reload: bool
+                    postgres_port: int
+                    postgres_user: str
+                    postgres_password: str
+                    postgres_host: str
+                    redis_port: int
+                    environment: str
+                    mail_from: str
+                    test_database_url: str
+                    test_name: str
+                    size: int
+                """,
+            "main.py": APP + "import os\nX = os.getenv('TEST_X')\n",
+            ".env.example": "DEBUG=false\nRELOAD=true\n"
+            "POSTGRES_PORT=5433  # ours\nPOSTGRES_USER=shop\nENVIRONMENT=local\n"
+            "POSTGRES_PASSWORD=shop\nPOSTGRES_HOST=db\nMAIL_FROM=a@b.example\nACCESS_TOKEN_EXPIRE_MINUTES=60\n",
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_env"] == {
+        "ALGORITHM": "HS256",
+        "ACCESS_TOKEN_EXPIRE_MINUTES": "60",
+        "DEBUG": "false",
+        "RELOAD": "TODO",
+        "POSTGRES_PORT": "5433",
+        "POSTGRES_USER": "shop",
+        "POSTGRES_PASSWORD": "TODO",
+        "POSTGRES_HOST": "TODO",
+        "REDIS_PORT": "6379",
+        "ENVIRONMENT": "TODO",
+        "MAIL_FROM": "TODO",
+        "TEST_DATABASE_URL": "postgresql://unused@localhost/unused",
+        "TEST_NAME": "unused",
+        "SIZE": "TODO",
+    }
+    assert "ALGORITHM: HS256  # config.py:4 wants it. It is a guess" in written.text and "TEST_X" not in written.text
 
 
 def test_a_link_out_of_the_source_is_left_out(project):

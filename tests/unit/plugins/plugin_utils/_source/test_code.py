@@ -320,6 +320,30 @@ def test_a_databases_url_is_wanted_where_another_file_makes_the_engine(project, 
     assert (sorted(code.wanted), sorted(code.asked)) == (["DATABASE_URL"], ["DATABASE_URL", "MAIL", "NOTHING"])
 
 
+def test_a_secret_with_a_default_is_warned_of(project, tmp_path):
+    """It went live unseen, and whoever had the source could sign what the app believes."""
+    config = """
+        import os
+        from pydantic import Field
+        from pydantic_settings import BaseSettings
+        JWT = os.environ.get("JWT_SECRET_KEY", "changeme")
+        API_KEY = os.getenv("API_KEY", "x")
+        class Settings(BaseSettings):
+            SECRET_KEY: str = Field(default="your-super-secret-key")
+            stripe_secret_key: str = ""
+            db_password: str = "postgres"
+        """
+    code = project({"main.py": MAIN, "config.py": config})
+    (sentence,) = said(code, tmp_path)
+    assert sentence.startswith(
+        "JWT_SECRET_KEY, SECRET_KEY have defaults (config.py:5) that whoever reads the source knows"
+    )
+    assert "changeme" not in sentence and "Write fastapi_env: {JWT_SECRET_KEY: ...}" in sentence
+    (sentence,) = said(code, tmp_path, env={"JWT_SECRET_KEY": "x"})
+    assert sentence.startswith("SECRET_KEY has a default (config.py:8)")
+    assert said(code, tmp_path, env={"JWT_SECRET_KEY": "x"}, credentials={"secret_key": "y"}) == []
+
+
 @pytest.mark.parametrize(
     ("requirements", "where", "wanted"),
     [
