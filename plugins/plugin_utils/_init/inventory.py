@@ -116,6 +116,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("exclude", left_out, "What stays behind: what does by default, and links that lead out of the source.")
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
+    _unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
@@ -125,7 +126,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     if os.path.isfile(os.path.join(top, "alembic.ini")):
         _migrations(out, top, requirements)
     _static(out, code)
-    table = lockfile.load(top, "pyproject.toml")
+    table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
     moved = {
         variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
@@ -187,7 +188,7 @@ def _look(top: str) -> tuple[Code, list[str]]:
 
 
 def _name(top: str, source: str) -> str:
-    project = lockfile.project_of(lockfile.load(top, "pyproject.toml"))
+    project = lockfile.project_of(lockfile.load_project(top))
     beside = name_of(source) if is_git(source) else os.path.basename(source.rstrip("/")).split(".")[0]
     # Many projects are called app.
     given = [str(project.get("name")), beside, os.path.basename(top)]
@@ -199,7 +200,7 @@ def _name(top: str, source: str) -> str:
 
 def _migrations(out: Written, top: str, requirements: str) -> None:
     """Where what hosts get has Alembic: many projects have it among what is for development alone."""
-    table = lockfile.load(top, "pyproject.toml")
+    table = lockfile.load_project(top)
     needed = "\n".join(
         map(str, [*lockfile.project_of(table).get("dependencies", []), *lockfile.poetry_dependencies(table)])
     )
@@ -252,6 +253,15 @@ def _requirements(out: Written, top: str, whole: str) -> str:
             return several[2]
         out.line("requirements", TODO, str(error).replace(top, "the source"))
         return ""
+
+
+def _unread(out: Written, top: str) -> None:
+    """A pyproject.toml that is left alone: what else could it say?"""
+    try:
+        lockfile.load(top, "pyproject.toml")
+    except ReleaseError as error:
+        wrong = str(error).rpartition("can't be read: ")[2]
+        out.comment(f"pyproject.toml isn't TOML: {wrong}. Only tools' settings are in it, so it is left alone.")
 
 
 def _paths(out: Written, code: Code, app: str) -> None:
