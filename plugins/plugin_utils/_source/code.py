@@ -35,6 +35,7 @@ _TELLING = re.compile(
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
+_DOTTED = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_][\w.]*)(?:\s+import\s+\(?\s*(\w+))?")
 _IMPORTS = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_]\w*)")
 # A requirement of pydantic's first version, as pip and Poetry write it.
 _OLD_PYDANTIC = re.compile(
@@ -70,6 +71,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     packages = {path.removesuffix("/__init__.py") for path in python}
     if any(_OF_SRC.search(content) for content in contents.values()):
         packages.add("src")
+    packages -= _no_packages(packages, python, contents)
     # A project of its own, as a member of a workspace is, isn't imported as a part of what is above it.
     projects = {os.path.dirname(path) for path in paths if os.path.basename(path) in _PROJECTS} - packages
     own: dict[str, set[str]] = {}
@@ -174,9 +176,31 @@ def _module(
         inside = "/".join(parts[:depth]) in packages
         if inside and (found[first] or found[depth] < 2):
             continue
-        if found[depth] > found[first] or (depth > first and found[depth] == found[first] > 0):
+        # A file that names the directory it is in has said where the path begins.
+        nearer = depth > first and parts[first] not in imported
+        if found[depth] > found[first] or (nearer and found[depth] == found[first] > 0):
             first = depth
     return "/".join(parts[:first]), ".".join(parts[first:])
+
+
+def _no_packages(packages: set[str], python: list[str], contents: dict[str, bytes]) -> set[str]:
+    """Directories that have an __init__.py, and whose files import one another as if they were on the path."""
+    there = {path.removesuffix(".py").removesuffix("/__init__") for path in python}
+    found = set[str]()
+    for package in packages:
+        name, inside, outside = package.rpartition("/")[2], 0, 0
+        for path, content in contents.items():
+            if not path.startswith(f"{package}/"):
+                continue
+            for match in _DOTTED.finditer(content):
+                module, imported = match[1].decode(), (match[2] or b"").decode()
+                outside += module.partition(".")[0] == name
+                # A directory may be called as a library, whose modules it hasn't got.
+                parts = [package, *module.split("."), *filter(None, [imported])]
+                inside += any("/".join(parts[:end]) in there for end in range(3, len(parts) + 1))
+        if inside > outside:
+            found.add(package)
+    return found
 
 
 def _text(node: ast.expr | None) -> str | None:

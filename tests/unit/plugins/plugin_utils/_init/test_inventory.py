@@ -11,8 +11,10 @@ from textwrap import dedent
 
 import pytest
 import yaml
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
 
 ROOT = Path(__file__).resolve().parents[5]
 MAIN = """
@@ -263,6 +265,48 @@ def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
         "SIZE": "TODO",
     }
     assert "ALGORITHM: HS256  # config.py:4 wants it. It is a guess" in written.text and "TEST_X" not in written.text
+
+
+@pytest.mark.parametrize(
+    ("text", "requirements", "refused"),
+    [
+        ("[tool.black]\nline-length = 88\ntarget-version = [py311]\n", True, False),
+        ("[tool.black]\ntarget-version = [py311]\n", False, True),
+        ('[project]\nname = "x"\n[tool.black]\ntarget-version = [py311]\n', True, True),
+    ],
+)
+def test_a_mistake_in_a_formatters_settings_stops_nobody(project, text, requirements, refused):
+    """pip had never read it."""
+    top = project(
+        {"main.py": APP, "pyproject.toml": text, **({"requirements.txt": "fastapi\n"} if requirements else {})}
+    )
+    if refused:
+        with pytest.raises(ReleaseError, match=r"line \d.*: target-version = \[py311\]"):
+            app_file(str(top), str(top))
+        return
+    written = app_file(str(top), str(top))
+    assert "# pyproject.toml isn't TOML: Invalid value (at line 3, column 19)" in written.text
+    assert yaml.safe_load(written.text)["fastapi_app"] == "main:app"
+    # The run reads it as init does.
+    assert (lockfile.requires_python(str(top)), lockfile.find_requirements(str(top), "")) == ("", "requirements.txt")
+
+
+def test_a_directory_is_the_top_where_imports_say_so(project):
+    """backend.app.main:app was written, whose `from app.database` finds nothing."""
+    files = {
+        "backend/__init__.py": "",
+        "backend/requirements.txt": "fastapi\n",
+        "backend/app/main.py": APP + "from app.database import engine\nfrom app.routers import users\nimport redis\n",
+        "backend/app/database.py": "import os\nengine = os.environ['A']\n",
+        "backend/app/routers/users.py": "x = 1\n",
+        "backend/app/redis/client.py": "import redis\n",
+    }
+    values = yaml.safe_load(app_file(str(project(files)), "https://example.com/a/shop.git").text)
+    assert (values["fastapi_source_directory"], values["fastapi_app"]) == ("backend", "app.main:app")
+    assert "fastapi_requirements" not in values
+    # A library's name says nothing.
+    top = project({**files, "backend/app/main.py": APP + "from backend.app import database\nimport redis\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_app"] == "backend.app.main:app"
 
 
 def test_a_link_out_of_the_source_is_left_out(project):
