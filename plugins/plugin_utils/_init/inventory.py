@@ -131,12 +131,59 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     moved = {
         variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
     }
-    if moved:
-        _place, directory, _url = next(iter(moved.values()))
-        out.line("shared_paths", [directory], "What the app writes, and has from release to release.")
+    _shared(out, code, top, [directory for _place, directory, _url in moved.values()][:1])
+    for variable, (_place, _directory, url) in list(moved.items())[:1]:
+        _migrated(out, top, variable, url)
     _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
+    _containers(out, code)
     _processes(out, code, _served(top, whole))
     return out
+
+
+def _shared(out: Written, code: Code, top: str, wanted: list[str]) -> None:
+    """:param wanted: directories that are shared for a database."""
+    # What the source has is in each release, and can't be another directory too.
+    made = {path: at for path, at in code.made.items() if not os.path.lexists(os.path.join(top, path))}
+    shared: list[str] = []
+    for path in sorted({*wanted, *made}):
+        if not any(path.startswith(f"{above}/") for above in shared):
+            shared.append(path)
+    if shared:
+        places = ", ".join(f"{at} has {path}" for path, at in made.items() if path in shared)
+        out.line("shared_paths", shared, f"What the app writes, and has from release to release. {places}".rstrip())
+
+
+def _migrated(out: Written, top: str, variable: str, url: str) -> None:
+    """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
+    text = read_text(os.path.join(top, "alembic.ini"))
+    found = re.search(r"(?m)^[ \t]*sqlalchemy\.url\s*=\s*(sqlite[\w+]*):///(?!/|:memory:)\S+", text)
+    location = re.search(r"(?m)^[ \t]*script_location\s*=\s*(?:%\(here\)s/)?(\S+)", text)
+    env = os.path.join(location[1] if location else "alembic", "env.py")
+    if not found or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
+        return
+    line = text.count("\n", 0, found.start(1)) + 1
+    out.comment(
+        f"alembic.ini line {line} has an address of its own, beside the code. Migrations need the app's: write there "
+        f"sqlalchemy.url = {found[1]}:///{url.partition(':///')[2]}, or have {env} say "
+        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
+    )
+
+
+_OVERRIDDEN = re.compile(
+    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
+)
+"""What has an env.py of Alembic's take another address than that of its alembic.ini."""
+
+
+def _containers(out: Written, code: Code) -> None:
+    for place, address in code.containers.items():
+        if address:
+            scheme, _slashes, host = address.partition("://")
+            variable = f"{re.split('[+]', scheme)[0].upper()}_URL"
+            out.comment(
+                f"{place} has the address {address}, by a name that compose gives: the host knows no `{host}`. "
+                f'Have it ask, as by os.environ["{variable}"], and set that in {PREFIX}env.'
+            )
 
 
 def _processes(out: Written, code: Code, recipes: str) -> None:

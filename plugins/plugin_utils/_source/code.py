@@ -14,10 +14,16 @@ import os
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from .nodes import called as _called
+from .nodes import keyword as _keyword
+from .nodes import name as _name
+from .nodes import text as _text
+from .paths import constant_path
 from .secret import is_own
 from .shown import Code, Place, Router
 
@@ -29,7 +35,8 @@ _ASIDE = re.compile(
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
-    rb"create_(?:async_)?engine|^(app|application|api)\s*(:.*)?="
+    rb"create_(?:async_)?engine|pathlib|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats|http)[\w+]*://|"
+    rb"^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
@@ -42,8 +49,11 @@ _OLD_PYDANTIC = re.compile(
     rb"""(?mi)^\s*["']?pydantic\s*(\[[^\]]*\])?["']?\s*(==\s*1|~=\s*1|<\s*2|>=\s*1[^\n]*<\s*2|=\s*"[\^~=]*1)"""
 )
 _REQUIREMENTS = re.compile(r"(^|/)(requirements[^/]*\.(txt|in)|pyproject\.toml)$")
+# What nobody imports.
+_SCRIPTS = re.compile(r"(scripts|tools|bin)/")
 _PROJECTS = ("pyproject.toml", "requirements.txt", "setup.py", "Pipfile")
 _MOST_BYTES = 1 << 20
+_MOST_NAMES = 8
 _SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
 _SOCKETS = re.compile(rb"\.websocket(_route)?\s*\(|WebSocketRoute|websocket_route")
 APPS = frozenset({"FastAPI", "Starlette"})
@@ -103,6 +113,13 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     held |= {f"{each.module}:{local}": name for each in files for local, name in each.held.items()}
     for each in files:
         each.needs(held)
+    # An attribute's name is somebody else's easily, if it isn't a constant's or a setting's.
+    values = {
+        f".{name}": (each, value) for each in files for name, value in each.values.items() if name in each.attributes
+    }
+    values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
+    for each in files:
+        each.directories(values)
     for each in files:
         each.made_elsewhere()
     for each in files:
@@ -203,28 +220,6 @@ def _no_packages(packages: set[str], python: list[str], contents: dict[str, byte
     return found
 
 
-def _text(node: ast.expr | None) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _called(node: ast.expr | None) -> str:
-    """The last part of the name that is called; '' for what is no call."""
-    return _name(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-
-
-def _name(node: ast.expr | None) -> str:
-    """A dotted name, as 'router' or 'users.router'; '' for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (before := _name(node.value)):
-        return f"{before}.{node.attr}"
-    return ""
-
-
-def _keyword(call: ast.Call, name: str) -> ast.expr | None:
-    return next((each.value for each in call.keywords if each.arg == name), None)
-
-
 class _File:
     """One file, read into what all files show."""
 
@@ -239,6 +234,10 @@ class _File:
         self.demanding: set[str] = set()
         """Functions that make an application, and that nobody can call without arguments."""
         self.classes: dict[str, ast.ClassDef] = {}
+        self.values: dict[str, ast.expr] = {}
+        """What names stand for."""
+        self.attributes: set[str] = set()
+        """Names of constants, and of what a class has."""
         self.held: dict[str, str] = {}
         """Names, with the variable that each has the value of."""
 
@@ -253,16 +252,36 @@ class _File:
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
                 if isinstance(node, ast.AnnAssign):
                     self._keeps_sockets(node)
+                if isinstance(target, ast.Name) and node.value is not None:
+                    self.values[target.id] = node.value
+                    self.attributes |= {target.id} if target.id.isupper() else set()
                 if isinstance(target, ast.Name) and (text := _text(node.value)) is not None:
                     same = self.code.texts.setdefault(target.id, text) == text
                     self.code.texts[target.id] = text if same else None
+            elif isinstance(node, ast.ClassDef):
+                self.attributes |= {_name(e.target) for e in node.body if isinstance(e, ast.AnnAssign)}
             elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
                 self._static(node)
             elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(_GETENV):
                 self._address(node.args[1], _text(node.args[0]) or "")
                 self._open(node.args[1], _text(node.args[0]) or "", "")
+                self.code.containers.setdefault(self._at(node.args[1]), "")
+            elif isinstance(node, ast.Call) and _called(node) in _ASKING:
+                # Something else may be said there.
+                for part in (*node.args, *(each.value for each in node.keywords)):
+                    self.code.containers.setdefault(self._at(part), "")
+            elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+                # Whose requests are let in, as by CORS: nobody connects to them.
+                for part in node.elts:
+                    if (_text(part) or "").startswith("http"):
+                        self.code.containers.setdefault(self._at(part), "")
             elif isinstance(node, ast.Constant):
                 self._address(node, "")
+        # Only what has one meaning in all of the file.
+        stored = [n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        stored += [node.arg for node in ast.walk(self.tree) if isinstance(node, ast.arg)]
+        times = Counter(stored)
+        self.values = {name: value for name, value in self.values.items() if times[name] == 1}
         for node, function in self._all():
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -281,6 +300,9 @@ class _File:
         elif url and variable and _COMPOSED.match(url):
             # A name that compose gives a container: the host knows none such.
             self.code.wanted.setdefault(variable, self._at(node))
+            self.code.containers[self._at(node)] = ""
+        elif url and (match := _CONTAINER.match(url)):
+            self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
     def _static(self, call: ast.Call) -> None:
         """A directory below the source's top that the app serves itself: not the top, which has its code."""
@@ -291,6 +313,38 @@ class _File:
         directory = os.path.normpath(_text(given) or "/")
         if not os.path.isabs(directory) and directory.split("/")[0] not in (".", ".."):
             self.code.statics.setdefault(path, directory)
+
+    def directories(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
+        """Those that the app makes beside its code, or serves: constants alone.
+
+        :param values: what names of all files are, by 'module:name'; by '.name' as an attribute of whatever has it.
+        """
+        if _SCRIPTS.match(self.path):
+            return
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Call):
+                continue
+            made: ast.expr | None = None
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "mkdir" and _name(node.func) != "os.mkdir":
+                made = node.func.value
+            elif _name(node.func).endswith(("makedirs", "os.mkdir")):
+                made = node.args[0] if node.args else _keyword(node, "name")
+            elif _called(node) == "StaticFiles":
+                made = _keyword(node, "directory") or (node.args[0] if node.args else None)
+            found = made and self._below(made, values, _MOST_NAMES)
+            path = os.path.normpath(found or ".")
+            if not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~"):
+                self.code.made.setdefault(path, self._at(node))
+
+    def _below(self, node: ast.expr, values: dict[str, tuple[_File, ast.expr]], steps: int) -> str | None:
+        """A path of constants, from the source's top; None for any other."""
+
+        def meaning(name: str) -> str | None:
+            places = [self.code.meant(self._key(name)), *([f".{name.rpartition('.')[2]}"] if "." in name else [])]
+            file, value = next((values[place] for place in places if place in values), (self, None))
+            return file._below(value, values, steps - 1) if value and steps else None
+
+        return constant_path(node, self.path, meaning)
 
     def made_elsewhere(self) -> None:
         """`app = create_app()`: the same application, as an object."""
@@ -631,6 +685,12 @@ _EITHER = ("Optional", "Union")
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _GETENV = ("getenv", "environ.get")
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
+# The same in what nothing else can be said for. Of http, a name alone is as often a test's.
+_CONTAINER = re.compile(
+    r"(?P<scheme>(?:rediss?|valkey|postgres\w*|mysql|mariadb|mongodb|p?y?amqps?|nats|kafka|memcached|http(?=[^/]*//[^/]*:\d))"
+    r"(?:\+\w+)?://)(?:[^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(?::\d+)?(?:/|$)"
+)
+_ASKING = ("getenv", "env", "config", "Field", "setdefault", "Query", "Option")
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")
 _ENGINES = ("create_engine", "create_async_engine")
 _LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")

@@ -83,6 +83,7 @@ def test_all_that_a_source_shows(project):
         "fastapi_health_path": "/healthz",
         "fastapi_workers": 1,
         "fastapi_before_swap": ["alembic upgrade head"],
+        "fastapi_shared_paths": ["static"],
         "fastapi_env": {"PYTHONPATH": "src", "MAPS_KEY": "TODO"},
     }
     assert written.left == ["fastapi_domains", "MAPS_KEY"]
@@ -171,6 +172,81 @@ def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
     assert values["fastapi_shared_paths"] == ["data"]
     name = values["fastapi_name"]
     assert values["fastapi_env"] == {"DB_URL": f"sqlite:////srv/{name}/shared/data/shop.db"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shared"),
+    [
+        ("UPLOAD_DIR = Path('uploads')\nUPLOAD_DIR.mkdir(exist_ok=True)", ["uploads"]),
+        ("BASE_DIR = Path(__file__).resolve().parent.parent\nUP = BASE_DIR / 'up' / 'in'\nUP.mkdir()", ["up/in"]),
+        ("os.makedirs(os.path.join(os.path.dirname(__file__), 'logs'), exist_ok=True)", ["app/logs"]),
+        ("from app.config import settings\nos.makedirs(settings.MEDIA)\nos.makedirs('media/in')", ["media"]),
+        ("def lifespan(app):\n    Path(os.getenv('OUT', './out')).mkdir()", ["out"]),
+        ("app.mount('/m', StaticFiles(directory='src/media'))", ["src/media"]),
+        ("os.makedirs('there/')\nos.makedirs('/var/lib/x')\nos.makedirs('../x')\nPath('~/x').mkdir()", None),
+        ("def save(name):\n    (Path('a') / name).mkdir()\ndef x(path):\n    path.mkdir()\npath = 'y'", None),
+        ("Path(__file__).parent.parent.parent.mkdir()\nPath.cwd().mkdir()", None),
+    ],
+)
+def test_directories_that_the_app_makes_are_shared(project, text, shared):
+    """`Read-only file system: 'uploads'`, at the first start."""
+    top = project(
+        {
+            "app/__init__.py": "",
+            "app/main.py": APP + f"import os\nfrom pathlib import Path\n{text}\n",
+            "app/config.py": "class Settings(BaseSettings):\n    MEDIA: str = 'media'\nsettings = Settings()\n",
+            "there/x": "",
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text).get("fastapi_shared_paths") == shared
+    assert not check.check({"shared_paths": shared or []}, {"shared_paths": specification.load_spec()["shared_paths"]})
+    assert bool(shared) == bool(re.search(r"app/main\.py:\d+ has ", written.text.replace("\n# ", " ")))
+
+
+@pytest.mark.parametrize(
+    ("ini", "env", "told"),
+    [
+        ("[alembic]\nscript_location = moves\nsqlalchemy.url = sqlite:///./x.db\n", "", True),
+        ("[alembic]\nsqlalchemy.url = sqlite:///./x.db\n", 'config.set_main_option("sqlalchemy.url", url)', False),
+        ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
+        ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
+    ],
+)
+def test_an_address_of_alembics_own_is_told(project, ini, env, told):
+    """The app's database was moved, and migrations went on with the one beside the code."""
+    text = APP + "import os\nURL = os.getenv('DB_URL', 'sqlite+aiosqlite:///./shop.db')\n"
+    written = app_file(str(top := project({"main.py": text, "alembic.ini": ini, "alembic/env.py": env})), str(top)).text
+    written = written.replace("\n# ", " ")
+    assert ("alembic.ini line 3 has an address of its own" in written) == told
+    if told:
+        assert "sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or have moves/env.py say" in written
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "write"),
+    [
+        ("limiter = Limiter(storage_uri='redis://redis:6379')", "redis://redis", "REDIS_URL"),
+        (
+            "engine = create_engine('postgresql+psycopg://u:s3cret@db:5432/x')",
+            "postgresql+psycopg://db",
+            "POSTGRESQL_URL",
+        ),
+        ("httpx.get('http://search:9200/x')", "http://search", "HTTP_URL"),
+        ("x = os.getenv('R_URL', 'redis://redis:6379')", "", ""),
+        ("class Settings(BaseSettings):\n    url: str = Field('redis://redis:6379')", "", ""),
+        ("x = config('R_URL', default='redis://redis:6379')", "", ""),
+        ("x = 'redis://localhost:6379', 'redis://cache.example.com', 'http://www', 'https://x.example'", "", ""),
+        ("app.add_middleware(CORS, allow_origins=['http://frontend:3000'])", "", ""),
+    ],
+)
+def test_a_containers_name_that_is_written_in_the_code_is_told(project, text, address, write):
+    top = project({"main.py": APP + f"import os\n{text}\n"})
+    written = app_file(str(top), str(top)).text.replace("\n# ", " ")
+    assert (f"has the address {address}, by a name that compose gives" in written) == bool(address)
+    if address:
+        assert "main.py:4 has the address" in written and f'os.environ["{write}"]' in written
+    assert ("by a name that compose gives" in written) == bool(address) and "s3cret" not in written
 
 
 def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):
