@@ -35,7 +35,7 @@ _ASIDE = re.compile(
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
-    rb"create_(?:async_)?engine|pathlib|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats|http)[\w+]*://|"
+    rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
     rb"^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
@@ -227,6 +227,7 @@ class _File:
         self.code = code
         self.path = path
         self.tree = tree
+        self.nodes = list(ast.walk(tree))
         self.module = code.modules[path]
         self.package = self.module if path.endswith("__init__.py") else self.module.rpartition(".")[0]
         self.imported: dict[str, str] = {}
@@ -245,7 +246,7 @@ class _File:
         return Place(self.path, getattr(node, "lineno", 1))
 
     def definitions(self) -> None:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
             elif isinstance(node, (ast.AnnAssign, ast.Assign)):
@@ -278,8 +279,8 @@ class _File:
             elif isinstance(node, ast.Constant):
                 self._address(node, "")
         # Only what has one meaning in all of the file.
-        stored = [n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        stored += [node.arg for node in ast.walk(self.tree) if isinstance(node, ast.arg)]
+        stored = [n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        stored += [node.arg for node in self.nodes if isinstance(node, ast.arg)]
         times = Counter(stored)
         self.values = {name: value for name, value in self.values.items() if times[name] == 1}
         for node, function in self._all():
@@ -321,7 +322,7 @@ class _File:
         """
         if _SCRIPTS.match(self.path):
             return
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if not isinstance(node, ast.Call):
                 continue
             made: ast.expr | None = None
@@ -591,7 +592,7 @@ class _File:
 
     def _asked(self) -> None:
         """os.getenv("NAME") without a default, of which only the app knows whether it can be without."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Call) and (name := _asks(node)):
                 self.code.asked.setdefault(name, self._at(node))
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := _asks(node.value)):
@@ -603,7 +604,7 @@ class _File:
         :param held: the variables that names of all files stand for, by 'module:name', and by '.name' where one is an
             attribute of whatever has it.
         """
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
             for local in _needs(node) - {""}:
