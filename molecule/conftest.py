@@ -85,6 +85,8 @@ LEFT_TO_THE_OTHER = {
     "front-current-trixie": _REQUESTS,
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
+    "processes-bookworm": ["test_timers", "test_zz_absent"],
+    "processes-trixie": ["test_generations"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
     "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
     "swap-bookworm": ["test_children", "test_drains", "test_moves"],
@@ -314,7 +316,8 @@ def count(ask, record_property) -> Callable[..., None]:
     """Record a row of docs/reliability.md.
 
     What happened, how many requests were sent and lost; where it was measured if that wasn't a container (``where``);
-    after how many seconds all was served in time again, where that was looked at (``again``).
+    after how many seconds all was served in time again, where that was looked at (``again``); and what was counted if
+    that weren't requests (``what``).
     """
 
     def row(fault: str, sent: int, lost: int, **more: object) -> None:

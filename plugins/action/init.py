@@ -64,5 +64,5 @@ class ActionModule(ActionBase):
         inventory = os.path.relpath(into)
         look = f"ansible-playbook -i {inventory} playbooks/site.yml --check --diff"
         msg = f"{would} {' and '.join(shown)}. {fill}Then look: {look}"
-        diff = [{"before": "", "after": written.text, "after_header": path} for path, written in files.items()]
+        diff = [{"before": "", "after": written.shown, "after_header": path} for path, written in files.items()]
         return result | {"changed": True, "msg": msg, "files": list(files), "left": left, "diff": diff}

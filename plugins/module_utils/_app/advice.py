@@ -57,6 +57,7 @@ _UNSET = re.compile(
     r"required|must be (?:set|given|defined|provided))\b|"
     r"(?:^|[.:;,] )(?:[Mm]issing|(?:[Pp]lease )?[Ss]et)\b[^.\nA-Z]{0,40}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
 )
+_TYPES = ("str", "int", "float", "bool", "bytes", "none", "url", "date", "datetime", "decimal")
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
 _WORDS = (
     (
@@ -143,6 +144,7 @@ def _code(trace: Trace) -> str:
 
 def _settings(said: str, read: list[Trace]) -> list[str]:
     names = re.findall(r"(?:UndefinedValueError: |Environment variable \")(\w+)\"? not (?:found|set)", said)
+    nested, models = list[str](), list[str]()
     for trace in read:
         if trace.kind == "KeyError" and "environ" in _code(trace):
             names.append(trace.what.strip("'\""))
@@ -150,9 +152,33 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
             names += [first or second for first, second in _UNSET.findall(trace.what)]
         # Of a model of data that isn't the environment's fastapi_env fixes nothing.
         if trace.kind == "ValidationError" and "settings" in f"{trace.what} {_code(trace)}".lower():
-            names += [name.upper() for name, why in refused(trace).items() if why == MISSING]
+            lacking = [name for name, why in refused(trace).items() if why == MISSING or _is_inner(name, why)]
+            names += [name.upper().replace(".", "__") for name in lacking]
+            nested += [name.upper() for name in lacking if "." in name]
+            # One word, as rmq or session, is as often a model's name as a variable's.
+            models += [name for name in lacking if re.fullmatch("[a-z]+", name)]
     wanted = ", ".join(dict.fromkeys(f"{name}: …" for name in names))
-    return [f"Write fastapi_env: {{{wanted}}}, secrets by ansible-vault."] if wanted else []
+    told = [f"Write fastapi_env: {{{wanted}}}, secrets by ansible-vault."] if wanted else []
+    if nested:
+        name = nested[0].replace(".", "__")
+        told.append(
+            f"The name of a setting in another, as {name}, has the class's env_prefix before it, if there is one"
+        )
+        told[-1] += ", and its env_nested_delimiter within it, here taken to be __."
+    elif models:
+        name = models[0].upper()
+        told.append(
+            f"Where {models[0]} is a model of its own, its fields are set in place of {name}, as {name}__FIELD: the"
+        )
+        told[-1] += " class's env_prefix, the name, its env_nested_delimiter, the field."
+    return told
+
+
+def _is_inner(name: str, why: str) -> bool:
+    """Whether pydantic speaks of a setting inside of another that was given nothing fit for it."""
+    _before, dot, last = name.rpartition(".")
+    # What follows the name of a plain one is the type that was tried, or a number in a list.
+    return bool(dot) and why.startswith("Input should be a valid") and last.isidentifier() and last not in _TYPES
 
 
 def _module(name: str, files: list[str]) -> str:

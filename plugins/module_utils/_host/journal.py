@@ -252,8 +252,14 @@ def last_lines(run: Run, namespace: str, unit: str, since: float, count: int = 3
     run(["journalctl", f"--namespace={namespace}", "--sync"])
     # With --since alone --lines counts from the beginning.
     command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
-    out = run([*command, f"--lines={20 * count}", f"--since=@{int(since)}", f"--unit={unit}"])[1]
-    telling = [line for line in out.split("\n") if line and not good_request(line)][:count]
+    command += [f"--since=@{int(since)}", f"--unit={unit}"]
+    out = run([*command, f"--lines={20 * count}"])[1]
+    telling = [line for line in out.split("\n") if line and not good_request(line)]
+    if len(telling) > count:
+        # A chatty app, such as one that logs its SQL, may have buried what went wrong.
+        wrong = run([*command, f"--lines={count}", "--priority=warning"])[1].split("\n")
+        buried = [line for line in wrong if line and line not in telling[:count]]
+        telling = [*telling[: max(count // 2, count - len(buried))], *buried][:count]
     said: list[str] = []
     for text in map(readable, reversed(telling)):
         # A release that can't be imported says so with a traceback for each worker.

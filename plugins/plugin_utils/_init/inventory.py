@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import textwrap
 import typing as t
 from dataclasses import dataclass, field
@@ -25,7 +26,9 @@ from .._release.source import scan
 from .._release.target import debian_for
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
+from .._source.secret import is_own
 from .._source.shown import Code, Place
+from .usual import filled
 
 HOSTS = f"""\
 ---
@@ -58,6 +61,16 @@ class Written:
 
     text: str = ""
     left: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    """Values that were made up for it, which belong on no screen."""
+
+    @property
+    def shown(self) -> str:
+        """The text without its secrets."""
+        text = self.text
+        for secret in self.secrets:
+            text = text.replace(secret, "********")
+        return text
 
     def comment(self, text: str, indent: str = "") -> None:
         self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
@@ -106,6 +119,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     requirements = _requirements(out, top, whole)
     if debian := debian_for(lockfile.requires_python(top)):
         out.comment(debian)
+    _unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
@@ -115,17 +129,64 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     if os.path.isfile(os.path.join(top, "alembic.ini")):
         _migrations(out, top, requirements)
     _static(out, code)
-    table = lockfile.load(top, "pyproject.toml")
+    table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
     moved = {
         variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
     }
-    if moved:
-        _place, directory, _url = next(iter(moved.values()))
-        out.line("shared_paths", [directory], "What the app writes, and has from release to release.")
+    _shared(out, code, top, [directory for _place, directory, _url in moved.values()][:1])
+    for variable, (_place, _directory, url) in list(moved.items())[:1]:
+        _migrated(out, top, variable, url)
     _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
+    _containers(out, code)
     _processes(out, code, _served(top, whole))
     return out
+
+
+def _shared(out: Written, code: Code, top: str, wanted: list[str]) -> None:
+    """:param wanted: directories that are shared for a database."""
+    # What the source has is in each release, and can't be another directory too.
+    made = {path: at for path, at in code.made.items() if not os.path.lexists(os.path.join(top, path))}
+    shared: list[str] = []
+    for path in sorted({*wanted, *made}):
+        if not any(path.startswith(f"{above}/") for above in shared):
+            shared.append(path)
+    if shared:
+        places = ", ".join(f"{at} has {path}" for path, at in made.items() if path in shared)
+        out.line("shared_paths", shared, f"What the app writes, and has from release to release. {places}".rstrip())
+
+
+def _migrated(out: Written, top: str, variable: str, url: str) -> None:
+    """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
+    text = read_text(os.path.join(top, "alembic.ini"))
+    found = re.search(r"(?m)^[ \t]*sqlalchemy\.url\s*=\s*(sqlite[\w+]*):///(?!/|:memory:)\S+", text)
+    location = re.search(r"(?m)^[ \t]*script_location\s*=\s*(?:%\(here\)s/)?(\S+)", text)
+    env = os.path.join(location[1] if location else "alembic", "env.py")
+    if not found or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
+        return
+    line = text.count("\n", 0, found.start(1)) + 1
+    out.comment(
+        f"alembic.ini line {line} has an address of its own, beside the code. Migrations need the app's: write there "
+        f"sqlalchemy.url = {found[1]}:///{url.partition(':///')[2]}, or have {env} say "
+        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
+    )
+
+
+_OVERRIDDEN = re.compile(
+    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
+)
+"""What has an env.py of Alembic's take another address than that of its alembic.ini."""
+
+
+def _containers(out: Written, code: Code) -> None:
+    for place, address in code.containers.items():
+        if address:
+            scheme, _slashes, host = address.partition("://")
+            variable = f"{re.split('[+]', scheme)[0].upper()}_URL"
+            out.comment(
+                f"{place} has the address {address}, by a name that compose gives: the host knows no `{host}`. "
+                f'Have it ask, as by os.environ["{variable}"], and set that in {PREFIX}env.'
+            )
 
 
 def _processes(out: Written, code: Code, recipes: str) -> None:
@@ -133,7 +194,8 @@ def _processes(out: Written, code: Code, recipes: str) -> None:
     found: dict[str, str] = {}
     # In a list of words as in a line for the shell.
     for match in _WORKERS.finditer(re.sub(r"""["']\s*,\s*["']""", " ", recipes)):
-        command = " ".join(match[0].split())
+        # The log is the journal's, and a file of it in the release couldn't be written.
+        command = " ".join(re.sub(r"\s(?:--detach|(?:--(?:log|pid)file[ =]|-f )\S+)", "", match[0]).split())
         name = "beat" if re.search(r" beat( |$)", command) else "worker"
         name = f"{name}-{len(found) + 1}" if name in found else name
         if command not in found.values() and "{{" not in command:
@@ -176,7 +238,7 @@ def _look(top: str) -> tuple[Code, list[str]]:
 
 
 def _name(top: str, source: str) -> str:
-    project = lockfile.project_of(lockfile.load(top, "pyproject.toml"))
+    project = lockfile.project_of(lockfile.load_project(top))
     beside = name_of(source) if is_git(source) else os.path.basename(source.rstrip("/")).split(".")[0]
     # Many projects are called app.
     given = [str(project.get("name")), beside, os.path.basename(top)]
@@ -188,7 +250,7 @@ def _name(top: str, source: str) -> str:
 
 def _migrations(out: Written, top: str, requirements: str) -> None:
     """Where what hosts get has Alembic: many projects have it among what is for development alone."""
-    table = lockfile.load(top, "pyproject.toml")
+    table = lockfile.load_project(top)
     needed = "\n".join(
         map(str, [*lockfile.project_of(table).get("dependencies", []), *lockfile.poetry_dependencies(table)])
     )
@@ -243,6 +305,15 @@ def _requirements(out: Written, top: str, whole: str) -> str:
         return ""
 
 
+def _unread(out: Written, top: str) -> None:
+    """A pyproject.toml that is left alone: what else could it say?"""
+    try:
+        lockfile.load(top, "pyproject.toml")
+    except ReleaseError as error:
+        wrong = str(error).rpartition("can't be read: ")[2]
+        out.comment(f"pyproject.toml isn't TOML: {wrong}. Only tools' settings are in it, so it is left alone.")
+
+
 def _paths(out: Written, code: Code, app: str) -> None:
     for kind, shape in (("health", HEALTH), ("ready", READY)):
         found: dict[str, Place] = like(code, app, shape)
@@ -263,7 +334,9 @@ def _example(top: str) -> tuple[str, dict[str, str]]:
     for name in (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env"):
         if text := read_text(os.path.join(top, name), 1 << 16):
             rows = re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(\S.*?)\s*$", text)
-            return name, {key: value.strip("'\"") for key, value in rows if value.isprintable()}
+            # What follows a value without quotes is a comment.
+            plain = {key: value if value[0] in "'\"" else re.sub(r"(^|\s+)#.*", "", value) for key, value in rows}
+            return name, {key: value.strip("'\"") for key, value in plain.items() if value.isprintable()}
     return "", {}
 
 
@@ -282,20 +355,41 @@ def _env(
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top)
+    made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     for name, place in code.wanted.items():
-        given = f" {example} has {values[name]}" if values.get(name) else ""
-        rows.append((name, TODO, f"{place} wants it.{given}"))
+        bare = code.bare.get(name, name)
+        value, why = filled(name, bare, example, values, code.imports)
+        given = f"{example} has {values[name]}" if values.get(name) else ""
+        if is_own(bare):
+            made[name] = place
+        else:
+            rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
     rows += [(name, url, f"{place} has it beside the code.") for name, (place, url) in moved.items()]
-    asked = {name: place for name, place in code.asked.items() if name not in code.wanted}
-    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked}]
-    if rows or asked or behind:
+    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
+    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked, *made}]
+    if rows or made or asked or behind:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
-        out.text += f"{PREFIX}env:{'' if rows else ' {}'}\n"
+    if rows or made:
+        out.text += f"{PREFIX}env:\n"
     for name, value, comment in rows:
-        out.text += f"  {name}: {value}  # {comment}\n"
+        out.text += f"  {name}: {_yaml(value)}  # {comment}\n"
         out.left += [name] if value == TODO else []
+    for name, place in made.items():
+        why = "has a default that everybody can read" if name in code.open_secrets else "wants it"
+        keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
+        out.comment(f"{place} {why}; {keep}", "  ")
+        out.secrets.append(secrets.token_urlsafe(32))
+        out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
+    # A name needs the variable above it, without which its line can't be taken in.
+    some = bool(rows or made)
+    indent = "  " if some else ""
     if asked:
-        out.comment("Asked for too, and nothing stands for them where they aren't set:", "  ")
-        out.text += "".join(f"  # {name}: ...  # {place}\n" for name, place in asked.items())
+        too = "Asked for too, and nothing stands for them where they aren't set:"
+        out.comment(
+            too if some else f"Asked for, and nothing stands for them. A line needs {PREFIX}env without its #:", indent
+        )
+        out.text += "" if some else f"# {PREFIX}env:\n"
+        hidden = "  # " if some else "#   "
+        out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
     if behind:
-        out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", "  ")
+        out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

@@ -178,6 +178,9 @@ def _shape(variable: str, name: str, entry: t.Any) -> Problem | None:
         advice = f"Write {meant} for it." if meant else "Take it out."
         if not meant and near[0] in KEYS[other]:
             advice = f"Take it out: that is for {PREFIX}{other}."
+        if entry[key] is None:
+            # {command: celery worker -Q a,b} ends at the comma.
+            advice = "If it belongs to a command with a comma in it, put the command in quotes; else take it out."
         wrong = f"{name} has {show(key)}, and there are only {', '.join(known)}."
         return Problem(variable, HIDDEN, wrong, advice)
     if missing := [key for key in needed if key not in entry]:

@@ -139,7 +139,7 @@ def _lock_above(top: str, path: str, requirements: str) -> str:
 
 def _extras(top: str, requirements: str, listed: Requirements, wanted: t.Sequence[str]) -> str:
     """A hint where the project has an extra that hosts need; a plain requirements.txt has none."""
-    pyproject = lockfile.load(top, "pyproject.toml")
+    pyproject = lockfile.load_project(top)
     if listed.own is None and requirements not in ("uv.lock", "pyproject.toml", "poetry.lock", "pdm.lock"):
         return ""
     return extras.hint(pyproject, [*wanted, *(listed.own or [])], locks.direct(pyproject))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.files import read_text
 from ...module_utils._host.text import mask
 from . import extras, locks, pylock, requirements
 from .packages import Requirement, canonicalize_name
@@ -41,6 +42,11 @@ _LIST = re.compile(
 )
 _ASIDE = ("node_modules", "tests", "test", "docs", "examples", "frontend", "venv", "env")
 """Directories whose requirements aren't the app's."""
+
+_TOLD = re.compile(
+    r"(?m)^\s*\[+\s*(project|build-system|dependency-groups|tool\.(poetry|uv|pdm|hatch|setuptools|flit))\b"
+)
+"""Tables of a pyproject.toml that say what the app is or needs."""
 
 _COMPILE = "uv pip compile --universal --generate-hashes {} -o requirements.txt"
 _CONDA = (
@@ -82,7 +88,7 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
     found += sorted(name for name in os.listdir(source) if re.fullmatch(r"pylock\.[^.]+\.toml", name))
     if len(found) == 1 and not there & {"conda-lock.yml", "pixi.lock"}:
         return found[0]
-    pyproject = load(source, "pyproject.toml")
+    pyproject = load_project(source)
     listed = has_dependencies(pyproject)
     unserved = [name for name in _UNSERVED if name in there]
     if found or (listed and unserved):
@@ -131,7 +137,7 @@ def _further_down(source: str) -> list[str]:
 
 def workspace_lock(source: str, top: str) -> str:
     """A uv.lock above `source` in which its project is, '' where there is none."""
-    name = canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))
+    name = canonicalize_name(str(project_of(load_project(source)).get("name", "")))
     directory = os.path.normpath(source)
     while top and directory not in (os.path.normpath(top), os.sep):
         directory = os.path.dirname(directory)
@@ -196,7 +202,7 @@ def names(source: str, name: str, listed: Requirements) -> set[str]:
     found: set[str] = {canonicalize_name(package.get("name", "")) for package in lock}
     found |= {canonicalize_name(Requirement(line).name) for line in (*listed.lines, *listed.constraints)}
     found |= {canonicalize_name(tree.name) for tree in listed.trees if tree.name}
-    return found - {canonicalize_name(str(project_of(load(source, "pyproject.toml")).get("name", "")))}
+    return found - {canonicalize_name(str(project_of(load_project(source)).get("name", "")))}
 
 
 def load(source: str, name: str) -> dict[str, Any]:
@@ -208,6 +214,24 @@ def load(source: str, name: str) -> dict[str, Any]:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ReleaseError(f"{name} in fastapi_source ({source}) can't be read: {error}") from error
+
+
+def load_project(source: str) -> dict[str, Any]:
+    """pyproject.toml at the top of `source`; {} for none, and for one with a mistake that the app doesn't depend on.
+
+    pip never reads it beside a requirements.txt, so a mistake in a formatter's settings may have been there for years.
+    """
+    try:
+        return load(source, "pyproject.toml")
+    except ReleaseError as error:
+        text = read_text(os.path.join(source, "pyproject.toml"))
+        listed = any(name.endswith(".txt") and os.path.isfile(os.path.join(source, name)) for name in REQUIREMENTS)
+        if listed and not _TOLD.search(text):
+            return {}
+        at, lines = re.search(r"line (\d+)", str(error)), text.split("\n")
+        if not at or int(at[1]) > len(lines):
+            raise
+        raise ReleaseError(f"{error}: {mask(lines[int(at[1]) - 1].strip()[:100])}") from error
 
 
 def project_of(pyproject: dict[str, Any]) -> dict[str, Any]:
@@ -306,7 +330,7 @@ def _name(line: str) -> str:
 
 def requires_python(source: str) -> str:
     """What pyproject.toml asks of the interpreter, '' where it asks nothing, or in a way that only Poetry reads."""
-    table = load(source, "pyproject.toml")
+    table = load_project(source)
     asked = project_of(table).get("requires-python", "")
     return str(asked or _of_poetry(str(poetry_dependencies(table).get("python", ""))))
 

@@ -95,7 +95,7 @@ def find(source: str, name: str, requirements: Requirements, paths: Collection[s
     :param paths: of the source's files.
     :raises ReleaseError: where it would have to be compiled, or says something that nothing can be made of.
     """
-    table = lockfile.load(source, "pyproject.toml")
+    table = lockfile.load_project(source)
     try:
         return _found(source, table, name, requirements, paths)
     except (AttributeError, TypeError, IndexError) as error:
@@ -134,7 +134,7 @@ def hint(source: str, name: str, requirements: Requirements, found: Project | No
 
     :param asks: what of the app asks for that.
     """
-    table = lockfile.load(source, "pyproject.toml")
+    table = lockfile.load_project(source)
     if not asks or not pyproject.is_package(table, name, requirements.own is not None):
         return ""
     if not pyproject.name(table):

@@ -33,7 +33,7 @@ def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
     :param values: of the variables, typed.
     """
     told = [_path(code, values, "health", HEALTH), _path(code, values, "ready", READY)]
-    told += [_unset(code, values, top), _beside(code, values)]
+    told += [_unset(code, values, top), _beside(code, values), _open(code, values)]
     if str(values.get("workers")) != "1":
         told += [f"{why} Write {PREFIX}workers: 1, or {other}." for why, other in alone(code)]
     return [sentence for sentence in told if sentence]
@@ -67,10 +67,15 @@ def settings_in(top: str) -> list[str]:
     return list(dict.fromkeys(match[1] for line in lines if (match := _ASSIGNED.match(line))))
 
 
+def _there(values: dict[str, t.Any], variable: str = "env") -> set[str]:
+    """The names that fastapi_env sets, or another variable of its kind."""
+    given = values.get(variable)
+    return {str(name).upper() for name in given} if isinstance(given, dict) else set()
+
+
 def _unset(code: Code, values: dict[str, t.Any], top: str) -> str:
     """Settings without which the app won't start, or which its .env sets, and that nobody has set for the host."""
-    env = values.get("env")
-    there = {str(name).upper() for name in env} if isinstance(env, dict) else set()
+    there = _there(values)
     # What a process alone has may be wanted by that alone.
     for process in (values.get("processes") or {}).values():
         there |= {str(name).upper() for name in process.get("env") or ()}
@@ -103,8 +108,7 @@ def kept(code: Code, name: str, root: str, url: str) -> tuple[str, str]:
 
 def _beside(code: Code, values: dict[str, t.Any]) -> str:
     """A database that the app could read and never write, seen before somebody's first sign-up fails."""
-    env = values.get("env")
-    there = {str(name).upper() for name in env} if isinstance(env, dict) else set()
+    there = _there(values)
     shared = values.get("shared_paths")
     for place, (url, variable) in code.beside.items():
         path = os.path.normpath(url.partition(":///")[2])
@@ -117,6 +121,21 @@ def _beside(code: Code, values: dict[str, t.Any]) -> str:
             f"Write {PREFIX}shared_paths: [{directory}] and {PREFIX}env: {{{variable or 'DATABASE_URL'}: {new}}}"
         )
     return ""
+
+
+def _open(code: Code, values: dict[str, t.Any]) -> str:
+    """A secret that isn't one, and with which anybody can sign what the app believes."""
+    there = _there(values) | _there(values, "credentials")
+    found = {name: at for name, at in code.open_secrets.items() if name.upper() not in there}
+    if not found:
+        return ""
+    name, at = next(iter(found.items()))
+    has = "has a default" if len(found) == 1 else "have defaults"
+    return (
+        f"{_names(found)} {has} ({at}) that whoever reads the source knows, and {PREFIX}env doesn't set "
+        f"{'it' if len(found) == 1 else 'them'}. Write {PREFIX}env: {{{name}: ...}}, encrypted by ansible-vault, with "
+        "what python3 -c 'import secrets; print(secrets.token_urlsafe(32))' says."
+    )
 
 
 def _names(names: t.Collection[str]) -> str:

@@ -14,27 +14,46 @@ import os
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
+from .nodes import called as _called
+from .nodes import keyword as _keyword
+from .nodes import name as _name
+from .nodes import text as _text
+from .paths import constant_path
+from .secret import is_own
 from .shown import Code, Place, Router
 
 # Files that say nothing of the app itself.
 _ASIDE = re.compile(
     r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|versions|migrations|node_modules)/"
-    r"|(^|/)(test_\w+|conftest)\.py$|^setup\.py$"
+    r"|(^|/)(test_\w+|\w+_test|conftest)\.py$|^setup\.py$"
 )
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
-    rb"(?im)fastapi|starlette|websocket|basesettings|environ|getenv|sqlite|celery|apscheduler|^(app|application|api)\s*(:.*)?="
+    rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
+    rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
+    rb"^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
+_DOTTED = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_][\w.]*)(?:\s+import\s+\(?\s*(\w+))?")
 _IMPORTS = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_]\w*)")
+# A requirement of pydantic's first version, as pip and Poetry write it.
+_OLD_PYDANTIC = re.compile(
+    rb"""(?mi)^\s*["']?pydantic\s*(\[[^\]]*\])?["']?\s*(==\s*1|~=\s*1|<\s*2|>=\s*1[^\n]*<\s*2|=\s*"[\^~=]*1)"""
+)
+_REQUIREMENTS = re.compile(r"(^|/)(requirements[^/]*\.(txt|in)|pyproject\.toml)$")
+# What nobody imports.
+_SCRIPTS = re.compile(r"(scripts|tools|bin)/")
 _PROJECTS = ("pyproject.toml", "requirements.txt", "setup.py", "Pipfile")
 _MOST_BYTES = 1 << 20
+_MOST_NAMES = 8
 _SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
 _SOCKETS = re.compile(rb"\.websocket(_route)?\s*\(|WebSocketRoute|websocket_route")
 APPS = frozenset({"FastAPI", "Starlette"})
@@ -62,6 +81,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     packages = {path.removesuffix("/__init__.py") for path in python}
     if any(_OF_SRC.search(content) for content in contents.values()):
         packages.add("src")
+    packages -= _no_packages(packages, python, contents)
     # A project of its own, as a member of a workspace is, isn't imported as a part of what is above it.
     projects = {os.path.dirname(path) for path in paths if os.path.basename(path) in _PROJECTS} - packages
     own: dict[str, set[str]] = {}
@@ -80,18 +100,45 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
                 trees[path] = _parsed(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             code.unread.append(path)
+    old = any(_OLD_PYDANTIC.search(_bytes(top, path)) for path in paths if _REQUIREMENTS.search(path))
     files = [_File(code, path, tree) for path, tree in trees.items()]
     # A file may hang its routes on what another one makes, under a prefix that a third one names.
     for each in files:
         each.definitions()
+    classes = {f"{each.module}:{name}": (each, node) for each in files for name, node in each.classes.items()}
+    for each in files:
+        each.settings(classes, old)
+    # A settings' object has them as its attributes.
+    held = {f".{local}": name for each in files for local, name in each.held.items()}
+    held |= {f"{each.module}:{local}": name for each in files for local, name in each.held.items()}
+    for each in files:
+        each.needs(held)
+    # An attribute's name is somebody else's easily, if it isn't a constant's or a setting's.
+    values = {
+        f".{name}": (each, value) for each in files for name, value in each.values.items() if name in each.attributes
+    }
+    values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
+    for each in files:
+        each.directories(values)
     for each in files:
         each.made_elsewhere()
     for each in files:
         each.routes()
-    for found in (code.wanted, code.asked):
+    for found in (code.wanted, code.asked, code.open_secrets):
         for name in _GIVEN & set(found):
             del found[name]
+    # What tests use, and nothing refuses to be without.
+    code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
+
+
+def _bytes(top: str, path: str) -> bytes:
+    """What a file holds; nothing where it can't be read."""
+    try:
+        with open(os.path.join(top, path), "rb") as file:
+            return file.read(_MOST_BYTES)
+    except OSError:
+        return b""
 
 
 def has_sockets(top: str, paths: Iterable[str]) -> bool:
@@ -146,31 +193,31 @@ def _module(
         inside = "/".join(parts[:depth]) in packages
         if inside and (found[first] or found[depth] < 2):
             continue
-        if found[depth] > found[first] or (depth > first and found[depth] == found[first] > 0):
+        # A file that names the directory it is in has said where the path begins.
+        nearer = depth > first and parts[first] not in imported
+        if found[depth] > found[first] or (nearer and found[depth] == found[first] > 0):
             first = depth
     return "/".join(parts[:first]), ".".join(parts[first:])
 
 
-def _text(node: ast.expr | None) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _called(node: ast.expr | None) -> str:
-    """The last part of the name that is called; '' for what is no call."""
-    return _name(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-
-
-def _name(node: ast.expr | None) -> str:
-    """A dotted name, as 'router' or 'users.router'; '' for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (before := _name(node.value)):
-        return f"{before}.{node.attr}"
-    return ""
-
-
-def _keyword(call: ast.Call, name: str) -> ast.expr | None:
-    return next((each.value for each in call.keywords if each.arg == name), None)
+def _no_packages(packages: set[str], python: list[str], contents: dict[str, bytes]) -> set[str]:
+    """Directories that have an __init__.py, and whose files import one another as if they were on the path."""
+    there = {path.removesuffix(".py").removesuffix("/__init__") for path in python}
+    found = set[str]()
+    for package in packages:
+        name, inside, outside = package.rpartition("/")[2], 0, 0
+        for path, content in contents.items():
+            if not path.startswith(f"{package}/"):
+                continue
+            for match in _DOTTED.finditer(content):
+                module, imported = match[1].decode(), (match[2] or b"").decode()
+                outside += module.partition(".")[0] == name
+                # A directory may be called as a library, whose modules it hasn't got.
+                parts = [package, *module.split("."), *filter(None, [imported])]
+                inside += any("/".join(parts[:end]) in there for end in range(3, len(parts) + 1))
+        if inside > outside:
+            found.add(package)
+    return found
 
 
 class _File:
@@ -180,39 +227,68 @@ class _File:
         self.code = code
         self.path = path
         self.tree = tree
+        self.nodes = list(ast.walk(tree))
         self.module = code.modules[path]
         self.package = self.module if path.endswith("__init__.py") else self.module.rpartition(".")[0]
         self.imported: dict[str, str] = {}
         """Local names, with what they stand for: 'app.routes.users' or 'app.routes.users:router'."""
         self.demanding: set[str] = set()
         """Functions that make an application, and that nobody can call without arguments."""
+        self.classes: dict[str, ast.ClassDef] = {}
+        self.values: dict[str, ast.expr] = {}
+        """What names stand for."""
+        self.attributes: set[str] = set()
+        """Names of constants, and of what a class has."""
+        self.held: dict[str, str] = {}
+        """Names, with the variable that each has the value of."""
 
     def _at(self, node: ast.AST) -> Place:
         return Place(self.path, getattr(node, "lineno", 1))
 
     def definitions(self) -> None:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
             elif isinstance(node, (ast.AnnAssign, ast.Assign)):
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
                 if isinstance(node, ast.AnnAssign):
                     self._keeps_sockets(node)
+                if isinstance(target, ast.Name) and node.value is not None:
+                    self.values[target.id] = node.value
+                    self.attributes |= {target.id} if target.id.isupper() else set()
                 if isinstance(target, ast.Name) and (text := _text(node.value)) is not None:
                     same = self.code.texts.setdefault(target.id, text) == text
                     self.code.texts[target.id] = text if same else None
+            elif isinstance(node, ast.ClassDef):
+                self.attributes |= {_name(e.target) for e in node.body if isinstance(e, ast.AnnAssign)}
             elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
                 self._static(node)
             elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(_GETENV):
                 self._address(node.args[1], _text(node.args[0]) or "")
+                self._open(node.args[1], _text(node.args[0]) or "", "")
+                self.code.containers.setdefault(self._at(node.args[1]), "")
+            elif isinstance(node, ast.Call) and _called(node) in _ASKING:
+                # Something else may be said there.
+                for part in (*node.args, *(each.value for each in node.keywords)):
+                    self.code.containers.setdefault(self._at(part), "")
+            elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+                # Whose requests are let in, as by CORS: nobody connects to them.
+                for part in node.elts:
+                    if (_text(part) or "").startswith("http"):
+                        self.code.containers.setdefault(self._at(part), "")
             elif isinstance(node, ast.Constant):
                 self._address(node, "")
+        # Only what has one meaning in all of the file.
+        stored = [n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        stored += [node.arg for node in self.nodes if isinstance(node, ast.arg)]
+        times = Counter(stored)
+        self.values = {name: value for name, value in self.values.items() if times[name] == 1}
         for node, function in self._all():
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 self._made(_name(target), node.value, function)
             elif isinstance(node, ast.ClassDef) and not function:
-                self._settings(node)
+                self.classes[node.name] = node
             if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
                 self._environment(node)
         self._asked()
@@ -225,6 +301,9 @@ class _File:
         elif url and variable and _COMPOSED.match(url):
             # A name that compose gives a container: the host knows none such.
             self.code.wanted.setdefault(variable, self._at(node))
+            self.code.containers[self._at(node)] = ""
+        elif url and (match := _CONTAINER.match(url)):
+            self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
     def _static(self, call: ast.Call) -> None:
         """A directory below the source's top that the app serves itself: not the top, which has its code."""
@@ -235,6 +314,38 @@ class _File:
         directory = os.path.normpath(_text(given) or "/")
         if not os.path.isabs(directory) and directory.split("/")[0] not in (".", ".."):
             self.code.statics.setdefault(path, directory)
+
+    def directories(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
+        """Those that the app makes beside its code, or serves: constants alone.
+
+        :param values: what names of all files are, by 'module:name'; by '.name' as an attribute of whatever has it.
+        """
+        if _SCRIPTS.match(self.path):
+            return
+        for node in self.nodes:
+            if not isinstance(node, ast.Call):
+                continue
+            made: ast.expr | None = None
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "mkdir" and _name(node.func) != "os.mkdir":
+                made = node.func.value
+            elif _name(node.func).endswith(("makedirs", "os.mkdir")):
+                made = node.args[0] if node.args else _keyword(node, "name")
+            elif _called(node) == "StaticFiles":
+                made = _keyword(node, "directory") or (node.args[0] if node.args else None)
+            found = made and self._below(made, values, _MOST_NAMES)
+            path = os.path.normpath(found or ".")
+            if not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~"):
+                self.code.made.setdefault(path, self._at(node))
+
+    def _below(self, node: ast.expr, values: dict[str, tuple[_File, ast.expr]], steps: int) -> str | None:
+        """A path of constants, from the source's top; None for any other."""
+
+        def meaning(name: str) -> str | None:
+            places = [self.code.meant(self._key(name)), *([f".{name.rpartition('.')[2]}"] if "." in name else [])]
+            file, value = next((values[place] for place in places if place in values), (self, None))
+            return file._below(value, values, steps - 1) if value and steps else None
+
+        return constant_path(node, self.path, meaning)
 
     def made_elsewhere(self) -> None:
         """`app = create_app()`: the same application, as an object."""
@@ -357,35 +468,85 @@ class _File:
         elif method in ("add_api_websocket_route", "add_websocket_route"):
             router.sockets.append(self._at(call))
 
-    def _settings(self, node: ast.ClassDef) -> None:
-        """The fields of a pydantic-settings class that have no default."""
-        if not any(_name(base).rpartition(".")[2] == "BaseSettings" for base in node.bases):
-            return
-        prefix = ""
-        for call in ast.walk(node):
-            if isinstance(call, ast.Call) and _called(call) in ("SettingsConfigDict", "ConfigDict"):
-                prefix = self._path(_keyword(call, "env_prefix")) or prefix
-            elif isinstance(call, ast.Assign) and _name(call.targets[0]) == "env_prefix":
-                prefix = self._path(call.value) or prefix
+    def settings(self, classes: _Classes, old: bool) -> None:
+        """The fields of pydantic-settings' classes that have no default.
+
+        :param classes: of all files, by 'module:name'.
+        :param old: whether the project asks for pydantic 1.
+        """
+        # A class that may come from either comes from pydantic 2 where that is installed.
+        if "pydantic_settings" not in {name.partition(":")[0] for name in self.imported.values()}:
+            old = old or bool(_OLD_SETTINGS & set(self.imported.values()))
+        for node in self.classes.values():
+            bases = [_name(base) for base in node.bases]
+            if not any(base.rpartition(".")[2] == "BaseSettings" for base in bases):
+                continue
+            prefix = self._configured(node, "env_prefix")
+            fields = _Fields(
+                classes, old or "pydantic.BaseSettings" in bases, self._configured(node, "env_nested_delimiter")
+            )
+            self._wants(node, fields, prefix, "", frozenset())
+
+    def _configured(self, node: ast.ClassDef, option: str) -> str:
+        """A text of a settings class's configuration, '' where it has none."""
+        found = next((self._path(each.value) for each in node.keywords if each.arg == option), "") or ""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Call) and _called(part) in ("SettingsConfigDict", "ConfigDict"):
+                found = self._path(_keyword(part, option)) or found
+            elif isinstance(part, ast.Assign) and _name(part.targets[0]) == option:
+                found = self._path(part.value) or found
+        return found
+
+    def _wants(self, node: ast.ClassDef, fields: _Fields, before: str, bare: str, within: frozenset[str]) -> None:
+        """:param before: what the names of a class's variables begin with.
+        :param bare: the same without the prefix that the project has chosen.
+        :param within: the models that this one is a part of.
+        """
         for item in node.body:
             if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
                 continue
-            kind = ast.unparse(item.annotation)
-            if not all(map(_PLAIN.fullmatch, kind.split(" | "))):
+            kinds = _kinds(item.annotation)
+            name, short = f"{before}{item.target.id}", f"{bare}{item.target.id}"
+            model = self._model(kinds, fields)
+            if model and model not in within:
+                alias = "" if item.value is None else self._required_field(item.value)
+                if fields.delimiter and (alias is not None or self._makes(item.value, model)):
+                    file, inner = fields.classes[model]
+                    name = f"{alias or name}{fields.delimiter}"
+                    file._wants(inner, fields, name, f"{alias or short}_", within | {model})
                 continue
-            name = f"{prefix}{item.target.id}"
+            if "None" in kinds and not fields.old:
+                kinds.remove("None")
+            if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
+                continue
             if item.value is not None:
-                default = item.value.args[0] if isinstance(item.value, ast.Call) and item.value.args else item.value
+                default = self._default(item.value)
                 self._address(default, name.upper())
+                alias = self._alias(item.value) if isinstance(item.value, ast.Call) else ""
+                self._open(default, (alias or name).upper(), (alias or short).upper())
             if asked := _asks(item.value):
                 # Its absence is None, which such a field refuses.
-                name = asked
+                name = short = asked
             elif item.value is not None:
                 alias = self._required_field(item.value)
                 if alias is None:
                     continue
-                name = alias or name
+                name, short = alias or name, alias or short
             self.code.wanted.setdefault(asked or name.upper(), self._at(item))
+            self.code.bare[asked or name.upper()] = short.upper()
+
+    def _model(self, kinds: list[str], fields: _Fields) -> str:
+        """The key of the model that an annotation names, '' for anything else."""
+        for kind in kinds:
+            key = self.code.meant(self._key(kind))
+            if key in fields.classes and _is_model(key, fields.classes):
+                return key
+        return ""
+
+    def _makes(self, value: ast.expr | None, model: str) -> bool:
+        """Whether a field's default is made of its model's own fields, as by Field(default_factory=Model)."""
+        factory = _keyword(value, "default_factory") if isinstance(value, ast.Call) else None
+        return factory is not None and self.code.meant(self._key(_name(factory))) == model
 
     @staticmethod
     def _required_field(value: ast.expr) -> str | None:
@@ -399,11 +560,27 @@ class _File:
             return None
         if default is not None and not (isinstance(default, ast.Constant) and default.value is ...):
             return None
+        return _File._alias(value)
+
+    @staticmethod
+    def _default(value: ast.expr) -> ast.expr:
+        """What a field is without a value of the environment's."""
+        if not isinstance(value, ast.Call):
+            return value
+        return value.args[0] if value.args else _keyword(value, "default") or value
+
+    @staticmethod
+    def _alias(call: ast.Call) -> str | None:
+        """The alias that a Field has, '' where it has none; None for more than can be said in a name."""
         for given in ("validation_alias", "alias", "env"):
-            if (alias := _keyword(value, given)) is not None:
-                # A choice of aliases is more than can be said in a name.
+            if (alias := _keyword(call, given)) is not None:
                 return _text(alias)
         return ""
+
+    def _open(self, default: ast.expr, variable: str, bare: str) -> None:
+        """A secret of the app's own, whose default whoever reads the source can sign with."""
+        if variable and _text(default) is not None and is_own(bare or variable):
+            self.code.open_secrets.setdefault(variable, self._at(default))
 
     def _environment(self, node: ast.stmt) -> None:
         """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
@@ -414,17 +591,28 @@ class _File:
                     self.code.wanted.setdefault(name, self._at(part))
 
     def _asked(self) -> None:
-        """os.getenv("NAME") without a default, of which only the app knows whether it can be without. It can't where it
-        refuses to go on, or makes a database's engine of it."""
-        held: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        """os.getenv("NAME") without a default, of which only the app knows whether it can be without."""
+        for node in self.nodes:
             if isinstance(node, ast.Call) and (name := _asks(node)):
                 self.code.asked.setdefault(name, self._at(node))
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := _asks(node.value)):
-                held[_name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])] = name
-        for node in ast.walk(self.tree):
-            for name in _needs(node) & set(held):
-                self.code.wanted.setdefault(held[name], self.code.asked[held[name]])
+                self.held[_name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])] = name
+
+    def needs(self, held: dict[str, str]) -> None:
+        """What was asked for, where the app refuses to go on without it, or makes a database's engine of it.
+
+        :param held: the variables that names of all files stand for, by 'module:name', and by '.name' where one is an
+            attribute of whatever has it.
+        """
+        for node in self.nodes:
+            if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
+                self.code.wanted.setdefault(name, self.code.asked[name])
+            for local in _needs(node) - {""}:
+                _before, dot, last = local.rpartition(".")
+                places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
+                name = self.held.get(local) or next((held[place] for place in places if place in held), "")
+                if name:
+                    self.code.wanted.setdefault(name, self.code.asked[name])
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""
@@ -456,8 +644,54 @@ def _needs(node: ast.AST) -> set[str]:
     return set()
 
 
+def _kinds(annotation: ast.expr) -> list[str]:
+    """The alternatives of an annotation: `Optional[str]` is `str` or `None`."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return [*_kinds(annotation.left), *_kinds(annotation.right)]
+    if isinstance(annotation, ast.Subscript) and (of := _name(annotation.value).rpartition(".")[2]) in _EITHER:
+        inner = annotation.slice
+        found = [kind for part in (inner.elts if isinstance(inner, ast.Tuple) else [inner]) for kind in _kinds(part)]
+        return [*found, "None"] if of == "Optional" else found
+    if text := _text(annotation):
+        # A name that is defined further down.
+        return [each.strip() for each in text.split("|")]
+    return [ast.unparse(annotation)]
+
+
+def _is_model(key: str, classes: _Classes, within: frozenset[str] = frozenset()) -> bool:
+    file, node = classes[key]
+    for base in map(_name, node.bases):
+        if base.rpartition(".")[2] in ("BaseModel", "BaseSettings"):
+            return True
+        above = file.code.meant(file._key(base))
+        if above in classes and above not in within and _is_model(above, classes, within | {key}):
+            return True
+    return False
+
+
+_Classes = dict[str, tuple[_File, ast.ClassDef]]
+
+
+class _Fields(NamedTuple):
+    """What holds for all fields of a settings class, those of the models in it too."""
+
+    classes: _Classes
+    old: bool
+    """Whether it is pydantic 1, to which a field that may be None needs no default."""
+    delimiter: str
+    """What stands between a model's name and its field's; '' where a model is one variable, of JSON."""
+
+
+_EITHER = ("Optional", "Union")
+_OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _GETENV = ("getenv", "environ.get")
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
+# The same in what nothing else can be said for. Of http, a name alone is as often a test's.
+_CONTAINER = re.compile(
+    r"(?P<scheme>(?:rediss?|valkey|postgres\w*|mysql|mariadb|mongodb|p?y?amqps?|nats|kafka|memcached|http(?=[^/]*//[^/]*:\d))"
+    r"(?:\+\w+)?://)(?:[^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(?::\d+)?(?:/|$)"
+)
+_ASKING = ("getenv", "env", "config", "Field", "setdefault", "Query", "Option")
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")
 _ENGINES = ("create_engine", "create_async_engine")
 _LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")

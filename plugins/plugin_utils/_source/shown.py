@@ -66,9 +66,17 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
+    open_secrets: dict[str, Place] = field(default_factory=dict)
+    """Variables that hold a secret of the app's own, and for which the source has a default."""
+    bare: dict[str, str] = field(default_factory=dict)
+    """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)
     beside: dict[Place, tuple[str, str]] = field(default_factory=dict)
     """Where SQLite's database is beside the code: its URL, and the variable that may say another one, or ''."""
+    containers: dict[Place, str] = field(default_factory=dict)
+    """Where an address has a container's name, without what is secret in it; '' where another can be said."""
+    made: dict[str, Place] = field(default_factory=dict)
+    """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
     asking: list[str] = field(default_factory=list)
     """Files that ask for the version of an installed package."""

@@ -165,6 +165,31 @@ def test_settings_without_a_value_are_named_together() -> None:
     assert advice(PYDANTIC) == "Write fastapi_env: {DATABASE_URL: …, SECRET_KEY: …}, secrets by ansible-vault."
 
 
+@pytest.mark.parametrize(
+    ("rows", "write", "hint"),
+    [
+        ({"rmq": "Field required"}, "{RMQ: …}", "in place of RMQ, as RMQ__FIELD: the class's env_prefix"),
+        (
+            {"session.secret_key": "Input should be a valid string"},
+            "{SESSION__SECRET_KEY: …}",
+            "as SESSION__SECRET_KEY, has the class's env_prefix before it, if there is one, and its env_nested",
+        ),
+        ({"db.url": "Field required"}, "{DB__URL: …}", "as DB__URL, has the class's env_prefix"),
+        # What was tried for a plain one.
+        ({"port.int": "Input should be a valid integer", "db_url": "Field required"}, "{DB_URL: …}", ""),
+    ],
+)
+def test_a_setting_in_another_is_named_as_the_environment_has_it(rows, write, hint) -> None:
+    """`fastapi_env: {RMQ: …}` was advised, and what it was set to was refused again."""
+    head, _row, _rest = PYDANTIC.partition("database_url\n")
+    said = head + "\n".join(
+        f"{name}\n  {why} [type=x, input_value={{}}, input_type=dict]" for name, why in rows.items()
+    )
+    told = advice(said)
+    assert told.startswith(f"Write fastapi_env: {write}, secrets by ansible-vault.")
+    assert hint in told and bool(hint) == ("env_prefix" in told)
+
+
 GUNICORN = ".venv/lib/python3.11/site-packages/gunicorn/util.py"
 
 

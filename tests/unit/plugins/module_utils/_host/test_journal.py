@@ -179,10 +179,27 @@ def test_the_last_lines_are_the_last_and_leave_out_good_requests():
 
     def run(command):
         asked.append(command)
-        return 0, "\n".join(newest_first) + "\n", ""
+        return 0, "" if "--priority=warning" in command else "\n".join(newest_first) + "\n", ""
 
     assert last_lines(run, "hello", "hello@blue.service", 7.9, 3) == "boom\nGET /x 500\nend"
     assert {"--reverse", "--since=@7", "--unit=hello@blue.service"} <= set(asked[-1])
+
+
+def test_what_went_wrong_is_told_though_an_app_has_logged_much_after_it():
+    """One that echoes its SQL buried the exception of the worker that died under the statements of the other."""
+    newest_first = [f"SELECT {n}" for n in range(40)]
+    wrong = ["DuplicateTable: orderstatus", "startup failed"]
+
+    def run(command):
+        rows = wrong if "--priority=warning" in command else newest_first + wrong
+        return 0, "\n".join(rows) + "\n", ""
+
+    said = last_lines(run, "hello", "hello@blue.service", 0, 10).split("\n")
+    assert said == ["startup failed", "DuplicateTable: orderstatus", *(f"SELECT {n}" for n in range(7, -1, -1))]
+    # Nothing is told twice where it is among the last.
+    newest_first[:] = ["DuplicateTable: orderstatus", *newest_first]
+    said = last_lines(run, "hello", "hello@blue.service", 0, 10).split("\n")
+    assert said[0] == "startup failed" and said.count("DuplicateTable: orderstatus") == 1
 
 
 def test_control_characters_are_told_by_their_numbers():

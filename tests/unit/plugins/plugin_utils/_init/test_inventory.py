@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from textwrap import dedent
 
 import pytest
 import yaml
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
 
 ROOT = Path(__file__).resolve().parents[5]
 MAIN = """
@@ -57,7 +60,7 @@ def test_all_that_a_source_shows(project):
         {
             "backend/pyproject.toml": '[project]\nname = "Shop API"\ndependencies = ["fastapi", "alembic"]\n',
             "backend/alembic.ini": "",
-            "backend/.env": "SECRET=1\nLOG_LEVEL=debug\n",
+            "backend/.env": "MAPS_KEY=1\nLOG_LEVEL=debug\n",
             "backend/src/shop/__init__.py": "",
             "backend/src/shop/main.py": """
                 import os
@@ -65,7 +68,7 @@ def test_all_that_a_source_shows(project):
                 from apscheduler.schedulers.asyncio import AsyncIOScheduler
                 from fastapi import FastAPI
                 from fastapi.staticfiles import StaticFiles
-                SECRET = os.environ["SECRET"]
+                KEY = os.environ["MAPS_KEY"]
                 def create_app():
                     app = FastAPI()
                     app.mount("/static", StaticFiles(directory="static"))
@@ -87,15 +90,16 @@ def test_all_that_a_source_shows(project):
         "fastapi_health_path": "/healthz",
         "fastapi_workers": 1,
         "fastapi_before_swap": ["alembic upgrade head"],
-        "fastapi_env": {"PYTHONPATH": "src", "SECRET": "TODO"},
+        "fastapi_shared_paths": ["static"],
+        "fastapi_env": {"PYTHONPATH": "src", "MAPS_KEY": "TODO"},
     }
-    assert written.left == ["fastapi_domains", "SECRET"]
+    assert written.left == ["fastapi_domains", "MAPS_KEY"]
     for told in ("sets LOG_LEVEL", "fastapi_static: {/static: static}", "uses Celery"):
         assert told in written.text
     # All that it writes are variables, and good ones but for what is left open.
     spec = specification.load_spec()
     given = {name.removeprefix("fastapi_"): value for name, value in values.items()}
-    assert sorted(variable for variable, _text in check.check(given, spec)) == ["domains", "env['SECRET']"]
+    assert sorted(variable for variable, _text in check.check(given, spec)) == ["domains", "env['MAPS_KEY']"]
 
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\n"
@@ -146,6 +150,11 @@ def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought
             'services:\n  w:\n    command: ["celery", "-A", "app.tasks", "worker", "-l", "info"]\n',
             {"worker": {"command": "celery -A app.tasks worker -l info"}},
         ),
+        (
+            "start.sh",
+            "celery -A w.celery worker --loglevel=info --logfile=logs/celery.log --pidfile x.pid -c 2\n",
+            {"worker": {"command": "celery -A w.celery worker --loglevel=info -c 2"}},
+        ),
         ("start.sh", "uv run arq app.worker.Settings && true\n", {"worker": {"command": "arq app.worker.Settings"}}),
         ("start.sh", "poetry run dramatiq app.jobs &\n", {"worker": {"command": "dramatiq app.jobs"}}),
         ("start.sh", "echo celery is used for jobs\n", None),
@@ -172,6 +181,81 @@ def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
     assert values["fastapi_env"] == {"DB_URL": f"sqlite:////srv/{name}/shared/data/shop.db"}
 
 
+@pytest.mark.parametrize(
+    ("text", "shared"),
+    [
+        ("UPLOAD_DIR = Path('uploads')\nUPLOAD_DIR.mkdir(exist_ok=True)", ["uploads"]),
+        ("BASE_DIR = Path(__file__).resolve().parent.parent\nUP = BASE_DIR / 'up' / 'in'\nUP.mkdir()", ["up/in"]),
+        ("os.makedirs(os.path.join(os.path.dirname(__file__), 'logs'), exist_ok=True)", ["app/logs"]),
+        ("from app.config import settings\nos.makedirs(settings.MEDIA)\nos.makedirs('media/in')", ["media"]),
+        ("def lifespan(app):\n    Path(os.getenv('OUT', './out')).mkdir()", ["out"]),
+        ("app.mount('/m', StaticFiles(directory='src/media'))", ["src/media"]),
+        ("os.makedirs('there/')\nos.makedirs('/var/lib/x')\nos.makedirs('../x')\nPath('~/x').mkdir()", None),
+        ("def save(name):\n    (Path('a') / name).mkdir()\ndef x(path):\n    path.mkdir()\npath = 'y'", None),
+        ("Path(__file__).parent.parent.parent.mkdir()\nPath.cwd().mkdir()", None),
+    ],
+)
+def test_directories_that_the_app_makes_are_shared(project, text, shared):
+    """`Read-only file system: 'uploads'`, at the first start."""
+    top = project(
+        {
+            "app/__init__.py": "",
+            "app/main.py": APP + f"import os\nfrom pathlib import Path\n{text}\n",
+            "app/config.py": "class Settings(BaseSettings):\n    MEDIA: str = 'media'\nsettings = Settings()\n",
+            "there/x": "",
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text).get("fastapi_shared_paths") == shared
+    assert not check.check({"shared_paths": shared or []}, {"shared_paths": specification.load_spec()["shared_paths"]})
+    assert bool(shared) == bool(re.search(r"app/main\.py:\d+ has ", written.text.replace("\n# ", " ")))
+
+
+@pytest.mark.parametrize(
+    ("ini", "env", "told"),
+    [
+        ("[alembic]\nscript_location = moves\nsqlalchemy.url = sqlite:///./x.db\n", "", True),
+        ("[alembic]\nsqlalchemy.url = sqlite:///./x.db\n", 'config.set_main_option("sqlalchemy.url", url)', False),
+        ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
+        ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
+    ],
+)
+def test_an_address_of_alembics_own_is_told(project, ini, env, told):
+    """The app's database was moved, and migrations went on with the one beside the code."""
+    text = APP + "import os\nURL = os.getenv('DB_URL', 'sqlite+aiosqlite:///./shop.db')\n"
+    written = app_file(str(top := project({"main.py": text, "alembic.ini": ini, "alembic/env.py": env})), str(top)).text
+    written = written.replace("\n# ", " ")
+    assert ("alembic.ini line 3 has an address of its own" in written) == told
+    if told:
+        assert "sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or have moves/env.py say" in written
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "write"),
+    [
+        ("limiter = Limiter(storage_uri='redis://redis:6379')", "redis://redis", "REDIS_URL"),
+        (
+            "engine = create_engine('postgresql+psycopg://u:s3cret@db:5432/x')",
+            "postgresql+psycopg://db",
+            "POSTGRESQL_URL",
+        ),
+        ("httpx.get('http://search:9200/x')", "http://search", "HTTP_URL"),
+        ("x = os.getenv('R_URL', 'redis://redis:6379')", "", ""),
+        ("class Settings(BaseSettings):\n    url: str = Field('redis://redis:6379')", "", ""),
+        ("x = config('R_URL', default='redis://redis:6379')", "", ""),
+        ("x = 'redis://localhost:6379', 'redis://cache.example.com', 'http://www', 'https://x.example'", "", ""),
+        ("app.add_middleware(CORS, allow_origins=['http://frontend:3000'])", "", ""),
+    ],
+)
+def test_a_containers_name_that_is_written_in_the_code_is_told(project, text, address, write):
+    top = project({"main.py": APP + f"import os\n{text}\n"})
+    written = app_file(str(top), str(top)).text.replace("\n# ", " ")
+    assert (f"has the address {address}, by a name that compose gives" in written) == bool(address)
+    if address:
+        assert "main.py:4 has the address" in written and f'os.environ["{write}"]' in written
+    assert ("by a name that compose gives" in written) == bool(address) and "s3cret" not in written
+
+
 def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):
     """Which driver the database's URL has to name was in it alone."""
     top = project({"main.py": APP + "import os\nA = os.environ['A_URL']\nB = os.environ['B']\n"})
@@ -179,6 +263,133 @@ def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):
     written = app_file(str(top), str(top))
     assert "A_URL: TODO  # main.py:4 wants it. .env.example has postgresql+psycopg://x: #{{ y }}\n" in written.text
     assert yaml.safe_load(written.text)["fastapi_env"] == {"A_URL": "TODO", "B": "TODO"}
+
+
+def test_a_line_that_is_taken_in_is_valid(project):
+    """Below `fastapi_env: {}` it wasn't YAML."""
+    top = project({"main.py": APP + "import os\nA = os.getenv('A_URL')\n", ".env": "B=1\n"})
+    text = app_file(str(top), str(top)).text
+    assert "fastapi_env" not in yaml.safe_load(text)
+    text = text.replace("# fastapi_env:\n#   A_URL: ...", "fastapi_env:\n  A_URL: x")
+    assert yaml.safe_load(text)["fastapi_env"] == {"A_URL": "x"}
+
+
+def test_a_secret_of_the_apps_own_is_made_up(project):
+    """Tokens were signed with `your-super-secret-key` on a host."""
+    top = project(
+        {
+            "main.py": APP + "import os\nA = os.getenv('JWT_SECRET', 'changeme')\nB = os.environ['SESSION_SECRET']\n"
+            "C = os.environ['STRIPE_SECRET_KEY']\nD = os.getenv('GOOGLE_CLIENT_SECRET', 'x')\n"
+            "E = os.getenv('SECRET')\n",
+            "config.py": """
+                from pydantic_settings import BaseSettings
+                class Settings(BaseSettings):
+                    secret_key: str = "secret_key"
+                    class Config:
+                        env_prefix = "SHOP_"
+                """,
+            ".env.example": "SESSION_SECRET=abc\n",
+        }
+    )
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert env.pop("STRIPE_SECRET_KEY") == "TODO"
+    assert sorted(env) == ["JWT_SECRET", "SECRET", "SESSION_SECRET", "SHOP_SECRET_KEY"]
+    assert all(re.fullmatch(r"[\w-]{43}", value) for value in env.values()) and len({*env.values()}) == 4
+    told = written.text.replace("\n  # ", " ")
+    assert "main.py:4 has a default that everybody can read; this one was made for you; keep it" in told
+    assert "main.py:5 wants it; this one was made for you" in told and "config.py:4 has a default" in told
+    # A diff of it is seen by whoever looks on.
+    assert not any(value in written.shown for value in env.values()) and "JWT_SECRET" in written.shown
+
+
+def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
+    top = project(
+        {
+            "config.py": """
+                from pydantic_settings import BaseSettings
+                class Settings(BaseSettings):
+                    algorithm: str
+                    access_token_expire_minutes: int
+                    debug: bool
+                    reload: bool
+                    postgres_port: int
+                    postgres_user: str
+                    postgres_password: str
+                    postgres_host: str
+                    redis_port: int
+                    environment: str
+                    mail_from: str
+                    test_database_url: str
+                    test_name: str
+                    size: int
+                """,
+            "main.py": APP + "import os\nX = os.getenv('TEST_X')\n",
+            ".env.example": "DEBUG=false\nRELOAD=true\n"
+            "POSTGRES_PORT=5433  # ours\nPOSTGRES_USER=shop\nENVIRONMENT=local\n"
+            "POSTGRES_PASSWORD=shop\nPOSTGRES_HOST=db\nMAIL_FROM=a@b.example\nACCESS_TOKEN_EXPIRE_MINUTES=60\n",
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_env"] == {
+        "ALGORITHM": "HS256",
+        "ACCESS_TOKEN_EXPIRE_MINUTES": "60",
+        "DEBUG": "false",
+        "RELOAD": "TODO",
+        "POSTGRES_PORT": "5433",
+        "POSTGRES_USER": "shop",
+        "POSTGRES_PASSWORD": "TODO",
+        "POSTGRES_HOST": "TODO",
+        "REDIS_PORT": "6379",
+        "ENVIRONMENT": "TODO",
+        "MAIL_FROM": "TODO",
+        "TEST_DATABASE_URL": "postgresql://unused@localhost/unused",
+        "TEST_NAME": "unused",
+        "SIZE": "TODO",
+    }
+    assert "ALGORITHM: HS256  # config.py:4 wants it. It is a guess" in written.text and "TEST_X" not in written.text
+
+
+@pytest.mark.parametrize(
+    ("text", "requirements", "refused"),
+    [
+        ("[tool.black]\nline-length = 88\ntarget-version = [py311]\n", True, False),
+        ("[tool.black]\ntarget-version = [py311]\n", False, True),
+        ('[project]\nname = "x"\n[tool.black]\ntarget-version = [py311]\n', True, True),
+    ],
+)
+def test_a_mistake_in_a_formatters_settings_stops_nobody(project, text, requirements, refused):
+    """pip had never read it."""
+    top = project(
+        {"main.py": APP, "pyproject.toml": text, **({"requirements.txt": "fastapi\n"} if requirements else {})}
+    )
+    if refused:
+        with pytest.raises(ReleaseError, match=r"line \d.*: target-version = \[py311\]"):
+            app_file(str(top), str(top))
+        return
+    written = app_file(str(top), str(top))
+    assert "# pyproject.toml isn't TOML: Invalid value (at line 3, column 19)" in written.text
+    assert yaml.safe_load(written.text)["fastapi_app"] == "main:app"
+    # The run reads it as init does.
+    assert (lockfile.requires_python(str(top)), lockfile.find_requirements(str(top), "")) == ("", "requirements.txt")
+
+
+def test_a_directory_is_the_top_where_imports_say_so(project):
+    """backend.app.main:app was written, whose `from app.database` finds nothing."""
+    files = {
+        "backend/__init__.py": "",
+        "backend/requirements.txt": "fastapi\n",
+        "backend/app/main.py": APP + "from app.database import engine\nfrom app.routers import users\nimport redis\n",
+        "backend/app/database.py": "import os\nengine = os.environ['A']\n",
+        "backend/app/routers/users.py": "x = 1\n",
+        "backend/app/redis/client.py": "import redis\n",
+    }
+    values = yaml.safe_load(app_file(str(project(files)), "https://example.com/a/shop.git").text)
+    assert (values["fastapi_source_directory"], values["fastapi_app"]) == ("backend", "app.main:app")
+    assert "fastapi_requirements" not in values
+    # A library's name says nothing.
+    top = project({**files, "backend/app/main.py": APP + "from backend.app import database\nimport redis\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_app"] == "backend.app.main:app"
 
 
 def test_a_link_out_of_the_source_is_left_out(project):

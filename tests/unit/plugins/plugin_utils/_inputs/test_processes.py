@@ -96,6 +96,12 @@ def test_what_stands_where_the_program_has_to_be_is_refused() -> None:
     assert problem is not None and problem.advice == "Leave exec out."
 
 
+def test_a_comma_of_a_command_s_is_not_yaml_s() -> None:
+    """`{command: celery worker -Q late,early, stop_timeout: 90}`: YAML ends the command at the first comma."""
+    problem = worker(command="celery worker -Q late", early=None)
+    assert problem is not None and problem.advice.endswith("put the command in quotes; else take it out.")
+
+
 BAD = [
     ("instances", 0, "instances of worker is 0:", "Write instances: 1. To run none, take it out."),
     ("instances", "auto", "Written, 1 means that there are never two", "Write instances: 1."),

@@ -291,6 +291,127 @@ def test_settings_are_seen_wherever_they_are_written(project):
 
 
 @pytest.mark.parametrize(
+    "engine",
+    [
+        "from app.config import DATABASE_URL\nengine = create_engine(DATABASE_URL)",
+        "from app.config import DATABASE_URL as url\nengine = create_async_engine(url, echo=True)",
+        "from app import config\nengine = create_engine(config.DATABASE_URL)",
+        "from .config import settings\nengine = create_engine(settings.DATABASE_URL)",
+        "import os\nengine = create_engine(os.getenv('DATABASE_URL'))",
+    ],
+)
+def test_a_databases_url_is_wanted_where_another_file_makes_the_engine(project, engine):
+    """`Expected string or URL object, got None`, of what init had among what may be missing."""
+    code = project(
+        {
+            "app/__init__.py": "",
+            "app/config.py": """
+                import os
+                DATABASE_URL = os.getenv("DATABASE_URL")
+                MAIL = os.getenv("MAIL")
+                class Settings:
+                    DATABASE_URL = os.getenv("DATABASE_URL")
+                settings = Settings()
+                """,
+            "app/database.py": f"from sqlalchemy import create_engine\n{engine}\n",
+            "app/other.py": "import os\ndef save(url):\n    return os.getenv('NOTHING')\n",
+        }
+    )
+    assert (sorted(code.wanted), sorted(code.asked)) == (["DATABASE_URL"], ["DATABASE_URL", "MAIL", "NOTHING"])
+
+
+def test_a_secret_with_a_default_is_warned_of(project, tmp_path):
+    """It went live unseen, and whoever had the source could sign what the app believes."""
+    config = """
+        import os
+        from pydantic import Field
+        from pydantic_settings import BaseSettings
+        JWT = os.environ.get("JWT_SECRET_KEY", "changeme")
+        API_KEY = os.getenv("API_KEY", "x")
+        class Settings(BaseSettings):
+            SECRET_KEY: str = Field(default="your-super-secret-key")
+            stripe_secret_key: str = ""
+            db_password: str = "postgres"
+        """
+    code = project({"main.py": MAIN, "config.py": config})
+    (sentence,) = said(code, tmp_path)
+    assert sentence.startswith(
+        "JWT_SECRET_KEY, SECRET_KEY have defaults (config.py:5) that whoever reads the source knows"
+    )
+    assert "changeme" not in sentence and "Write fastapi_env: {JWT_SECRET_KEY: ...}" in sentence
+    (sentence,) = said(code, tmp_path, env={"JWT_SECRET_KEY": "x"})
+    assert sentence.startswith("SECRET_KEY has a default (config.py:8)")
+    assert said(code, tmp_path, env={"JWT_SECRET_KEY": "x"}, credentials={"secret_key": "y"}) == []
+
+
+@pytest.mark.parametrize(
+    ("requirements", "where", "wanted"),
+    [
+        ("pydantic-settings\n", "pydantic_settings", ["MAIL", "ORIGINS"]),
+        ("pydantic>=1.10,<2\n", "pydantic_settings", []),
+        ("pydantic[email]==1.10.2\n", "pydantic_settings", []),
+        ("fastapi\n", "pydantic", []),
+    ],
+)
+def test_a_setting_that_may_be_none_has_to_be_given_all_the_same(project, requirements, where, wanted):
+    """Field required, by pydantic 2, whose None is a value like any other."""
+    code = project(
+        {
+            "requirements.txt": requirements,
+            "config.py": f"""
+                from typing import Optional
+                from {where} import BaseSettings
+                class Settings(BaseSettings):
+                    origins: str | None
+                    mail: Optional[str]
+                    other: Optional[str] = None
+                """,
+        }
+    )
+    assert sorted(code.wanted) == wanted
+
+
+def test_settings_in_models_have_the_names_that_the_environment_has(project):
+    """RMQ__URL, where RMQ alone was asked for, or nothing."""
+    code = project(
+        {
+            "app/__init__.py": "",
+            "app/models.py": """
+                from pydantic import BaseModel
+                class Pool(BaseModel):
+                    size: int
+                    timeout: int = 3
+                class Database(BaseModel):
+                    url: str
+                    pool: Pool
+                """,
+            "app/config.py": """
+                from pydantic import BaseModel, Field
+                from pydantic_settings import BaseSettings, SettingsConfigDict
+                from app.models import Database
+                from . import models
+                class Session(BaseModel):
+                    SECRET_KEY: str
+                class Run(BaseModel):
+                    port: int = 8000
+                class Settings(BaseSettings):
+                    model_config = SettingsConfigDict(env_prefix="SHORTENER__", env_nested_delimiter="__")
+                    session: Session
+                    db: Database
+                    second: models.Pool = Field(default_factory=models.Pool)
+                    run: Run = Run()
+                    debug: bool
+                class Other(BaseSettings):
+                    run: Session
+                """,
+        }
+    )
+    names = ["DB__POOL__SIZE", "DB__URL", "DEBUG", "SECOND__SIZE", "SESSION__SECRET_KEY"]
+    assert sorted(code.wanted) == [f"SHORTENER__{name}" for name in names]
+    assert str(code.wanted["SHORTENER__DB__URL"]) == "app/models.py:7"
+
+
+@pytest.mark.parametrize(
     ("text", "written"),
     [
         ('engine = create_engine("sqlite:///./shop.db")', ("DATABASE_URL", "os.getenv")),

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Small questions to Python's syntax tree. Pure."""
+
+from __future__ import annotations
+
+import ast
+
+
+def text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def called(node: ast.expr | None) -> str:
+    """The last part of the name that is called; '' for what is no call."""
+    return name(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+
+
+def name(node: ast.expr | None) -> str:
+    """A dotted name, as 'router' or 'users.router'; '' for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (before := name(node.value)):
+        return f"{before}.{node.attr}"
+    return ""
+
+
+def keyword(call: ast.Call, wanted: str) -> ast.expr | None:
+    return next((each.value for each in call.keywords if each.arg == wanted), None)
