@@ -17,6 +17,7 @@ from .._app.roots import NOTE, app_of_link, root_in
 from .._app.words import is_ours
 from .._host.files import names_in, read_text
 from .._host.systemd import Systemd
+from .._process.units import of
 from .._release.place import mutex
 from . import account as absent_account
 from . import front, places
@@ -97,7 +98,8 @@ def is_building(directory: str) -> bool:
 def service_units(directory: str, name: str) -> dict[str, str]:
     """The text of every service unit but the app's own, by the unit's name."""
     found = {entry: f"{directory}/{entry}" for entry in names_in(directory) if entry.endswith(".service")}
-    return {entry: read_text(path) for entry, path in found.items() if entry != f"{name}@.service"}
+    mine = {f"{name}@.service", *of(name, list(found))}
+    return {entry: read_text(path) for entry, path in found.items() if entry not in mine}
 
 
 def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) -> Facts:

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._app.slots import SLOTS
-from .._app.words import slice_of
-from .._host.files import names_in
+from .._app.words import is_ours, slice_of
+from .._host.files import names_in, read_text
 from .._host.run import finish
 from .._process import units as beside
 
@@ -77,7 +77,7 @@ def files(host: HostTree, name: str) -> dict[str, list[str]]:
     found = {kind: [host.at(path.format(name=name)) for path in paths] for kind, paths in _FILES.items()}
     directory = host.at("/etc/systemd/system")
     # What starts it goes before what it starts.
-    mine = sorted(beside.of(name, names_in(directory)), key=lambda unit: unit.endswith(".service"))
+    mine = sorted(_beside_files(directory, name), key=lambda unit: unit.endswith(".service"))
     found["unit"] += [f"{directory}/{unit}" for unit in mine]
     return found
 
@@ -88,18 +88,27 @@ def boot_links(host: HostTree, name: str) -> list[str]:
     wants = [entry for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
     units = [*slot_units(name), *nginx_units(name)]
     found = [f"{directory}/{entry}/{unit}" for entry in wants for unit in units]
-    return found + [
-        f"{directory}/{entry}/{unit}" for entry in wants for unit in beside.of(name, names_in(f"{directory}/{entry}"))
-    ]
+    return found + [f"{place}/{unit}" for place, unit in _beside_links(directory, name)]
+
+
+def _beside_files(directory: str, name: str) -> list[str]:
+    """Unit files of processes and timers. Somebody may have one of their own by such a name."""
+    return [unit for unit in beside.of(name, names_in(directory)) if is_ours(read_text(f"{directory}/{unit}"))]
+
+
+def _beside_links(directory: str, name: str) -> list[tuple[str, str]]:
+    """What starts them at boot, directory and unit, also where the unit's file is gone."""
+    wants = [f"{directory}/{entry}" for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
+    links = [(place, unit) for place in wants for unit in beside.of(name, names_in(place))]
+    return [(place, unit) for place, unit in links if not (text := read_text(f"{place}/{unit}")) or is_ours(text)]
 
 
 def beside_units(host: HostTree, name: str) -> list[str]:
     """Processes and timers of the app, and what a timer runs: the timers first, so that nothing new begins. What else
     of it is at its last job is in the app's slice."""
     directory = host.at("/etc/systemd/system")
-    wants = [f"{directory}/{entry}" for entry in names_in(directory) if entry.endswith(".wants")]
-    enabled = {unit for place in wants for unit in beside.of(name, names_in(place))}
-    there = {unit for unit in beside.of(name, names_in(directory)) if "@." not in unit}
+    enabled = {unit for _place, unit in _beside_links(directory, name)}
+    there = {unit for unit in _beside_files(directory, name) if "@." not in unit}
     return sorted(enabled | there, key=lambda unit: (not unit.endswith(".timer"), unit))
 
 
@@ -124,7 +133,7 @@ def log_units(name: str) -> list[str]:
 
 def transient_units(name: str) -> list[str]:
     """What as_service starts: a run that was cut off may have left one at work."""
-    return [f"graceful-{name}-before-swap.service", f"graceful-{name}-check.service"]
+    return [f"graceful-{name}-{unit}.service" for unit in ("before-swap", "check", "commands")]
 
 
 def command_units(host: HostTree, name: str) -> list[str]:

@@ -21,11 +21,13 @@ class Part:
 
     :param name: of a process or timer, or of another app.
     :param each: bytes that one of it takes; `count` how many of it may run at once.
+    :param fixed: whether no variable says how much it takes.
     """
 
     name: str
     each: int
     count: int = 1
+    fixed: bool = False
 
     @property
     def whole(self) -> int:

@@ -12,7 +12,18 @@ from typing import Any
 
 from .._app.words import PREFIX
 from .capacity import Capacity
-from .demand import ARBITER, Demand, available, beside_connections, find_caps, memory_for, reserve, room_of, used
+from .demand import (
+    ARBITER,
+    Demand,
+    available,
+    beside_connections,
+    bound_of,
+    find_caps,
+    memory_for,
+    reserve,
+    room_of,
+    used,
+)
 from .sizes import MIB, format_size, human_size, parse_size, round_down, round_up
 from .timeouts import PlanProblem
 
@@ -103,9 +114,10 @@ def _check_beside(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     """Processes that leave no room for the web are told to take less, the largest of them first."""
     least = demand.need(1) * demand.slots
     over = least - room_of(capacity)
-    if over <= 0 or not capacity.beside or least > room_of(replace(capacity, beside=())):
+    sized = [part for part in capacity.beside if not part.fixed]
+    if over <= 0 or not sized or least > room_of(replace(capacity, beside=())):
         return None
-    largest = max(capacity.beside, key=lambda part: part.whole)
+    largest = max(sized, key=lambda part: part.whole)
     free = room_of(replace(capacity, beside=tuple(part for part in capacity.beside if part != largest)))
     each = (free - least) // largest.count
     if each < SMALLEST_WORKER:
@@ -160,7 +172,8 @@ def _check_one_worker(demand: Demand, capacity: Capacity) -> PlanProblem | None:
 def _check_memory_max(demand: Demand, capacity: Capacity) -> PlanProblem | None:
     if demand.memory_max is None:
         return None
-    value, one, room = format_size(demand.memory_max), demand.need(1), room_of(capacity) // demand.slots
+    # A limit doesn't follow the other apps.
+    value, one, room = format_size(demand.memory_max), demand.need(1), bound_of(capacity) // demand.slots
     if demand.memory_max > room:
         passing = format_size(round_down(room, one))
         twice = f"{PREFIX}strategy is swap, and two slots take more than" if demand.slots == 2 else "that is more than"

@@ -85,6 +85,12 @@ def room_of(capacity: Capacity) -> int:
     return max(0, gives - used(capacity.beside))
 
 
+def bound_of(capacity: Capacity) -> int:
+    """Bytes by which the slots' limit is made: the other apps come and go, and a limit that followed them would change
+    with each deploy of theirs."""
+    return max(0, given(capacity) - used(capacity.beside))
+
+
 def beside_connections(demand: Demand, capacity: Capacity) -> int:
     """Connections that processes and timers open, each as many as a worker of the web."""
     return demand.db_pool_size * sum(part.count for part in capacity.beside)

@@ -156,7 +156,12 @@ def plan_from_params(
 def _beside(rows: dict[str, dict[str, Any]]) -> tuple[Part, ...]:
     """What runs beside the web, by name: ``count`` at once, of ``memory`` each."""
     return tuple(
-        Part(name, parse_size(row["memory"]) if row.get("memory") else Demand.worker_memory, int(row.get("count", 1)))
+        Part(
+            name,
+            parse_size(row["memory"]) if row.get("memory") else Demand.worker_memory,
+            int(row.get("count", 1)),
+            bool(row.get("fixed")),
+        )
         for name, row in sorted(rows.items())
     )
 
@@ -175,7 +180,7 @@ def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict
         demand = learn(demand, taken, capacity)
     plan = None
     try:
-        plan = make_plan(demand, capacity)
+        plan = make_plan(demand, capacity, settled=taken > 0)
     except Refusal as refusal:
         problems += refusal.problems
     seconds, broken = climb(timeouts)

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._app.words import PREFIX
 from .capacity import Capacity, Part
 from .checks import find_problems
-from .demand import Caps, Demand, beside_connections, find_caps, given, memory_for, room_of, used
+from .demand import Caps, Demand, beside_connections, bound_of, find_caps, memory_for, room_of, used
 from .sizes import format_size, human_size, round_down
 from .timeouts import Refusal
 
@@ -32,20 +32,21 @@ class Plan:
     explanation: str
 
 
-def make_plan(demand: Demand, capacity: Capacity) -> Plan:
-    """The plan, or a Refusal with every problem that stands in its way."""
-    problems = find_problems(demand, capacity)
+def make_plan(demand: Demand, capacity: Capacity, settled: bool = False) -> Plan:
+    """The plan, or a Refusal with every problem that stands in its way.
+
+    :param settled: whether the app has run here: what serves fits, and isn't refused because another app has grown.
+    """
+    problems = find_problems(demand, replace(capacity, others=()) if settled else capacity)
     if problems:
         raise Refusal(problems)
     caps = find_caps(demand, capacity)
     bound_by, workers = choose_workers(demand, caps)
-    room = room_of(capacity)
     strategy, reason = choose_strategy(demand, workers, capacity)
     slots = 2 if strategy == "swap" else 1
     # It keeps an app that runs away from the rest of the host. What the app needs is no reason for it to be lower: that
     # is an assumption before the app has run, and the kernel would kill for it on a host with memory to spare.
-    # The other apps come and go; a limit that followed them would change with each deploy of theirs.
-    bound = max(room, given(capacity) - used(capacity.beside))
+    bound = bound_of(capacity)
     memory_max = demand.memory_max or round_down(bound // slots, demand.need(workers))
     measured = f"A worker has taken up to {human_size(demand.taken)}. " if demand.taken else ""
     said = [explain_workers(demand, capacity, caps, bound_by, workers)]
@@ -70,7 +71,9 @@ def choose_workers(demand: Demand, caps: Caps) -> tuple[str, int]:
     bounds = [("cpu", caps.cpu), ("memory", caps.memory)]
     if caps.database is not None:
         bounds.append(("database", caps.database))
-    return min(bounds, key=lambda bound: bound[1])
+    bound_by, workers = min(bounds, key=lambda bound: bound[1])
+    # Other apps may have left it nothing.
+    return bound_by, max(1, workers)
 
 
 def shared(capacity: Capacity) -> str:
@@ -90,7 +93,10 @@ def choose_strategy(demand: Demand, workers: int, capacity: Capacity) -> tuple[s
 
     auto never takes workers away to make a swap fit: fewer workers are felt all day, a restart's pause once.
     """
-    both, room = 2 * (demand.memory_max or demand.need(workers)), room_of(capacity)
+    both, room = 2 * demand.need(workers), room_of(capacity)
+    if demand.memory_max and both <= room:
+        # A limit that somebody wrote has to fit twice, too.
+        both, room = 2 * demand.memory_max, bound_of(capacity)
     connections = 2 * workers * demand.db_pool_size + beside_connections(demand, capacity)
     memory_says = f"two slots need {human_size(both)}, and the host can give {human_size(room)}"
     pause = "requests wait in the socket's queue meanwhile, and none is lost"

@@ -77,8 +77,11 @@ class Generations:
         except (KeyError, TypeError, ValueError):
             return NOTHING
 
-    def make(self, wanted: Snapshot, beside: Beside, group: str) -> str:
-        """A directory, filled; put() makes it a generation."""
+    def make(self, wanted: Snapshot, beside: Beside, asked: Beside, group: str) -> str:
+        """A directory, filled; put() makes it a generation.
+
+        :param asked: what the variables say, of which the release may lack some.
+        """
         gid = grp.getgrnam(group).gr_gid
         os.makedirs(self.directory, exist_ok=True)
         os.chown(self.directory, 0, gid)
@@ -92,7 +95,9 @@ class Generations:
                 if process.environment:
                     path = os.path.join(new, f"env.{process.name}")
                     files.write(path, process.environment.encode(), 0o600, 0, 0)
-            self._write(new, wanted.release, fingerprint(wanted, beside), beside, proved=False)
+            record = {"release": wanted.release, "fingerprint": fingerprint(wanted, beside), "proved": False}
+            record |= {**dataclasses.asdict(beside), "asked": dataclasses.asdict(asked)}
+            self._write(new, record)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -110,6 +115,8 @@ class Generations:
     def point_to(self, number: int) -> None:
         """0 takes the link away."""
         path = os.path.join(self.directory, "live")
+        if not os.path.isdir(self.directory):
+            return
         if number:
             files.link(str(number), path)
         elif os.path.islink(path):
@@ -118,8 +125,7 @@ class Generations:
 
     def prove(self, number: int) -> None:
         """Note that it ran well."""
-        record = self.record(number) | {"proved": True}
-        files.write(os.path.join(self.path(number), RECORD), (json.dumps(record) + "\n").encode(), 0o600, 0, 0)
+        self._write(self.path(number), self.record(number) | {"proved": True})
 
     def remove(self, number: int) -> None:
         shutil.rmtree(self.path(number), ignore_errors=True)
@@ -132,9 +138,20 @@ class Generations:
         if os.path.isdir(self.directory) and not files.names_in(self.directory):
             os.rmdir(self.directory)
 
-    def _write(self, directory: str, release: str, print_: str, beside: Beside, proved: bool) -> None:
-        record = {"release": release, "fingerprint": print_, "proved": proved, **dataclasses.asdict(beside)}
+    def _write(self, directory: str, record: dict[str, Any]) -> None:
         files.write(os.path.join(directory, RECORD), (json.dumps(record) + "\n").encode(), 0o600, 0, 0)
+
+
+def asked_by(app: App) -> Beside | None:
+    """What is to run beside them by the variables of the last deploy; None where nobody can read that."""
+    store = Generations(app)
+    record = store.record(store.live())
+    if not store.live():
+        return NOTHING
+    try:
+        return from_record(record.get("asked") or record)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def held_by(app: App) -> Beside:

@@ -15,11 +15,12 @@ from dataclasses import replace
 
 from .._app import as_service
 from .._app.command import Place, shell
-from .._app.slots import App, Snapshot
+from .._app.slots import MEMORY_LINES, App, Snapshot
+from .._app.words import is_ours
 from .._host import files
 from .._host.journal import last_lines
 from .._host.memory import group_of
-from .._host.systemd import Systemd, ending, number
+from .._host.systemd import CommandFailed, Systemd, ending, number
 from . import units
 from .generations import Generations, fingerprint
 from .specs import Beside
@@ -30,25 +31,31 @@ BUSY = 0.6
 """Part of the time from which on a process that has a CPU, or waits for one, counts as busy."""
 LOOK_EVERY = 0.25
 CHECK_LIMIT = 60
+SAID = "graceful-lacks "
+"""Begins the lines of the check's own: what a package prints when it is looked into is the app's."""
 CHECK = """
-import importlib.util, json, os, shutil, sys
-for name, words in json.loads(sys.argv[1]).items():
+import importlib.util, json, os, shutil, subprocess, sys
+for name, (line, words) in json.loads(sys.argv[1]).items():
     first, *more = words
     what = ""
-    if "$" in first:
+    if line and not all(sign.isalnum() or sign in "_./+-" for sign in first) or "$" in first:
         continue
-    if not shutil.which(first):
+    # A line for the shell may begin with a word of the shell's.
+    known = ["sh", "-c", 'command -v -- "$1" >/dev/null', "sh", first]
+    if not shutil.which(first) and not (line and subprocess.run(known).returncode == 0):
         what = "program " + first
     elif os.path.basename(first).startswith("python") and more and "$" not in "".join(more[:2]):
         if more[0] == "-m" and more[1:]:
             try:
                 what = "" if importlib.util.find_spec(more[1]) else "module " + more[1]
-            except (ImportError, ValueError):
+            except ModuleNotFoundError:
                 what = "module " + more[1]
-        elif more[0].endswith(".py") and not os.path.exists(more[0]):
+            except BaseException as error:
+                what = f"module {more[1]} that can be imported ({type(error).__name__}: {error})"
+        elif not line and more[0].endswith(".py") and not os.path.exists(more[0]):
             what = "file " + more[0]
     if what:
-        print(json.dumps([name, what]))
+        print("\\n" + sys.argv[2] + json.dumps([name, what]))
 """
 """Prints which commands have no program, module or file in the release. The app runs it: a package may run its code."""
 
@@ -88,13 +95,30 @@ class Move:
         """Units of the old generation that may not run beside the new one, and were stopped for it."""
         self.gap = 0.0
         """Seconds in which none of those ran."""
-        there = units.of(app.name, files.names_in(app.units))
+        self.before = self._proved()
+        """The generation that is gone back to; 0 for none."""
+        self.begun = False
+        """Whether anything that runs was touched."""
+        self.asked = beside
+        """What is to run by the variables, also where a release lacks some of it."""
         self.timers = units.timer_texts(self._place(), beside)
-        self.gone = [name for name in there if not units.generation_of(name) and name not in self.timers]
+        self.gone = self._gone()
         """Unit files of timers that are no more."""
+        self.timers_begun = False
         self.states = self._states()
         self.due = bool(beside or self.numbers or self.gone) and not self._is_done()
         self._changes = self._compare() if self.due else {}
+
+    def _proved(self) -> int:
+        """The live generation, or the last that is known to run well where a run was cut off before it knew that."""
+        last_first = (self.now, *reversed(self.numbers))
+        return next((n for n in last_first if self.store.record(n).get("proved")), self.now)
+
+    def _gone(self) -> list[str]:
+        there = units.of(self.app.name, files.names_in(self.app.units))
+        mine = [name for name in there if not units.generation_of(name) and name not in self.timers]
+        # Somebody may have a unit of their own by such a name.
+        return [name for name in mine if is_ours(files.read_text(self._file(name)))]
 
     def _place(self, generation: int = 0) -> Place:
         """Of a generation; 0 is the one that is being made."""
@@ -119,7 +143,7 @@ class Move:
         record = self.store.record(self.now)
         same = bool(record.get("proved")) and record.get("fingerprint") == fingerprint(self.wanted, self.beside)
         wanted = [*self._units(self.now), *(name for name in self.timers if name.endswith(".timer"))]
-        here = all(files.read_text(self._file(name)) == text for name, text in self.timers.items())
+        here = all(_lasting(files.read_text(self._file(name))) == _lasting(text) for name, text in self.timers.items())
         up = len(self._in(wanted, "active")) == len(wanted)
         return (same and here and up if self.beside else not self.now) and not self.gone and not self._loose()
 
@@ -154,13 +178,18 @@ class Move:
         """
         if not self.beside:
             return []
-        self.new = self.store.make(self.wanted, self.beside, self.group)
-        commands = {name: shlex.split(line) for name, line in self.beside.commands.items()}
+        self.new = self.store.make(self.wanted, self.beside, self.asked, self.group)
+        lines = {each.name for each in self.beside.timers}
+        commands = {name: (name in lines, shlex.split(line)) for name, line in self.beside.commands.items()}
         place = self._place()
-        line = shlex.join(["python", "-c", CHECK, json.dumps(commands)])
-        said = as_service.run(self.systemd.run, place, "commands", shell(place, line), CHECK_LIMIT)
-        rows = [json.loads(row) for row in said.split("\n") if row.startswith("[")]
-        return [(str(name), str(what)) for name, what in rows]
+        line = shlex.join(["python", "-c", CHECK, json.dumps(commands), SAID])
+        try:
+            said = as_service.run(self.systemd.run, place, "commands", shell(place, line), CHECK_LIMIT)
+        except CommandFailed:
+            # It is there to say early what would be seen anyway, once they are started.
+            return []
+        rows = [json.loads(row.removeprefix(SAID)) for row in said.split("\n") if row.startswith(SAID)]
+        return [(str(name), str(what)) for name, what in rows if name in commands]
 
     def leave_out(self, names: list[str]) -> None:
         """Go on without these: a release of before may not have what they run."""
@@ -169,9 +198,8 @@ class Move:
             tuple(each for each in self.beside.processes if each.name not in names),
             tuple(each for each in self.beside.timers if each.name not in names),
         )
-        gone = [name for name in self.timers if name.split(".")[1] in names]
-        self.gone += [name for name in gone if os.path.lexists(self._file(name))]
         self.timers = units.timer_texts(self._place(), self.beside)
+        self.gone = self._gone()
         self.prepare()
 
     def discard(self) -> None:
@@ -187,6 +215,7 @@ class Move:
         :param watch: whether it may still die; one that has served well before isn't watched.
         :raises Died: where something of it doesn't stay. Then back() is due.
         """
+        self.begun = True
         self._sweep()
         started: list[str] = []
         if self.beside:
@@ -215,7 +244,10 @@ class Move:
             self.systemd.run(["systemctl", "--quiet", "--no-reload", "disable", "--", *old])
             # Not waited for: a job may take as long as its process is given. Its release and its unit stay meanwhile.
             self.systemd.do("stop", "--no-block", "--", *old)
-        self.now = self.number
+
+    def finish(self) -> None:
+        """When nothing can be gone back to any more: the generations that have ended go."""
+        self.now = self.before = self.number
         self.tidy()
 
     def _stop_those_alone(self) -> float:
@@ -271,14 +303,15 @@ class Move:
 
     def _move_timers(self) -> None:
         """Write the timers' units where they changed, and start those that are new. A run that is at work goes on."""
+        self.timers_begun = True
         changed = {name: text for name, text in self.timers.items() if files.read_text(self._file(name)) != text}
+        for name, text in changed.items():
+            files.write(self._file(name), text.encode(), 0o644)
         gone = [name for name in self.gone if name.endswith(".timer")]
         if gone:
             self.systemd.run(["systemctl", "--quiet", "--no-reload", "disable", "--now", "--", *gone])
         for name in self.gone:
             os.unlink(self._file(name))
-        for name, text in changed.items():
-            files.write(self._file(name), text.encode(), 0o644)
         wanted = [name for name in self.timers if name.endswith(".timer")]
         if changed or self.gone:
             if wanted:
@@ -289,22 +322,35 @@ class Move:
             self.systemd.do("restart", "--", *begin)
 
     def back(self) -> None:
-        """Undo go(), where it had begun: what ran before runs on, and a reboot starts that."""
-        if not self.number:
+        """Undo go(), where it had begun: what ran before runs on, or again, and a reboot starts that."""
+        if not self.begun:
             return
-        bad, self.number = self.number, 0
-        names = self._units(bad)
-        before = next((n for n in (self.now, *reversed(self.numbers)) if self.store.record(n).get("proved")), self.now)
+        self.begun = False
+        run, bad, before = self.systemd.run, self.number, self.before
+        self.number = 0
         self.store.point_to(before)
-        run = self.systemd.run
-        run(["systemctl", "--quiet", "--no-reload", "disable", "--", *names])
-        run(["systemctl", "stop", "--", *names])
-        run(["systemctl", "reset-failed", "--", *names])
-        # Those that were stopped for it, and any that has ended meanwhile: none of it begins anew while the link
-        # leads elsewhere.
+        if bad:
+            names = self._units(bad)
+            run(["systemctl", "--quiet", "--no-reload", "disable", "--", *names])
+            run(["systemctl", "stop", "--", *names])
+            run(["systemctl", "reset-failed", "--", *names])
+        # Those that were stopped for it or told to stop, and any that has ended meanwhile: none of it begins anew while
+        # the link leads elsewhere.
         if again := self._units(before):
-            run(["systemctl", "start", "--", *again])
-        self._remove(bad)
+            run(["systemctl", "--quiet", "--no-reload", "enable", "--", *again])
+            self.states = self._states()
+            # One that is at its last job starts again when that is done, and nobody waits for it.
+            leaving = self._in(again, "deactivating")
+            for unit in [unit for unit in again if unit not in leaving]:
+                run(["systemctl", "start", "--", unit])
+            if leaving:
+                run(["systemctl", "start", "--no-block", "--", *leaving])
+        if bad:
+            self._remove(bad)
+        if self.timers_begun:
+            self.timers = units.timer_texts(self._place(before), self.held(before))
+            self.gone = self._gone()
+            self._move_timers()
         # Else the units that are gone are there until the next run, for everybody who asks systemd.
         run(["systemctl", "daemon-reload"])
 
@@ -314,9 +360,9 @@ class Move:
         self.store.clear()
 
     def _sweep(self) -> None:
-        """Remove the generations of which nothing runs any more, but for the live one."""
+        """Remove the generations of which nothing runs any more, but for the live one and the one to go back to."""
         self.states = self._states()
-        for n in [n for n in self.numbers if n != self.now]:
+        for n in [n for n in self.numbers if n not in (self.now, self.before)]:
             if not self._in(self._units(n), "active", "activating", "reloading", "deactivating"):
                 self._remove(n)
                 self.numbers.remove(n)
@@ -343,6 +389,11 @@ class Move:
         """What came of it: the gap of those that may not run twice; '' where there was none."""
         names = sorted({unit.split(".")[1] for unit in self.stopped})
         return f"{' and '.join(names)} stood still for {self.gap:.1f} s." if names else ""
+
+
+def _lasting(text: str) -> str:
+    """A unit's text without its memory limits, which follow the host and are no reason to start anything anew."""
+    return "".join(line for line in text.splitlines(True) if not line.startswith(MEMORY_LINES))
 
 
 def _at_work(state: dict[str, str]) -> float:

@@ -110,11 +110,13 @@ class Back:
         release = self.app.held(back).get("release")
         status, out, err = self.systemd.run(["systemctl", "--quiet", "--no-reload", "enable", "--", *self._units(back)])
         self._point_to(back)
-        # Once more when nothing waits in the other slot any more: a question of the proxy's may have been among it.
-        self._have_proxy_ask()
-        self._retire(self.slot)
-        self._have_proxy_ask()
-        self._processes_back()
+        try:
+            # Once more when nothing waits in the other slot any more: a question of the proxy's may have been among it.
+            self._have_proxy_ask()
+            self._retire(self.slot)
+            self._have_proxy_ask()
+        finally:
+            self._processes_back()
         boot = f" It doesn't start at boot: systemctl enable failed: {(err or out).strip()}" if status else ""
         return f"The traffic is back on release {release}, in slot {back}.{boot}"
 
@@ -160,9 +162,10 @@ class Back:
 
     def _step_back(self) -> str:
         """Leave the host as it was before the try."""
-        said = self._slot_back()
-        self._processes_back()
-        return said
+        try:
+            return self._slot_back()
+        finally:
+            self._processes_back()
 
     def _slot_back(self) -> str:
         app, slot, watch = self.app, self.slot, self.candidate.watch

@@ -25,9 +25,9 @@ from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
-from .._process.generations import held_by
+from .._process.generations import asked_by
 from .._process.move import Move
-from .._process.specs import beside
+from .._process.specs import NOTHING, beside
 from .rules import broken, reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
 from .swap import Swap
@@ -225,8 +225,11 @@ class Deploy:
         strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
         terms = replace(Terms(**kept), bake=0, strategy=strategy)
         wanted = app.configuration(slot, release)
-        self.move = Move(self.systemd, app, wanted, held_by(app), terms.user, terms.group)
-        swap = Swap(self.systemd, app, wanted, terms, [], self.move)
+        asked = asked_by(app)
+        if asked is None:
+            self.warn("What runs beside the web can't be read, and is left as it is: deploy to bring it along.")
+        self.move = Move(self.systemd, app, wanted, asked or NOTHING, terms.user, terms.group)
+        swap = Swap(self.systemd, app, wanted, terms, [], self.move if asked is not None else None)
         swap.forgiving = True
         return swap
 

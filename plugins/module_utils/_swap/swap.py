@@ -161,6 +161,8 @@ class Swap(Back):
             self.phase("done")
             publish(self.app.root, self.wanted.environment)
             self.app.follow(self.app.live())
+            if self.beside:
+                self.beside.finish()
         except Failed:
             self._clear_unused()
             raise

@@ -266,5 +266,7 @@ def planned(values: dict[str, t.Any], first: bool) -> dict[str, dict[str, t.Any]
             instances = int(entry.get("instances", 1))
             count = instances if instances == 1 and "instances" in entry else 2 * instances
             found[name] = {"count": count, "memory": entry.get("memory_max", "")}
-    timers = (values.get("timers") or {}).items()
-    return found | {name: {"count": 1, "memory": ""} for name, entry in timers if is_here("timers", entry, first)}
+    for name, entry in (values.get("timers") or {}).items():
+        if is_here("timers", entry, first):
+            found[name] = {"count": 1, "memory": "", "fixed": True}
+    return found

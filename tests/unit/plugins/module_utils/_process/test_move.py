@@ -5,6 +5,10 @@ from __future__ import annotations
 import grp
 import json
 import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import as_service
@@ -13,8 +17,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.secrets impor
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._process import move as moving
-from ansible_collections.graceful.deploy.plugins.module_utils._process.generations import Generations, held_by
-from ansible_collections.graceful.deploy.plugins.module_utils._process.move import Died, Move
+from ansible_collections.graceful.deploy.plugins.module_utils._process.generations import Generations, asked_by, held_by
+from ansible_collections.graceful.deploy.plugins.module_utils._process.move import CHECK, SAID, Died, Move
 from ansible_collections.graceful.deploy.plugins.module_utils._process.specs import NOTHING, Beside, Process, Timer
 
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -90,6 +94,7 @@ def deploy(app, systemd, name, *beside, watch=False):
     if move.due:
         assert move.prepare() == []
         move.go(watch)
+        move.finish()
     return move
 
 
@@ -247,7 +252,7 @@ def test_a_timer_that_is_the_same_is_left_alone(app):
 
 def test_what_a_release_lacks_is_told_and_may_be_left_out(app, monkeypatch):
     systemd = Fake()
-    monkeypatch.setattr(as_service, "run", lambda *_: '["beat", "program celery"]\nnoise\n')
+    monkeypatch.setattr(as_service, "run", lambda *_: f'[INFO] loading\n{SAID}["beat", "program celery"]\n["x"]\n')
     move = Move(systemd, app, release("one"), Beside((WORKER, BEAT)), "deploy", GROUP)
     assert move.prepare() == [("beat", "program celery")]
     assert not systemd.up()
@@ -285,3 +290,109 @@ def test_what_waits_for_a_cpu_is_at_work_too(stat, waited, seconds):
     """Nothing tells how long it waited where the kernel doesn't, and nothing is told of a process that is gone."""
     used = 200 / os.sysconf("SC_CLK_TCK")
     assert moving.at_work(stat, waited) == (0 if seconds is None else used + seconds)
+
+
+def test_what_a_rollback_left_out_is_asked_for_again(app, monkeypatch):
+    systemd = Fake()
+    move = Move(systemd, app, release("one"), Beside((WORKER, BEAT)), "deploy", GROUP)
+    move.prepare()
+    move.leave_out(["beat"])
+    move.go(watch=False)
+    assert held_by(app) == Beside((WORKER,))
+    assert asked_by(app) == Beside((WORKER, BEAT))
+    with open(os.path.join(app.root, "generations", "1", "generation.json"), "w", encoding="utf-8") as file:
+        file.write("{")
+    assert asked_by(app) is None
+
+
+def test_a_unit_of_somebody_s_own_is_left_alone(app):
+    """Its name may look like one of ours."""
+    systemd = Fake()
+    own = os.path.join(app.units, "shop.backup.timer")
+    with open(own, "w", encoding="utf-8") as file:
+        file.write("[Timer]\nOnCalendar=daily\n")
+    assert not Move(systemd, app, release("one"), NOTHING, "deploy", GROUP).due
+    deploy(app, systemd, "one", WORKER, CLEANUP)
+    deploy(app, systemd, "one", WORKER)
+    assert unit_files(app) == ["shop.backup.timer", "shop.worker.2@.service"]
+    assert not [words for words in systemd.said if "shop.backup.timer" in words]
+
+
+@pytest.mark.parametrize("first", [(WORKER, BEAT, CLEANUP), (WORKER,)])
+@pytest.mark.parametrize("then", [(WORKER, BEAT), (WORKER, Timer("other", "python x.py", ("daily",))), ()])
+def test_it_is_gone_back_also_when_all_of_it_had_moved(app, first, then):
+    """The web may die after that: while the old ones are told to stop, or while the old slot drains."""
+    systemd = Fake()
+    deploy(app, systemd, "one", *first)
+    before, files, enabled = systemd.up(), unit_files(app), set(systemd.enabled)
+    processes = tuple(each for each in then if isinstance(each, Process))
+    timers = tuple(each for each in then if isinstance(each, Timer))
+    move = Move(systemd, app, release("two"), Beside(processes, timers), "deploy", GROUP)
+    move.prepare()
+    move.go(watch=False)
+    move.back()
+    move.discard()
+    assert (systemd.up(), unit_files(app), systemd.enabled) == (before, files, enabled)
+    assert (Generations(app).live(), Generations(app).numbers()) == (1, [1])
+    assert not Move(systemd, app, release("one"), held_by(app), "deploy", GROUP).due
+
+
+def test_what_ran_well_is_kept_until_something_else_does(app, monkeypatch):
+    """A run was killed before its proof, and the host rebooted: of what ran well nothing runs."""
+    systemd = Fake()
+    deploy(app, systemd, "one", BEAT)
+    prove = Generations.prove
+    monkeypatch.setattr(Generations, "prove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        deploy(app, systemd, "two", BEAT)
+    monkeypatch.setattr(Generations, "prove", prove)
+    systemd.active.clear()
+    Move(systemd, app, release("two"), held_by(app), "deploy", GROUP).tidy()
+    assert Generations(app).numbers() == [1, 2]
+    systemd.ill.add("shop.beat.3@1.service")
+    move = Move(systemd, app, release("two"), held_by(app), "deploy", GROUP)
+    move.prepare()
+    with pytest.raises(Died):
+        move.go(watch=False)
+    move.back()
+    assert (systemd.up(), Generations(app).live()) == (["shop.beat.1@1.service"], 1)
+
+
+def test_a_memory_limit_is_no_reason_to_start_anything_anew(app):
+    systemd = Fake()
+    deploy(app, systemd, "one", WORKER, CLEANUP)
+    other = replace(release("one"), unit=UNIT.replace("500M", "800M"))
+    assert not Move(systemd, app, other, held_by(app), "deploy", GROUP).due
+
+
+LACKS = {
+    "cd /tmp && python3 x.py": (True, ""),
+    "umask 077; ls": (True, ""),
+    "TZ=UTC python3 x.py": (True, ""),
+    "if true; then ls; fi": (True, ""),
+    "(ls)": (True, ""),
+    "nosuchprogram --all": (True, "program nosuchprogram"),
+    "ls": (False, ""),
+    "cd x": (False, "program cd"),
+    "python3 -m http.server": (False, ""),
+    "python3 -m nosuch.module": (False, "module nosuch.module"),
+    "python3 -m loud": (False, ""),
+    "python3 -m broken.part": (False, "module broken.part that can be imported (KeyError: 'SETTING')"),
+    "python3 there.py": (False, ""),
+    "python3 nowhere.py": (False, "file nowhere.py"),
+    "$PROGRAM x": (False, ""),
+}
+
+
+@pytest.mark.parametrize("command", LACKS)
+def test_the_release_itself_is_asked_for_what_a_command_needs(tmp_path, command):
+    line, lacks = LACKS[command]
+    (tmp_path / "there.py").touch()
+    (tmp_path / "loud.py").write_text("print(['x'])\n")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").write_text("print('[app] loading'); raise KeyError('SETTING')\n")
+    told = json.dumps({"it": (line, shlex.split(command))})
+    words = [sys.executable, "-c", CHECK, told, SAID]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = [json.loads(row.removeprefix(SAID)) for row in done.stdout.split("\n") if row.startswith(SAID)]
+    assert [what for _name, what in rows] == ([lacks] if lacks else [])
