@@ -110,7 +110,10 @@ class Move:
         self._changes = self._compare() if self.due else {}
 
     def _proved(self) -> int:
-        """The live generation, or the last that is known to run well where a run was cut off before it knew that."""
+        """The live generation, or the last that is known to run well where a run was cut off before it knew that; none
+        where nothing is to run."""
+        if not self.now:
+            return 0
         last_first = (self.now, *reversed(self.numbers))
         return next((n for n in last_first if self.store.record(n).get("proved")), self.now)
 

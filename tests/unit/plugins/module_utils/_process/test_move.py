@@ -231,12 +231,15 @@ def test_what_is_wanted_no_more_ends(app):
     assert gone.sentence() == "start worker from release one, and let the old ones finish"
     assert systemd.up() == ["shop.worker.2@1.service"]
     assert unit_files(app) == ["shop.worker.2@.service"]
+    systemd.slow.add("shop.worker.2@1.service")
     deploy(app, systemd, "one")
-    assert (systemd.up(), unit_files(app)) == ([], [])
+    assert systemd.active["shop.worker.2@1.service"] == "deactivating"
     assert Generations(app).live() == 0
+    systemd.active["shop.worker.2@1.service"] = "inactive"
     again = Move(systemd, app, release("one"), NOTHING, "deploy", GROUP)
     again.tidy()
     assert not again.due
+    assert not unit_files(app)
     assert not os.path.exists(os.path.join(app.root, "generations"))
 
 
