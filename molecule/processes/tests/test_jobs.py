@@ -11,6 +11,8 @@ RATE = 9
 """Jobs a second, a third of each kind."""
 ROUNDS = 3 if os.environ.get("ASK_BOTH") else 1
 """Of four deploys and a rollback each: at night there is the time for more."""
+LONG = 60 if os.environ.get("ASK_BOTH") else 30
+"""Seconds of a long job."""
 
 
 JOBS = {
@@ -103,11 +105,11 @@ def test_each_job_is_done_while_releases_change_and_a_worker_is_killed(
 def test_a_long_job_is_finished_by_its_release_through_two_deploys(site: Site, ask, say):
     """Deploys don't wait for it, its release isn't pruned, and the next generations take the new jobs."""
     first = site.release
-    jobs = [site.send(kind, 30) for kind in ("early", "arq")]
+    jobs = [site.send(kind, LONG) for kind in ("early", "arq")]
     for number in jobs:
         assert site.until(number, "begun").release == first
     took, second = seconds_of(site.deploy)
-    say(f"a deploy took {took:.1f} s while a job of 30 s was at work")
+    say(f"a deploy took {took:.1f} s while a job of {LONG} s was at work")
     assert not any(map(site.of, jobs)), "they were over before the deploy was, so this shows nothing"
     states = {row["unit"]: row["state"] for row in site.status()["processes"]}
     old = site.live - 1

@@ -196,6 +196,24 @@ def test_another_app_has_its_part_and_leaves_the_limit_as_it_is():
     assert (few.strategy, few.memory_max) == ("swap", alone.memory_max)
 
 
+def test_an_app_that_serves_is_not_refused_because_another_has_grown():
+    crowded = replace(host(1024, 2), others=(Part("blog", 700 * MIB),))
+    with pytest.raises(Refusal):
+        make_plan(Demand(workers=2), crowded)
+    assert make_plan(Demand(workers=2), crowded, settled=True).workers == 2
+    assert make_plan(Demand(), crowded, settled=True).workers == 1
+    # A limit that somebody wrote is held against the host alone.
+    assert (
+        make_plan(Demand(memory_max=600 * MIB), replace(host(1024, 2), others=(Part("blog", 300 * MIB),))).workers == 2
+    )
+
+
+def test_what_takes_no_size_is_not_told_to_take_less():
+    """A timer has no memory_max."""
+    capacity = replace(host(512, 1), beside=(Part("cleanup", 150 * MIB, fixed=True),))
+    assert [problem.variable for problem in find_problems(Demand(), capacity)] != ["fastapi_processes"]
+
+
 def test_processes_that_leave_no_room_are_told_how_much_they_may_take():
     capacity = replace(host(1024, 2), beside=(Part("worker", 400 * MIB, 2), Part("beat", 50 * MIB)))
     (problem,) = find_problems(Demand(), capacity)
