@@ -162,15 +162,15 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
     if nested:
         name = nested[0].replace(".", "__")
         told.append(
-            f"The name of a setting in another, as {name}, has the class's env_prefix before it, if there is one"
+            f"The name of a setting in another, as {name}, has the class's env_prefix before it, if there is one, and "
+            "its env_nested_delimiter within it, here taken to be __."
         )
-        told[-1] += ", and its env_nested_delimiter within it, here taken to be __."
     elif models:
         name = models[0].upper()
         told.append(
-            f"Where {models[0]} is a model of its own, its fields are set in place of {name}, as {name}__FIELD: the"
+            f"Where {models[0]} is a model of its own, its fields are set in place of {name}, as {name}__FIELD: the "
+            "class's env_prefix, the name, its env_nested_delimiter, the field."
         )
-        told[-1] += " class's env_prefix, the name, its env_nested_delimiter, the field."
     return told
 
 

@@ -31,19 +31,8 @@ OLD_ENVIRONMENT = ".env"
 """Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
 refused this one."""
 ENTRIES = [
-    *(
-        HOME,
-        COMMANDS,
-        "releases",
-        "slots",
-        GENERATIONS,
-        "wheels",
-        ENVIRONMENT,
-        OLD_ENVIRONMENT,
-        "maintenance",
-        "live",
-        "live.new",
-    ),
+    *(HOME, COMMANDS, "releases", "slots", GENERATIONS, "wheels", ENVIRONMENT, OLD_ENVIRONMENT),
+    *("maintenance", "live", "live.new"),
     *("live.sock.new", "history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.

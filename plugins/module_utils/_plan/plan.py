@@ -49,7 +49,7 @@ def make_plan(demand: Demand, capacity: Capacity, settled: bool = False) -> Plan
     bound = bound_of(capacity)
     memory_max = demand.memory_max or round_down(bound // slots, demand.need(workers))
     measured = f"A worker has taken up to {human_size(demand.taken)}. " if demand.taken else ""
-    said = [explain_workers(demand, capacity, caps, bound_by, workers)]
+    why = explain_workers(demand, capacity, caps, bound_by, workers)
     return Plan(
         workers=workers,
         caps=caps,
@@ -60,7 +60,7 @@ def make_plan(demand: Demand, capacity: Capacity, settled: bool = False) -> Plan
         memory_max=memory_max,
         memory_worst_case=slots * memory_max,
         memory_available=bound,
-        explanation=" ".join([*said, f"{measured}{reason}{shared(capacity)}"]),
+        explanation=f"{why} {measured}{reason}{shared(capacity)}",
     )
 
 

@@ -128,15 +128,21 @@ class Move:
         directory = self.store.path(generation) if generation or not self.new else self.new
         return Place(self.app.name, self.user, self.group, directory, self.wanted.unit)
 
-    def held(self, generation: int) -> Beside:
-        return self.store.held(generation)
-
     def _units(self, generation: int) -> list[str]:
-        return [u for each in self.held(generation).processes for u in units.instances(self.app.name, each, generation)]
+        return [
+            u
+            for each in self.store.held(generation).processes
+            for u in units.instances(self.app.name, each, generation)
+        ]
+
+    @property
+    def _timers(self) -> list[str]:
+        """The units that start the wanted timers' runs."""
+        return [name for name in self.timers if name.endswith(".timer")]
 
     def _states(self) -> dict[str, dict[str, str]]:
         names = [unit for n in self.numbers for unit in self._units(n)]
-        names += [name for name in self.timers if name.endswith(".timer")]
+        names += self._timers
         return self.systemd.show(names) if names else {}
 
     def _in(self, names: list[str], *states: str) -> list[str]:
@@ -145,7 +151,7 @@ class Move:
     def _is_done(self) -> bool:
         record = self.store.record(self.now)
         same = bool(record.get("proved")) and record.get("fingerprint") == fingerprint(self.wanted, self.beside)
-        wanted = [*self._units(self.now), *(name for name in self.timers if name.endswith(".timer"))]
+        wanted = [*self._units(self.now), *self._timers]
         here = all(_lasting(files.read_text(self._file(name))) == _lasting(text) for name, text in self.timers.items())
         up = len(self._in(wanted, "active")) == len(wanted)
         return (same and here and up if self.beside else not self.now) and not self.gone and not self._loose()
@@ -167,7 +173,7 @@ class Move:
 
     def _compare(self) -> dict[str, tuple[str, str]]:
         old = {name: files.read_text(self._file(name)) for name in [*self.timers, *self.gone]}
-        for each in self.held(self.now).processes:
+        for each in self.store.held(self.now).processes:
             text = files.read_text(self._file(units.template(self.app.name, each.name, self.now)))
             old[units.template(self.app.name, each.name, 0)] = units.unnumbered(text, self.store.directory, self.now)
         new = units.texts(replace(self._place(), directory=self.store.path(0)), self.beside, 0)
@@ -315,12 +321,12 @@ class Move:
             self.systemd.run(["systemctl", "--quiet", "--no-reload", "disable", "--now", "--", *gone])
         for name in self.gone:
             os.unlink(self._file(name))
-        wanted = [name for name in self.timers if name.endswith(".timer")]
         if changed or self.gone:
-            if wanted:
-                self.systemd.do("--quiet", "--no-reload", "enable", "--", *wanted)
+            if self._timers:
+                self.systemd.do("--quiet", "--no-reload", "enable", "--", *self._timers)
             self.systemd.do("daemon-reload")
-        begin = [name for name in wanted if name in changed or name not in self._in(wanted, "active")]
+        active = self._in(self._timers, "active")
+        begin = [name for name in self._timers if name in changed or name not in active]
         if begin:
             self.systemd.do("restart", "--", *begin)
 
@@ -351,7 +357,7 @@ class Move:
         if bad:
             self._remove(bad)
         if self.timers_begun:
-            self.timers = units.timer_texts(self._place(before), self.held(before))
+            self.timers = units.timer_texts(self._place(before), self.store.held(before))
             self.gone = self._gone()
             self._move_timers()
         # Else the units that are gone are there until the next run, for everybody who asks systemd.

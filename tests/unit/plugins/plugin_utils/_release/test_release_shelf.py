@@ -95,16 +95,21 @@ def test_a_wheel_that_does_not_fit_is_told_by_its_tag() -> None:
     assert "its tag cp311-cp311-linux_x86_64 isn't one that Python 3.13 on x86_64 with glibc 2.41 takes" in said
 
 
+def make_outdated(links: Path, *names: str) -> None:
+    """Packages of which only the second version has a wheel for this Python."""
+    minor = sys.version_info.minor
+    for name in names:
+        make_sdist(links, name, "1.0")
+        make_wheel(links, name, "1.0", tag="cp36-cp36m-manylinux_2_17_x86_64")
+        make_wheel(links, name, "1.1", tag=f"cp3{minor}-cp3{minor}-manylinux_2_17_x86_64")
+
+
 def test_the_index_is_asked_once_and_nothing_is_downloaded(
     run: Run, source: Path, tmp_path: Path, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     links = tmp_path / "links"
     monkeypatch.setenv("PIP_FIND_LINKS", f"{wheelhouse} {links}")
-    minor = sys.version_info.minor
-    for name in ("one", "two", "three"):
-        make_sdist(links, name, "1.0")
-        make_wheel(links, name, "1.0", tag="cp36-cp36m-manylinux_2_17_x86_64")
-        make_wheel(links, name, "1.1", tag=f"cp3{minor}-cp3{minor}-manylinux_2_17_x86_64")
+    make_outdated(links, "one", "two", "three")
     asked: list[list[str]] = []
     files_of = shelf.files_of
     monkeypatch.setattr(shelf, "files_of", lambda names, *rest: asked.append(names) or files_of(names, *rest))
@@ -123,11 +128,7 @@ def test_what_a_lock_has_for_development_is_not_told(
 ) -> None:
     links = tmp_path / "links"
     monkeypatch.setenv("PIP_FIND_LINKS", f"{wheelhouse} {links}")
-    minor = sys.version_info.minor
-    for name in ("one", "inner", "dev"):
-        make_sdist(links, name, "1.0")
-        make_wheel(links, name, "1.0", tag="cp36-cp36m-manylinux_2_17_x86_64")
-        make_wheel(links, name, "1.1", tag=f"cp3{minor}-cp3{minor}-manylinux_2_17_x86_64")
+    make_outdated(links, "one", "inner", "dev")
     make_wheel(links, "outer", "1.0", ("inner",))
     (source / "requirements.txt").unlink()
     names = ("fastapi", "one", "outer", "inner", "dev", "starlette")
