@@ -16,13 +16,19 @@ class BySystemd:
     """See Supervisor.
 
     :param systemd: how systemd is asked.
+    :param sockets: whether the sockets are its own to stop, and not another supervisor's, too.
     """
 
-    by = "systemd"
+    in_place = False
 
-    def __init__(self, systemd: Systemd, app: App) -> None:
+    def __init__(self, systemd: Systemd, app: App, sockets: bool = True) -> None:
         self.systemd = systemd
         self.app = app
+        self.sockets = sockets
+
+    def by(self, slot: str) -> str:
+        del slot
+        return "systemd"
 
     def called(self, slot: str) -> str:
         return self.app.service(slot)
@@ -41,11 +47,11 @@ class BySystemd:
         return {slot: self._standing(*(states[unit] for unit in self._units(slot))) for slot in SLOTS}
 
     def _standing(self, service: dict[str, str], socket: dict[str, str]) -> Standing:
-        units = (service, socket)
+        units = (service, socket) if self.sockets else (service,)
         return Standing(
             self._state(service),
             up=all(unit.get("ActiveState") == "active" for unit in units),
-            quiet=all(map(_down, units)) or _leaving(*units),
+            quiet=all(map(_down, units)) or _leaving(service, socket if self.sockets else service),
             boots=all(unit.get("UnitFileState") == "enabled" for unit in units),
             loose=any(unit.get("UnitFileState") == "enabled" for unit in units),
             stale=any(unit.get("NeedDaemonReload") == "yes" for unit in units),
@@ -91,22 +97,23 @@ class BySystemd:
         self.systemd.run(["systemctl", "reset-failed", "--", self.called(slot)])
 
     def stop(self, slot: str) -> None:
-        units = self._units(slot)
+        units = self._units(slot) if self.sockets else [self.called(slot)]
         self.systemd.run(["systemctl", "stop", "--", *units])
         self.systemd.run(["systemctl", "reset-failed", "--", *units])
 
     def leave(self, slot: str) -> None:
         # The socket comes first, because its stop brings the service's with it (Requires=) and waits for it (After=):
         # one transaction, so a cut leaves both jobs or neither.
-        self.systemd.do("stop", "--no-block", "--", self.app.socket_unit(slot), self.called(slot))
+        socket = [self.app.socket_unit(slot)] if self.sockets else []
+        self.systemd.do("stop", "--no-block", "--", *socket, self.called(slot))
 
-    def boot(self, *slots: str, last: bool = True) -> None:
+    def boot(self, slot: str, last: bool = True) -> None:
         # systemd reads all units anew after each; where another follows, once is enough.
         once = [] if last else ["--no-reload"]
-        self.systemd.do("--quiet", *once, "enable", "--", *self._units(*slots))
+        self.systemd.do("--quiet", *once, "enable", "--", *self._units(slot))
 
-    def no_boot(self, *slots: str) -> None:
-        self.systemd.do("--quiet", "disable", "--", *self._units(*slots))
+    def no_boot(self, slot: str) -> None:
+        self.systemd.do("--quiet", "disable", "--", *self._units(slot))
 
     def lines(self, slot: str, since: float, count: int) -> str:
         return last_lines(self.systemd.run, self.app.name, self.called(slot), since, count)

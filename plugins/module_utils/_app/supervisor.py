@@ -103,8 +103,12 @@ class Supervisor(Protocol):
     may be the release's fault.
     """
 
-    by: str
-    """Its name."""
+    in_place: bool
+    """Whether what is wanted changes what both slots live in, so that they can't run beside each other: then the slot
+    that has the traffic is restarted where it is."""
+
+    def by(self, slot: str) -> str:
+        """Its name."""
 
     def called(self, slot: str) -> str:
         """What the slot's service is called there."""
@@ -137,14 +141,14 @@ class Supervisor(Protocol):
         """Tell the slot to finish its requests and end, and don't wait: that may take as long as the longest does, and
         has to go on when the run ends."""
 
-    def boot(self, *slots: str, last: bool = True) -> None:
-        """Have the slots start at boot.
+    def boot(self, slot: str, last: bool = True) -> None:
+        """Have the slot start at boot.
 
         :param last: whether no other such order follows at once.
         """
 
-    def no_boot(self, *slots: str) -> None:
-        """Have the slots not start at boot."""
+    def no_boot(self, slot: str) -> None:
+        """Have the slot not start at boot."""
 
     def lines(self, slot: str, since: float, count: int) -> str:
         """The last lines that the slot's service has logged since a time."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._app import command, history, lock
-from .._app.by_systemd import BySystemd
 from .._app.names import missing
 from .._app.releases import records_in
 from .._app.secrets import hider
@@ -22,6 +21,7 @@ from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, ending, number
+from .._oxmgr.chosen import supervisor_of
 from .._plan.sizes import human_size, with_margin
 from .._process import units
 from .._process.generations import Generations
@@ -39,7 +39,7 @@ LOOK_BACK = 60
 
 def look(systemd: Systemd, app: App) -> dict[str, Any]:
     """Everything that status knows of the app."""
-    supervisor = BySystemd(systemd, app)
+    supervisor = supervisor_of(systemd, app)
     entries = history.read(app.root)
     live = app.live()
     slots = {slot: _slot(supervisor, app, slot, live) for slot in SLOTS}
@@ -114,7 +114,7 @@ def _slot(supervisor: Supervisor, app: App, slot: str, live: str | None) -> dict
 
 def _note(supervisor: Supervisor, slot: str, state: State) -> str:
     """What somebody has to know of the service beside its state: it was given up, or ended without having been told."""
-    by, restarts = supervisor.by, state.restarts
+    by, restarts = supervisor.by(slot), state.restarts
     if state.overdue:
         return f"its end took longer than fastapi_stop_timeout, and {by} killed what was left"
     if state.given_up:

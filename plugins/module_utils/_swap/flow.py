@@ -16,7 +16,6 @@ from typing import Any
 
 from .._app import history, names
 from .._app.advice import advice
-from .._app.by_systemd import BySystemd
 from .._app.lock import DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
@@ -24,9 +23,9 @@ from .._app.roots import rename_environment
 from .._app.sandbox import hints
 from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot
-from .._app.supervisor import Supervisor
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
+from .._oxmgr.chosen import supervisor_of
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, beside
@@ -65,10 +64,6 @@ class Deploy:
         """What to say of the host after a failure that nobody thought of."""
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
-
-    @property
-    def supervisor(self) -> Supervisor:
-        return BySystemd(self.systemd, self.app)
 
     def hide(self, text: str) -> str:
         """A text without the app's secrets: what an app or a command of it says may quote any of them."""
@@ -190,7 +185,8 @@ class Deploy:
         rows = (params["processes"], params["timers"], params["process_environments"], params["first"])
         self.move = Move(self.systemd, app, wanted, beside(*rows), terms.user, terms.group)
         move = None if params["before"] else self.move
-        swap = Swap(self.systemd.run, self.supervisor, app, wanted, terms, params["before"], move)
+        supervisor = supervisor_of(self.systemd, app, wanted)
+        swap = Swap(self.systemd.run, supervisor, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
         return swap
 
@@ -236,7 +232,7 @@ class Deploy:
             self.warn("What runs beside the web can't be read, and is left as it is: deploy to bring it along.")
         self.move = Move(self.systemd, app, wanted, asked or NOTHING, terms.user, terms.group)
         move = self.move if asked is not None else None
-        swap = Swap(self.systemd.run, self.supervisor, app, wanted, terms, [], move)
+        swap = Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], move)
         swap.forgiving = True
         return swap
 

@@ -7,6 +7,7 @@ fails."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from .._host import files
@@ -38,6 +39,7 @@ class UnitFiles:
 
     def _replace(self, texts: dict[str, str]) -> None:
         for path, text in texts.items():
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             files.write(path, text.encode(), 0o644)
         if texts:
             self.reread()
