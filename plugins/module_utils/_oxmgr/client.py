@@ -318,8 +318,12 @@ def watch_arbiter(home: str, name: str, told: str, limit: float) -> None:
     the same signal (graceful_watch.py), and Oxmgr starts a new one. Oxmgr runs this as its health check, and can't be
     asked meanwhile."""
     with contextlib.suppress(OSError):
-        if time.time() - os.stat(told).st_mtime > limit and (pid := recorded(home, name).get("pid")):
+        late = time.time() - os.stat(told).st_mtime
+        if late > limit and (pid := recorded(home, name).get("pid")):
             os.killpg(int(pid), signal.SIGURG)
+            os.kill(int(pid), signal.SIGCONT)
+            if late > 2 * limit:
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def main(verb: str, name: str, root: str, *more: str) -> None:
