@@ -33,19 +33,30 @@ _LIBRARIES = {
     "libzbar.so.0": "libzbar0",
 }
 """Debian's package of what Python packages expect to be there."""
-_PACKAGES = {
+PACKAGES = {
+    "Crypto": "pycryptodome",
     "MySQLdb": "mysqlclient",
+    "OpenSSL": "pyOpenSSL",
     "PIL": "pillow",
+    "argon2": "argon2-cffi",
     "bs4": "beautifulsoup4",
+    "bson": "pymongo",
     "cv2": "opencv-python-headless",
     "dateutil": "python-dateutil",
+    "docx": "python-docx",
     "dotenv": "python-dotenv",
+    "email_validator": "pydantic[email]",
+    "fitz": "PyMuPDF",
+    "git": "GitPython",
     "jose": "python-jose",
     "jwt": "PyJWT",
+    "magic": "python-magic",
     "multipart": "python-multipart",
     "pkg_resources": "setuptools<81",
     "psycopg2": "psycopg2-binary",
     "sklearn": "scikit-learn",
+    "slugify": "python-slugify",
+    "socketio": "python-socketio",
     "yaml": "PyYAML",
 }
 """What a requirements file calls a module that has another name."""
@@ -194,7 +205,7 @@ def _module(name: str, files: list[str]) -> str:
         return (
             f"There is no {name} at the top of the source: write fastapi_app with the path from there, as dir.file:app."
         )
-    called = f" ({_PACKAGES[top]})" if top in _PACKAGES else ""
+    called = f" ({PACKAGES[top]})" if top in PACKAGES else ""
     if top in _DRIVERS:
         called += f", or name the driver that it brings in the database's URL, as {_DRIVERS[top]}"
     return (

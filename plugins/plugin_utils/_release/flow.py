@@ -15,6 +15,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError, to_prune
 from ...module_utils._host.run import CONTROL_NODE, ProgramError
 from ...module_utils._release.index import read_index
+from .._source.lacks import lacking as lacking_modules
 from . import bundle, methods, project, wheels
 from .deliver import Ways, deliver
 from .packages import canonicalize_name
@@ -77,6 +78,11 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     if collecting:
         # Of this very release alone: the source is read again, and may be another one by then.
         result["collected"] = {**facts, "set": {release: wheels.name_of(made.wheels)}}
+        if brought := made.modules:
+            paths = {entry.path for entry in source.entries}
+            wanted = (params["app"], brought, target.minor, source.requirements_name)
+            told = lacking_modules(source.directory, paths, *wanted)
+            result |= {"warnings": [told]} if told else {}
     if check or collecting:
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
