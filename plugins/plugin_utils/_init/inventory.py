@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import textwrap
 import typing as t
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from .._release.source import scan
 from .._release.target import debian_for
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
-from .._source.secret import is_own
+from .._source.secret import is_own, make
 from .._source.shown import Code, Place
 from .usual import filled
 
@@ -139,6 +138,12 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         _migrated(out, top, variable, url)
     _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
     _containers(out, code)
+    for constant, (place, _maker, asked) in code.random.items():
+        if not asked:
+            out.comment(
+                f"{place} makes {constant} up, in each worker and at each start another one: users are logged out at "
+                f'random. Have it ask, as by os.environ["{constant}"], and set that in {PREFIX}env.'
+            )
     _processes(out, code, _served(top, whole))
     return out
 
@@ -356,6 +361,7 @@ def _env(
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top)
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
+    made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
         value, why = filled(name, bare, example, values, code.imports)
@@ -376,9 +382,10 @@ def _env(
         out.left += [name] if value == TODO else []
     for name, place in made.items():
         why = "has a default that everybody can read" if name in code.open_secrets else "wants it"
+        why = "makes it up, in each worker and at each start another one" if name in code.random else why
         keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
         out.comment(f"{place} {why}; {keep}", "  ")
-        out.secrets.append(secrets.token_urlsafe(32))
+        out.secrets.append(make(code.random[name][1] if name in code.random else ""))
         out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
     # A name needs the variable above it, without which its line can't be taken in.
     some = bool(rows or made)

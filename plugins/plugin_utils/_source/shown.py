@@ -68,6 +68,8 @@ class Code:
     asked: dict[str, Place] = field(default_factory=dict)
     open_secrets: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a secret of the app's own, and for which the source has a default."""
+    random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
+    """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)

@@ -274,6 +274,26 @@ def test_a_line_that_is_taken_in_is_valid(project):
     assert yaml.safe_load(text)["fastapi_env"] == {"A_URL": "x"}
 
 
+def test_what_each_worker_would_make_up_is_made_up_once(project):
+    config = """
+        import secrets
+        from cryptography.fernet import Fernet
+        from pydantic_settings import BaseSettings
+        SALT = secrets.token_hex(8)
+        class Settings(BaseSettings):
+            SECRET_KEY: str = secrets.token_urlsafe(32)
+            FERNET_KEY: bytes = Fernet.generate_key()
+        """
+    top = project({"main.py": APP, "config.py": config})
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert re.fullmatch(r"[\w-]{43}", env["SECRET_KEY"]) and re.fullmatch(r"[\w-]{43}=", env["FERNET_KEY"])
+    assert not any(value in written.shown for value in env.values()) and set(env) == {"SECRET_KEY", "FERNET_KEY"}
+    told = written.text.replace("\n# ", " ").replace("\n  # ", " ")
+    assert "config.py:7 makes it up, in each worker and at each start another one; this one was made for you" in told
+    assert "config.py:5 makes SALT up" in told and 'os.environ["SALT"]' in told
+
+
 def test_a_secret_of_the_apps_own_is_made_up(project):
     """Tokens were signed with `your-super-secret-key` on a host."""
     top = project(
