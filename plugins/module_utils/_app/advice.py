@@ -157,8 +157,8 @@ def advice(said: str, root: str = "/srv/NAME") -> str:
             found.append(_refused(said))
         if re.search(_NO_NAME, said):
             found.append(
-                "The host can't find a name that the app connects to. One of a compose file's, such as db, is none there: "
-                "set the address in fastapi_env."
+                "The host can't find a name that the app connects to. One of a compose file's, such as db, is none "
+                "there: set the address in fastapi_env."
             )
     if any(trace.kind in ("SyntaxError", "IndentationError", "TabError") for trace in read):
         python = re.search(r"/python(3\.[0-9]+)/", said)

@@ -79,6 +79,17 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
                 contents[path] = file.read(_MOST_BYTES)
         except OSError:
             code.unread.append(path)
+    versions = sorted(
+        {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
+    )
+    code.migrations = [directory for directory in versions if f"{directory}/env.py" in paths]
+    inis = [path for path in sorted(paths) if os.path.basename(path) == "alembic.ini"]
+    code.migrations += [
+        ini
+        for ini in inis
+        if ini == "alembic.ini"
+        or any(f"{each}/".startswith(ini.removesuffix("alembic.ini")) for each in code.migrations)
+    ]
     packages = {path.removesuffix("/__init__.py") for path in python}
     if any(_OF_SRC.search(content) for content in contents.values()):
         packages.add("src")

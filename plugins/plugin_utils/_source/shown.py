@@ -80,6 +80,8 @@ class Code:
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
+    migrations: list[str] = field(default_factory=list)
+    """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
     asking: list[str] = field(default_factory=list)
     """Files that ask for the version of an installed package."""
     unread: list[str] = field(default_factory=list)

@@ -225,9 +225,64 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     text = APP + "import os\nURL = os.getenv('DB_URL', 'sqlite+aiosqlite:///./shop.db')\n"
     written = app_file(str(top := project({"main.py": text, "alembic.ini": ini, "alembic/env.py": env})), str(top)).text
     written = written.replace("\n# ", " ")
-    assert ("alembic.ini line 3 has an address of its own" in written) == told
+    assert ("alembic.ini line 3 is `sqlalchemy.url = sqlite:///./x.db`: beside the code" in written) == told
     if told:
-        assert "sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or have moves/env.py say" in written
+        assert (
+            "Write there sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or add to moves/env.py" in written
+        )
+        url = """os.environ["DB_URL"].replace("sqlite+aiosqlite", "sqlite")"""
+        assert f'config.set_main_option("sqlalchemy.url", {url})' in written
+
+
+def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere(project):
+    """It was told only beside an app whose own database was SQLite's too, and had a variable."""
+    text = APP + "import os\nURL = os.environ['POSTGRES_URL']\n"
+    top = project({"main.py": text, "alembic.ini": "[alembic]\nsqlalchemy.url = sqlite:///x.db\n"})
+    written = app_file(str(top), str(top)).text.replace("\n# ", " ")
+    assert "takes no other. Add to alembic/env.py, at its top `import os` and below" in written
+    assert 'config.set_main_option("sqlalchemy.url", os.environ["POSTGRES_URL"])' in written
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "told"),
+    [
+        (
+            {"alembic/env.py": "", "alembic/versions/a1_x.py": ""},
+            None,
+            "alembic/versions/ has migrations, and there is no",
+        ),
+        (
+            {"db/migrations/env.py": "", "db/migrations/versions/a1_x.py": ""},
+            None,
+            "script_location = db/migrations in it",
+        ),
+        (
+            {"db/env.py": "", "db/versions/a.py": "", "alembic.ini": ""},
+            "alembic upgrade head",
+            "there is an alembic.ini.",
+        ),
+        (
+            {"db/moves/env.py": "", "db/moves/versions/a.py": "", "db/alembic.ini": ""},
+            "cd db && alembic upgrade head",
+            "there is db/alembic.ini.",
+        ),
+        (
+            {"m/env.py": "", "m/versions/a.py": "", "pyproject.toml": "[tool.alembic]\nscript_location = 'm'\n"},
+            "alembic upgrade head",
+            "[tool.alembic]",
+        ),
+        # Versions of something else.
+        ({"api/versions/v1.py": ""}, None, ""),
+    ],
+)
+def test_migrations_are_seen_wherever_they_are(project, files, command, told):
+    """`alembic/versions/` without an alembic.ini was passed over, and the app met a database without tables."""
+    top = project({"main.py": APP, "requirements.txt": "fastapi\nalembic\n"} | files)
+    text = app_file(str(top), str(top)).text
+    assert yaml.safe_load(text).get("fastapi_before_swap") == (command and [command])
+    assert told in text.replace("\n# ", " ") and ("no alembic.ini" in text.replace("\n# ", " ")) == bool(
+        told and not command
+    )
 
 
 @pytest.mark.parametrize(
