@@ -139,9 +139,19 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     for found in (code.wanted, code.asked, code.open_secrets, code.random):
         for name in _GIVEN & set(found):
             del found[name]
+    # A script that prints a new key for its reader is nothing of the app's.
+    served = {router.place.path for router in code.routers.values()}
+    used = {path for path in {made[0].path for made in code.random.values()} if _is_imported(path, contents)}
+    code.random = {name: made for name, made in code.random.items() if made[0].path in served | used}
     # What tests use, and nothing refuses to be without.
     code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
+
+
+def _is_imported(path: str, contents: dict[str, bytes]) -> bool:
+    name = re.escape(path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]).encode()
+    importing = re.compile(rb"(?m)^[ \t]*(from[ \t]+[\w.]*\b%b[ \t]+import|.*\bimport\b[^#\n]*\b%b\b)" % (name, name))
+    return any(importing.search(content) for other, content in contents.items() if other != path)
 
 
 def _bytes(top: str, path: str) -> bytes:

@@ -339,7 +339,7 @@ def test_what_each_worker_would_make_up_is_made_up_once(project):
             SECRET_KEY: str = secrets.token_urlsafe(32)
             FERNET_KEY: bytes = Fernet.generate_key()
         """
-    top = project({"main.py": APP, "config.py": config})
+    top = project({"main.py": APP + "import config", "config.py": config})
     written = app_file(str(top), str(top))
     env = yaml.safe_load(written.text)["fastapi_env"]
     assert re.fullmatch(r"[\w-]{43}", env["SECRET_KEY"]) and re.fullmatch(r"[\w-]{43}=", env["FERNET_KEY"])

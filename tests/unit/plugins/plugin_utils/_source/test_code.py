@@ -362,9 +362,12 @@ def test_a_secret_with_a_default_is_warned_of(project, tmp_path):
 )
 def test_a_secret_that_each_worker_makes_up(project, tmp_path, text, name, how):
     """Users were logged out at random: what one worker had signed, the next refused."""
-    code = project({"main.py": MAIN, "config.py": f"import os\n{text}\n"})
+    config = f"import os\n{text}\n"
+    # A script that prints a new one.
+    assert project({"main.py": MAIN, "config.py": config}).random == {}
+    code = project({"app/__init__.py": "", "app/main.py": MAIN + "from .config import x\n", "app/config.py": config})
     (sentence,) = said(code, tmp_path, workers=1)
-    assert sentence.startswith(f"{name} is made up (config.py:") and how in sentence
+    assert sentence.startswith(f"{name} is made up (app/config.py:") and how in sentence
     # One that the module makes for itself isn't asked for, so nothing that is set helps.
     assert bool(said(code, tmp_path, env={name: "x"})) == ("Have it ask" in how)
 
@@ -380,7 +383,7 @@ def test_a_secret_that_each_worker_makes_up(project, tmp_path, text, name, how):
     ],
 )
 def test_what_may_differ_is_no_such_secret(project, tmp_path, text):
-    assert project({"main.py": MAIN, "config.py": f"import os\n{text}\n"}).random == {}
+    assert project({"main.py": MAIN + "import config", "config.py": f"import os\n{text}\n"}).random == {}
 
 
 @pytest.mark.parametrize(
