@@ -42,7 +42,7 @@ def told(failure: Exception, why: str, log: str, root: str) -> str:
     """What a person reads: what is wrong, what serves, what to write; then the last lines."""
     serves = f"{why}\n{failure.now}" if isinstance(failure, Failed) else why
     said = f"{serves}\n{log}"
-    write = " ".join(filter(None, [hints(said, root), advice(said)]))
+    write = " ".join(filter(None, [hints(said, root), advice(said, root)]))
     return "\n\n".join(filter(None, [serves, write, log and f"Its last lines:\n{without_frames(log)}"]))
 
 
