@@ -16,15 +16,11 @@ class BySystemd:
     """See Supervisor.
 
     :param systemd: how systemd is asked.
-    :param sockets: whether the sockets are its own to stop, and not another supervisor's, too.
     """
 
-    in_place = False
-
-    def __init__(self, systemd: Systemd, app: App, sockets: bool = True) -> None:
+    def __init__(self, systemd: Systemd, app: App) -> None:
         self.systemd = systemd
         self.app = app
-        self.sockets = sockets
 
     def by(self, slot: str) -> str:
         del slot
@@ -33,8 +29,8 @@ class BySystemd:
     def called(self, slot: str) -> str:
         return self.app.service(slot)
 
-    def _units(self, *slots: str) -> list[str]:
-        return [unit for slot in slots for unit in (self.app.service(slot), self.app.socket_unit(slot))]
+    def _units(self, slot: str) -> tuple[str, str]:
+        return self.called(slot), self.app.socket_unit(slot)
 
     def files(self, wanted: Snapshot) -> dict[str, str]:
         return {self.app.unit_file: wanted.unit, self.app.socket_file: wanted.socket}
@@ -43,15 +39,15 @@ class BySystemd:
         self.systemd.do("daemon-reload")
 
     def standing(self) -> dict[str, Standing]:
-        states = self.systemd.show(self._units(*SLOTS))
-        return {slot: self._standing(*(states[unit] for unit in self._units(slot))) for slot in SLOTS}
+        states = self.systemd.show([unit for slot in SLOTS for unit in self._units(slot)])
+        return {slot: self._standing(slot, *(states[unit] for unit in self._units(slot))) for slot in SLOTS}
 
-    def _standing(self, service: dict[str, str], socket: dict[str, str]) -> Standing:
-        units = (service, socket) if self.sockets else (service,)
+    def _standing(self, slot: str, service: dict[str, str], socket: dict[str, str]) -> Standing:
+        units, state = (service, socket), self._seen(slot, service)
         return Standing(
-            self._state(service),
+            state,
             up=all(unit.get("ActiveState") == "active" for unit in units),
-            quiet=all(map(_down, units)) or _leaving(service, socket if self.sockets else service),
+            quiet=all(map(_down, units)) or _leaving(*units),
             boots=all(unit.get("UnitFileState") == "enabled" for unit in units),
             loose=any(unit.get("UnitFileState") == "enabled" for unit in units),
             stale=any(unit.get("NeedDaemonReload") == "yes" for unit in units),
@@ -59,9 +55,11 @@ class BySystemd:
 
     def state(self, slot: str) -> State:
         unit = self.called(slot)
-        return self._state(self.systemd.show([unit])[unit])
+        return self._seen(slot, self.systemd.show([unit])[unit])
 
-    def _state(self, unit: dict[str, str]) -> State:
+    def _seen(self, slot: str, unit: dict[str, str]) -> State:
+        """:param unit: the properties of the slot's service."""
+        del slot
         active, result = unit.get("ActiveState", ""), unit.get("Result")
         return State(
             word=f"{active} ({unit.get('SubState')})",
@@ -97,15 +95,15 @@ class BySystemd:
         self.systemd.run(["systemctl", "reset-failed", "--", self.called(slot)])
 
     def stop(self, slot: str) -> None:
-        units = self._units(slot) if self.sockets else [self.called(slot)]
+        units = self._units(slot)
         self.systemd.run(["systemctl", "stop", "--", *units])
         self.systemd.run(["systemctl", "reset-failed", "--", *units])
 
     def leave(self, slot: str) -> None:
         # The socket comes first, because its stop brings the service's with it (Requires=) and waits for it (After=):
         # one transaction, so a cut leaves both jobs or neither.
-        socket = [self.app.socket_unit(slot)] if self.sockets else []
-        self.systemd.do("stop", "--no-block", "--", *socket, self.called(slot))
+        service, socket = self._units(slot)
+        self.systemd.do("stop", "--no-block", "--", socket, service)
 
     def boot(self, slot: str, last: bool = True) -> None:
         # systemd reads all units anew after each; where another follows, once is enough.

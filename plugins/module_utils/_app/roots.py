@@ -31,7 +31,7 @@ OLD_ENVIRONMENT = ".env"
 """Its name in version 0.1.0: python-dotenv, decouple and environs search for one from the release upwards, and were
 refused this one."""
 ENTRIES = [
-    *(HOME, COMMANDS, "releases", "slots", GENERATIONS, "oxmgr", "wheels", ENVIRONMENT, OLD_ENVIRONMENT),
+    *(HOME, COMMANDS, "releases", "slots", GENERATIONS, "wheels", ENVIRONMENT, OLD_ENVIRONMENT),
     *("maintenance", "live", "live.new"),
     *("live.sock.new", "history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
 ]

@@ -36,8 +36,8 @@ WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)
 """The line in it that says how many."""
 
 
-DAEMON_UNIT = "oxmgr.service"
-"""Name of a slot's file with the unit of the daemon that runs the slots, where Oxmgr is their supervisor."""
+OXMGR_UNIT = "oxmgr.service"
+"""Name of a slot's file with the unit of the daemons that run the slots, where Oxmgr is their supervisor."""
 
 
 def lasting(unit: str) -> str:
@@ -70,7 +70,7 @@ class Snapshot:
         because the environment is one of them. Not the unit's memory limits: systemd gives them to what runs."""
         credentials = json.dumps(self.credentials, sort_keys=True)
         texts = {"the environment": self.environment, "the unit": lasting(self.unit), "the socket": self.socket}
-        texts |= {name: lasting(text) if name == DAEMON_UNIT else text for name, text in self.files.items()}
+        texts |= {name: lasting(text) if name == OXMGR_UNIT else text for name, text in self.files.items()}
         texts["the credentials"] = credentials
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
 
@@ -123,7 +123,7 @@ class App:
 
     def under_oxmgr(self, slot: str) -> bool:
         """Whether Oxmgr is what the slot was filled for."""
-        return os.path.exists(os.path.join(self.directory(slot), DAEMON_UNIT))
+        return os.path.exists(os.path.join(self.directory(slot), OXMGR_UNIT))
 
     def held(self, slot: str, aside: bool = False) -> dict[str, Any]:
         """What ``slot.json`` says: ``release``, ``parts``, ``fingerprint``, ``terms``; empty where nothing is.

@@ -103,10 +103,6 @@ class Supervisor(Protocol):
     may be the release's fault.
     """
 
-    in_place: bool
-    """Whether what is wanted changes what both slots live in, so that they can't run beside each other: then the slot
-    that has the traffic is restarted where it is."""
-
     def by(self, slot: str) -> str:
         """Its name."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._app import command, history, lock
+from .._app.by_oxmgr import supervisor_of
 from .._app.names import missing
 from .._app.releases import records_in
 from .._app.secrets import hider
@@ -21,7 +22,6 @@ from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
 from .._host.systemd import Systemd, ending, number
-from .._oxmgr.chosen import supervisor_of
 from .._plan.sizes import human_size, with_margin
 from .._process import units
 from .._process.generations import Generations

@@ -16,6 +16,7 @@ from typing import Any
 
 from .._app import history, names
 from .._app.advice import advice
+from .._app.by_oxmgr import supervisor_of
 from .._app.lock import DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
@@ -25,7 +26,6 @@ from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
-from .._oxmgr.chosen import supervisor_of
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, beside

@@ -7,7 +7,6 @@ fails."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from .._host import files
@@ -39,7 +38,6 @@ class UnitFiles:
 
     def _replace(self, texts: dict[str, str]) -> None:
         for path, text in texts.items():
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             files.write(path, text.encode(), 0o644)
         if texts:
             self.reread()

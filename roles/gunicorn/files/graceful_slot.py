@@ -67,7 +67,7 @@ def log_to_journal(identifier: str) -> str:
 
 
 def take_socket(unit: str) -> None:
-    """Of the sockets that the daemon got from systemd the slot's own, as 3; what else is open is closed."""
+    """The slot's socket, which the daemon got from systemd, as 3; what else is open is closed."""
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     if unit not in names or os.environ.get("LISTEN_FDS") != str(len(names)):
         refuse(f"its daemon has no socket of {unit}.")
@@ -166,9 +166,9 @@ def main(name: str, user: str, group: str, listen: str = "") -> None:
     root, slot = os.path.dirname(os.path.dirname(here)), os.path.basename(here)
     stream = log_to_journal(f"{name}-{slot}")
     account, gid = pwd.getpwnam(user), grp.getgrnam(group).gr_gid
-    unit, run = f"{name}@{slot}.socket", f"/run/{name}-oxmgr"
+    unit, run = f"{name}@{slot}.socket", f"/run/{name}-oxmgr/{slot}"
     take_socket(unit)
-    open_told(f"{run}/{slot}.told")
+    open_told(f"{run}/told")
     with open(f"{here}/env", encoding="utf-8", newline="") as file:
         wanted = environment(file.read())
     given = {
@@ -190,11 +190,9 @@ def main(name: str, user: str, group: str, listen: str = "") -> None:
         "FASTAPI_TOLD": str(TOLD),
         "WATCHDOG_USEC": str(WATCHDOG * 1_000_000),
     }
-    if copy_credentials(f"{here}/credentials", f"{run}/{slot}.credentials", account.pw_uid, gid):
-        given["CREDENTIALS_DIRECTORY"] = f"{run}/{slot}.credentials"
+    if copy_credentials(f"{here}/credentials", f"{run}/credentials", account.pw_uid, gid):
+        given["CREDENTIALS_DIRECTORY"] = f"{run}/credentials"
     leave_network()
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("0")
     give_up_rights(user, account.pw_uid, gid)
     os.umask(0o077)
     os.chdir(f"{here}/release")

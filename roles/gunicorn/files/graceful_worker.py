@@ -476,9 +476,7 @@ class GracefulWorker(UvicornWorker):
     def _install_sigquit_handler(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, self.server.hurry)
-        # Oxmgr tells the whole group to stop by SIGUSR2.
-        for number in (WATCHDOG_SIGNAL, signal.SIGUSR2):
-            loop.add_signal_handler(number, self.server.handle_exit, signal.SIGTERM, None)
+        loop.add_signal_handler(WATCHDOG_SIGNAL, self.server.handle_exit, signal.SIGTERM, None)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
