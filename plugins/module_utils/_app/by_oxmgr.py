@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Oxmgr as the supervisor of an app's slots: a daemon for each, which systemd keeps alive and gives the slot's socket."""
+"""Oxmgr as the supervisor of an app's slots: a daemon for each, which systemd keeps alive and gives the socket."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class ByOxmgr(BySystemd):
         )
 
     def _record(self, slot: str) -> dict[str, Any]:
-        """What Oxmgr has written down of the slot, which it does at each change. It isn't asked: while it starts or stops
-        something it answers nobody."""
+        """What Oxmgr has written down of the slot, which it does at each change. It isn't asked: while it starts or
+        stops something it answers nobody."""
         try:
             with open(f"/var/lib/{self.app.name}-oxmgr/{slot}/state.json", encoding="utf-8") as file:
                 return dict(json.load(file)["processes"][0])
@@ -72,7 +72,7 @@ class ByOxmgr(BySystemd):
             return {}
 
     def _told(self, slot: str) -> str:
-        """What the arbiter says of itself, in a file of root's that its launcher has opened for it (graceful_slot.py)."""
+        """What the arbiter says of itself, in a file of root's that graceful_slot.py has opened for it."""
         path = f"/run/{self.app.name}-oxmgr/{slot}/told"
         return read_text(path, TOLD).strip().removeprefix("STATUS=")
 
@@ -95,14 +95,13 @@ def supervisor_of(systemd: Systemd, app: App, wanted: Snapshot | None = None) ->
     under |= {OXMGR_UNIT in wanted.files} if wanted else set()
     if True not in under:
         return BySystemd(systemd, app)
-    return (
-        ByOxmgr(systemd, app) if False not in under else BySlot(BySystemd(systemd, app), ByOxmgr(systemd, app), wanted)
-    )
+    oxmgr = ByOxmgr(systemd, app)
+    return BySlot(BySystemd(systemd, app), oxmgr, wanted) if False in under else oxmgr
 
 
 class BySlot:
-    """Each slot by the one that it was filled for, so that a run that was cut off anywhere, while the app moves from one
-    to the other, leaves nothing in doubt. See Supervisor.
+    """Each slot by the one that it was filled for, so that a run that was cut off anywhere, while the app moves from
+    one to the other, leaves nothing in doubt. See Supervisor.
 
     :param wanted: what a deploy brings; None where nothing is to be started.
     """

@@ -9,8 +9,8 @@
     graceful_daemon.py reload              new workers in place of those that run
     graceful_daemon.py watch TOLD SECONDS  an arbiter that hangs is ended
 
-Oxmgr is asked by its own protocol, a line of JSON each way over TCP, and never by its program, which starts a daemon of its
-own where this one doesn't answer at once.
+Oxmgr is asked by its own protocol, a line of JSON each way over TCP, and never by its program, which starts a daemon of
+its own where this one doesn't answer at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Refused(Exception):
 def ask(address: str, request: dict[str, Any], limit: float) -> dict[str, Any]:
     """One question to a daemon.
 
-    :param limit: seconds for all of it: while the daemon starts or stops something it takes a question and answers nothing.
+    :param limit: seconds for all of it: while the daemon starts or stops something it takes questions and answers none.
     :raises Refused: where it says no, and where it closes without a word, as it does for what it doesn't understand.
     :raises OSError: where it can't be reached, or is busy for longer.
     """
@@ -72,7 +72,7 @@ def spec(oxfile: str, app: str) -> dict[str, Any]:
     return {"env": {}, "start_delay_secs": 0, **found, "health_check": check or None}
 
 
-def begin(address: str, home: str, app: str, program: str, oxfile: str) -> None:
+def begin(address: str, app: str, program: str, oxfile: str) -> None:
     vetted = subprocess.run([program, "validate", oxfile], capture_output=True, text=True, check=False)
     if vetted.returncode:
         raise Refused(f"Oxmgr doesn't take {oxfile}: {(vetted.stderr or vetted.stdout).strip()}")
@@ -90,15 +90,16 @@ def begin(address: str, home: str, app: str, program: str, oxfile: str) -> None:
 
 def arbiter(home: str) -> int:
     """Its process id by what Oxmgr has written down: it can't be asked by its own health check. 0 for none."""
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+    try:
         with open(os.path.join(home, "state.json"), encoding="utf-8") as file:
             return int(json.load(file)["processes"][0]["pid"])
-    return 0
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
 
 
 def watch(home: str, told: str, limit: float) -> None:
-    """End an arbiter that hasn't told anything for too long (graceful_watch.tell). Its workers finish what they are at, and
-    Oxmgr starts another one."""
+    """End an arbiter that hasn't told anything for too long (graceful_watch.tell). Its workers finish what they are at,
+    and Oxmgr starts another one."""
     late, pid = time.time() - os.stat(told).st_mtime, arbiter(home)
     if pid and late > limit:
         # It writes where it hangs, and dies of it (graceful_watch.on_starting).
@@ -115,7 +116,7 @@ def main(verb: str, *given: str) -> None:
             os.unlink(os.path.join(home, "state.json"))
     elif verb == "begin":
         oxfile = os.path.join(os.path.dirname(os.path.abspath(__file__)), "oxfile.toml")
-        begin(address, home, *given, oxfile)
+        begin(address, *given, oxfile)
     elif verb == "reload":
         os.kill(arbiter(home) or sys.exit("no arbiter runs"), signal.SIGHUP)
     elif verb == "watch":

@@ -22,8 +22,8 @@ Arbiter.handle_usr2 = Arbiter.handle_term
 
 def post_fork(arbiter: Any, worker: Any) -> None:
     """Gunicorn's hook. A worker leaves the group that Oxmgr tells to stop, because the signal would end what a request
-    waits for in turn, such as a converter; the arbiter tells it. And it ends with its arbiter: Oxmgr leaves the workers of
-    one that was killed alone, and they would serve old code for ever."""
+    waits for in turn, such as a converter; the arbiter tells it. And it ends with its arbiter: Oxmgr leaves the workers
+    of one that was killed alone, and they would serve old code for ever."""
     del arbiter
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
