@@ -160,7 +160,9 @@ def _process(record: Any) -> Process:
             started=_number(record["last_started_at"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise OxmgrError(f"Oxmgr says of an app what no version that is known does: {error!r} is missing.") from error
+        raise OxmgrError(
+            f"Oxmgr says of an app what no version that is known does: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _number(value: Any) -> int | None:

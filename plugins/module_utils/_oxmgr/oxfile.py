@@ -45,8 +45,11 @@ class _Reading:
         self, place: tuple[str | int, ...], key: str, sentence: str, serious: bool = True, passing: Any = None
     ) -> None:
         """:param place: what leads to the key in the file: ("apps", 0, "cwd")."""
-        line = next((self.lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in self.lines), 0)
+        places = [place, ("defaults", *place[2:]), *(place[:end] for end in range(len(place) - 1, 0, -1))]
+        line = next((self.lines[known] for known in places if known in self.lines), 0)
         where = f"{self.path}:{line}" if line else self.path
+        # Names and words of the file may hold anything.
+        sentence = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
         self.findings.append(Finding(f"{where}: {sentence}", key, serious, passing))
 
 
@@ -58,7 +61,8 @@ def read(text: str, path: str = "oxfile.toml") -> tuple[list[App], list[Finding]
     """
     reading = _Reading(path)
     try:
-        data = tomllib.loads(text)
+        # With an end to its last line, of which tomllib else tells no number.
+        data = tomllib.loads(text + "\n")
     except tomllib.TOMLDecodeError as error:
         match = re.fullmatch(r"(.*) \(at line ([0-9]+), column ([0-9]+)\)", str(error), re.DOTALL)
         where, what = (f"{path}:{match[2]}", match[1]) if match else (path, str(error))
@@ -66,8 +70,9 @@ def read(text: str, path: str = "oxfile.toml") -> tuple[list[App], list[Finding]
         return [], [Finding(sentence, "")]
     reading.lines = _lines(text)
     apps = []
-    defaults = _section(reading, ("defaults",), "defaults", data.get("defaults", {}))
-    given = set(data.get("defaults", {})) & set(defaults)
+    base = data.get("defaults", {})
+    defaults = _section(reading, ("defaults",), "defaults", base)
+    given = {key for key in defaults if key in base}
     for place, table in _tables(reading, data):
         apps.append(_app(reading, place, table, defaults, given))
     if not data.get("apps") and not apps:
@@ -102,6 +107,9 @@ def _tables(reading: _Reading, data: dict[str, Any]) -> Iterator[tuple[tuple[str
     if data.get("version", 1) != 1 or isinstance(data.get("version"), bool):
         reading.say(("version",), "version", "there is one version of oxfiles. Write version = 1.", passing=1)
     apps = data.get("apps", [])
+    if isinstance(apps, dict) and not (apps and all(isinstance(table, dict) for table in apps.values())):
+        reading.say(("apps",), "apps", "[apps] is one table, and Oxmgr refuses the file. Write [[apps]].")
+        apps = [apps] if apps else []
     if isinstance(apps, list):
         for number, table in enumerate(apps):
             if isinstance(table, dict):
@@ -109,7 +117,7 @@ def _tables(reading: _Reading, data: dict[str, Any]) -> Iterator[tuple[tuple[str
             else:
                 reading.say(("apps",), "apps", "an app is a table: write [[apps]], and below it name and command.")
     for top, value in data.items():
-        if top in TOP and not (top == "apps" and isinstance(value, dict)):
+        if top in TOP and not (top == "apps" and isinstance(apps, dict)):
             continue
         named = isinstance(value, dict) and value and all(isinstance(table, dict) for table in value.values())
         if top in ("apps", "processes", "process", "services", "app", "programs") and named:
@@ -130,8 +138,8 @@ def _tables(reading: _Reading, data: dict[str, Any]) -> Iterator[tuple[tuple[str
 def _app(
     reading: _Reading, place: tuple[str | int, ...], table: dict[str, Any], defaults: dict[str, Any], given: set[str]
 ) -> tuple[App, tuple[str | int, ...]]:
-    name = table.get("name")
-    called = name if isinstance(name, str) and name else f"app {place[1] + 1}" if isinstance(place[1], int) else "app"
+    name, number = table.get("name"), place[1]
+    called = name if isinstance(name, str) and name.strip() else f"app {number + 1 if isinstance(number, int) else ''}"
     own = _section(reading, place, called, table)
     for key, what in (("name", "`oxmgr apply` and all who stop it need one"), ("command", "there is nothing to run")):
         if not str(own.get(key) or "").strip():
