@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .keys import mebibytes, seconds
+from .keys import mebibytes, seconds, suggest
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,12 @@ class Meant:
     advice: str = ""
 
 
-POLICIES = {
-    "no": "never",
-    "false": "never",
-    "never": "never",
-    "always": "always",
-    "true": "always",
-    "unless-stopped": "always",
-}
 CAPPED = "With SIGTERM Oxmgr waits 15 s at most."
 _ARBITER = "It looks at the command's first process alone, which for Gunicorn is the arbiter and not the workers."
 
 
 def _policy(value: Any) -> Meant:
-    return Meant({"restart_policy": POLICIES.get(str(value).lower().replace("_", "-"), "on_failure")})
+    return Meant({"restart_policy": suggest("policy", value) or "on_failure"})
 
 
 def _seconds(key: str, unit: str = "s", advice: str = "") -> Callable[[Any], Meant]:

@@ -103,10 +103,7 @@ KINDS = {
     "u32": Kind("a whole number from 0 to 4294967295", lambda value: _whole(value, 0, FOR_EVER)),
     "u64": Kind("a whole number, 0 or more", lambda value: _whole(value, 0, 2**63 - 1)),
     "integer": Kind("a whole number", lambda value: _whole(value, -(2**31), 2**31 - 1)),
-    "number": Kind(
-        "a number, 0 or more",
-        lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf,
-    ),
+    "number": Kind("a number", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)),
     "flag": Kind("true or false, without quotes", lambda value: isinstance(value, bool)),
     "list": Kind("a list of texts", _list),
     "watch": Kind(
@@ -119,6 +116,15 @@ KINDS = {
     ),
 }
 
+_POLICIES = {
+    "no": "never",
+    "false": "never",
+    "never": "never",
+    "always": "always",
+    "true": "always",
+    "unlessstopped": "always",
+    "onfailure": "on_failure",
+}
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "secs": 1, "m": 60, "min": 60, "h": 3600}
 _SIZES = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 
@@ -143,6 +149,8 @@ def suggest(kind: str, value: object) -> Any:
     """What was meant by a value of a wrong type, where that can be told; else None."""
     if kind in ("u32", "u64"):
         return seconds(value)
+    if kind == "policy":
+        return _POLICIES.get(re.sub("[-_ ]", "", str(value).lower()))
     if kind == "flag" and str(value).lower() in ("true", "false", "yes", "no", "0", "1"):
         return str(value).lower() in ("true", "yes", "1")
     if kind == "text" and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -172,7 +172,7 @@ def _health(app: App, _names: list[str]) -> Iterator[Trap]:
 
 def _limits(app: App, _names: list[str]) -> Iterator[Trap]:
     for key in ("max_memory_mb", "max_cpu_percent"):
-        if key in app.given and app.values[key] and app.is_gunicorn:
+        if key in app.given and app.values[key] > 0 and app.is_gunicorn:
             yield Trap(
                 key,
                 f"{key} of {app.name} looks at one process, the arbiter, and not at the workers. Limit the daemon's "
@@ -189,15 +189,15 @@ def _limits(app: App, _names: list[str]) -> Iterator[Trap]:
         yield Trap("instances", f"{said} Write instances = 1, and --workers into command.", passing=1)
 
 
-# Of chrono's format::strftime; with a flag for padding only before numbers, which isn't looked into.
-_DATE = re.compile(r"%(?:[-_0]?[YCyqmbBhdeaAwuUWGgVjDxFvHkIlPpMSfRTXrZzc+stn%]|\.[369]?f|[369]f|:{1,3}z|#z)")
+# Of chrono's format::strftime, as 0.5.0 was tried with them: %#z is one that reads and doesn't write.
+_DATE = re.compile(r"%(?:[-_0]?[YCyqmbBhdeaAwuUWGgVjDxFvHkIlPpMSfRTXrZzc+stn%]|\.[369]?f|[369]f|:{1,3}z)")
 
 
 def _rest(app: App, _names: list[str]) -> Iterator[Trap]:
     cron, form = app.values["cron_restart"], app.values["log_date_format"]
     if cron is not None and not cron.startswith("@"):
         fields = cron.split()
-        if len(fields) == 6:
+        if len(fields) in (6, 7):
             said = f"cron_restart of {app.name} restarts what runs then, by UTC; a job that has ended isn't started."
             yield Trap("cron_restart", said, serious=False)
         else:

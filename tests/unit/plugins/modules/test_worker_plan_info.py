@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -314,6 +315,14 @@ def test_which_app_of_several():
         "oxfile_app is web: no app of the oxfile is called web. Write one of api.",
         "api",
     )
+
+
+def test_the_file_of_the_guide_has_nothing_to_say_of():
+    guide = (Path(__file__).resolve().parents[4] / "docs" / "oxmgr.md").read_text()
+    (text,) = re.findall(r"^```toml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    oxfile, advice = read_oxfile(text)
+    assert advice == []
+    assert plan_for({}, HOST, oxfile=oxfile)["stop_timeout"] == 45
 
 
 def test_what_is_no_oxfile_is_said_once():

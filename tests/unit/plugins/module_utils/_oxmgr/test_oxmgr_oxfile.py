@@ -155,7 +155,8 @@ def test_a_file_without_apps(text):
         ("max_restarts = 4294967296", "api.max_restarts", "from 0 to 4294967295", None),
         ("max_restarts = 0", "api.max_restarts", "never and not for ever", FOR_EVER),
         ('unified_logs = "true"', "api.unified_logs", "Write unified_logs = true.", True),
-        ('restart_policy = "on failure"', "api.restart_policy", "always, on_failure or never", None),
+        ('restart_policy = "sometimes"', "api.restart_policy", "always, on_failure or never", None),
+        ('restart_policy = "unless-stopped"', "api.restart_policy", 'Write restart_policy = "always".', "always"),
         ('ignore_watch = "db"', "api.ignore_watch", 'Write ignore_watch = ["db"].', ["db"]),
         ('stop_signal = "SIGSTOP"', "api.stop_signal", "takes for SIGTERM without a word", "SIGTERM"),
         ('stop_signal = "QUIT"', "api.stop_signal", "without a lifespan shutdown", "SIGINT"),
@@ -227,10 +228,34 @@ def test_what_is_only_worth_knowing(line, says):
         "profiles = { prod = { instances = 1, disabled = true } }",
         'logs = { stdout = "/var/log/x" }',
         "max_cpu_percent = 0.0",
+        "max_cpu_percent = -1.0",
     ],
 )
 def test_what_is_as_it_looks(line):
     assert read(with_line(line))[1] == []
+
+
+# Each was given to a daemon of 0.5.0 of its own, which lived or was gone after the app's first line.
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y-%m-%dT%H:%M:%S%z",
+        "%q %s%t%n",
+        "%+ %c %.3f %3f %-d %_H %:z %::z %:::z",
+        "%R %T %r %X %x %F %v %D %Z",
+        "%f %.f %.6f %9f %.9f %-H",
+        "%C %y %h %e %a %A %w %u %U %W %G %g %V %j %k %I %l %P %p %B %b",
+        "plain",
+    ],
+)
+def test_a_form_of_dates_that_the_daemon_survives(form):
+    assert read(with_line(f'log_date_format = "{form}"'))[1] == []
+
+
+@pytest.mark.parametrize("form", ["%#z", "%Q", "%E", "%-", "%5Y", "%.2f", "%:", "%"])
+def test_a_form_of_dates_that_ends_the_daemon(form):
+    (found,) = serious(with_line(f'log_date_format = "{form}"'))
+    assert "ends the whole daemon" in found.sentence
 
 
 def test_a_value_of_the_defaults_counts_and_is_named_where_it_is():
