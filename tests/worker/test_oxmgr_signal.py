@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What docs/oxmgr.md says of a hand-made oxfile's stop signal: Oxmgr sends it to the whole group, and Uvicorn's own worker
-drains of SIGINT while Gunicorn waits for it."""
+"""What docs/oxmgr.md says of a hand-made oxfile's stop signal: Oxmgr sends it to the whole group, and Uvicorn's own
+worker drains of SIGINT while Gunicorn waits for it."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def _health(app: App, _names: list[str]) -> Iterator[Trap]:
 
 def _limits(app: App, _names: list[str]) -> Iterator[Trap]:
     for key in ("max_memory_mb", "max_cpu_percent"):
-        if key in app.given and app.values[key] > 0 and app.is_gunicorn:
+        if key in app.given and (app.values[key] or 0) > 0 and app.is_gunicorn:
             yield Trap(
                 key,
                 f"{key} of {app.name} looks at one process, the arbiter, and not at the workers. Limit the daemon's "

@@ -165,6 +165,19 @@ def test_a_busy_daemon_is_given_up_by_the_limit_of_the_whole_question():
     assert time.monotonic() - began < 5
 
 
+def test_what_has_begun_to_answer_has_no_more_time():
+    def begin(link: socket.socket) -> None:
+        time.sleep(0.8)
+        link.sendall(b" ")
+        time.sleep(1.5)
+
+    with answering(begin) as (client, _asked):
+        began = time.monotonic()
+        with pytest.raises(OxmgrError, match="hasn't answered"):
+            client.list(limit=1)
+        assert time.monotonic() - began < 1.5
+
+
 def test_an_answer_without_an_end(monkeypatch):
     monkeypatch.setattr(module, "LONGEST", 1000)
     with answering(b" " * 200_000) as (client, _asked), pytest.raises(OxmgrError, match="longer than 1000 bytes"):

@@ -19,7 +19,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._oxmgr.keys import
     written,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._oxmgr.oxfile import Finding, read
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 GOOD = f"""
@@ -336,6 +336,7 @@ def render(app: dict) -> str:
 
 
 @given(APPS)
+@example({"max_memory_mb": ""})
 def test_whatever_stands_there_is_read_to_values_of_the_right_type(app):
     apps, found = read(render(app))
     for one in found:
