@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.words import MARK
 from ansible_collections.graceful.deploy.plugins.module_utils._oxmgr.keys import FOR_EVER, quoted
-from ansible_collections.graceful.deploy.plugins.module_utils._oxmgr.ours import text
+from ansible_collections.graceful.deploy.plugins.module_utils._oxmgr.ours import app, spec, text
 from ansible_collections.graceful.deploy.plugins.module_utils._oxmgr.oxfile import read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 LAUNCHER = ["/usr/bin/python3", "-I", "/usr/local/lib/graceful/hello/slot"]
 COMMANDS = {slot: [*LAUNCHER, slot] for slot in ("blue", "green")}
+OURS = text(*(app("hello", slot, "/srv/hello", words, 45, words) for slot, words in COMMANDS.items()))
+RECORDED = json.loads((Path(__file__).parent / "oxmgr-0.5.0.json").read_text())
 SCHEMA = os.environ.get("OXMGR_SCHEMA", "")
 
 # Lists of characters: as the alphabet of text() the loud ones would be merged with the thousands of quiet ones.
@@ -70,8 +72,9 @@ def expanded(value: str) -> str:
 
 
 def test_the_file_word_for_word():
-    checks = {"blue": ["/usr/bin/python3", "-I", "/usr/local/lib/graceful/hello/probe", "blue"]}
-    assert text("hello", "/srv/hello", COMMANDS, 45, checks) == (
+    check = ["/usr/bin/python3", "-I", "/usr/local/lib/graceful/hello/probe", "blue"]
+    blue = app("hello", "blue", "/srv/hello", COMMANDS["blue"], 45, check)
+    assert text(blue, app("hello", "green", "/srv/hello", COMMANDS["green"], 45)) == (
         f"{MARK}oxmgr). It is read when a slot is registered, and never applied as a whole.\n"
         "version = 1\n"
         "\n"
@@ -85,11 +88,11 @@ def test_the_file_word_for_word():
         "crash_restart_limit = 10\n"
         'stop_signal = "SIGUSR2"\n'
         "stop_timeout_secs = 45\n"
+        'namespace = "hello"\n'
         'health_cmd = "/usr/bin/python3 -I /usr/local/lib/graceful/hello/probe blue"\n'
         "health_interval_secs = 10\n"
         "health_timeout_secs = 5\n"
         "health_max_failures = 3\n"
-        'namespace = "hello"\n'
         "\n"
         "[[apps]]\n"
         'name = "hello-green"\n'
@@ -106,9 +109,9 @@ def test_the_file_word_for_word():
 
 
 def test_our_own_file_passes_our_own_reading():
-    apps, found = read(text("hello", "/srv/hello", COMMANDS, 45, COMMANDS))
+    apps, found = read(OURS)
     assert found == []
-    assert [(app.name, app.signal, app.stop_timeout) for app in apps] == [
+    assert [(one.name, one.signal, one.stop_timeout) for one in apps] == [
         ("hello-blue", "SIGUSR2", 45),
         ("hello-green", "SIGUSR2", 45),
     ]
@@ -118,7 +121,7 @@ def test_our_own_file_passes_our_own_reading():
 @given(NAMES, PATHS, ARGV, ARGV, st.integers(1, 2**31))
 @example("a", "/$x/$$/~", ["/x", "$HOME", "a'b"], ["/x", "#", ""], 45)
 def test_what_is_written_is_read_as_it_was_meant(name, cwd, command, check, seconds):
-    made = text(name, cwd, {"blue": command, "green": check}, seconds, {"blue": check})
+    made = text(app(name, "blue", cwd, command, seconds, check), app(name, "green", cwd, check, seconds))
     assert made.isascii()
     assert made.isprintable() or set(made) <= {*map(chr, range(32, 127)), "\n"}
     data = tomllib.loads(made)
@@ -143,7 +146,7 @@ def test_what_is_written_is_read_as_it_was_meant(name, cwd, command, check, seco
 def test_our_own_file_passes_the_schema():
     import jsonschema
 
-    data = tomllib.loads(text("hello", "/srv/hello", COMMANDS, 45, COMMANDS))
+    data = tomllib.loads(OURS)
     jsonschema.validate(data, json.loads(Path(SCHEMA).read_text()))
 
 
@@ -160,11 +163,24 @@ def test_a_quoted_text_is_read_back(value):
         ({"cwd": "srv"}, "from /"),
         ({"cwd": "/srv/ü"}, "ASCII"),
         ({"cwd": "/srv/\n"}, "printable"),
-        ({"commands": {"blue": []}}, "no command"),
-        ({"commands": {"blue": ["/x", "a\0b"]}}, "no command"),
-        ({"commands": {"blue": ["/x", "\udc80"]}}, "isn't UTF-8"),
+        ({"command": []}, "no command"),
+        ({"command": ["/x", "a\0b"]}, "no command"),
+        ({"command": ["/x", "\udc80"]}, "isn't UTF-8"),
     ],
 )
 def test_what_can_t_be_written(change, says):
+    given = {"name": "hello", "slot": "blue", "cwd": "/srv", "command": LAUNCHER, "stop_timeout": 45, **change}
     with pytest.raises(ValueError, match=says):
-        text(**{"name": "hello", "cwd": "/srv", "commands": COMMANDS, "stop_timeout": 45, **change})
+        text(app(**given))
+
+
+def test_a_daemon_is_told_what_one_has_taken():
+    told = json.loads(RECORDED["start"]["request"])["spec"]
+    assert spec(app("hello", "blue", "/", ["/bin/sleep", "1000"], 45)) == told
+
+
+def test_a_daemon_is_told_of_the_check_and_of_a_path_as_it_is():
+    told = spec(app("hello", "blue", "/srv/$ü", ["/x"], 45, ["/y", "a b"]))
+    assert told["cwd"] == "/srv/$ü"
+    assert told["health_check"] == {"command": "/y 'a b'", "interval_secs": 10, "timeout_secs": 5, "max_failures": 3}
+    assert not [key for key in told if key.startswith("health_") and key != "health_check"]
