@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from .raised import MISSING, Trace, own, refused, traces
@@ -33,19 +34,30 @@ _LIBRARIES = {
     "libzbar.so.0": "libzbar0",
 }
 """Debian's package of what Python packages expect to be there."""
-_PACKAGES = {
+PACKAGES = {
+    "Crypto": "pycryptodome",
     "MySQLdb": "mysqlclient",
+    "OpenSSL": "pyOpenSSL",
     "PIL": "pillow",
+    "argon2": "argon2-cffi",
     "bs4": "beautifulsoup4",
+    "bson": "pymongo",
     "cv2": "opencv-python-headless",
     "dateutil": "python-dateutil",
+    "docx": "python-docx",
     "dotenv": "python-dotenv",
+    "email_validator": "pydantic[email]",
+    "fitz": "PyMuPDF",
+    "git": "GitPython",
     "jose": "python-jose",
     "jwt": "PyJWT",
+    "magic": "python-magic",
     "multipart": "python-multipart",
     "pkg_resources": "setuptools<81",
     "psycopg2": "psycopg2-binary",
     "sklearn": "scikit-learn",
+    "slugify": "python-slugify",
+    "socketio": "python-socketio",
     "yaml": "PyYAML",
 }
 """What a requirements file calls a module that has another name."""
@@ -59,6 +71,16 @@ _UNSET = re.compile(
 )
 _TYPES = ("str", "int", "float", "bool", "bytes", "none", "url", "date", "datetime", "decimal")
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
+_NO_NAME = "Name or service not known|[Nn]ame resolution|could not translate host name|Failed to resolve"
+_NO_WAY = re.compile(
+    rf"{_NO_NAME}|couldn't connect to|[Nn]etwork is unreachable|Connection refused|Max retries|timed out|[Tt]imeout"
+)
+_HUBS = r"\b(huggingface\.co|hf\.co|download\.pytorch\.org|openaipublic\.blob\.core\.windows\.net|modelscope\.cn)\b"
+_LOADERS = r"/site-packages/(huggingface_hub|torch/hub|tiktoken|whisper|easyocr|fastembed)\b"
+"""Where models come from that an app loads by a name, and what fetches them."""
+_SECRET = re.compile(
+    r"(?i)\.(pem|key|crt|cer|p12|pfx|jks)$|secret|credential|service[-_]?account|firebase|token|\.env$"
+)
 _WORDS = (
     (
         r"Failed to find attribute '([^']+)' in '([^']+)'",
@@ -71,11 +93,6 @@ _WORDS = (
     (
         r"[Nn]o such table|UndefinedTable|relation \"[^\"]+\" does not exist|Table '[^']+' doesn't exist",
         "The database lacks a table. Write fastapi_before_swap: [alembic upgrade head], or what makes it.",
-    ),
-    (
-        "Name or service not known|name resolution|could not translate host name",
-        "The host can't find a name that the app connects to. One of a compose file's, such as db, is none there: set "
-        "the address in fastapi_env.",
     ),
     (
         "password authentication failed|Access denied for user|(WRONGPASS|NOAUTH)",
@@ -106,10 +123,11 @@ _WORDS = (
 """What an app says, and what to write."""
 
 
-def advice(said: str) -> str:
+def advice(said: str, root: str = "/srv/NAME") -> str:
     """What to write, a sentence or two for each reason; '' where none is known.
 
     :param said: why it failed, and its last lines.
+    :param root: the app's directory.
     """
     found, read = list[str](), traces(said)
     found += _settings(said, read)
@@ -121,13 +139,27 @@ def advice(said: str) -> str:
         if package := _LIBRARIES.get(name):
             write = f"Write fastapi_packages: [{package}]."
         found.append(f"The host has no {name}. {write}")
-    for path in dict.fromkeys(re.findall(r"No such file or directory: ['\"]([^'\"]+)", said)):
+    code = {os.path.dirname(file) for file in files if file}
+    missing = r"(?:No such file or directory: ['\"]|CredentialsError: File )([^'\"\n]+?)(?:['\"]| was not found)"
+    for path in dict.fromkeys(re.findall(missing, said)):
         if not path.startswith(("/dev/", "/run/credentials/")):
-            found.append(_file(own(path) or path))
+            found.append(_file(own(path) or os.path.normpath(path), root, code))
     if any(trace.kind.endswith("Error") and _CERTIFICATE.search(_code(trace)) for trace in read):
-        found.append("A certificate or key can't be read: hand it over by fastapi_credentials, or see its path.")
-    if re.search(r"Connection refused|ConnectionRefusedError|Connect call failed|connecting to \S+:[0-9]+", said):
-        found.append(_refused(said))
+        found.append(
+            "A certificate or key can't be read: hand it over by fastapi_credentials, whose NAME the app finds as "
+            "$CREDENTIALS_DIRECTORY/NAME, or see its path."
+        )
+    model = re.search(_HUBS, said) or re.search(_LOADERS, said)
+    if model and _NO_WAY.search(said):
+        found.append(_model(model[1] if "." in model[1] else f"what {model[1]} asks", root))
+    else:
+        if re.search(r"Connection refused|ConnectionRefusedError|Connect call failed|connecting to \S+:[0-9]+", said):
+            found.append(_refused(said))
+        if re.search(_NO_NAME, said):
+            found.append(
+                "The host can't find a name that the app connects to. One of a compose file's, such as db, is none "
+                "there: set the address in fastapi_env."
+            )
     if any(trace.kind in ("SyntaxError", "IndentationError", "TabError") for trace in read):
         python = re.search(r"/python(3\.[0-9]+)/", said)
         has = f"which is {python[1]}" if python else "which may be older"
@@ -194,7 +226,7 @@ def _module(name: str, files: list[str]) -> str:
         return (
             f"There is no {name} at the top of the source: write fastapi_app with the path from there, as dir.file:app."
         )
-    called = f" ({_PACKAGES[top]})" if top in _PACKAGES else ""
+    called = f" ({PACKAGES[top]})" if top in PACKAGES else ""
     if top in _DRIVERS:
         called += f", or name the driver that it brings in the database's URL, as {_DRIVERS[top]}"
     return (
@@ -203,12 +235,35 @@ def _module(name: str, files: list[str]) -> str:
     )
 
 
-def _file(path: str) -> str:
+def _file(path: str, root: str, code: set[str]) -> str:
+    """:param code: directories of the source that have code, which no shared directory can take the place of."""
+    directory, name = os.path.split(path)
+    shared, secret = f"{root}/shared/", bool(_SECRET.search(path))
+    hand = f"hand it over by fastapi_credentials, whose {name} the app opens as $CREDENTIALS_DIRECTORY/{name}"
+    if path.startswith(shared):
+        return f"{path} isn't on the host: put it there once, for the app's user to read."
+    if directory in ("", "..") or path.startswith("/") or any(f"{each}/".startswith(f"{directory}/") for each in code):
+        directory = "secrets" if secret else "data"
+    put = (
+        f"put it on the host as {shared}{directory}/{name}, for the app's user to read, and write "
+        f"fastapi_shared_paths: [{directory}]"
+    )
+    opens = "" if f"{directory}/{name}" == path else f"; the app opens it as {directory}/{name}"
+    either = f"{hand}, or {put}{opens}." if secret else f"{put}{opens}."
     if path.startswith("/"):
-        return f"{path} isn't on the host, or isn't the app's to see; for a secret there is fastapi_credentials."
+        return f"{path} isn't on the host, or isn't the app's to see: {either}"
     return (
-        f"{path} isn't there. What isn't in the source (git leaves out what .gitignore names, and Git LFS what wasn't "
-        "pulled; see fastapi_exclude too) is put into a directory of fastapi_shared_paths once, by hand."
+        f"{path} isn't there. A release has what the source has: git leaves out what .gitignore names, and Git LFS "
+        f"what wasn't pulled; see fastapi_exclude too. Else {either}"
+    )
+
+
+def _model(host: str, root: str) -> str:
+    return (
+        f"The app downloads a model when it starts, and the host has no way to {host}. Put its files into the source, "
+        f"or once into {root}/shared/models with fastapi_shared_paths: [models], and load it by that path; or copy the "
+        f"cache of a machine that has it to {root}/home/.cache, where all releases look. To let the host out, see its "
+        "DNS and firewall, or set HTTPS_PROXY in fastapi_env."
     )
 
 

@@ -36,6 +36,15 @@ WORKERS = re.compile(r"^workers = ([0-9]{1,6})$", re.MULTILINE)
 """The line in it that says how many."""
 
 
+OXMGR_UNIT = "oxmgr.service"
+"""Name of a slot's file with the unit of the daemons that run the slots, where Oxmgr is their supervisor."""
+
+
+def lasting(unit: str) -> str:
+    """What of a unit's text takes a new start to change: systemd gives memory limits to what runs."""
+    return "".join(line for line in unit.splitlines(True) if not line.startswith(MEMORY_LINES))
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What a slot is started with.
@@ -59,9 +68,9 @@ class Snapshot:
     def parts(self) -> dict[str, str]:
         """A digest of each part but the release, by what a person calls it. Root alone may read where they are kept,
         because the environment is one of them. Not the unit's memory limits: systemd gives them to what runs."""
-        unit = "".join(line for line in self.unit.splitlines(True) if not line.startswith(MEMORY_LINES))
         credentials = json.dumps(self.credentials, sort_keys=True)
-        texts = {"the environment": self.environment, "the unit": unit, "the socket": self.socket, **self.files}
+        texts = {"the environment": self.environment, "the unit": lasting(self.unit), "the socket": self.socket}
+        texts |= {name: lasting(text) if name == OXMGR_UNIT else text for name, text in self.files.items()}
         texts["the credentials"] = credentials
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
 
@@ -111,6 +120,10 @@ class App:
             # Not there yet, or something that isn't a link: the move puts one in its place.
             return None
         return slot if slot in SLOTS else None
+
+    def under_oxmgr(self, slot: str) -> bool:
+        """Whether Oxmgr is what the slot was filled for."""
+        return os.path.exists(os.path.join(self.directory(slot), OXMGR_UNIT))
 
     def held(self, slot: str, aside: bool = False) -> dict[str, Any]:
         """What ``slot.json`` says: ``release``, ``parts``, ``fingerprint``, ``terms``; empty where nothing is.

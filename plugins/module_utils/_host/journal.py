@@ -247,12 +247,15 @@ def readable(line: str) -> str:
     return text.encode(errors="backslashreplace").decode().translate(CONTROL)
 
 
-def last_lines(run: Run, namespace: str, unit: str, since: float, count: int = 30) -> str:
-    """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text."""
+def last_lines(run: Run, namespace: str, who: str, since: float, count: int = 30) -> str:
+    """The last lines that a unit logged after ``since`` (seconds since the epoch), for a failure's text.
+
+    :param who: the unit, or an identifier, which has no dot.
+    """
     run(["journalctl", f"--namespace={namespace}", "--sync"])
     # With --since alone --lines counts from the beginning.
     command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
-    command += [f"--since=@{int(since)}", f"--unit={unit}"]
+    command += [f"--since=@{int(since)}", f"--{'unit' if '.' in who else 'identifier'}={who}"]
     out = run([*command, f"--lines={20 * count}"])[1]
     telling = [line for line in out.split("\n") if line and not good_request(line)]
     if len(telling) > count:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._app import command, history, lock
+from .._app.by_oxmgr import supervisor_of
 from .._app.names import missing
 from .._app.releases import records_in
 from .._app.secrets import hider
 from .._app.slots import SLOTS, App
+from .._app.supervisor import State, Supervisor
 from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
 from .._host.probe import Door, ask
@@ -37,9 +39,10 @@ LOOK_BACK = 60
 
 def look(systemd: Systemd, app: App) -> dict[str, Any]:
     """Everything that status knows of the app."""
+    supervisor = supervisor_of(systemd, app)
     entries = history.read(app.root)
     live = app.live()
-    slots = {slot: _slot(systemd, app, slot, live) for slot in SLOTS}
+    slots = {slot: _slot(supervisor, app, slot, live) for slot in SLOTS}
     note, held = lock.note_in(app.root), lock.is_held(app.root)
     facts = {
         "name": app.name,
@@ -74,62 +77,54 @@ def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[
     return facts
 
 
-def _slot(systemd: Systemd, app: App, slot: str, live: str | None) -> dict[str, Any]:
-    unit = app.service(slot)
-    state = systemd.show([unit])[unit]
+def _slot(supervisor: Supervisor, app: App, slot: str, live: str | None) -> dict[str, Any]:
+    state = supervisor.state(slot)
     held = app.held(slot)
     terms = held.get("terms") or {}
-    main = state.get("MainPID", "0")
-    pids = sorted(workers(main), key=int)
+    pids = sorted(workers(state.main), key=int)
     uses = [use for use in map(use_of, pids) if use]
-    arbiter = use_of(main) if pids else None
+    arbiter = use_of(state.main) if pids else None
     plan = terms.get("worker_memory") or None
     ready = ""
     if slot == live and terms:
         door = Door(terms["host"], unix=app.socket(slot), scheme=terms.get("scheme", "http"))
         answer = ask(door, terms["ready_path"], READY_LIMIT)
         ready = f"{terms['ready_path']} answers {answer}"
-    others = {"inactive": "stopped", "failed": "stopped", "deactivating": "draining"}
-    what = "live" if slot == live else others.get(state.get("ActiveState", ""), "standby")
-    since = int(systemd.changed_at(state) if what == "draining" else systemd.entered_at(state))
+    others = "stopped" if state.stopped else "draining" if state.draining else "standby"
+    what = "live" if slot == live else others
+    since = int(state.changed if what == "draining" else state.since)
     return {
         "state": what,
-        "service": f"{state.get('ActiveState')} ({state.get('SubState')})",
+        "service": state.word,
         "release": held.get("release"),
         "since": since,
         "workers": len(pids),
-        "restarts": number(state, "NRestarts"),
+        "restarts": state.restarts,
         "memory": sum(use.now for use in [*uses, *([arbiter] if arbiter else [])]),
         "worker_memory": [use.now for use in uses],
         "worker_memory_planned": plan,
         # What the kernel holds it to: systemd's word for it may be a minute ahead.
-        "memory_max": group_of(state.get("ControlGroup", "")).limit or number(state, "MemoryMax") or None,
-        "enabled": state.get("UnitFileState") == "enabled",
-        "note": _note(systemd, app, unit, state),
+        "memory_max": group_of(state.group).limit or state.limit,
+        "enabled": state.boots,
+        "note": _note(supervisor, slot, state),
         "advice": advice([use.peak for use in uses], plan, time.time() - since),
         "ready": ready,
     }
 
 
-def _note(systemd: Systemd, app: App, unit: str, state: dict[str, str]) -> str:
+def _note(supervisor: Supervisor, slot: str, state: State) -> str:
     """What somebody has to know of the service beside its state: it was given up, or ended without having been told."""
-    restarts = number(state, "NRestarts")
-    if state.get("ActiveState") == "failed" and state.get("Result") == "timeout":
-        return "its end took longer than fastapi_stop_timeout, and systemd killed what was left"
-    if state.get("ActiveState") == "failed":
-        how = ending(state)
-        given_up = (
-            f"systemd has given it up after {restarts} restarts ({how}). " if restarts else f"it failed ({how}). "
-        )
-        lines = last_lines(systemd.run, app.name, unit, systemd.changed_at(state) - LOOK_BACK, LAST_LINES)
-        said = f"Its last lines:\n{lines}\n" if lines else f"Why says journalctl --unit={unit}.\n"
-        return (
-            f"{given_up}{said}When the cause is fixed: systemctl reset-failed {unit} && systemctl start {unit}, "
-            "or deploy."
-        )
-    notes = [f"systemd has restarted it {restarts} time(s): journalctl --unit={unit}"] if restarts else []
-    if "unexpectedly" in state.get("StatusText", ""):
-        notes.append(state["StatusText"])
+    by, restarts = supervisor.by(slot), state.restarts
+    if state.overdue:
+        return f"its end took longer than fastapi_stop_timeout, and {by} killed what was left"
+    if state.given_up:
+        given_up = f"{by} has given it up after {restarts} restarts" if restarts else "it failed"
+        lines = supervisor.lines(slot, state.changed - LOOK_BACK, LAST_LINES)
+        said = f"Its last lines:\n{lines}\n" if lines else f"Why says {supervisor.where_lines(slot)}.\n"
+        return f"{given_up} ({state.how}). {said}When the cause is fixed: {supervisor.start_again(slot)}, or deploy."
+    notes = [f"{by} has restarted it {restarts} time(s): {supervisor.where_lines(slot)}"] if restarts else []
+    if state.died:
+        notes.append(state.told)
     return "; ".join(notes)
 
 

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
 
 from .._app.slots import App, Snapshot
+from .._app.supervisor import Supervisor
 from .._host.probe import Door, ask
-from .._host.systemd import CommandFailed, Systemd
+from .._host.systemd import CommandFailed, Run
 from .._process.move import Move
 from .start import Candidate
 from .steps import Failed, Now, Terms
@@ -36,7 +38,8 @@ def unforeseen(error: Exception) -> str:
 class Back:
     """What a swap knows of its try, and how it is undone; Swap sets and says what each of it is."""
 
-    systemd: Systemd
+    run: Run
+    supervisor: Supervisor
     app: App
     wanted: Snapshot
     terms: Terms
@@ -55,9 +58,6 @@ class Back:
     phases: dict[str, float]
     front: Door | None
     front_unit: str
-
-    def _units(self, slot: str) -> tuple[str, str]:
-        return self.app.service(slot), self.app.socket_unit(slot)
 
     @property
     def moved(self) -> bool:
@@ -108,7 +108,11 @@ class Back:
         """Give the traffic back to the other slot. The link never names a slot that doesn't start at boot."""
         back = self.other
         release = self.app.held(back).get("release")
-        status, out, err = self.systemd.run(["systemctl", "--quiet", "--no-reload", "enable", "--", *self._units(back)])
+        boot = ""
+        try:
+            self.supervisor.boot(back, last=False)
+        except CommandFailed as failure:
+            boot = f" It doesn't start at boot: {failure}"
         self._point_to(back)
         try:
             # Once more when nothing waits in the other slot any more: a question of the proxy's may have been among it.
@@ -117,7 +121,6 @@ class Back:
             self._have_proxy_ask()
         finally:
             self._processes_back()
-        boot = f" It doesn't start at boot: systemctl enable failed: {(err or out).strip()}" if status else ""
         return f"The traffic is back on release {release}, in slot {back}.{boot}"
 
     def _processes_back(self) -> None:
@@ -129,30 +132,29 @@ class Back:
         """A proxy that has asked a release while it died answers clients with 503 until it asks again, which may be ten
         seconds later: have it ask now."""
         if self.front and self.front_unit and not ask(self.front, self.terms.health_path, FRONT_BACK).good:
-            self.systemd.run(["systemctl", "reload-or-restart", "--", self.front_unit])
+            self.run(["systemctl", "reload-or-restart", "--", self.front_unit])
 
     def _can_go_back(self) -> bool:
         """Whether the other slot, which an earlier run has left running, can have the traffic."""
         if self.other not in self.now.up:
             return False
-        watch = Watch(self.systemd, self.app, self.other, self.terms)
+        watch = Watch(self.supervisor, self.app, self.other, self.terms)
         return watch.ready(watch.begin(time.time()), self.terms.ready_path, BAD_PATIENCE) is None
 
     def _empty(self, slot: str, patience: float) -> None:
-        watch = Watch(self.systemd, self.app, slot, self.terms)
+        watch = Watch(self.supervisor, self.app, slot, self.terms)
         watch.empty(self.terms.ready_path, patience, self.moved_at)
 
     def _retire(self, slot: str) -> None:
         """Take a slot that failed off the host: not enabled, not running, and filled as before the try."""
-        units = self._units(slot)
-        self.systemd.run(["systemctl", "--quiet", "disable", "--", *units])
+        with contextlib.suppress(CommandFailed):
+            self.supervisor.no_boot(slot)
         try:
             self.units.put_back()
         finally:
             if slot in self.now.up or self.candidate.start:
                 self._empty(slot, BAD_PATIENCE)
-            self.systemd.run(["systemctl", "stop", "--", *units])
-            self.systemd.run(["systemctl", "reset-failed", "--", *units])
+            self.supervisor.stop(slot)
             aside = self.app.aside(slot)
             if os.path.isdir(aside):
                 self.app.put(slot, aside)
@@ -184,7 +186,7 @@ class Back:
             return f"Release {self.before} serves as before."
         app.put(slot, app.aside(slot))
         verb = "reload" if "reload" in self.steps and not watch.lost(watch.begin(0)) else "restart"
-        self.systemd.run(["systemctl", verb, "--", app.service(slot)])
+        self.supervisor.begin(slot, verb)
         trouble = watch.ready(watch.begin(time.time()), self.terms.ready_path, self.terms.ready_timeout)
         self._have_proxy_ask()
         app.clear()

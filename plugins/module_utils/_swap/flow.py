@@ -16,6 +16,7 @@ from typing import Any
 
 from .._app import history, names
 from .._app.advice import advice
+from .._app.by_oxmgr import supervisor_of
 from .._app.lock import DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
@@ -41,7 +42,7 @@ def told(failure: Exception, why: str, log: str, root: str) -> str:
     """What a person reads: what is wrong, what serves, what to write; then the last lines."""
     serves = f"{why}\n{failure.now}" if isinstance(failure, Failed) else why
     said = f"{serves}\n{log}"
-    write = " ".join(filter(None, [hints(said, root), advice(said)]))
+    write = " ".join(filter(None, [hints(said, root), advice(said, root)]))
     return "\n\n".join(filter(None, [serves, write, log and f"Its last lines:\n{without_frames(log)}"]))
 
 
@@ -184,7 +185,8 @@ class Deploy:
         rows = (params["processes"], params["timers"], params["process_environments"], params["first"])
         self.move = Move(self.systemd, app, wanted, beside(*rows), terms.user, terms.group)
         move = None if params["before"] else self.move
-        swap = Swap(self.systemd, app, wanted, terms, params["before"], move)
+        supervisor = supervisor_of(self.systemd, app, wanted)
+        swap = Swap(self.systemd.run, supervisor, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
         return swap
 
@@ -229,7 +231,8 @@ class Deploy:
         if asked is None:
             self.warn("What runs beside the web can't be read, and is left as it is: deploy to bring it along.")
         self.move = Move(self.systemd, app, wanted, asked or NOTHING, terms.user, terms.group)
-        swap = Swap(self.systemd, app, wanted, terms, [], self.move if asked is not None else None)
+        move = self.move if asked is not None else None
+        swap = Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], move)
         swap.forgiving = True
         return swap
 

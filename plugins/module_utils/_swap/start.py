@@ -15,8 +15,9 @@ from dataclasses import replace
 from .._app import as_service
 from .._app.command import Place, shell
 from .._app.slots import App, Snapshot
+from .._app.supervisor import Supervisor
 from .._host.memory import workers
-from .._host.systemd import CommandFailed, Systemd
+from .._host.systemd import CommandFailed, Run
 from .steps import Failed, Terms
 from .units import UnitFiles
 from .watch import BAD_PATIENCE, SETTLE, Start, Watch
@@ -45,16 +46,16 @@ class Candidate:
     """
 
     def __init__(
-        self, systemd: Systemd, app: App, slot: str, live: str | None, wanted: Snapshot, terms: Terms, units: UnitFiles
+        self, run: Run, supervisor: Supervisor, app: App, slot: str, live: str | None, wanted: Snapshot, terms: Terms
     ) -> None:
-        self.systemd = systemd
+        self.run = run
+        self.supervisor = supervisor
         self.app = app
         self.slot = slot
         self.live = live
         self.wanted = wanted
         self.terms = terms
-        self.units = units
-        self.watch = Watch(systemd, app, slot, terms)
+        self.watch = Watch(supervisor, app, slot, terms)
         self.start: Start | None = None
         """The start that is watched; None where this run has made none."""
         self.old_workers: set[str] = set()
@@ -76,7 +77,7 @@ class Candidate:
             begun = time.monotonic()
             try:
                 command = shell(place, line)
-                said = as_service.run(self.systemd.run, place, "before-swap", command, BEFORE_LIMIT)
+                said = as_service.run(self.run, place, "before-swap", command, BEFORE_LIMIT)
             except CommandFailed as failure:
                 why = f"fastapi_before_swap has {line!r}, and {failure}"
                 raise Failed(why, f"Nothing has moved. {serves}", failure.said, blames=False) from failure
@@ -89,45 +90,44 @@ class Candidate:
         command = [os.path.join(place.release, ".venv/bin/python"), "-m", "gunicorn", "--check-config"]
         command += ["-c", os.path.join(directory, "gunicorn.conf.py"), self.terms.app]
         try:
-            as_service.run(self.systemd.run, place, "check", command, CHECK_LIMIT)
+            as_service.run(self.run, place, "check", command, CHECK_LIMIT)
         except CommandFailed as failure:
             why = f"Release {self.wanted.release} can't be loaded: {failure}"
             raise Failed(why, f"Nothing has moved. {serves}", failure.said) from failure
 
-    def bring_up(self, verb: str, new: str, left_running: bool, proving: Callable[[], None]) -> None:
+    def bring_up(self, verb: str, units: UnitFiles, new: str, left_running: bool, proving: Callable[[], None]) -> None:
         """Start, restart or reload the slot, and prove it ready.
 
         :param verb: ``start``, ``restart`` or ``reload``.
+        :param units: what the supervisor reads, written when nothing of the slot runs.
         :param new: the directory that becomes the slot's; '' where the slot has it already.
         :param left_running: whether a run that was cut off has left the slot running.
         :param proving: called when it was started, before it is asked.
         :raises NotReady: where it can't be proved.
         """
-        app, slot, systemd = self.app, self.slot, self.systemd
-        unit, socket = app.service(slot), app.socket_unit(slot)
+        slot, supervisor = self.slot, self.supervisor
         since = time.time()
         self.watch.short_of_memory = False
         if slot != self.live:
             if left_running:
                 # It may still have requests.
                 self.watch.empty(self.terms.ready_path, BAD_PATIENCE)
-            systemd.run(["systemctl", "stop", "--", unit, socket])
-            systemd.run(["systemctl", "reset-failed", "--", unit, socket])
-        self.units.write()
-        systemd.do("start", "--", socket)
+            supervisor.stop(slot)
+        units.write()
+        supervisor.listen(slot)
         if new:
-            app.put(slot, new)
-        old = workers(self.watch.state().get("MainPID", ""))
+            self.app.put(slot, new)
+        old = workers(self.watch.state().main)
         base = self.watch.begin(since)
         if verb != "reload" and slot == self.live:
             # A service that was given up may be started again, and a deploy's starts aren't a crash loop's.
-            systemd.run(["systemctl", "reset-failed", "--", unit])
-        status, out, err = systemd.run(["systemctl", verb, "--", unit])
+            supervisor.forgive(slot)
+        said = supervisor.begin(slot, verb)
         # A new start begins a new count of what went wrong; a reload goes on with the old one.
         start = base if verb == "reload" else replace(self.watch.begin(since), crashes=0, oom_kills=0)
         trouble = None
-        if status:
-            trouble = self.watch.lost(Start("", 0, 0, since)) or (err or out).strip()
+        if said:
+            trouble = self.watch.lost(Start("", 0, 0, since)) or said
         elif verb == "reload":
             trouble = self._new_workers(old, start)
         proving()
@@ -144,7 +144,7 @@ class Candidate:
 
     def _new_workers(self, old: set[str], start: Start) -> str | None:
         """After SIGHUP: wait until there are new workers, and the old ones have closed their listeners."""
-        main, end = self.watch.state().get("MainPID", ""), time.monotonic() + self.terms.ready_timeout
+        main, end = self.watch.state().main, time.monotonic() + self.terms.ready_timeout
         while not workers(main) - old:
             if reason := self.watch.lost(start):
                 return reason
@@ -157,6 +157,6 @@ class Candidate:
     def await_old_workers(self) -> None:
         """After a reload: wait until the old workers have drained, for as long as the terms have patience."""
         end = time.monotonic() + self.terms.patience
-        main = self.watch.state().get("MainPID", "")
+        main = self.watch.state().main
         while workers(main) & self.old_workers and time.monotonic() < end:
             time.sleep(0.1)

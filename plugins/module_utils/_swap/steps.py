@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._app.slots import SLOTS
+from .._app.supervisor import Standing
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ class Now:
 
     :param live: the slot that has the traffic; None before the first release.
     :param current: whether the live slot holds exactly what is wanted.
-    :param up: slots whose service and socket are active.
+    :param up: slots whose service runs, and whose socket takes connections.
     :param quiet: slots of which nothing runs, or whose end is under way.
-    :param enabled: slots whose units both start at boot.
-    :param loose: slots of which any unit starts at boot.
+    :param enabled: slots that start at boot.
+    :param loose: slots of which any part starts at boot.
     """
 
     live: str | None
@@ -78,31 +79,18 @@ class Now:
     loose: frozenset[str]
 
 
-def now(live: str | None, current: bool, states: dict[str, list[dict[str, str]]]) -> Now:
-    """:param states: the properties of each slot's units, by slot: the service, then the socket."""
-
-    def slots(test: Callable[[list[dict[str, str]]], bool]) -> frozenset[str]:
-        return frozenset(slot for slot in SLOTS if test(states[slot]))
+def now(live: str | None, current: bool, standing: dict[str, Standing]) -> Now:
+    def slots(test: Callable[[Standing], bool]) -> frozenset[str]:
+        return frozenset(slot for slot in SLOTS if test(standing[slot]))
 
     return Now(
         live,
         current,
-        up=slots(lambda units: all(u.get("ActiveState") == "active" for u in units)),
-        quiet=slots(lambda units: all(map(_down, units)) or _leaving(*units)),
-        enabled=slots(lambda units: all(u.get("UnitFileState") == "enabled" for u in units)),
-        loose=slots(lambda units: any(u.get("UnitFileState") == "enabled" for u in units)),
+        up=slots(lambda slot: slot.up),
+        quiet=slots(lambda slot: slot.quiet),
+        enabled=slots(lambda slot: slot.boots),
+        loose=slots(lambda slot: slot.loose),
     )
-
-
-def _down(unit: dict[str, str]) -> bool:
-    return unit.get("ActiveState") in ("inactive", "failed")
-
-
-def _leaving(service: dict[str, str], socket: dict[str, str]) -> bool:
-    """Whether a slot was told to stop and finishes its requests. The socket waits for that with a stop job of its own;
-    where the job is lost, the socket stays, and there is something left to stop."""
-    told = service.get("ActiveState") == "deactivating" and bool(service.get("Job"))
-    return told and (_down(socket) or bool(socket.get("Job")))
 
 
 def other(slot: str) -> str:

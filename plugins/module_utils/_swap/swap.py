@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._app.roots import make_home, publish
-from .._app.slots import GUNICORN, SLOTS, App, Snapshot, worker_count
+from .._app.slots import GUNICORN, App, Snapshot, worker_count
+from .._app.supervisor import Supervisor
 from .._host.memory import hold_to, most_taken
 from .._host.probe import Door, ask, wait_until_good
-from .._host.systemd import Systemd, number
+from .._host.systemd import Run
 from .._plan.sizes import human_size
 from .._process.move import Died, Move
 from . import steps
@@ -23,7 +24,7 @@ from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import Start, illness
+from .watch import Start
 
 READY_AGAIN = 3.0
 """Seconds within which what serves has to be ready again after a command before a new release."""
@@ -34,6 +35,7 @@ FRONT_EVERY = 0.5
 class Swap(Back):
     """Works out the steps from what is there now, then takes them; check mode stops after the first half.
 
+    :param run: how to run a command.
     :param wanted: what the live slot has to be.
     :param commands: lines for the shell; where there are any, they are run from the new release, and nothing else is.
     :param beside: what runs beside the web workers, on its way; None leaves it alone.
@@ -41,37 +43,37 @@ class Swap(Back):
 
     def __init__(
         self,
-        systemd: Systemd,
+        run: Run,
+        supervisor: Supervisor,
         app: App,
         wanted: Snapshot,
         terms: Terms,
         commands: list[str],
         beside: Move | None = None,
     ) -> None:
-        self.systemd = systemd
+        self.run = run
+        self.supervisor = supervisor
         self.app = app
         self.wanted = wanted
         self.terms = terms
         self.live = app.live()
-        units = {slot: self._units(slot) for slot in SLOTS}
-        states = systemd.show([unit for pair in units.values() for unit in pair])
-        self.reread = any(state.get("NeedDaemonReload") == "yes" for state in states.values())
+        standing = supervisor.standing()
+        self.reread = any(slot.stale for slot in standing.values())
         self.cut = app.cut_off(self.live) if self.live else False
         held = app.held(self.live, aside=self.cut) if self.live else {}
         self.before = held.get("release")
         self.ill = ""
         """What was wrong with it."""
         if self.live and not self.cut:
-            state = states[app.service(self.live)]
-            self.ill = illness(state, time.time() - systemd.entered_at(state))
+            self.ill = standing[self.live].service.ill(time.time())
         current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
-        self.now = steps.now(self.live, current, {s: [states[u] for u in pair] for s, pair in units.items()})
+        self.now = steps.now(self.live, current, standing)
         # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
         strategy = "restart" if self.cut and terms.strategy == "reload" else terms.strategy
         self.slot = steps.target(self.now, strategy)
         self.other = steps.other(self.slot)
         self.commands = commands
-        self.units = UnitFiles(systemd, {app.unit_file: wanted.unit, app.socket_file: wanted.socket})
+        self.units = UnitFiles(supervisor.reread, supervisor.files(wanted))
         self.beside = beside if beside and beside.due else None
         self.steps = steps.steps(self.now, strategy, bool(self.units.changes), bool(self.beside))
         self.strategy = strategy
@@ -80,7 +82,7 @@ class Swap(Back):
         if commands:
             # The release that is live has been prepared for already.
             self.steps = ["fill", "before"] if wanted.release != self.before else []
-        self.candidate = Candidate(systemd, app, self.slot, self.live, wanted, terms, self.units)
+        self.candidate = Candidate(run, supervisor, app, self.slot, self.live, wanted, terms)
         self.left_out: list[str] = []
         """Sentences about processes that the release of a rollback doesn't have."""
         self.forgiving = False
@@ -92,7 +94,7 @@ class Swap(Back):
         self.widened = False
         """Whether the slot has taken that."""
         self.planned = worker_count(wanted.files.get(GUNICORN, ""))
-        self.taken = most_taken(states[app.service(self.live)].get("MainPID", "")) if self.live else 0
+        self.taken = most_taken(standing[self.live].service.main) if self.live else 0
         """The most bytes that a worker of the live slot has taken; at the end, or one of the new."""
         self.new = ""
         """The directory that was filled, until it is the slot's."""
@@ -154,7 +156,7 @@ class Swap(Back):
         served = bool(self.front and "watch" in self.steps and ask(self.front, self.terms.health_path, FRONT_BACK).good)
         try:
             if self.reread:
-                self.systemd.do("daemon-reload")
+                self.supervisor.reread()
             for step in self.steps:
                 self.phase(step)
                 take[step]()
@@ -240,14 +242,14 @@ class Swap(Back):
     def _write_units(self) -> None:
         self.units.write()
         state = self.candidate.watch.state()
-        hold_to(state.get("ControlGroup", ""), number(state, "MemoryMax"))
+        hold_to(state.group, state.limit or 0)
 
     def _bring_up(self, verb: str) -> None:
         if self.cut and self.live:
             # What was proved is what this run goes back to.
             self.app.put(self.live, self.app.aside(self.live))
         try:
-            self.candidate.bring_up(verb, self.new, self.slot in self.now.up, lambda: self.phase("ready"))
+            self.candidate.bring_up(verb, self.units, self.new, self.slot in self.now.up, lambda: self.phase("ready"))
         except NotReady as trouble:
             if self.candidate.watch.short_of_memory and verb == "start" and self._make_fit():
                 self._bring_up(verb)
@@ -264,7 +266,7 @@ class Swap(Back):
             # There will be no room for a second slot.
             self.widened = True
             self.terms = self.candidate.terms = replace(self.terms, strategy="restart")
-            self.units = self.candidate.units = UnitFiles(self.systemd, {self.app.unit_file: fit.unit})
+            self.units = UnitFiles(self.supervisor.reread, self.supervisor.files(fit))
         else:
             fit = fewer_workers(self.wanted) if self.wanted_fewer else None
         if not fit:
@@ -275,12 +277,10 @@ class Swap(Back):
         return True
 
     def _enable(self) -> None:
-        # systemd reads all units anew after each; where a disable follows, once is enough.
-        once = ["--no-reload"] if "disable" in self.steps else []
-        self.systemd.do("--quiet", *once, "enable", "--", *self._units(self.slot))
+        self.supervisor.boot(self.slot, last="disable" not in self.steps)
 
     def _disable(self) -> None:
-        self.systemd.do("--quiet", "disable", "--", *self._units(self.other))
+        self.supervisor.no_boot(self.other)
 
     def _watch(self, served: bool) -> None:
         """See that the release stays well while there is something to go back to, and go back if it doesn't.
@@ -334,8 +334,5 @@ class Swap(Back):
             self._go_back(trouble, self.candidate.watch.log(start.since))
         if self.other in self.now.up:
             self._empty(self.other, self.terms.patience)
-        # Not waited for: nothing new can reach it, and what it is at may take as long as the longest request. The
-        # socket comes first, because its stop brings the service's with it (Requires=) and waits for it (After=): one
-        # transaction, so a cut leaves both jobs or neither.
-        service, socket = self._units(self.other)
-        self.systemd.do("stop", "--no-block", "--", socket, service)
+        # Nothing new can reach it.
+        self.supervisor.leave(self.other)

@@ -2,22 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The units that an app's slots share: written by a deploy under its lock, and put back where it fails."""
+"""What the supervisor reads of an app, which its slots share: written by a deploy under its lock, and put back where it
+fails."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._host import files
-from .._host.systemd import Systemd
 
 
 class UnitFiles:
-    """The text of units on disk beside the one that is wanted.
+    """Their text on disk beside the one that is wanted.
 
-    :param wanted: their text by path; '' leaves a unit alone.
+    :param reread: has the supervisor go by them.
+    :param wanted: their text by path; '' leaves one alone.
     """
 
-    def __init__(self, systemd: Systemd, wanted: dict[str, str]) -> None:
-        self.systemd = systemd
+    def __init__(self, reread: Callable[[], None], wanted: dict[str, str]) -> None:
+        self.reread = reread
         found = {path: files.read_text(path) for path in wanted}
         self.changes = {path: (found[path], text) for path, text in wanted.items() if text and found[path] != text}
         """What differs: the text that was found, and the wanted one."""
@@ -37,7 +40,7 @@ class UnitFiles:
         for path, text in texts.items():
             files.write(path, text.encode(), 0o644)
         if texts:
-            self.systemd.do("daemon-reload")
+            self.reread()
 
     def diffs(self) -> list[dict[str, str]]:
         """As Ansible's ``--diff`` shows them."""

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import functools
-import re
 import time
 from dataclasses import dataclass
 
 from .._app.slots import App, worker_count
-from .._host.journal import last_lines
+from .._app.supervisor import State, Supervisor
 from .._host.memory import Group, group_of, how_far, most_taken, serving
 from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
-from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
 from .steps import Terms
 
@@ -28,25 +26,6 @@ LATE = 0.1
 """Seconds after the link has moved in which a proxy that had read it just before may still dial the old slot."""
 SETTLE = 0.5
 """Seconds after SIGHUP in which the old workers close their listeners."""
-
-
-def crashes(status_text: str) -> int:
-    """How many workers ended unexpectedly, as the arbiter tells systemd (graceful_worker.child_exit)."""
-    match = re.match(r"([0-9]{1,9}) worker\(s\) ended unexpectedly", status_text)
-    return int(match[1]) if match else 0
-
-
-def illness(state: dict[str, str], seconds: float) -> str:
-    """Why a service doesn't serve well, '' where nothing tells so: it is down, or dies again and again.
-
-    One that a person has stopped isn't ill, nor is one that died some day, or once in a reload that failed. Workers
-    that died tell nothing: they may have been those of such a reload.
-
-    :param seconds: how long it has been active.
-    """
-    if state.get("ActiveState") in ("failed", "activating", "deactivating"):
-        return "was down"
-    return "kept dying" if number(state, "NRestarts") > 2 and seconds < 60 else ""
 
 
 def killed(group: Group, count: int, taken: int) -> str:
@@ -77,13 +56,13 @@ class Start:
 
 
 class Watch:
-    """Asks one slot's service, over its own socket as the proxy hands on what clients ask, and over systemd."""
+    """Asks one slot's service, over its own socket as the proxy hands on what clients ask, and its supervisor."""
 
-    def __init__(self, systemd: Systemd, app: App, slot: str, terms: Terms) -> None:
-        self.systemd = systemd
+    def __init__(self, supervisor: Supervisor, app: App, slot: str, terms: Terms) -> None:
+        self.supervisor = supervisor
         self.app = app
         self.slot = slot
-        self.unit = app.service(slot)
+        self.unit = supervisor.called(slot)
         self.door = Door(terms.host, unix=app.socket(slot), scheme=terms.scheme)
         self.missing: list[str] = []
         """Paths that the app doesn't have, which its server answers in its place."""
@@ -92,41 +71,37 @@ class Watch:
         self.short_of_memory = False
         """Whether the kernel was seen to kill for memory."""
 
-    def state(self) -> dict[str, str]:
-        state = self.systemd.show([self.unit])[self.unit]
-        self.main = state.get("MainPID", "")
+    def state(self) -> State:
+        state = self.supervisor.state(self.slot)
+        self.main = state.main
         return state
 
     def begin(self, since: float) -> Start:
         """Take the service as it is now for a new start."""
         state = self.state()
-        kills = group_of(state.get("ControlGroup", "")).kills
-        return Start(state.get("InvocationID", ""), crashes(state.get("StatusText", "")), kills, since)
+        return Start(state.start, state.died, group_of(state.group).kills, since)
 
     def lost(self, start: Start, tolerated: int = 0) -> str | None:
-        """Why the service won't do any more: it ended, systemd had to start it again, or its workers die."""
+        """Why the service won't do any more: it ended, had to be started again, or its workers die."""
         state = self.state()
         memory = self._memory(state, start)
-        # "deactivating": the arbiter is dead and its workers drain, which may take as long as a drain may.
-        dead = ("failed", "inactive", "deactivating")
-        ended = state.get("ActiveState") in dead or state.get("SubState") == "auto-restart"
-        if ended or state.get("InvocationID") != start.invocation:
-            hung = " Its arbiter had hung (watchdog)." if state.get("Result") == "watchdog" else ""
-            return f"{self.unit} ended ({ending(state)}).{hung}{memory}"
-        died = crashes(state.get("StatusText", "")) - start.crashes
+        if state.ended or state.start != start.invocation:
+            hung = " Its arbiter had hung (watchdog)." if state.hung else ""
+            return f"{self.unit} ended ({state.how}).{hung}{memory}"
+        died = state.died - start.crashes
         # The next try would need as much: no bad luck.
         if died > (0 if memory else tolerated):
             return f"{died} worker(s) of {self.unit} ended unexpectedly.{memory}"
         return None
 
-    def _memory(self, state: dict[str, str], start: Start) -> str:
+    def _memory(self, state: State, start: Start) -> str:
         """What is told of kills for memory since the start, with a blank before it; '' where there were none."""
-        group = group_of(state.get("ControlGroup", ""))
-        if group.kills <= start.oom_kills and state.get("Result") != "oom-kill":
+        group = group_of(state.group)
+        if group.kills <= start.oom_kills and not state.out_of_memory:
             return ""
         if not group.kills:
             # With the service its control group is gone.
-            group = Group(limit=number(state, "MemoryMax") or None, short=True)
+            group = Group(limit=state.limit, short=True)
         self.short_of_memory = True
         return f" {killed(group, worker_count(self.app.configured(self.slot)), most_taken(self.main))}"
 
@@ -214,6 +189,6 @@ class Watch:
         """Its last lines. They tell why; nothing that stands in the way of reading them is a failure of its own."""
         try:
             # In the log's plain form each row of a traceback is a line, and each worker that dies has a traceback.
-            return last_lines(self.systemd.run, self.app.name, self.unit, since, 100) or "(it logged nothing)"
+            return self.supervisor.lines(self.slot, since, 100) or "(it logged nothing)"
         except Exception as error:
             return f"(its log can't be read: {error})"

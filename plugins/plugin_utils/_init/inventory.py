@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import textwrap
 import typing as t
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from .._release.source import scan
 from .._release.target import debian_for
 from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
 from .._source.code import read_code
-from .._source.secret import is_own
+from .._source.secret import is_own, make
 from .._source.shown import Code, Place
 from .usual import filled
 
@@ -126,8 +125,8 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     _paths(out, code, app)
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
-    if os.path.isfile(os.path.join(top, "alembic.ini")):
-        _migrations(out, top, requirements)
+    if code.migrations:
+        _migrations(out, top, requirements, code.migrations)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
@@ -135,10 +134,15 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
     }
     _shared(out, code, top, [directory for _place, directory, _url in moved.values()][:1])
-    for variable, (_place, _directory, url) in list(moved.items())[:1]:
-        _migrated(out, top, variable, url)
+    _migrated(out, code, top, name)
     _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
     _containers(out, code)
+    for constant, (place, _maker, asked) in code.random.items():
+        if not asked:
+            out.comment(
+                f"{place} makes {constant} up, in each worker and at each start another one: users are logged out at "
+                f'random. Have it ask, as by os.environ["{constant}"], and set that in {PREFIX}env.'
+            )
     _processes(out, code, _served(top, whole))
     return out
 
@@ -156,22 +160,31 @@ def _shared(out: Written, code: Code, top: str, wanted: list[str]) -> None:
         out.line("shared_paths", shared, f"What the app writes, and has from release to release. {places}".rstrip())
 
 
-def _migrated(out: Written, top: str, variable: str, url: str) -> None:
+def _migrated(out: Written, code: Code, top: str, name: str) -> None:
     """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
     text = read_text(os.path.join(top, "alembic.ini"))
-    found = re.search(r"(?m)^[ \t]*sqlalchemy\.url\s*=\s*(sqlite[\w+]*):///(?!/|:memory:)\S+", text)
+    found = re.search(r"(?m)^[ \t]*(sqlalchemy\.url\s*=\s*)(sqlite[\w+]*):///(?!/|:memory:)\S+", text)
     location = re.search(r"(?m)^[ \t]*script_location\s*=\s*(?:%\(here\)s/)?(\S+)", text)
     env = os.path.join(location[1] if location else "alembic", "env.py")
     if not found or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
         return
     line = text.count("\n", 0, found.start(1)) + 1
+    beside, variable = next(iter(code.beside.values()), ("", ""))
+    url = kept(code, name, "", beside)[1] if beside else ""
+    variable = variable or next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
+    # Of an engine that waits for nothing, as the app's may be, Alembic's usual env.py can't make one.
+    scheme = url.partition(":")[0]
+    other = f'.replace("{scheme}", "{found[2]}")' if scheme not in ("", found[2]) else ""
+    instead = f"{found[1]}{found[2]}:///{url.partition(':///')[2]}"
+    write = f"Write there {instead}, or add" if url else "Add"
     out.comment(
-        f"alembic.ini line {line} has an address of its own, beside the code. Migrations need the app's: write there "
-        f"sqlalchemy.url = {found[1]}:///{url.partition(':///')[2]}, or have {env} say "
-        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
+        f"alembic.ini line {line} is `{found[0].strip()}`: beside the code, where a migration can only read, and {env} "
+        f"takes no other. {write} to {env}, at its top `import os` and below `config = context.config`: "
+        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"]{other})'
     )
 
 
+_DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 _OVERRIDDEN = re.compile(
     r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
 )
@@ -248,8 +261,12 @@ def _name(top: str, source: str) -> str:
     return TODO
 
 
-def _migrations(out: Written, top: str, requirements: str) -> None:
-    """Where what hosts get has Alembic: many projects have it among what is for development alone."""
+def _migrations(out: Written, top: str, requirements: str, found: list[str]) -> None:
+    """Where what hosts get has Alembic: many projects have it among what is for development alone.
+
+    :param found: directories of migrations, and files alembic.ini.
+    """
+    inis = sorted((path for path in found if path.endswith("alembic.ini")), key=len)
     table = lockfile.load_project(top)
     needed = "\n".join(
         map(str, [*lockfile.project_of(table).get("dependencies", []), *lockfile.poetry_dependencies(table)])
@@ -258,12 +275,21 @@ def _migrations(out: Written, top: str, requirements: str) -> None:
         needed += "\n" + read_text(os.path.join(top, requirements))
         # What it includes isn't read here.
         needed += "\nalembic" if re.search(r"(?m)^\s*(-r|--requirement|-e|\.)", needed) else ""
-    command = ["alembic upgrade head"]
+    if not inis and "alembic" not in table.get("tool", {}):
+        out.comment(
+            f"{found[0]}/versions/ has migrations, and there is no alembic.ini, without which alembic runs none: does "
+            f".gitignore name it? Have one at the top, with [alembic] and script_location = {found[0]} in it, and have "
+            f"the migrations run before each new release: {PREFIX}before_swap: [alembic upgrade head]"
+        )
+        return
+    below = os.path.dirname(inis[0]) if inis else ""
+    command = [f"cd {below} && alembic upgrade head" if below else "alembic upgrade head"]
+    an = inis[0] if below else "an alembic.ini" if inis else "a [tool.alembic] in pyproject.toml"
     if re.search(r"(?mi)^\s*alembic\b", needed):
-        out.line("before_swap", command, "Run before the new release starts; there is an alembic.ini.")
+        out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return
     out.comment(
-        "There is an alembic.ini, and what is installed doesn't name alembic. Add it there, and have it run before "
+        f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before "
         f"each new release: {PREFIX}before_swap: {_yaml(command)}"
     )
 
@@ -356,6 +382,7 @@ def _env(
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top)
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
+    made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
         value, why = filled(name, bare, example, values, code.imports)
@@ -376,9 +403,10 @@ def _env(
         out.left += [name] if value == TODO else []
     for name, place in made.items():
         why = "has a default that everybody can read" if name in code.open_secrets else "wants it"
+        why = "makes it up, in each worker and at each start another one" if name in code.random else why
         keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
         out.comment(f"{place} {why}; {keep}", "  ")
-        out.secrets.append(secrets.token_urlsafe(32))
+        out.secrets.append(make(code.random[name][1] if name in code.random else ""))
         out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
     # A name needs the variable above it, without which its line can't be taken in.
     some = bool(rows or made)

@@ -49,6 +49,7 @@ RESERVED: dict[str, str] = {
     "FDSTORE": "systemd sets it to pass file descriptors. Take it out.",
     "FASTAPI_RELEASE": "it carries the id of the release that runs. Take it out, or give yours another name.",
     "FASTAPI_SLOT": "it says which slot runs, blue or green. Take it out, or give yours another name.",
+    "FASTAPI_TOLD": "Oxmgr's watch over the app goes by it. Take it out, or give yours another name.",
     "FASTAPI_PROCESS": "it says which process or timer runs. Take it out, or give yours another name.",
     "FASTAPI_INSTANCE": "it says which instance of a process runs. Take it out, or give yours another name.",
     "FASTAPI_NAME": "it carries fastapi_name. Take it out, or give yours another name.",

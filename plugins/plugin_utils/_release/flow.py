@@ -15,10 +15,10 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError, to_prune
 from ...module_utils._host.run import CONTROL_NODE, ProgramError
 from ...module_utils._release.index import read_index
-from . import bundle, methods, wheels
+from .._source.lacks import lacking as lacking_modules
+from . import bundle, methods, project, wheels
 from .deliver import Ways, deliver
 from .packages import canonicalize_name
-from .project import Project
 from .read import Source, read_source
 from .requirements import Requirements, injected
 from .resolver import Collector, check_pinned, locked, on_shelf
@@ -78,15 +78,21 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     if collecting:
         # Of this very release alone: the source is read again, and may be another one by then.
         result["collected"] = {**facts, "set": {release: wheels.name_of(made.wheels)}}
+        if brought := made.modules:
+            paths = {entry.path for entry in source.entries}
+            wanted = (params["app"], brought, target.minor, source.requirements_name)
+            told = lacking_modules(source.directory, paths, *wanted)
+            result |= {"warnings": [told]} if told else {}
     if check or collecting:
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"source": source.origin} if source.origin else {}
     own = source.project if source.project and canonicalize_name(source.project.name) not in made.packages else None
+    files = project.added(own, target.minor)
     # Not part of what is cloned with the environment, which other code and another version of it share.
-    record |= {"project": own.tops(target.minor)} if own else {}
-    added = write_project(own, target.minor, os.path.join(workdir, "project")) if own else None
+    record |= {"project": project.tops(files)}
+    added = write_project(files, os.path.join(workdir, "project"))
     parts = (made.wheels, made.installers, record, made.locked, made.environment, added)
     contents = bundle.Contents(release, source.directory, source.entries, *parts)
     return {**result, **deliver(params, contents, facts, ways, target)}
@@ -108,9 +114,9 @@ def header_of(params: dict[str, Any], source: Source, target: Target, pins: list
     }
 
 
-def write_project(project: Project, minor: str, into: str) -> methods.Environment:
-    """What the app's project adds to its environment, as files below `into`."""
-    for path, text in project.files(minor).items():
+def write_project(files: dict[str, str], into: str) -> methods.Environment:
+    """What the release adds to its environment, as files below `into`."""
+    for path, text in files.items():
         place = os.path.join(into, path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
         with open(place, "w", encoding="utf-8") as file:

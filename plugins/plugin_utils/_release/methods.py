@@ -11,6 +11,7 @@ import re
 import shutil
 import stat
 import sys
+import zipfile
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
@@ -45,6 +46,19 @@ class Made:
         if self.environment:
             return f"environment of {len(self.packages)} packages"
         return f"set of {len(self.wheels)} wheels" if self.wheels else f"lock of {len(self.packages)} packages"
+
+    @property
+    def modules(self) -> set[str]:
+        """The top modules that it brings; none where only the host's index has them."""
+        paths = (
+            [entry.path.partition("/site-packages/")[2] for entry in self.environment.entries]
+            if self.environment
+            else []
+        )
+        for wheel in self.wheels:
+            with zipfile.ZipFile(wheel.path) as archive:
+                paths += [re.sub(r"^[^/]+\.data/(pure|plat)lib/", "", name) for name in archive.namelist()]
+        return {path.partition("/")[0].partition(".")[0] for path in paths if path.endswith((".py", ".so"))}
 
 
 def from_wheels(wheels: list[Wheel], installers: list[str]) -> Made:

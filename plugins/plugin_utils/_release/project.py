@@ -24,6 +24,14 @@ from .requirements import Requirements, named
 # Backends that compile, by their first part.
 _COMPILERS = ("maturin", "scikit_build_core", "skbuild", "mesonpy", "sipbuild", "py_build_cmake")
 _EXTENSION = re.compile(r"ext_modules|rust_extensions|cffi_modules|cythonize|\bExtension\(")
+_ORDER = """\
+import os, sys; real = os.path.realpath; top = os.path.dirname(real(sys.prefix)); \
+real(os.path.dirname(sys.argv[0])) == f"{top}/.venv/bin" and sys.path.sort(key=lambda path, top=top: \
+f"{path}/".startswith(f"{top}/") and not path.startswith(f"{top}/.venv/"))
+"""
+"""For commands, which have the release on PYTHONPATH: to a package's program the source comes last, as at home, where
+it comes not at all or by an editable install. A directory alembic/ of it would be what `alembic` imports. `python` as
+such has its own order."""
 # As uv writes a script that may be moved with its environment.
 _SCRIPT = """#!/bin/sh
 '''exec' "$(dirname -- "$(realpath -- "$0")")"/python "$0" "$@"
@@ -82,9 +90,15 @@ class Project:
         record = [os.path.relpath(path, packages) for path in (*made, f"{info}/RECORD")]
         return {**made, f"{info}/RECORD": "".join(f"{path},,\n" for path in record)}
 
-    def tops(self, minor: str) -> list[str]:
-        """What `files` adds to the environment, a directory of its own as one."""
-        return sorted({re.sub(r"(\.dist-info)/.*", r"\1", path) for path in self.files(minor)})
+
+def added(project: Project | None, minor: str) -> dict[str, str]:
+    """What a release has in its environment besides packages, as ``Project.files``."""
+    return {f"lib/python{minor}/site-packages/graceful_order.pth": _ORDER, **(project.files(minor) if project else {})}
+
+
+def tops(files: Collection[str]) -> list[str]:
+    """The same in short, a directory of its own as one."""
+    return sorted({re.sub(r"(\.dist-info)/.*", r"\1", path) for path in files})
 
 
 def find(source: str, name: str, requirements: Requirements, paths: Collection[str]) -> Project | None:

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ...module_utils._app.words import PREFIX
+from .secret import how_made
 from .shown import Code, Place
 
 HEALTH = re.compile(r"(?i)(.*/)?(health[-_]?z?(check)?|live(z|ness)?|alive|ping|heartbeat)/?")
@@ -33,7 +34,7 @@ def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
     :param values: of the variables, typed.
     """
     told = [_path(code, values, "health", HEALTH), _path(code, values, "ready", READY)]
-    told += [_unset(code, values, top), _beside(code, values), _open(code, values)]
+    told += [_unset(code, values, top), _beside(code, values), _open(code, values), _random(code, values)]
     if str(values.get("workers")) != "1":
         told += [f"{why} Write {PREFIX}workers: 1, or {other}." for why, other in alone(code)]
     return [sentence for sentence in told if sentence]
@@ -134,7 +135,23 @@ def _open(code: Code, values: dict[str, t.Any]) -> str:
     return (
         f"{_names(found)} {has} ({at}) that whoever reads the source knows, and {PREFIX}env doesn't set "
         f"{'it' if len(found) == 1 else 'them'}. Write {PREFIX}env: {{{name}: ...}}, encrypted by ansible-vault, with "
-        "what python3 -c 'import secrets; print(secrets.token_urlsafe(32))' says."
+        f"what {how_made('')} says."
+    )
+
+
+def _random(code: Code, values: dict[str, t.Any]) -> str:
+    """A secret that no two workers and no two releases have in common."""
+    there = _there(values) | _there(values, "credentials")
+    found = {name: made for name, made in code.random.items() if not made[2] or name.upper() not in there}
+    if not found:
+        return ""
+    name, (at, maker, asked) = next(iter(found.items()))
+    write = "Write" if asked else f'Have it ask, as by os.environ["{name}"], and write'
+    is_made = "is made up" if len(found) == 1 else "are made up"
+    return (
+        f"{_names(found)} {is_made} ({at}) by each worker at each start, so what one has signed or encrypted is "
+        "nothing to another, nor to the next release: users are logged out at random. "
+        f"{write} {PREFIX}env: {{{name}: ...}}, encrypted by ansible-vault, with what {how_made(maker)} says."
     )
 
 

@@ -24,7 +24,7 @@ from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import text as _text
 from .paths import constant_path
-from .secret import is_own
+from .secret import is_kept, is_own
 from .shown import Code, Place, Router
 
 # Files that say nothing of the app itself.
@@ -35,6 +35,7 @@ _ASIDE = re.compile(
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
+    rb"token_(?:bytes|hex|urlsafe)|urandom|uuid4|generate_key|"
     rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
     rb"^(app|application|api)\s*(:.*)?="
 )
@@ -78,6 +79,17 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
                 contents[path] = file.read(_MOST_BYTES)
         except OSError:
             code.unread.append(path)
+    versions = sorted(
+        {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
+    )
+    code.migrations = [directory for directory in versions if f"{directory}/env.py" in paths]
+    inis = [path for path in sorted(paths) if os.path.basename(path) == "alembic.ini"]
+    code.migrations += [
+        ini
+        for ini in inis
+        if ini == "alembic.ini"
+        or any(f"{each}/".startswith(ini.removesuffix("alembic.ini")) for each in code.migrations)
+    ]
     packages = {path.removesuffix("/__init__.py") for path in python}
     if any(_OF_SRC.search(content) for content in contents.values()):
         packages.add("src")
@@ -124,12 +136,22 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         each.made_elsewhere()
     for each in files:
         each.routes()
-    for found in (code.wanted, code.asked, code.open_secrets):
+    for found in (code.wanted, code.asked, code.open_secrets, code.random):
         for name in _GIVEN & set(found):
             del found[name]
+    # A script that prints a new key for its reader is nothing of the app's.
+    served = {router.place.path for router in code.routers.values()}
+    used = {path for path in {made[0].path for made in code.random.values()} if _is_imported(path, contents)}
+    code.random = {name: made for name, made in code.random.items() if made[0].path in served | used}
     # What tests use, and nothing refuses to be without.
     code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
+
+
+def _is_imported(path: str, contents: dict[str, bytes]) -> bool:
+    name = re.escape(path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]).encode()
+    importing = re.compile(rb"(?m)^[ \t]*(from[ \t]+[\w.]*\b%b[ \t]+import|.*\bimport\b[^#\n]*\b%b\b)" % (name, name))
+    return any(importing.search(content) for other, content in contents.items() if other != path)
 
 
 def _bytes(top: str, path: str) -> bytes:
@@ -267,6 +289,8 @@ class _File:
                 self._address(node.args[1], _text(node.args[0]) or "")
                 self._open(node.args[1], _text(node.args[0]) or "", "")
                 self.code.containers.setdefault(self._at(node.args[1]), "")
+            elif isinstance(node, ast.BoolOp) and (variable := _asks(node.values[0])):
+                self._open(node.values[-1], variable, "")
             elif isinstance(node, ast.Call) and _called(node) in _ASKING:
                 # Something else may be said there.
                 for part in (*node.args, *(each.value for each in node.keywords)):
@@ -291,6 +315,10 @@ class _File:
                 self.classes[node.name] = node
             if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
                 self._environment(node)
+            # A plain class has constants, and one with bases may have settings.
+            for inner in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.bases else [])]:
+                if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
+                    self._random(inner)
         self._asked()
 
     def _address(self, node: ast.expr, variable: str) -> None:
@@ -523,7 +551,9 @@ class _File:
                 default = self._default(item.value)
                 self._address(default, name.upper())
                 alias = self._alias(item.value) if isinstance(item.value, ast.Call) else ""
-                self._open(default, (alias or name).upper(), (alias or short).upper())
+                # A call that isn't Field's is the default itself.
+                whole = item.value if _maker(item.value) else default
+                self._open(whole, (alias or name).upper(), (alias or short).upper())
             if asked := _asks(item.value):
                 # Its absence is None, which such a field refuses.
                 name = short = asked
@@ -582,6 +612,19 @@ class _File:
         if variable and _text(default) is not None and is_own(bare or variable):
             self.code.open_secrets.setdefault(variable, self._at(default))
 
+        elif variable and (maker := _maker(default)) and is_kept(bare or variable):
+            self.code.random[variable] = (self._at(default), maker, True)
+
+    def _random(self, node: ast.Assign | ast.AnnAssign) -> None:
+        """A secret that is made up where a module is imported, by each worker another one."""
+        name = _name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+        parts = list(ast.walk(node))
+        # What is made anew at each call, or may be said by a variable.
+        other = any(isinstance(part, ast.Lambda) or (isinstance(part, ast.expr) and _getenv(part)) for part in parts)
+        calls = (_called(part) for part in parts if isinstance(part, ast.Call))
+        if not other and is_kept(name) and (maker := next((call for call in calls if call in _MAKERS), "")):
+            self.code.random.setdefault(name, (self._at(node), maker, False))
+
     def _environment(self, node: ast.stmt) -> None:
         """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
         for part in ast.walk(node):
@@ -618,6 +661,16 @@ class _File:
         """A list, set or dict of WebSockets: each worker has its own."""
         if node.value is not None and _LISTENERS.search(ast.unparse(node.annotation)):
             self.code.listeners.append(self._at(node))
+
+
+def _maker(node: ast.expr) -> str:
+    """The function that makes a random value of an expression; '' where none does."""
+    names = (_name(part).rpartition(".")[2] for part in ast.walk(node) if isinstance(part, (ast.Name, ast.Attribute)))
+    return next((name for name in names if name in _MAKERS), "")
+
+
+def _getenv(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and _name(node.func).endswith(_GETENV)
 
 
 def _asks(node: ast.expr | None) -> str:
@@ -685,6 +738,7 @@ class _Fields(NamedTuple):
 _EITHER = ("Optional", "Union")
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _GETENV = ("getenv", "environ.get")
+_MAKERS = frozenset({"generate_key", "token_bytes", "token_hex", "token_urlsafe", "urandom", "uuid4"})
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(

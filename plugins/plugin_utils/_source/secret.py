@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which variables are secrets that an app makes up for itself, and shares with nobody. Pure."""
+"""Which variables are secrets that an app makes up for itself, and shares with nobody; and how one is made."""
 
 from __future__ import annotations
 
+import base64
+import os
 import re
+import secrets
 
 # Words that may come before, such as JWT_REFRESH_SECRET_KEY's. Any other is taken for somebody else's name, as in
 # STRIPE_SECRET_KEY, whose value can't be made up.
@@ -15,6 +18,28 @@ _BEFORE = (
     "RESET|SECURITY|SERVER|SESSION|SESSIONS|SITE|TOKEN|USER|USERS|VERIFICATION|WEB"
 )
 _OWN = re.compile(rf"(?i)(?:(?:{_BEFORE})_+)*(?:SECRET(?:_KEY)?|SIGNING_(?:KEY|SECRET)|SECRET_TOKEN)")
+
+
+_KEPT = re.compile(r"(?i)secret|key|salt|pepper|token|passw|jwt")
+_FERNET = "base64.urlsafe_b64encode(os.urandom(32)).decode()"
+
+
+def is_kept(bare: str) -> bool:
+    """Whether what a program makes up under that name is to be the same tomorrow: an instance's own id isn't."""
+    return bool(_KEPT.search(bare))
+
+
+def how_made(maker: str) -> str:
+    """What makes one up, for the shell; Fernet takes no other form than its own.
+
+    :param maker: the function that the source has for it.
+    """
+    made = f"base64, os; print({_FERNET})" if maker == "generate_key" else "secrets; print(secrets.token_urlsafe(32))"
+    return f"python3 -c 'import {made}'"
+
+
+def make(maker: str) -> str:
+    return base64.urlsafe_b64encode(os.urandom(32)).decode() if maker == "generate_key" else secrets.token_urlsafe(32)
 
 
 def is_own(bare: str) -> bool:

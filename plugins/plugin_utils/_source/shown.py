@@ -68,6 +68,8 @@ class Code:
     asked: dict[str, Place] = field(default_factory=dict)
     open_secrets: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a secret of the app's own, and for which the source has a default."""
+    random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
+    """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)
@@ -78,6 +80,8 @@ class Code:
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
+    migrations: list[str] = field(default_factory=list)
+    """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
     asking: list[str] = field(default_factory=list)
     """Files that ask for the version of an installed package."""
     unread: list[str] = field(default_factory=list)

@@ -27,8 +27,7 @@ from typing import Any
 import graceful_body
 import graceful_logging
 from graceful_uvicorn import UvicornWorker
-from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch
-from gunicorn import systemd
+from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch, tell
 from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
 
@@ -152,7 +151,7 @@ def _exit_within(seconds: float, code: int) -> None:
 
 
 def child_exit(arbiter: Any, worker: Any) -> None:
-    """Gunicorn's hook after a worker's end: count those that nobody asked for, and tell systemd.
+    """Gunicorn's hook after a worker's end: count those that nobody asked for, and tell the supervisor.
 
     ``systemctl status`` shows the line, and a deploy reads the number off it (module_utils/_swap/watch.py).
     """
@@ -163,9 +162,7 @@ def child_exit(arbiter: Any, worker: Any) -> None:
         _shared[DIED_STARTING] = 1
     _unexpected += 1
     last = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-    systemd.sd_notify(
-        f"STATUS={_unexpected} worker(s) ended unexpectedly, the last (pid {worker.pid}) at {last}", arbiter.log
-    )
+    tell(f"STATUS={_unexpected} worker(s) ended unexpectedly, the last (pid {worker.pid}) at {last}", arbiter.log)
 
 
 class GracefulServer(Server):

@@ -97,7 +97,7 @@ def said(tmp_path: Path):
         (
             "open('models/best.bin')",
             "FileNotFoundError: [Errno 2] No such file or directory: 'models/best.bin', at app/main.py line 1: open(",
-            "models/best.bin isn't there. What isn't in the source",
+            "put it on the host as /srv/NAME/shared/models/best.bin, for the app's user to read, and write",
         ),
         ("import ssl\nssl.create_default_context(cafile='/etc/no.pem')", "FileNotFoundError: [Errno 2]", ""),
         (
@@ -323,6 +323,71 @@ def test_what_a_server_logs_of_a_start_that_fails(said: str, told: str, write: s
 )
 def test_what_strangers_projects_met_has_advice(said: str, write: str) -> None:
     assert write in advice(trace(said)), advice(trace(said))
+
+
+MISSING = "FileNotFoundError: [Errno 2] No such file or directory: "
+
+
+@pytest.mark.parametrize(
+    ("said", "parts"),
+    [
+        (
+            f"{MISSING}'serviceAccount.json'",
+            [
+                "hand it over by fastapi_credentials, whose serviceAccount.json the app opens as "
+                "$CREDENTIALS_DIRECTORY/serviceAccount.json, or put it on the host as "
+                "/srv/shop/shared/secrets/serviceAccount.json",
+                "fastapi_shared_paths: [secrets]; the app opens it as secrets/serviceAccount.json.",
+            ],
+        ),
+        (
+            f"{MISSING}'./certs/key.pem'",
+            ["/srv/shop/shared/certs/key.pem, for the app's user to read, and write fastapi_shared_paths: [certs]."],
+        ),
+        (
+            # A directory with code in it can't be shared.
+            f"{MISSING}'/srv/shop/releases/1/app/firebase.json'",
+            ["app/firebase.json isn't there", "as /srv/shop/shared/secrets/firebase.json"],
+        ),
+        (f"{MISSING}'/code/keys/key.pem'", ["isn't on the host", "$CREDENTIALS_DIRECTORY/key.pem"]),
+        (
+            f"{MISSING}'/code/list.csv'",
+            ["put it on the host as /srv/shop/shared/data/list.csv", "[data]; the app opens"],
+        ),
+        (f"{MISSING}'/srv/shop/shared/secrets/a.pem'", ["a.pem isn't on the host: put it there once"]),
+        (
+            "google.auth.exceptions.DefaultCredentialsError: File creds/gcp.json was not found.",
+            ["creds/gcp.json isn't there", "/srv/shop/shared/creds/gcp.json"],
+        ),
+    ],
+)
+def test_a_file_that_is_missing_has_a_whole_path_on_the_host(said: str, parts: list[str]) -> None:
+    told = advice(trace(said, "app/main.py: open(path)"), "/srv/shop")
+    assert all(part in told for part in parts), told
+
+
+@pytest.mark.parametrize(
+    ("said", "host"),
+    [
+        (
+            "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the "
+            "cached files.",
+            "huggingface.co",
+        ),
+        (
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='openaipublic.blob.core.windows.net'): "
+            'Max retries exceeded with url: /x (Caused by NameResolutionError("Failed to resolve"))',
+            "openaipublic.blob.core.windows.net",
+        ),
+        ("httpx.ConnectError: [Errno -3] Temporary failure in name resolution", "what huggingface_hub asks"),
+    ],
+)
+def test_a_model_that_is_downloaded_at_the_start_is_no_name_of_a_compose_file(said: str, host: str) -> None:
+    """It said that the host can't find a name, such as db."""
+    frames = ["app/main.py: load()", ".venv/lib/python3.11/site-packages/huggingface_hub/file_download.py: get()"]
+    told = advice(trace(said, *frames), "/srv/shop")
+    assert told.startswith(f"The app downloads a model when it starts, and the host has no way to {host}.")
+    assert "/srv/shop/shared/models" in told and "such as db" not in told and "HTTPS_PROXY" in told
 
 
 def test_words_that_name_no_missing_variable_are_no_advice() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.supervisor import State
 from ansible_collections.graceful.deploy.plugins.module_utils._host import systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed, Systemd, parse_show
-from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import crashes, illness
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,9 +48,8 @@ def test_any_answer_is_read(text):
     state = dict.fromkeys(Systemd.properties, text)
     watcher = Systemd(lambda _command: (0, "", ""))
     assert watcher.changed_at(state) is not None and watcher.entered_at(state) is not None
-    assert illness(state, 1) in ("", "was down", "kept dying")
-    assert crashes(f"{text} worker(s) ended unexpectedly") >= 0
-    assert crashes("9" * 5000 + " worker(s) ended unexpectedly") == 0
+    assert State(told=f"{text} worker(s) ended unexpectedly").died >= 0
+    assert State(told="9" * 5000 + " worker(s) ended unexpectedly").died == 0
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import time
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import roots
+from ansible_collections.graceful.deploy.plugins.module_utils._app.by_systemd import BySystemd
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import (
     App,
     Snapshot,
@@ -37,6 +38,7 @@ class Units(Systemd):
     """Stands in for systemd where only states are asked."""
 
     def __init__(self, live: str | None, **states):
+        self.run = None
         self.live = live
         self.states = states
 
@@ -61,8 +63,12 @@ def terms(strategy="swap"):
     return Terms(strategy, "app:app", USER, GROUP, ready_timeout=1, bake=1, patience=1, **paths)
 
 
+def swap_of(units, app, wanted, strategy, commands=()):
+    return Swap(units.run, BySystemd(units, app), app, wanted, terms(strategy), list(commands))
+
+
 def steps(app, wanted, units, strategy="swap", commands=()):
-    swap = Swap(units, app, wanted, terms(strategy), list(commands))
+    swap = swap_of(units, app, wanted, strategy, commands)
     return swap.slot, swap.steps
 
 
@@ -122,30 +128,20 @@ def test_credentials_are_roots_files_that_a_rollback_finds_again(app):
     assert app.configuration("blue", "one").credentials == {}
 
 
-class Reloads:
-    """Takes daemon-reloads."""
-
-    def __init__(self):
-        self.done = []
-
-    def do(self, *arguments):
-        self.done.append(arguments)
-
-
 def test_a_unit_is_written_whole_and_put_back(tmp_path):
-    path, systemd = tmp_path / "x@.service", Reloads()
+    path, reread = tmp_path / "x@.service", []
     path.write_text("old")
-    unit = UnitFiles(systemd, {str(path): "new"})
+    unit = UnitFiles(lambda: reread.append(1), {str(path): "new"})
     unit.put_back()
-    assert (path.read_text(), systemd.done) == ("old", [])
+    assert (path.read_text(), reread) == ("old", [])
     unit.write()
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o644)
     unit.put_back()
-    assert (path.read_text(), systemd.done) == ("old", [("daemon-reload",)] * 2)
+    assert (path.read_text(), len(reread)) == ("old", 2)
     assert os.listdir(tmp_path) == ["x@.service"]
-    same = UnitFiles(systemd, {str(path): "old"})
+    same = UnitFiles(lambda: reread.append(1), {str(path): "old"})
     same.write()
-    assert (same.changes, len(systemd.done)) == ({}, 2)
+    assert (same.changes, len(reread)) == ({}, 2)
 
 
 def test_commands_run_before_a_new_release_alone(app):
@@ -202,7 +198,7 @@ def test_a_slot_that_was_filled_in_place_and_not_proved_is_done_again(app, strat
     fill(app, "blue", two, strategy=strategy)
     for wanted in (two, ONE):
         assert steps(app, wanted, Units("blue"), strategy) == ("blue", ["fill", "check", "restart", "watch"])
-    assert Swap(Units("blue"), app, two, terms(strategy), []).before == "one"
+    assert swap_of(Units("blue"), app, two, strategy).before == "one"
     assert steps(app, two, Units("blue"), commands=["migrate"])[1] == ["fill", "before"]
     app.clear()
     assert steps(app, two, Units("blue"), strategy) == ("blue", [])
@@ -229,7 +225,7 @@ def test_a_run_that_was_killed_within_the_exchange_is_done_again(app, monkeypatc
             app.put("blue", new)
     begun = call != "exchange"
     assert (app.held("blue")["release"], app.cut_off("blue")) == ("two" if begun else "one", begun)
-    assert Swap(Units("blue"), app, two, terms(strategy), []).before == "one"
+    assert swap_of(Units("blue"), app, two, strategy).before == "one"
     due = ["fill", "check", "restart", "watch"]
     asked = ["fill", "check", "reload", "watch", "drain"] if strategy == "reload" else due
     assert steps(app, two, Units("blue"), strategy)[1] == (due if begun else asked)
@@ -334,7 +330,7 @@ def test_a_slot_is_ready_when_each_worker_has_started(app, monkeypatch, up, said
     fill(app, "blue", Snapshot("one", "", {"gunicorn.conf.py": "workers = 2\n"}, ""))
     monkeypatch.setattr(watch, "serving", lambda _main: up.pop(0) if len(up) > 1 else up[0])
     there = Units("blue", blue={**UP, "InvocationID": ""})
-    watched = watch.Watch(there, app, "blue", terms())
+    watched = watch.Watch(BySystemd(there, app), app, "blue", terms())
     told = watched.all_serve(watch.Start("", 0, 0, 0.0), 0.2)
     assert told is said is None or (told and said and told.startswith(said))
     assert len(up) == 1
@@ -348,7 +344,7 @@ def test_a_start_is_given_up_where_no_worker_comes_up(app, monkeypatch, workers,
     dying = Units(
         "blue", blue={**UP, "InvocationID": "", "StatusText": f"{died} worker(s) ended unexpectedly, the last"}
     )
-    told = watch.Watch(dying, app, "blue", terms()).all_serve(watch.Start("", 0, 0, 0.0), 0.1)
+    told = watch.Watch(BySystemd(dying, app), app, "blue", terms()).all_serve(watch.Start("", 0, 0, 0.0), 0.1)
     assert (told == f"{died} worker(s) of hello@blue.service ended unexpectedly.") is over
 
 

@@ -9,7 +9,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app import history
+from ansible_collections.graceful.deploy.plugins.module_utils._app import by_systemd, history
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, worker_count
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
@@ -144,7 +144,7 @@ def test_a_release_that_logs_what_cannot_be_read_is_moved_back_and_a_reboot_serv
     def recursion(*_):
         raise RecursionError("deep")
 
-    monkeypatch.setattr(watch, "last_lines", recursion)
+    monkeypatch.setattr(by_systemd, "last_lines", recursion)
     with pytest.raises(
         CommandFailed, match=r"it answers 500(.|\n)*back on release a1, in slot blue(.|\n)*can't be read: deep"
     ):

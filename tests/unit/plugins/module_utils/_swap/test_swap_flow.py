@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils._app import command, history
+from ansible_collections.graceful.deploy.plugins.module_utils._app.by_systemd import BySystemd
 from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
 from ansible_collections.graceful.deploy.plugins.module_utils._app.names import missing
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import complete
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
+from ansible_collections.graceful.deploy.plugins.module_utils._app.supervisor import State
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
 from ansible_collections.graceful.deploy.plugins.module_utils._host.memory import Group
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
@@ -25,7 +27,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import start as swap_start
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch as swap_watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
-from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, crashes, illness, killed
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, killed
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
 ONE = Snapshot("one", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "[Service]\n")
@@ -63,7 +65,8 @@ def test_a_reload_of_anything_more_is_refused_by_name(wanted, old, new, word):
 @pytest.fixture
 def watch(monkeypatch):
     """A slot that answers each question alike, and lives."""
-    watch = Watch(Systemd(lambda *_: (0, "", "")), App("hello", "/srv/hello"), "blue", ASKING)
+    app = App("hello", "/srv/hello")
+    watch = Watch(BySystemd(Systemd(lambda *_: (0, "", "")), app), app, "blue", ASKING)
     monkeypatch.setattr(watch, "lost", lambda *_: None)
     monkeypatch.setattr(probe, "ask", lambda *_: watch.answer)
     return watch
@@ -130,9 +133,9 @@ def test_a_rollback_chooses_or_says_what_there_is_to_choose(app):
 
 
 def test_the_arbiters_line_is_read():
-    assert crashes("3 worker(s) ended unexpectedly, the last (pid 7) at noon") == 3
-    assert crashes("Gunicorn arbiter booted") == 0
-    assert crashes("") == 0
+    assert State(told="3 worker(s) ended unexpectedly, the last (pid 7) at noon").died == 3
+    assert State(told="Gunicorn arbiter booted").died == 0
+    assert State().died == 0
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,9 @@ def test_the_arbiters_line_is_read():
     ],
 )
 def test_a_release_that_dies_again_and_again_is_ill(state, seconds, ill):
-    assert illness(state, seconds) == ill
+    systemd = Systemd(lambda *_: (0, "".join(f"{key}={value}\n" for key, value in state.items()), ""))
+    systemd.entered_at = lambda _state: 1000.0
+    assert BySystemd(systemd, App("hello", "/srv/hello")).state("blue").ill(1000.0 + seconds) == ill
 
 
 @pytest.mark.parametrize(
@@ -179,7 +184,7 @@ def test_a_worker_that_dies_for_memory_while_it_starts_is_no_bad_luck(app, monke
     """The next one needs as much; one that dies of anything else may be replaced by one that lives."""
     text = "InvocationID=\nStatusText=1 worker(s) ended unexpectedly, the last (pid 7) at noon\nActiveState=active\n"
     monkeypatch.setattr(swap_watch, "group_of", lambda _name: Group(kills, 400 << 20, True))
-    watch = Watch(Systemd(lambda _command: (0, text, "")), app, "blue", ASKING)
+    watch = Watch(BySystemd(Systemd(lambda _command: (0, text, "")), app), app, "blue", ASKING)
     said = watch.lost(Start("", 0, 0, 0.0), tolerated=2)
     assert bool(said) == lost
     assert (
@@ -332,18 +337,25 @@ def test_status_is_a_table_for_people():
 
 def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
     def run(command):
-        return 0, '{"event": "no such queue"}\n' if "--lines=200" in command else "", ""
+        return 0, '{"event": "no such queue"}\n' if "--lines=200" in command else shown, ""
 
-    state = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3", "NRestarts": "10"}
-    note = status._note(Systemd(run), app, "hello@blue.service", state)
+    supervisor = BySystemd(Systemd(run), app)
+
+    shown = "ActiveState=failed\nResult=exit-code\nExecMainStatus=3\nNRestarts=10\n"
+    note = status._note(supervisor, "blue", supervisor.state("blue"))
     assert note == (
         "systemd has given it up after 10 restarts (exit-code, status 3). Its last lines:\nno such queue\n"
         "When the cause is fixed: systemctl reset-failed hello@blue.service && systemctl start hello@blue.service, "
         "or deploy."
     )
-    assert status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "0"}) == ""
-    restarted = status._note(Systemd(run), app, "u", {"ActiveState": "active", "NRestarts": "2"})
-    assert restarted == "systemd has restarted it 2 time(s): journalctl --unit=u"
+    shown = "ActiveState=active\nNRestarts=0\n"
+    assert status._note(supervisor, "blue", supervisor.state("blue")) == ""
+    shown = "ActiveState=active\nNRestarts=2\n"
+    restarted = status._note(supervisor, "blue", supervisor.state("blue"))
+    assert restarted == "systemd has restarted it 2 time(s): journalctl --unit=hello@blue.service"
+    shown = "ActiveState=failed\nResult=timeout\n"
+    late = status._note(supervisor, "blue", supervisor.state("blue"))
+    assert late == "its end took longer than fastapi_stop_timeout, and systemd killed what was left"
 
 
 @pytest.mark.parametrize(("term", "planned"), [({"worker_memory": 410 << 20}, 410 << 20), ({}, None)])
@@ -352,7 +364,7 @@ def test_status_knows_what_a_worker_was_planned_with_from_its_slot(app, term, pl
     (Path(app.root) / "slots").mkdir()
     app.put("blue", app.make("blue", ONE, {**TERMS, **term}, GROUP))
     run = lambda _command: (0, "ActiveState=inactive\nMainPID=0\nMemoryMax=infinity\n", "")  # noqa: E731
-    row = status._slot(Systemd(run), app, "blue", None)
+    row = status._slot(BySystemd(Systemd(run), app), app, "blue", None)
     assert (row["worker_memory_planned"], row["memory_max"]) == (planned, None)
 
 

@@ -225,9 +225,64 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     text = APP + "import os\nURL = os.getenv('DB_URL', 'sqlite+aiosqlite:///./shop.db')\n"
     written = app_file(str(top := project({"main.py": text, "alembic.ini": ini, "alembic/env.py": env})), str(top)).text
     written = written.replace("\n# ", " ")
-    assert ("alembic.ini line 3 has an address of its own" in written) == told
+    assert ("alembic.ini line 3 is `sqlalchemy.url = sqlite:///./x.db`: beside the code" in written) == told
     if told:
-        assert "sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or have moves/env.py say" in written
+        assert (
+            "Write there sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or add to moves/env.py" in written
+        )
+        url = """os.environ["DB_URL"].replace("sqlite+aiosqlite", "sqlite")"""
+        assert f'config.set_main_option("sqlalchemy.url", {url})' in written
+
+
+def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere(project):
+    """It was told only beside an app whose own database was SQLite's too, and had a variable."""
+    text = APP + "import os\nURL = os.environ['POSTGRES_URL']\n"
+    top = project({"main.py": text, "alembic.ini": "[alembic]\nsqlalchemy.url = sqlite:///x.db\n"})
+    written = app_file(str(top), str(top)).text.replace("\n# ", " ")
+    assert "takes no other. Add to alembic/env.py, at its top `import os` and below" in written
+    assert 'config.set_main_option("sqlalchemy.url", os.environ["POSTGRES_URL"])' in written
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "told"),
+    [
+        (
+            {"alembic/env.py": "", "alembic/versions/a1_x.py": ""},
+            None,
+            "alembic/versions/ has migrations, and there is no",
+        ),
+        (
+            {"db/migrations/env.py": "", "db/migrations/versions/a1_x.py": ""},
+            None,
+            "script_location = db/migrations in it",
+        ),
+        (
+            {"db/env.py": "", "db/versions/a.py": "", "alembic.ini": ""},
+            "alembic upgrade head",
+            "there is an alembic.ini.",
+        ),
+        (
+            {"db/moves/env.py": "", "db/moves/versions/a.py": "", "db/alembic.ini": ""},
+            "cd db && alembic upgrade head",
+            "there is db/alembic.ini.",
+        ),
+        (
+            {"m/env.py": "", "m/versions/a.py": "", "pyproject.toml": "[tool.alembic]\nscript_location = 'm'\n"},
+            "alembic upgrade head",
+            "[tool.alembic]",
+        ),
+        # Versions of something else.
+        ({"api/versions/v1.py": ""}, None, ""),
+    ],
+)
+def test_migrations_are_seen_wherever_they_are(project, files, command, told):
+    """`alembic/versions/` without an alembic.ini was passed over, and the app met a database without tables."""
+    top = project({"main.py": APP, "requirements.txt": "fastapi\nalembic\n"} | files)
+    text = app_file(str(top), str(top)).text
+    assert yaml.safe_load(text).get("fastapi_before_swap") == (command and [command])
+    assert told in text.replace("\n# ", " ") and ("no alembic.ini" in text.replace("\n# ", " ")) == bool(
+        told and not command
+    )
 
 
 @pytest.mark.parametrize(
@@ -272,6 +327,26 @@ def test_a_line_that_is_taken_in_is_valid(project):
     assert "fastapi_env" not in yaml.safe_load(text)
     text = text.replace("# fastapi_env:\n#   A_URL: ...", "fastapi_env:\n  A_URL: x")
     assert yaml.safe_load(text)["fastapi_env"] == {"A_URL": "x"}
+
+
+def test_what_each_worker_would_make_up_is_made_up_once(project):
+    config = """
+        import secrets
+        from cryptography.fernet import Fernet
+        from pydantic_settings import BaseSettings
+        SALT = secrets.token_hex(8)
+        class Settings(BaseSettings):
+            SECRET_KEY: str = secrets.token_urlsafe(32)
+            FERNET_KEY: bytes = Fernet.generate_key()
+        """
+    top = project({"main.py": APP + "import config", "config.py": config})
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert re.fullmatch(r"[\w-]{43}", env["SECRET_KEY"]) and re.fullmatch(r"[\w-]{43}=", env["FERNET_KEY"])
+    assert not any(value in written.shown for value in env.values()) and set(env) == {"SECRET_KEY", "FERNET_KEY"}
+    told = written.text.replace("\n# ", " ").replace("\n  # ", " ")
+    assert "config.py:7 makes it up, in each worker and at each start another one; this one was made for you" in told
+    assert "config.py:5 makes SALT up" in told and 'os.environ["SALT"]' in told
 
 
 def test_a_secret_of_the_apps_own_is_made_up(project):

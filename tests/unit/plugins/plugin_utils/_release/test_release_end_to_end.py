@@ -89,6 +89,15 @@ def test_collecting_asks_once_changes_nothing_and_leaves_nothing_to_collect(run:
         run(collected=collected["collected"], group="no-such-group")
 
 
+@pytest.mark.parametrize("method", ["wheels", "venv"])
+def test_what_is_imported_and_in_no_wheel_is_told_before_anything_changes(run: Run, source: Path, method: str) -> None:
+    (source / "app" / "main.py").write_text("import fastapi, gunicorn, app\nfrom PIL import Image\n")
+    (told,) = run(state="collected", method=method)["warnings"]
+    assert told.startswith("Nothing that is installed brings PIL (app/main.py:2), and") and told.endswith("pillow")
+    (source / "app" / "main.py").write_text("import fastapi, gunicorn, app\n")
+    assert "warnings" not in run(state="collected", method=method)
+
+
 def test_what_was_collected_is_taken_without_asking_pip_again(
     run: Run, source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

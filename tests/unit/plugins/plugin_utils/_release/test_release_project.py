@@ -8,9 +8,11 @@ import os
 import shutil
 import subprocess
 import typing as t
+import venv
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.command import Place, shell
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release import venv as release_venv
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import project
@@ -115,6 +117,42 @@ def test_a_package_is_there_for_itself_and_for_its_commands(
 def test_a_package_runs_from_an_environment_that_was_sent_whole(run: Run, shop: Path) -> None:
     path = Path(run(method="venv")["path"])
     assert asks(path).startswith("1.4.0rc1 ") and command(path).returncode == 3
+
+
+@pytest.mark.project(
+    "served", "a directory `alembic/` with an `__init__.py`", "`alembic` finds itself, and the app's code"
+)
+def test_a_directory_of_the_source_is_not_what_a_packages_program_imports(tmp_path: Path) -> None:
+    """`alembic/__init__.py` beside alembic.ini: "No module named 'alembic.config'"."""
+    top = tmp_path / "release"
+    venv.create(top / ".venv")
+    (site,) = top.glob(".venv/lib/python*/site-packages")
+    files = {
+        f".venv/{path}": text for path, text in project.added(None, site.parent.name.removeprefix("python")).items()
+    }
+    files |= {
+        f"{site.relative_to(top)}/alembic/__init__.py": "",
+        f"{site.relative_to(top)}/alembic/config.py": "import models, more; print('its own', models.__file__)",
+        "alembic/__init__.py": "",
+        "models.py": "",
+        "backend/more.py": "",
+        "backend/alembic/__init__.py": "",
+        ".venv/bin/alembic": f"#!{top}/.venv/bin/python\nimport alembic.config\n",
+    }
+    for name, text in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    (top / ".venv/bin/alembic").chmod(0o755)
+    place = Place("shop", "deploy", "deploy", "", chosen=str(top))
+
+    def ran(line: str) -> subprocess.CompletedProcess[str]:
+        words, environment = shell(place, line), {"PATH": os.environ["PATH"], "PYTHONPATH": "backend"}
+        return subprocess.run(words, cwd=top, env=environment, capture_output=True, text=True, check=False)
+
+    assert ran("alembic").stdout == f"its own {top}/models.py\n", ran("alembic").stderr
+    # As Python does it.
+    assert "No module named alembic.config" in ran("python -m alembic.config").stderr
+    assert ran("python -c 'import alembic; print(alembic.__file__)'").stdout == f"{top}/alembic/__init__.py\n"
 
 
 def test_code_alone_changes_nothing_of_a_package(run: Run, shop: Path) -> None:

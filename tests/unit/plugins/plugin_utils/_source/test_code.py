@@ -345,6 +345,48 @@ def test_a_secret_with_a_default_is_warned_of(project, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "name", "how"),
+    [
+        ("SECRET_KEY = secrets.token_urlsafe(32)", "SECRET_KEY", "Have it ask, as by os.environ"),
+        ("class Config:\n    JWT_KEY: str = uuid.uuid4().hex", "JWT_KEY", "Have it ask"),
+        ("KEY = os.getenv('JWT_SECRET', secrets.token_hex())", "JWT_SECRET", "Write fastapi_env: {JWT_SECRET: ...}"),
+        ("KEY = os.environ.get('COOKIE_KEY') or os.urandom(24)", "COOKIE_KEY", "Write"),
+        ("class S(BaseSettings):\n    secret_key: str = secrets.token_urlsafe(32)", "SECRET_KEY", "Write"),
+        ("class S(BaseSettings):\n    salt: str = Field(default_factory=lambda: str(uuid4()))", "SALT", "Write"),
+        (
+            "class S(BaseSettings):\n    crypt_key: str = Fernet.generate_key().decode()",
+            "CRYPT_KEY",
+            "urlsafe_b64encode",
+        ),
+    ],
+)
+def test_a_secret_that_each_worker_makes_up(project, tmp_path, text, name, how):
+    """Users were logged out at random: what one worker had signed, the next refused."""
+    config = f"import os\n{text}\n"
+    # A script that prints a new one.
+    assert project({"main.py": MAIN, "config.py": config}).random == {}
+    code = project({"app/__init__.py": "", "app/main.py": MAIN + "from .config import x\n", "app/config.py": config})
+    (sentence,) = said(code, tmp_path, workers=1)
+    assert sentence.startswith(f"{name} is made up (app/config.py:") and how in sentence
+    # One that the module makes for itself isn't asked for, so nothing that is set helps.
+    assert bool(said(code, tmp_path, env={name: "x"})) == ("Have it ask" in how)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSTANCE_ID = uuid.uuid4()",
+        "def new():\n    token = secrets.token_urlsafe()\n    return token",
+        "make_token = lambda: secrets.token_urlsafe()",
+        "class Item(BaseModel):\n    key: str = Field(default_factory=uuid4)",
+        "SECRET_KEY = os.environ['SECRET_KEY'] if True else ''",
+    ],
+)
+def test_what_may_differ_is_no_such_secret(project, tmp_path, text):
+    assert project({"main.py": MAIN + "import config", "config.py": f"import os\n{text}\n"}).random == {}
+
+
+@pytest.mark.parametrize(
     ("requirements", "where", "wanted"),
     [
         ("pydantic-settings\n", "pydantic_settings", ["MAIL", "ORIGINS"]),

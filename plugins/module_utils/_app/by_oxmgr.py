@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Oxmgr as the supervisor of an app's slots: a daemon for each, which systemd keeps alive and gives the socket."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+from .._host.files import read_text
+from .._host.journal import last_lines
+from .._host.systemd import Systemd
+from .by_systemd import BySystemd
+from .slots import OXMGR_UNIT, SLOTS, App, Snapshot
+from .supervisor import Standing, State, Supervisor
+
+TOLD = 255
+"""So many bytes at most are what an arbiter says of itself."""
+
+
+class ByOxmgr(BySystemd):
+    """See Supervisor. The daemon's unit is told what a slot's own would be; what its arbiter does, Oxmgr knows."""
+
+    def by(self, slot: str) -> str:
+        del slot
+        return "Oxmgr"
+
+    def called(self, slot: str) -> str:
+        return f"{self.app.name}-oxmgr@{slot}.service"
+
+    def _process(self, slot: str) -> str:
+        return f"{self.app.name}-{slot}"
+
+    def files(self, wanted: Snapshot) -> dict[str, str]:
+        unit = os.path.join(self.app.units, f"{self.app.name}-oxmgr@.service")
+        # The slots' own unit is there, too, and not started: commands and processes get their sandbox from it.
+        return {**super().files(wanted), unit: wanted.files.get(OXMGR_UNIT, "")}
+
+    def _seen(self, slot: str, unit: dict[str, str]) -> State:
+        daemon = super()._seen(slot, unit)
+        if daemon.ended:
+            return daemon
+        record = self._record(slot)
+        pid = record.get("pid")
+        born = started_at(pid) if isinstance(pid, int) else ""
+        code = record.get("last_exit_code")
+        return replace(
+            daemon,
+            word=f"{record.get('status', 'starting')} (Oxmgr)",
+            ended=not born,
+            down=daemon.down or not born,
+            how=f"status {code}" if code is not None else "a signal",
+            # Of a slot that was stopped and started by hand the daemon is another one, too.
+            start=f"{daemon.start} {born}" if born else "",
+            main=str(pid) if born else "",
+            restarts=daemon.restarts + int(record.get("restart_count") or 0),
+            told=self._told(slot),
+            since=max(daemon.since, float(record.get("last_started_at") or 0)),
+        )
+
+    def _record(self, slot: str) -> dict[str, Any]:
+        """What Oxmgr has written down of the slot, which it does at each change. It isn't asked: while it starts or
+        stops something it answers nobody."""
+        try:
+            with open(f"/var/lib/{self.app.name}-oxmgr/{slot}/state.json", encoding="utf-8") as file:
+                return dict(json.load(file)["processes"][0])
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
+
+    def _told(self, slot: str) -> str:
+        """What the arbiter says of itself, in a file of root's that graceful_slot.py has opened for it."""
+        path = f"/run/{self.app.name}-oxmgr/{slot}/told"
+        return read_text(path, TOLD).strip().removeprefix("STATUS=")
+
+    def lines(self, slot: str, since: float, count: int) -> str:
+        return last_lines(self.systemd.run, self.app.name, self._process(slot), since, count)
+
+    def where_lines(self, slot: str) -> str:
+        return f"{self.app.name}-logs --slot {slot}"
+
+
+def started_at(pid: int) -> str:
+    """What tells a process that lives from all others; '' where it has ended."""
+    stat = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return f"{pid} {stat[19]}" if len(stat) > 19 and stat[0] not in "ZX" else ""
+
+
+def supervisor_of(systemd: Systemd, app: App, wanted: Snapshot | None = None) -> Supervisor:
+    """:param wanted: what a deploy brings; None where nothing is to be started."""
+    under = {app.under_oxmgr(slot) for slot in SLOTS if app.held(slot)}
+    under |= {OXMGR_UNIT in wanted.files} if wanted else set()
+    if True not in under:
+        return BySystemd(systemd, app)
+    oxmgr = ByOxmgr(systemd, app)
+    return BySlot(BySystemd(systemd, app), oxmgr, wanted) if False in under else oxmgr
+
+
+class BySlot:
+    """Each slot by the one that it was filled for, so that a run that was cut off anywhere, while the app moves from
+    one to the other, leaves nothing in doubt. See Supervisor.
+
+    :param wanted: what a deploy brings; None where nothing is to be started.
+    """
+
+    def __init__(self, systemd: BySystemd, oxmgr: ByOxmgr, wanted: Snapshot | None) -> None:
+        self.systemd = systemd
+        self.oxmgr = oxmgr
+        self.wanted = oxmgr if wanted and OXMGR_UNIT in wanted.files else systemd
+
+    def _of(self, slot: str) -> Supervisor:
+        return self.oxmgr if self.oxmgr.app.under_oxmgr(slot) else self.systemd
+
+    def by(self, slot: str) -> str:
+        return self._of(slot).by(slot)
+
+    def called(self, slot: str) -> str:
+        return self._of(slot).called(slot)
+
+    def files(self, wanted: Snapshot) -> dict[str, str]:
+        return self.wanted.files(wanted)
+
+    def reread(self) -> None:
+        self.systemd.reread()
+
+    def standing(self) -> dict[str, Standing]:
+        return {slot: self._of(slot).standing()[slot] for slot in SLOTS}
+
+    def state(self, slot: str) -> State:
+        return self._of(slot).state(slot)
+
+    def listen(self, slot: str) -> None:
+        self._of(slot).listen(slot)
+
+    def begin(self, slot: str, verb: str) -> str:
+        return self._of(slot).begin(slot, verb)
+
+    def forgive(self, slot: str) -> None:
+        self._of(slot).forgive(slot)
+
+    def stop(self, slot: str) -> None:
+        self._of(slot).stop(slot)
+
+    def leave(self, slot: str) -> None:
+        self._of(slot).leave(slot)
+
+    def boot(self, slot: str, last: bool = True) -> None:
+        self._of(slot).boot(slot, last)
+
+    def no_boot(self, slot: str) -> None:
+        self._of(slot).no_boot(slot)
+
+    def lines(self, slot: str, since: float, count: int) -> str:
+        return self._of(slot).lines(slot, since, count)
+
+    def where_lines(self, slot: str) -> str:
+        return self._of(slot).where_lines(slot)
+
+    def start_again(self, slot: str) -> str:
+        return self._of(slot).start_again(slot)

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an app imports when it starts and nothing that is installed brings, seen before a host waits for it in vain.
+
+What may be caught, skipped or found elsewhere is passed over, so a function's imports, and those in `if` and `try`.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+import warnings
+from collections.abc import Collection, Iterator
+
+from ...module_utils._app.advice import PACKAGES
+from .nodes import called, text
+from .shown import Place
+
+_NEEDS = {
+    **dict.fromkeys(("EmailStr", "NameEmail"), "email_validator"),
+    **dict.fromkeys(("File", "Form", "UploadFile"), "multipart"),
+    **dict.fromkeys(("OAuth2PasswordRequestForm", "OAuth2PasswordRequestFormStrict"), "multipart"),
+    "Jinja2Templates": "jinja2",
+    "SessionMiddleware": "itsdangerous",
+    "TestClient": "httpx",
+    "create_async_engine": "greenlet",
+}
+"""What a class or function needs of another package than that which has it, and which it names in no requirement."""
+_OF = ("fastapi", "pydantic", "sqlalchemy", "sqlmodel", "starlette")
+_HASHES = ("argon2", "bcrypt")
+"""Schemes of passlib's, with the module that each needs."""
+_DRIVER = re.compile(
+    r"(?:sqlite|postgresql|postgres|mysql|mariadb|oracle|mssql)\+"
+    r"(aiosqlite|asyncpg|psycopg|psycopg2|pg8000|pymysql|aiomysql|asyncmy|mysqldb|pyodbc|aioodbc|oracledb)(://.*)?",
+    re.DOTALL,
+)
+_LEFT = {
+    **dict.fromkeys("asynchat asyncore distutils imp smtpd".split(), 12),
+    **dict.fromkeys("aifc audioop cgi cgitb chunk crypt imghdr lib2to3 mailcap nntplib pipes".split(), 13),
+    **dict.fromkeys("sndhdr spwd sunau telnetlib uu xdrlib".split(), 13),
+}
+"""What the standard library has no more, with the minor version of Python 3 that left it out."""
+_MOST_NAMES = 8
+
+
+def lacking(top: str, paths: Collection[str], app: str, brought: Collection[str], minor: str, file: str) -> str:
+    """A warning with what the app's modules need and nobody brings; '' where nothing shows that.
+
+    :param paths: of the source's files, from `top`.
+    :param app: as fastapi_app names it.
+    :param brought: the top modules of all that is installed.
+    :param minor: of the host's Python, such as '3.11'.
+    :param file: what says what the app needs.
+    """
+    left = {name for name, version in _LEFT.items() if int(minor.partition(".")[2]) >= version}
+    standard = (sys.stdlib_module_names | set(_LEFT)) - left
+    known = {*standard, *brought}
+    # A package's one name was another's before.
+    known |= {"multipart"} if "python_multipart" in known else set()
+    found: dict[str, str] = {}
+    drivers: dict[str, str] = {}
+    for path, tree in _reached(top, paths, app):
+        drivers |= _drivers(path, tree)
+        for name, why in _wanted(path, tree):
+            if name not in known and not _is_own(name, path, paths):
+                found.setdefault(name, why)
+    # Of several databases the host has one, and which isn't told here.
+    found |= {} if known & set(drivers) else drivers
+    if not found:
+        return ""
+    some = [f"{name} ({why})" for name, why in list(found.items())[:_MOST_NAMES]]
+    add = ", ".join(dict.fromkeys(PACKAGES.get(name, name.replace("_", "-")) for name in list(found)[:_MOST_NAMES]))
+    more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
+    gone = f" Python {minor} has no {', '.join(sorted(left & set(found)))} any more." if left & set(found) else ""
+    return (
+        f"Nothing that is installed brings {', '.join(some)}{more}, and the app will fail for it.{gone} "
+        f"Add what does to the requirements ({file}), most likely {add}"
+    )
+
+
+def _reached(top: str, paths: Collection[str], app: str) -> Iterator[tuple[str, ast.Module]]:
+    """The files that the app's module imports, and itself, with their trees."""
+    module = app.partition(":")[0].replace(".", "/")
+    # Below a directory that is on the path: the source's top, or what installs it in place or PYTHONPATH says.
+    places = sorted((path for path in paths if re.search(rf"(^|/){re.escape(module)}(/__init__)?\.py$", path)), key=len)
+    below = re.sub(rf"{re.escape(module)}(/__init__)?\.py$", "", places[0]) if places else ""
+    waiting, seen = [module], set[str]()
+    while waiting:
+        parts = waiting.pop().split("/")
+        # Who imports a module imports the packages that it is in.
+        names = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        files = [f"{root}{name}{kind}" for root in (below, "") for name in names for kind in (".py", "/__init__.py")]
+        for path in files:
+            if path in seen or path not in paths:
+                continue
+            seen.add(path)
+            try:
+                with open(os.path.join(top, path), "rb") as file, warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    tree = ast.parse(file.read())
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            yield path, tree
+            package = os.path.dirname(path.removeprefix(below))
+            for node in tree.body:
+                if isinstance(node, ast.Import):
+                    waiting += [alias.name.replace(".", "/") for alias in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    above = package.split("/")[: len(package.split("/")) - node.level + 1] if node.level else []
+                    base = "/".join([*filter(None, above), *filter(None, (node.module or "").split("."))])
+                    waiting += [f"{base}/{alias.name}".strip("/") for alias in node.names]
+
+
+def _wanted(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The top modules that a file needs when it is imported, each with why."""
+    for node in tree.body:
+        at = Place(path, node.lineno)
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.partition(".")[0], str(at)) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            package = (node.module or "").partition(".")[0]
+            yield package, str(at)
+            for alias in node.names if package in _OF else ():
+                if alias.name in _NEEDS:
+                    yield _NEEDS[alias.name], f"for {alias.name}, {at}"
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Call) and called(part) == "CryptContext":
+            schemes = {text(each) for each in ast.walk(part) if isinstance(each, ast.Constant)}
+            yield from ((name, f"for passlib, {Place(path, part.lineno)}") for name in _HASHES if name in schemes)
+
+
+def _drivers(path: str, tree: ast.Module) -> dict[str, str]:
+    """The modules that databases' URLs name, each with why."""
+    parts = [part for part in ast.walk(tree) if isinstance(part, ast.Constant)]
+    return {
+        "MySQLdb" if match[1] == "mysqldb" else match[1]: f"for a database's URL, {Place(path, part.lineno)}"
+        for part in parts
+        if (match := _DRIVER.fullmatch(text(part) or ""))
+    }
+
+
+def _is_own(name: str, path: str, paths: Collection[str]) -> bool:
+    """Whether the source has a module of that name where Python may look: not only inside of another package."""
+    beside = os.path.dirname(path)
+    for other in paths:
+        directory, found, _rest = f"/{other}".rpartition(f"/{name}.py")
+        if not found:
+            directory, found, _rest = f"/{other}".partition(f"/{name}/")
+        if found and (directory.strip("/") in ("", beside) or f"{directory.strip('/')}/__init__.py" not in paths):
+            return True
+    return any(other.startswith(f"{name}.") for other in paths)
