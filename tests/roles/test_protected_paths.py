@@ -22,12 +22,13 @@ from pathlib import Path
 import pytest
 import uvicorn
 import yaml
-from conftest import ROOT
 from spellings import spellings
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CADDY = os.environ.get("CADDY", str(Path(sys.executable).parent / "caddy"))
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")

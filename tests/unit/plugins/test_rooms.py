@@ -53,15 +53,11 @@ def test_what_runs_on_a_host_uses_nothing_of_the_control_nodes():
             assert not [parts for parts in found if parts[0] not in ("module_utils",)], path
 
 
-# Tested, and waiting for the role and the swap that will use them. A name goes from here when that comes.
-WAITING = ["module_utils/_oxmgr/client.py", "module_utils/_oxmgr/ours.py"]
-
-
 def test_each_file_is_used():
     """A file that nothing imports is dead; modules, actions and filters are what Ansible calls."""
     used = {parts for found in FILES.values() for parts in found}
-    unused = [str(path) for path in FILES if path.parts[0] in PRIVATE and path.with_suffix("").parts not in used]
-    assert unused == WAITING
+    unused = [path for path in FILES if path.parts[0] in PRIVATE and path.with_suffix("").parts not in used]
+    assert unused == []
 
 
 def test_what_is_in_a_room_is_private():
