@@ -130,7 +130,7 @@ def test_a_file_that_oxmgr_refuses_starts_nothing(oxfile, tmp_path):
 
 @pytest.mark.parametrize(
     "root",
-    ["/srv/hello", "/srv/my apps/hello", "/srv/it's", '/srv/a"b\\c', "/srv/$HOME/~x", "/srv/ü/#é", "/srv/a]]\tb"],
+    ["/srv/hello", "/srv/my apps/hello", "/srv/it's", '/srv/a"b\\c', "/srv/a~b/~x", "/srv/ü/#é", "/srv/a]]\tb"],
 )
 def test_whatever_the_paths_are_the_command_has_them(oxfile, root):
     text = oxfile(fastapi_root=root, fastapi_allow_listen=True).read_text()
