@@ -30,7 +30,7 @@ class ByOxmgr(BySystemd):
         return "Oxmgr"
 
     def called(self, slot: str) -> str:
-        return f"{self.app.name}-oxmgr@{slot}.service"
+        return self.app.daemon(slot)
 
     def _process(self, slot: str) -> str:
         return f"{self.app.name}-{slot}"
