@@ -10,7 +10,7 @@ from test_bad_releases import (
     test_bad_releases_in_place,
     test_releases_that_never_get_the_traffic,
 )
-from test_children import test_a_swap, test_in_the_live_slot
+from test_children import left_behind, test_a_swap, test_in_the_live_slot
 from test_cut_off import (
     test_a_host_that_was_half_deployed_by_hand,
     test_a_rollback_that_is_killed_is_finished_by_the_next,

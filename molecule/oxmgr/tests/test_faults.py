@@ -47,6 +47,7 @@ def test_the_arbiter_is_killed(site, struck):
     assert "active" not in status.split(site.live)[0] and "Oxmgr" in status, status
 
 
+@pytest.mark.core
 def test_the_arbiter_hangs(site, struck):
     """Oxmgr's own health check sees that it tells nothing any more, and ends it; its workers finish their requests."""
     slot = site.live
@@ -57,6 +58,7 @@ def test_the_arbiter_hangs(site, struck):
     site.ask.until("its workers have ended", gone)
 
 
+@pytest.mark.core
 def test_oxmgr_is_killed(struck, site):
     struck("Oxmgr itself dies (SIGKILL)", kill(site, site.daemon, "KILL"), False)
 
@@ -77,6 +79,7 @@ def test_the_unit_is_stopped_and_started(struck, site):
     struck("systemctl stop, and start after a second", stop_and_start, False)
 
 
+@pytest.mark.core
 def test_a_slot_is_restarted_by_oxmgr(struck, site):
     def restart(slot: str) -> None:
         said = site.tell(slot, f"restart {NAME}-{slot}")

@@ -32,6 +32,7 @@ def attempt(expression: str, imports: str = "os") -> str:
     return "\n".join([*lines, "except OSError as error:", "    said = type(error).__name__"])
 
 
+@pytest.mark.core
 def test_the_environment_arrives_exactly_and_nothing_of_the_daemons(site, ask):
     slot = site.live
     main = site.main_pid(slot)
@@ -69,6 +70,7 @@ said = {path.name: [path.read_text(), oct(stat.st_mode), stat.st_uid == os.getui
     assert site.python(code) == {"key": [VARIABLES["fastapi_credentials"]["key"], "0o100400", True]}
 
 
+@pytest.mark.core
 def test_the_app_has_no_rights(site, ask):
     code = "import os; said = [open('/proc/self/status').read(), os.getcwd(), os.getgroups(), os.umask(0o077)]"
     status, cwd, groups, umask = site.python(code)
@@ -117,6 +119,7 @@ def test_it_listens_nowhere_by_a_socket_that_it_didnt_bind(site, ask):
     assert ask.run("cat /proc/net/tcp | awk '$4 == \"0A\"' | wc -l") == before
 
 
+@pytest.mark.core
 def test_no_socket_but_the_slots_own(site):
     code = """
 import os, socket
@@ -133,6 +136,7 @@ for name in os.listdir("/proc/self/fd"):
     assert set(site.python(code)) == {f"/run/{NAME}/{site.live}.sock"}
 
 
+@pytest.mark.core
 def test_nobody_in_the_hosts_network_reaches_oxmgr(site, ask):
     refused = ["ConnectionRefusedError"] * 2
     assert site.python(CONNECT) == refused
@@ -147,6 +151,7 @@ def test_nobody_in_the_hosts_network_reaches_oxmgr(site, ask):
     assert "swap-" in site.tell(site.live, "list").stdout
 
 
+@pytest.mark.core
 def test_each_slots_lines_are_told_by_their_slot_and_kind(site, ask):
     """As under systemd: NAME-logs, a slot's own, and problems alone."""
     old, word = site.live, f"said-{time.time_ns()}"
