@@ -23,8 +23,8 @@ pytest.register_assert_rewrite("deploys")
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "fault"
 """Name of the property in which a test records what was lost: a row of docs/reliability.md."""
-RECORDED = "/run/recorded"
-"""Directory on a host with the modules that a run has left there, and whose calls are made again."""
+RECORDED = "/opt/recorded"
+"""Directory on a host with the modules that a run has left, and whose calls are made again; also after a reboot."""
 # Ansible's own `execute` of an exploded module, in a directory of the call's own: calls may be made at once.
 CALL = """
 import json, os, sys, tempfile
