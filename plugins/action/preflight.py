@@ -30,7 +30,7 @@ from ..plugin_utils._release.git import is_git
 
 # What the host is told of the variables. The environment and the index with its password stay on the control node.
 HOST_VARIABLES = (
-    *("name", "root", "user", "group", "python", "supervisor"),
+    *("name", "root", "user", "group", "python", "supervisor", "oxmgr"),
     *("proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
     # Of processes and timers what for_host() says.

@@ -13,8 +13,9 @@ author:
   - The graceful.deploy authors (@graceful)
 description:
   - Asks the host which Oxmgr it has, of which version, and which of those that were brought its apps use.
-  - Where you name an Oxmgr of your own, brings it to C(/usr/local/lib/), under a name that carries its digest, so that
-    a host that has it gets nothing.
+  - Brings the one that you name to C(/usr/local/lib/), under a name that carries its digest, so that a host that has it
+    gets nothing. Where you name none, the host's own C(/usr/bin/oxmgr) is copied there, so that no upgrade changes what
+    the app has.
   - Refuses one that isn't tested, or can't run on the host, before anything is changed.
 options:
   name:
@@ -59,7 +60,7 @@ oxmgr:
     program:
       description: Its path on the host.
       type: str
-      sample: /usr/bin/oxmgr
+      sample: /usr/local/lib/graceful-oxmgr-5d45225db02e2b77
     version:
       description: Its version.
       type: str
@@ -70,8 +71,11 @@ oxmgr:
     present:
       description: Whether it was on the host before.
       type: bool
+    source:
+      description: The host's own program that it is a copy of; empty where you named one.
+      type: str
     packages:
-      description: Debian packages that bring it.
+      description: Packages that have to be installed before there is one to copy.
       type: list
       elements: str
     linked:
@@ -99,7 +103,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     # The action plugin makes `oxmgr` of it, and brings the program.
-    finish(module, lambda: {"changed": False, "host": read_oxmgr(module.run_command, module.params["name"])})
+    params = module.params
+    finish(
+        module,
+        lambda: {"changed": False, "host": read_oxmgr(module.run_command, params["name"], bool(params["program"]))},
+    )
 
 
 if __name__ == "__main__":

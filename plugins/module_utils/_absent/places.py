@@ -207,7 +207,7 @@ def oxmgr_places(host: HostTree, name: str) -> list[Removable]:
     target = oxmgr.leads(host.at(link))
     if target in oxmgr.brought(host.top) and target not in oxmgr.in_use(name, host.top):
         found.append(target)
-    if target == oxmgr.PROGRAM or target.startswith(oxmgr.BROUGHT):
+    if target.startswith(oxmgr.BROUGHT):
         found.append(link)
     return [Removable(host.at(os.path.dirname(path)), os.path.basename(path)) for path in found]
 

@@ -138,8 +138,9 @@ def read_supervisor(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple
     """The host's Oxmgr, and the daemons of it that listen to everybody on the host; {} where it isn't wanted."""
     if params.get("supervisor") != "oxmgr":
         return {}
-    found = {row["pid"]: row for row in read_holders(_OXMGR_PORTS) if row["program"] == "oxmgr"}
-    return {**read_oxmgr(run, params["name"]), "daemons": [*found.values()]}
+    # Each has two; orders are taken at the lower.
+    found = {row["pid"]: row for row in reversed(read_holders(_OXMGR_PORTS)) if row["program"] == "oxmgr"}
+    return {**read_oxmgr(run, params["name"], bool(params.get("oxmgr"))), "daemons": [*found.values()]}
 
 
 def read_sites(name: str, proxy: str, top: str = "") -> dict[str, list[str]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import re
 import typing as t
 
-from .._host.files import names_in, read_text
+from .._host.files import names_in, read_text, sha256_of
 
 PROGRAM = "/usr/bin/oxmgr"
 LIBRARY = "/usr/local/lib"
@@ -62,14 +63,32 @@ def in_use(name: str, top: str = "") -> set[str]:
     return {leads(top + link) for link in links if link != link_of(name)} - {""}
 
 
-def read_oxmgr(run: Run, name: str) -> dict[str, t.Any]:
-    there = os.path.exists(PROGRAM)
-    asks_apt = not there and os.path.exists(_APT)
+def led_by(path: str) -> str:
+    """Who beside root could put another program there; empty where nobody could. The project's own package leaves it to
+    user id 1001, who is nobody on most hosts, and the second person on some."""
+    status = os.stat(path)
+    if status.st_mode & 0o022:
+        return "others than its owner"
+    try:
+        return pwd.getpwuid(status.st_uid).pw_name if status.st_uid else ""
+    except KeyError:
+        return ""
+
+
+def read_oxmgr(run: Run, name: str, named: bool) -> dict[str, t.Any]:
+    """
+    :param named: whether the user names a program, so that the host's own is neither asked nor judged.
+    """
+    there = not named and os.path.exists(PROGRAM)
+    asks_apt = not named and not there and os.path.exists(_APT)
+    others = led_by(PROGRAM) if there else ""
     return {
         "machine": platform.machine(),
         "libc": platform.libc_ver()[1],
         "there": there,
-        "version": parse_version(run([PROGRAM, "--version"])[1]) if there else "",
+        "led_by": others,
+        "version": parse_version(run([PROGRAM, "--version"])[1]) if there and not others else "",
+        "digest": sha256_of(PROGRAM)[:16] if there else "",
         "candidate": parse_candidate(run([_APT, "show", "--no-all-versions", "oxmgr"])[1]) if asks_apt else "",
         "brought": brought(),
         "in_use": sorted(in_use(name)),

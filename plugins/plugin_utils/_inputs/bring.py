@@ -54,34 +54,45 @@ class Bring(ActionBase):
         self._refuse(list(self.choice.problems(params, answer["host"], program)))
         chosen = self.choice.choose(answer["host"], program)
         result |= {key: chosen, "warnings": self.choice.warnings(chosen)}
-        if program and not chosen["present"]:
+        source = chosen.get("source", "")
+        if (program or source) and not chosen["present"]:
             result["changed"] = True
             if not self._task.check_mode:
-                result |= self._bring(program, chosen["program"], task_vars)
+                result |= self._bring(program, source, chosen["program"], task_vars)
         return result
 
     def _refuse(self, found: list[Problem]) -> None:
         if found:
             raise AnsibleActionFail("Nothing was changed. " + "\n".join(problem.sentence for problem in found))
 
-    def _bring(self, program: Program, path: str, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Copy it there, complete or not at all, as Ansible's own copy does."""
+    def _bring(
+        self, program: Program | None, source: str, path: str, task_vars: dict[str, t.Any] | None
+    ) -> dict[str, t.Any]:
+        """Copy it there, complete or not at all, as Ansible's own copy does.
+
+        :param source: of the host's own, where the user names none.
+        """
+        if not program:
+            return self._copy({"src": source, "remote_src": True, "dest": path}, task_vars)
         handle, local = tempfile.mkstemp(dir=constants.DEFAULT_LOCAL_TMP)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(program.content)
-            task = self._task.copy()
-            task.args = {"src": local, "dest": path, "owner": "root", "group": "root", "mode": "0755"}
-            copy = self._shared_loader_obj.action_loader.get(
-                "ansible.legacy.copy",
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            )
-            done = copy.run(task_vars=task_vars)
+            return self._copy({"src": local, "dest": path}, task_vars)
         finally:
             os.unlink(local)
+
+    def _copy(self, options: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        task = self._task.copy()
+        task.args = {**options, "owner": "root", "group": "root", "mode": "0755"}
+        copy = self._shared_loader_obj.action_loader.get(
+            "ansible.legacy.copy",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        done = copy.run(task_vars=task_vars)
         return done if done.get("failed") else {}

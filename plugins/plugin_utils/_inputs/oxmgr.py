@@ -29,21 +29,21 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
     :param host: what read_oxmgr() returned.
     :param program: the one that the user named, if any.
     :return: ``program`` (its path on the host), ``version``, ``brought`` (whether it is one that the user named),
-        ``present`` (whether it is on the host already), ``packages`` that bring it, ``linked`` (whether the app's
-        unit starts it already), ``stale`` (programs brought before that no app uses), and ``daemons``, others that
-        listen on the host.
+        ``present`` (whether it is there already), ``source`` (the host's own file that it is a copy of, which nobody
+        can exchange and no upgrade does), ``packages`` that bring that one, ``linked`` (whether the app's unit starts
+        it already), ``stale`` (programs brought before that no app uses), and ``daemons``, others that listen on the
+        host.
     """
-    if program:
-        path, version = BROUGHT + program.digest, program.version
-        present = path in host["brought"]
-    else:
-        path, version, present = PROGRAM, host["version"] or host["candidate"], host["there"]
+    digest = program.digest if program else host["digest"]
+    # Before its package is installed, nobody knows the digest.
+    path = BROUGHT + digest if digest else PROGRAM
     return {
         "program": path,
-        "version": version,
+        "version": program.version if program else host["version"] or host["candidate"],
         "brought": program is not None,
-        "present": present,
-        "packages": [] if program or host["there"] else ["oxmgr"],
+        "present": path in host["brought"],
+        "source": PROGRAM if host["there"] else "",
+        "packages": [] if digest else ["oxmgr"],
         "linked": host["link"] == path,
         "stale": [old for old in host["brought"] if old not in (path, *host["in_use"])],
         "daemons": host.get("daemons", []),
@@ -72,7 +72,11 @@ def problems(params: dict[str, t.Any], host: dict[str, t.Any], program: Program 
         yield from _named(params["oxmgr"], host, program)
         return
     version = choose(host, None)["version"]
-    if host["there"] and not host["version"]:
+    if host["led_by"]:
+        wrong = f"the host's {PROGRAM} can be exchanged by {host['led_by']}, and root would run what they put there."
+        advice = f"See that it is the right one, and make it root's: chown root:root {PROGRAM}; chmod 755 {PROGRAM}."
+        yield Problem("supervisor", "oxmgr", wrong, advice)
+    elif host["there"] and not host["version"]:
         wrong = f"the host's {PROGRAM} doesn't say that it is Oxmgr."
         yield Problem("supervisor", "oxmgr", wrong, f"Remove that. {_GET}")
     elif not version:

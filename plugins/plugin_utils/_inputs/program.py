@@ -12,6 +12,8 @@ import hashlib
 import io
 import os
 import re
+import shutil
+import subprocess
 import tarfile
 
 from ...module_utils._app.problems import Problem
@@ -73,25 +75,40 @@ def ar_members(archive: bytes) -> dict[str, bytes]:
     return members
 
 
-def unpack(archive: bytes, kind: Kind) -> tuple[bytes, str]:
+def opened(package: str, member: str, content: bytes) -> tarfile.TarFile:
+    """One of the two archives in a .deb. Python reads zstd from 3.14 on only.
+
+    :raises NotIt: where nothing on this machine can read it.
+    """
+    try:
+        return tarfile.open(fileobj=io.BytesIO(content))
+    except tarfile.ReadError:
+        pass
+    part = "--ctrl-tarfile" if member.startswith("control") else "--fsys-tarfile"
+    for command, given in (["dpkg-deb", part, package], None), (["zstd", "-dcq"], content):
+        if shutil.which(command[0]):
+            done = subprocess.run(command, input=given, capture_output=True, check=False)
+            if not done.returncode:
+                return tarfile.open(fileobj=io.BytesIO(done.stdout))
+    wrong = f"its {member} is compressed in a way that this Python can't read."
+    raise NotIt(f"{wrong} Install zstd on this machine; or take the program out of it (dpkg-deb -x) and name that.")
+
+
+def unpack(package: str, archive: bytes, kind: Kind) -> tuple[bytes, str]:
     """The program in a .deb, and the package's version.
 
-    :raises NotIt: where there is none, or the package is compressed in a way that Python can't read.
+    :raises NotIt: where there is none, or the package is compressed in a way that can't be read.
     """
     found = {}
     path = f"usr/bin/{kind.command}"
     for member, content in ar_members(archive).items():
         if not member.startswith(("control.tar", "data.tar")):
             continue
-        try:
-            with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-                for wanted in ("./control", "control", f"./{path}", path):
-                    file = tar.extractfile(wanted) if wanted in tar.getnames() else None
-                    if file:
-                        found[wanted.rpartition("/")[2]] = file.read()
-        except tarfile.ReadError:
-            wrong = f"its {member} is compressed in a way that this Python can't read."
-            raise NotIt(f"{wrong} Take the program out of it (dpkg-deb -x) and name that.") from None
+        with opened(package, member, content) as tar:
+            for wanted in ("./control", "control", f"./{path}", path):
+                file = tar.extractfile(wanted) if wanted in tar.getnames() else None
+                if file:
+                    found[wanted.rpartition("/")[2]] = file.read()
     if kind.command not in found:
         raise NotIt(f"it is a package without /{path}. Name {kind.name}'s own package or its program.")
     version = re.search(rb"(?m)^Version: (?:[0-9]+:)?v?([0-9]+\.[0-9]+\.[0-9]+)", found.get("control", b""))
@@ -110,7 +127,7 @@ def inspect(path: str, kind: Kind) -> Program:
     packaged = ""
     if content.startswith(_DEB):
         try:
-            content, packaged = unpack(content, kind)
+            content, packaged = unpack(path, content, kind)
         except (tarfile.TarError, EOFError, ValueError) as error:
             if isinstance(error, NotIt):
                 raise

@@ -29,18 +29,27 @@ ENDS = ("stop", "delete", "rm")
 TAKES_APP = (*ENDS, "restart", "rs", "status")
 _NEW_NETWORK = 0x40000000
 
-USAGE = """\
-{name}-oxmgr COMMAND: what Oxmgr runs of {name}, and what it can do with it.
+COMMANDS = {
+    "list": "both slots; list --json for programs",
+    "status NAME-blue": "one of them",
+    "events": "what happens to them, until Ctrl-C",
+    "restart NAME-blue": "end it and start it again; requests wait meanwhile, and none is lost",
+    "stop, delete": "of the slot that isn't live; which is, status.yml says",
+    "ui": "the same on the whole screen; its keys act at once, on the live slot too",
+    "COMMAND --help": "what else there is",
+}
 
-  list                      both slots; {name}-oxmgr list --json for programs
-  status {name}-blue        one of them
-  events                    what happens to them, until Ctrl-C
-  restart {name}-blue       end it and start it again; requests wait meanwhile, and none is lost
-  stop, delete              of the slot that isn't live; which is, status.yml says
-  ui                        the same on the whole screen; its keys act at once, on the live slot too
-  COMMAND --help            what else there is
 
-Deploys, and the way back, are Ansible's: release.yml, rollback.yml. Lines of the app: {name}-logs."""
+def usage(name: str) -> str:
+    width = max(map(len, COMMANDS)) - len("NAME") + max(len(name), len("NAME"))
+    lines = [f"  {words.replace('NAME', name):{width}}  {does}" for words, does in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"{name}-oxmgr COMMAND: what Oxmgr runs of {name}, and what it can do with it.\n",
+            *lines,
+            f"\nDeploys, and the way back, are Ansible's: release.yml, rollback.yml. Lines of the app: {name}-logs.",
+        ]
+    )
 
 
 class Refused(Exception):
@@ -78,7 +87,7 @@ def refusal(name: str, live: str, words: Sequence[str]) -> str:
     if command in ("reload", "rl"):
         return (
             "Old and new would hold the same socket, and Oxmgr couldn't tell whether the new one works. "
-            "release.yml deploys, site.yml with fastapi_strategy: reload reloads."
+            f"release.yml deploys, and {name}-oxmgr restart starts a slot anew."
         )
     if command in ("apply", "import"):
         return _of_file(name, live, command, given)
@@ -168,7 +177,7 @@ def environment(name: str) -> dict[str, str]:
 def main(name: str, root: str, words: Sequence[str]) -> int:
     unit = f"{name}-oxmgr.service"
     if not words or list(words) in (["--help"], ["-h"], ["help"]):
-        print(USAGE.format(name=name))
+        print(usage(name))
         return 0
     try:
         if os.geteuid():
