@@ -145,7 +145,7 @@ def inspect(path: str, kind: Kind) -> Program:
 def named(variable: str, path: str, kind: Kind) -> tuple[Program | None, Problem | None]:
     """The program that a variable names, or what is wrong with it."""
     try:
-        return inspect(path, kind), None
+        return inspect(os.path.expanduser(path), kind), None
     except OSError as error:
         wrong = f"it can't be read on the control node: {error.strerror}."
         return None, Problem(variable, path, wrong, "Name a file that is there.")
