@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -32,17 +33,17 @@ SPEC.loader.exec_module(oxmgr)
     ],
 )
 def test_what_does_no_harm_is_given_to_it(words: str) -> None:
-    assert oxmgr.refusal("hello", "hello-blue", words.split()) == ""
+    assert oxmgr.refusal("hello", "blue", words.split()) == ""
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ("daemon stop", "systemctl stop hello-oxmgr.service"),
-        ("daemon run", "start the slots twice"),
-        ("daemon", "hello-oxmgr.service"),
-        ("service install", "systemctl status hello-oxmgr.service"),
-        ("startup", "systemctl status hello-oxmgr.service"),
+        ("daemon stop", "systemctl stop hello@SLOT.socket hello-oxmgr@SLOT.service"),
+        ("daemon run", "start a slot twice"),
+        ("daemon", "start a slot twice"),
+        ("service install", "systemctl status 'hello-oxmgr@*.service'"),
+        ("startup", "systemctl status 'hello-oxmgr@*.service'"),
         ("reload hello-green", "release.yml"),
         ("rl hello-green", "release.yml"),
         ("logs hello-blue -f", "hello-logs"),
@@ -64,13 +65,13 @@ def test_what_does_no_harm_is_given_to_it(words: str) -> None:
     ],
 )
 def test_what_would_end_what_serves_is_refused_with_what_to_do(words: str, part: str) -> None:
-    assert part in oxmgr.refusal("hello", "hello-blue", words.split())
+    assert part in oxmgr.refusal("hello", "blue", words.split())
 
 
 def test_what_is_live_is_read_from_the_link(tmp_path: Path) -> None:
-    assert oxmgr.live_of("hello", str(tmp_path)) == ""
+    assert oxmgr.live_of(str(tmp_path)) == ""
     (tmp_path / "live.sock").symlink_to("/run/hello/green.sock")
-    assert oxmgr.live_of("hello", str(tmp_path)) == "hello-green"
+    assert oxmgr.live_of(str(tmp_path)) == "green"
     assert oxmgr.refusal("hello", "", ["stop", "hello-blue"]) == ""
 
 
@@ -87,17 +88,17 @@ def test_what_is_live_is_read_from_the_link(tmp_path: Path) -> None:
 def test_a_unit_that_is_down_is_told(said: str, pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda command, **_more: subprocess.CompletedProcess(command, 0, said))
     if pid:
-        assert oxmgr.main_pid("hello-oxmgr.service") == pid
+        assert oxmgr.main_pid("hello-oxmgr@blue.service") == pid
     else:
-        with pytest.raises(oxmgr.Refused, match=r"systemctl start hello-oxmgr\.service"):
-            oxmgr.main_pid("hello-oxmgr.service")
+        with pytest.raises(oxmgr.Refused, match=r"hello-oxmgr@blue\.service is \w+, so there is nobody to ask"):
+            oxmgr.main_pid("hello-oxmgr@blue.service")
 
 
 def test_it_waits_for_a_daemon_that_is_busy_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(oxmgr, "ADDRESS", server.getsockname())
         with pytest.raises(oxmgr.Refused, match="waits for an app to end"):
-            oxmgr.wait("hello-oxmgr.service", 0.3)
+            oxmgr.wait("hello-oxmgr@blue.service", 0.3)
         server.accept()[0].close()
 
         def answer() -> None:
@@ -107,14 +108,69 @@ def test_it_waits_for_a_daemon_that_is_busy_and_not_for_ever(monkeypatch: pytest
 
         thread = threading.Thread(target=answer)
         thread.start()
-        oxmgr.wait("hello-oxmgr.service", 5)
+        oxmgr.wait("hello-oxmgr@blue.service", 5)
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "live", "slots", "rest"),
+    [
+        ("list", "blue", ["blue", "green"], "list"),
+        ("ps --json", "", ["blue", "green"], "ps --json"),
+        ("green list", "blue", ["green"], "list"),
+        ("status hello-green", "blue", ["green"], "status hello-green"),
+        ("events -p hello-green", "blue", ["green"], "events -p hello-green"),
+        ("events", "green", ["green"], "events"),
+        ("green events", "blue", ["green"], "events"),
+    ],
+)
+def test_whose_daemon_is_meant(words: str, live: str, slots: list[str], rest: str) -> None:
+    assert oxmgr.slots_meant("hello", live, words.split()) == (slots, rest.split())
+
+
+def test_whose_daemon_is_meant_has_to_be_said_where_nothing_is_live() -> None:
+    with pytest.raises(oxmgr.Refused, match="hello-oxmgr blue events"):
+        oxmgr.slots_meant("hello", "", ["events"])
+    with pytest.raises(oxmgr.Refused, match="hello-oxmgr green list"):
+        oxmgr.slots_meant("hello", "blue", ["green"])
+
+
+@pytest.mark.parametrize(
+    ("down", "words", "shown"),
+    [
+        ("", ["list", "--json"], '[{"name": "blue"}, {"name": "green"}]\n'),
+        ("green", ["list", "--json"], '[{"name": "blue"}]\n'),
+        ("green", ["list"], '[{"name": "blue"}]'),
+    ],
+)
+def test_both_slots_are_one_list(
+    down: str, words: list[str], shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def reach(_name: str, slot: str) -> None:
+        if slot == down:
+            raise oxmgr.Refused("It is down.")
+
+    def run(command: list[str], env: dict[str, str], **_more: object) -> subprocess.CompletedProcess:
+        slot = os.path.basename(env["OXMGR_HOME"])
+        return subprocess.CompletedProcess(command, 0, f'[{{"name": "{slot}"}}]')
+
+    monkeypatch.setattr(oxmgr, "reach", reach)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert oxmgr.lists("hello", ["blue", "green"], words) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_a_list_of_nothing_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oxmgr, "main_pid", mock.Mock(side_effect=oxmgr.Refused("It is down.")))
+    with pytest.raises(oxmgr.Refused, match="It is down"):
+        oxmgr.lists("hello", ["blue", "green"], ["list"])
 
 
 def test_words_reach_it_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
     for name in ("main_pid", "enter", "wait"):
         monkeypatch.setattr(oxmgr, name, lambda *given: called.append(given))
+    monkeypatch.setattr(oxmgr, "live_of", lambda _root: "blue")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chdir", called.append)
     monkeypatch.setattr(signal, "signal", lambda *_given: None)
@@ -125,7 +181,7 @@ def test_words_reach_it_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> N
     program, words, environment = called[-1]
     assert (program, words) == ("/usr/local/lib/hello-oxmgr", ["oxmgr", "start", "a  'b' $HOME", "--name", "x"])
     assert {key: value for key, value in environment.items() if key.startswith("OXMGR_")} == {
-        "OXMGR_HOME": "/var/lib/hello-oxmgr",
+        "OXMGR_HOME": "/var/lib/hello-oxmgr/blue",
         "OXMGR_DAEMON_ADDR": "127.0.0.1:40000",
         "OXMGR_API_ADDR": "127.0.0.1:40001",
     }

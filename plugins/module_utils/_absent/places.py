@@ -33,7 +33,7 @@ _FILES = {
     "nginx": ["/etc/nginx/sites-enabled/zz-graceful-{name}.conf"],
     "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"],
     "unit": [
-        "/etc/systemd/system/{name}-oxmgr.service",
+        "/etc/systemd/system/{name}-oxmgr@.service",
         "/etc/systemd/system/{name}@.service",
         "/etc/systemd/system/{name}@.socket",
         *(f"/etc/systemd/system/{{name}}{unit}" for unit in _NGINX_UNITS),
@@ -127,8 +127,8 @@ def slot_units(name: str) -> list[str]:
 
 
 def oxmgr_units(name: str) -> list[str]:
-    """What keeps the slots alive in systemd's place, and what waits for the end of one."""
-    return [f"{name}-oxmgr.service", *(f"{name}-drain-{slot}.service" for slot in SLOTS)]
+    """What keeps the slots alive in systemd's place."""
+    return [f"{name}-oxmgr@{slot}.service" for slot in SLOTS]
 
 
 def nginx_units(name: str) -> list[str]:
@@ -194,15 +194,16 @@ def named_trees(host: HostTree, name: str) -> list[Removable]:
 
 
 def oxmgr_places(host: HostTree, name: str) -> list[Removable]:
-    """The directory that the app's Oxmgr keeps its state in, the program where it was brought and no other app has it,
-    and last the link to it, by which it is known."""
+    """The directories in which the app's Oxmgr keeps its state, the program where no other app has it, and last the
+    link to it, by which it is known."""
     found = []
-    state = f"/var/lib/{name}-oxmgr"
-    # Root's alone, as systemd makes it: an app may have a directory of such a name.
-    with contextlib.suppress(OSError):
-        status = os.lstat(host.at(state))
-        if stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077 and status.st_uid == os.geteuid():
-            found.append(state)
+    for state in (f"/var/lib/{name}-oxmgr", f"/run/{name}-oxmgr"):
+        # As systemd makes it: root's, with one for each slot. Somebody may have a directory of such a name.
+        with contextlib.suppress(OSError):
+            status = os.lstat(host.at(state))
+            inside = set(names_in(host.at(state)))
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and inside <= set(SLOTS):
+                found.append(state)
     link = oxmgr.link_of(name)
     target = oxmgr.leads(host.at(link))
     if target in oxmgr.brought(host.top) and target not in oxmgr.in_use(name, host.top):

@@ -79,7 +79,7 @@ def describe(port: int, pid: int) -> dict[str, t.Any]:
 def foreign_units(name: str, supervisor: str = "systemd") -> list[str]:
     """Units that `name` would take over or hide, and that this collection didn't write."""
     found: dict[str, str] = {}
-    units = [f"{name}@.service", f"{name}@.socket"] + [f"{name}-oxmgr.service"] * (supervisor == "oxmgr")
+    units = [f"{name}@.service", f"{name}@.socket"] + [f"{name}-oxmgr@.service"] * (supervisor == "oxmgr")
     for directory in UNIT_DIRECTORIES:
         for unit in units:
             path = f"{directory}/{unit}"
@@ -87,12 +87,6 @@ def foreign_units(name: str, supervisor: str = "systemd") -> list[str]:
             if os.path.lexists(path) and not is_ours(read_text(path, 4096)):
                 found.setdefault(f"{os.path.realpath(directory)}/{unit}", path)
     return sorted(found.values())
-
-
-def is_plain_unit(path: str) -> bool:
-    """Whether there is a unit of the app's name that somebody else made. One of ours is a part of another app, as
-    hello-oxmgr.service is of hello."""
-    return os.path.lexists(path) and not is_ours(read_text(path, 4096))
 
 
 def missing_unit(name: str) -> str:
@@ -211,5 +205,5 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "missing_paths": [path for path in params.get("writable_paths") or [] if not os.path.isdir(path)],
         "missing_unit": missing_unit(params.get("on_failure") or ""),
         "background": read_background(params, run, UNIT_DIRECTORIES),
-        "plain_unit": is_plain_unit(f"/etc/systemd/system/{name}.service"),
+        "plain_unit": os.path.lexists(f"/etc/systemd/system/{name}.service"),
     }

@@ -24,7 +24,7 @@ Run = t.Callable[[list[str]], tuple[int, str, str]]
 
 
 def link_of(name: str) -> str:
-    """What the unit NAME-oxmgr.service starts: a link to the program."""
+    """What the units NAME-oxmgr@SLOT.service start: a link to the program."""
     return f"{LIBRARY}/{name}-oxmgr"
 
 

@@ -15,8 +15,8 @@ from ...module_utils._preflight.oxmgr import BROUGHT, PROGRAM
 from .program import Kind, Program, numbers, other_machine
 
 TESTED = "0.5.0"
-"""Others are refused: 0.4 has no ``list --json`` and keeps logs otherwise, and 0.6.0 takes the end of its own service
-for an order to stop the apps."""
+"""Others are refused: 0.4 has no ``list --json`` and keeps logs otherwise, and 0.6.0 stops its apps by itself when its
+own service is stopped."""
 _VERSION = re.compile(rb"([0-9]+\.[0-9]+\.[0-9]+)Oxmgr process manager")
 KIND = Kind("Oxmgr", "oxmgr", b"OXMGR_DAEMON_ADDR", _VERSION, "the releases page of the project Oxmgr")
 _GET = f"Take version {TESTED} from the releases page of the project Oxmgr, and write its path on your machine"
@@ -104,7 +104,7 @@ def _untested(version: str) -> str:
     if numbers(version) < numbers(TESTED):
         return f"Older ones than {TESTED} can't tell the state of an app in a form for programs."
     if numbers(version) >= (0, 6, 0):
-        return "From 0.6.0 on it notes at its own end that all apps are stopped: after a reboot nothing would start."
+        return "From 0.6.0 on it stops its apps by itself at its end, and notes that they are to stay stopped."
     return "" if version == TESTED else f"Tested is {TESTED} alone."
 
 
@@ -128,6 +128,8 @@ _REFUSED = (
     ("AmbientCapabilities", "the launcher takes all capabilities from a slot before the app begins.", _SYSTEMD),
     ("NoNewPrivileges", "the daemon and the launcher both have it, and the launcher can't leave it out.", _SYSTEMD),
     ("SupplementaryGroups", "a slot gets the groups of its user.", "Take it out, and add the user to the group."),
+    ("UMask", "a slot has 0077.", _SYSTEMD),
+    ("BindReadOnlyPaths", "the daemon has its own there, and yours would be lost.", _SYSTEMD),
     ("RestrictNamespaces", "a slot leaves the daemon's network for the host's, which this would forbid.", _OWN),
     ("SystemCallFilter", "the daemon needs calls that an app doesn't, and the filter would be both's.", _LISTEN),
     ("PrivateNetwork|NetworkNamespacePath", _NETWORK, _SYSTEMD),

@@ -79,13 +79,12 @@ class Machine:
         """Oxmgr in the place of systemd."""
         top, name = self.top, self.name
         units = top / "etc/systemd/system"
-        put(units / f"{name}-oxmgr.service", OURS)
-        (units / f"multi-user.target.wants/{name}-oxmgr.service").symlink_to(units / f"{name}-oxmgr.service")
+        put(units / f"{name}-oxmgr@.service", OURS)
+        (units / f"multi-user.target.wants/{name}-oxmgr@blue.service").symlink_to(units / f"{name}-oxmgr@.service")
         put(top / f"usr/local/bin/{name}-oxmgr", f"#!/usr/bin/python3 -IS\n{OURS}")
         put(top / f"usr/local/lib/graceful-oxmgr-{digest}")
         (top / f"usr/local/lib/{name}-oxmgr").symlink_to(f"/usr/local/lib/graceful-oxmgr-{digest}")
-        put(top / f"var/lib/{name}-oxmgr/state.json")
-        (top / f"var/lib/{name}-oxmgr").chmod(0o700)
+        put(top / f"var/lib/{name}-oxmgr/blue/state.json")
 
     def run(self, command: list[str]) -> tuple[int, str, str]:
         if command[:2] == ["systemctl", "show"]:
@@ -228,10 +227,10 @@ def test_a_reload_that_fails_leaves_the_site_and_the_slots(machine: Machine) -> 
 
 
 def test_the_supervisor_goes_with_the_slots_and_before_them(machine: Machine) -> None:
-    machine.states |= {"hello-oxmgr.service": "active", "hello-drain-green.service": "active"}
+    machine.states |= {"hello-oxmgr@blue.service": "active"}
     machine.absent()
     (stopped,) = [command[3:] for command in machine.commands if command[:2] == ["systemctl", "stop"]]
-    assert stopped[:3] == ["hello-oxmgr.service", "hello-drain-green.service", "hello@blue.service"]
+    assert stopped == ["hello-oxmgr@blue.service", "hello@blue.service"]
 
 
 def test_a_program_stays_while_another_app_has_it(machine: Machine) -> None:
@@ -243,19 +242,16 @@ def test_a_program_stays_while_another_app_has_it(machine: Machine) -> None:
     assert not program.exists()
 
 
-@pytest.mark.parametrize(("goes", "stays"), [("hello", "hello-oxmgr"), ("hello-oxmgr", "hello")])
-def test_an_app_that_is_named_like_a_part_of_another_shares_nothing(machine: Machine, goes: str, stays: str) -> None:
-    machine.absent(remove_data=True)
-    other = Machine(machine.top, stays).deploy()
-    alone = other.files()
-    Machine(machine.top, goes).deploy().absent(remove_data=True)
-    assert alone - other.files() == set()
+def test_the_units_of_an_apps_oxmgr_are_no_app(machine: Machine) -> None:
+    """What removes hello-oxmgr would take the slots from hello."""
+    with pytest.raises(CommandFailed, match="Write fastapi_name: hello"):
+        machine.absent(name="hello-oxmgr")
 
 
 def test_a_directory_of_the_apps_own_that_has_the_supervisors_name_stays(machine: Machine) -> None:
-    (machine.top / "var/lib/hello-oxmgr").chmod(0o755)
+    put(machine.top / "var/lib/hello-oxmgr/mine")
     machine.absent()
-    assert machine.files() == STAYS | {"var/lib/hello-oxmgr/state.json"}
+    assert machine.files() == STAYS | {"var/lib/hello-oxmgr/blue/state.json", "var/lib/hello-oxmgr/mine"}
 
 
 def test_data_goes_when_that_is_asked_for_also_later(machine: Machine) -> None:

@@ -52,19 +52,14 @@ def test_who_could_exchange_the_program(tmp_path: Path, monkeypatch: pytest.Monk
     assert oxmgr.led_by(str(program)) == "others than its owner"
 
 
-def test_only_the_part_of_another_app_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """hello has hello-oxmgr.service. An app named hello-oxmgr isn't told to end that, and hello doesn't take over one
-    that somebody else wrote."""
-    unit = tmp_path / "hello-oxmgr.service"
+def test_a_unit_that_somebody_else_wrote_isnt_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = tmp_path / "hello-oxmgr@.service"
     monkeypatch.setattr(preflight_facts, "UNIT_DIRECTORIES", (str(tmp_path),))
     unit.write_text("[Service]\nExecStart=/usr/bin/oxmgr daemon run\n")
-    assert preflight_facts.is_plain_unit(str(unit))
     assert preflight_facts.foreign_units("hello", "oxmgr") == [str(unit)]
     assert preflight_facts.foreign_units("hello") == []
     unit.write_text("# Written by Ansible (graceful.deploy.gunicorn); more.\n")
-    assert not preflight_facts.is_plain_unit(str(unit))
     assert preflight_facts.foreign_units("hello", "oxmgr") == []
-    assert not preflight_facts.is_plain_unit(str(tmp_path / "none.service"))
 
 
 def test_each_daemon_is_told_once_by_the_port_that_takes_orders(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def test_a_package_is_installed_where_apt_knows_a_good_one() -> None:
         (
             {"candidate": "0.6.0"},
             None,
-            ["the package that the host's apt has is Oxmgr 0.6.0", "after a reboot"],
+            ["the package that the host's apt has is Oxmgr 0.6.0", "From 0.6.0 on"],
         ),
         ({"there": True}, None, ["/usr/bin/oxmgr doesn't say that it is Oxmgr"]),
         ({"there": True, "version": "0.4.0"}, None, ["the host's /usr/bin/oxmgr is Oxmgr 0.4.0. Older ones"]),
@@ -106,7 +106,15 @@ def test_a_daemon_that_listens_to_everybody_is_warned_of() -> None:
     "name",
     [
         *("PrivateUsers", "CapabilityBoundingSet", "AmbientCapabilities", "RestrictNamespaces", "SystemCallFilter"),
-        *("PrivateNetwork", "SocketBindDeny", "IPAddressAllow", "RestrictNetworkInterfaces", "SupplementaryGroups"),
+        *(
+            "UMask",
+            "BindReadOnlyPaths",
+            "PrivateNetwork",
+            "SocketBindDeny",
+            "IPAddressAllow",
+            "RestrictNetworkInterfaces",
+            "SupplementaryGroups",
+        ),
     ],
 )
 def test_lines_of_the_sandbox_that_a_root_daemon_cant_have_are_refused_by_name(name: str) -> None:
