@@ -63,7 +63,7 @@ def name(variable: str, value: t.Any) -> Problem | None:
         return Problem(variable, value, wrong, write(variable, "hello" if "systemd" in value else f"{value[:27]}-app"))
     if value.endswith(DAEMONS):
         wrong = f"the units of {value.removesuffix(DAEMONS)}'s own Oxmgr have that name, or would have it one day."
-        return Problem(variable, value, wrong, write(variable, value.removesuffix(DAEMONS)))
+        return Problem(variable, value, wrong, write(variable, f"{value.removesuffix(DAEMONS)}-app"))
     return None
 
 

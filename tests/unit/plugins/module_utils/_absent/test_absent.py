@@ -244,7 +244,7 @@ def test_a_program_stays_while_another_app_has_it(machine: Machine) -> None:
 
 def test_the_units_of_an_apps_oxmgr_are_no_app(machine: Machine) -> None:
     """What removes hello-oxmgr would take the slots from hello."""
-    with pytest.raises(CommandFailed, match="Write fastapi_name: hello"):
+    with pytest.raises(CommandFailed, match="Write fastapi_name: hello-app"):
         machine.absent(name="hello-oxmgr")
 
 

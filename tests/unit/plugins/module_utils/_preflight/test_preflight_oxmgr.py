@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app import names
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import facts as preflight_facts
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import oxmgr
 
@@ -70,3 +71,12 @@ def test_each_daemon_is_told_once_by_the_port_that_takes_orders(monkeypatch: pyt
     told = preflight_facts.read_supervisor({"name": "hello", "supervisor": "oxmgr"}, lambda _command: (0, "", ""))
     assert told == {"daemons": [rows[1]]}
     assert preflight_facts.read_supervisor({"name": "hello", "supervisor": "systemd"}, lambda _c: (0, "", "")) == {}
+
+
+def test_the_units_of_an_apps_oxmgr_are_never_taken_for_an_app(tmp_path: Path) -> None:
+    problem = names.name("name", "hello-oxmgr")
+    assert problem and problem.advice == "Write fastapi_name: hello-app."
+    assert names.name("name", "oxmgr") is None
+    for unit in ("hello@.service", "hello-oxmgr@.service"):
+        (tmp_path / unit).write_text("# Written by Ansible (graceful.deploy.gunicorn); more.\n")
+    assert names.missing("shop", str(tmp_path)) == "There is no app shop on this host; there is hello."
