@@ -134,7 +134,7 @@ def said(tmp_path: Path):
             "import sqlite3\nd = sqlite3.connect(':memory:')\nd.execute('create table c (n unique)')\n"
             "d.execute('insert into c values (1)')\nd.execute('insert into c values (1)')",
             "IntegrityError: UNIQUE constraint failed: c.n, at app/main.py line 5",
-            "Two workers made or filled the tables",
+            "have it done by fastapi_before_swap, which runs once for a release.",
         ),
         # SQLAlchemy 2.1 takes a URL that names no driver for psycopg's.
         ("import psycopg", "ModuleNotFoundError: No module named 'psycopg'", "as postgresql+psycopg2://"),
@@ -316,7 +316,7 @@ def test_what_a_server_logs_of_a_start_that_fails(said: str, told: str, write: s
         ('OperationalError: FATAL:  password authentication failed for user "shop"', "set them in fastapi_env"),
         (
             'UniqueViolationError: duplicate key value violates unique constraint "pg_type_typname_nsp_index"',
-            "Run it once more",
+            "as create_all() does, run it once more; else",
         ),
         ("ImportError: libxcb.so.1: cannot open shared object file: No such file", "fastapi_packages: [libxcb1]"),
     ],
