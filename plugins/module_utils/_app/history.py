@@ -20,8 +20,9 @@ HistoryEntry = dict[str, Any]
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
 release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing), ``worker_memory`` (the
 most bytes that one of its workers, or of those before it, had taken by then), and of a deploy that failed ``tried``,
-which is equal for equal tries (a few digits of a digest, from which no setting can be read). What ``fastapi_before_swap`` ran for a
-release is an entry of its own, with ``commands``: those of which nothing says that they changed nothing."""
+which is equal for equal tries (a few digits of a digest, from which no setting can be read). What
+``fastapi_before_swap`` ran for a release is an entry of its own, with ``commands``: those of which nothing says that
+they changed nothing."""
 
 NAME = "history.jsonl"
 _TEXTS = ("previous", "started", "slot", "strategy", "kind", "by", "revision", "outcome", "reason", "ill", "tried")

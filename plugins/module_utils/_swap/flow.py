@@ -45,7 +45,7 @@ TRIED = (
     *("processes", "timers", "process_environments", "first"),
     *(name for name in Terms.__dataclass_fields__ if name != "worker_memory"),
 )
-"""Options of the module by which one try is told from another. What a worker takes is measured, and nobody's setting."""
+"""Options by which one try is told from another. What a worker takes is measured, and nobody's setting."""
 
 
 def told(failure: Exception, why: str, log: str, root: str) -> str:
