@@ -14,14 +14,14 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._app.problems import Problem, report
+from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..module_utils._preflight.background import lines
-from ..plugin_utils._inputs import caddy as caddy_choice
-from ..plugin_utils._inputs import check, hosts, processes
+from ..plugin_utils._inputs import caddy, check, hosts, oxmgr, processes
 from ..plugin_utils._inputs.become import explain
-from ..plugin_utils._inputs.caddy import NotCaddy, Program, inspect
+from ..plugin_utils._inputs.bring import Choice
+from ..plugin_utils._inputs.program import Program, named
 from ..plugin_utils._inputs.rules import TODO, inventory_host
 from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
 from ..plugin_utils._inputs.specification import Spec, typed
@@ -30,12 +30,15 @@ from ..plugin_utils._release.git import is_git
 
 # What the host is told of the variables. The environment and the index with its password stay on the control node.
 HOST_VARIABLES = (
-    *("name", "root", "user", "group", "python", "proxy", "http_port", "tls", "domains", "redirect_domains"),
+    *("name", "root", "user", "group", "python", "supervisor", "oxmgr"),
+    *("proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
     # Of processes and timers what for_host() says.
     *("writable_paths", "background", *PLAN_SPEC),
 )
 Result = dict[str, t.Any]
+# Programs that the user may name: the variable that asks for one, with the value that does.
+PROGRAMS: tuple[tuple[Choice, str, str], ...] = ((caddy, "proxy", "caddy"), (oxmgr, "supervisor", "oxmgr"))
 
 
 class ActionModule(ActionBase):
@@ -68,8 +71,8 @@ class ActionModule(ActionBase):
         if problem := inventory_host("build_host", values.get("build_host"), known):
             found.append((problem.variable, problem.sentence))
         source = self._source(values) if not NEEDED & {name for name, _text in found} else Checked([])
-        program, problem = self._named_caddy(values)
-        found += [*source.problems, *([(problem.variable, problem.sentence)] if problem else [])]
+        programs, problems = self._programs(values)
+        found += [*source.problems, *problems]
         background, problems = self._background(values, found, variables.task_vars)
         found += problems
         if found:
@@ -84,11 +87,12 @@ class ActionModule(ActionBase):
         if "version" in python:
             found += check_python(source, python, str(values.get("index_url") or ""), Display().display)
         warnings = [*answer.get("warnings", []), *source.warnings]
-        if caddy := answer["host"].get("caddy"):
-            refused = caddy_choice.problems(values, caddy, program)
-            found += [(problem.variable, problem.sentence) for problem in refused]
-            answer["host"]["caddy"] = caddy_choice.choose(caddy, program)
-            warnings += caddy_choice.warnings(answer["host"]["caddy"])
+        for choice, _variable, key in PROGRAMS:
+            if seen := answer["host"].get(key):
+                refused = choice.problems(values, seen, programs.get(key))
+                found += [(problem.variable, problem.sentence) for problem in refused]
+                answer["host"][key] = choice.choose(seen, programs.get(key))
+                warnings += choice.warnings(answer["host"][key])
         if found:
             return {**facts, **self._refused(variables, found)}
         timers = lines(answer["timers"])
@@ -117,18 +121,19 @@ class ActionModule(ActionBase):
             path = self._loader.path_dwim(os.path.expanduser(path))
         return check_source(values, path, constants.DEFAULT_LOCAL_TMP)
 
-    def _named_caddy(self, values: dict[str, t.Any]) -> tuple[Program | None, Problem | None]:
-        """The Caddy that fastapi_caddy names, or what is wrong with it."""
-        path = values.get("caddy")
-        if values.get("proxy") != "caddy" or not isinstance(path, str) or not path:
-            return None, None
-        try:
-            return inspect(path), None
-        except (NotCaddy, OSError) as error:
-            wrong, _dot, advice = str(error).partition(". ")
-            if isinstance(error, OSError):
-                wrong, advice = f"it can't be read on the control node: {error.strerror}", "Name a file that is there."
-            return None, Problem("caddy", path, wrong + ".", advice)
+    def _programs(self, values: dict[str, t.Any]) -> tuple[dict[str, Program], list[Found]]:
+        """The Caddy and the Oxmgr that the user names, and what is wrong with them."""
+        programs, found = {}, []
+        for choice, variable, key in PROGRAMS:
+            path = values.get(key)
+            if values.get(variable) != key or not isinstance(path, str) or not path:
+                continue
+            program, problem = named(key, path, choice.KIND)
+            if program:
+                programs[key] = program
+            if problem:
+                found.append((problem.variable, problem.sentence))
+        return programs, found
 
     def _background(
         self, values: dict[str, t.Any], found: list[Found], task_vars: dict[str, t.Any]

@@ -78,8 +78,11 @@ options:
         type: path
         required: true
       content:
-        description: The file's text. Without it, the text is in O(secrets).
+        description: The file's text. Without it, the text is in O(secrets), or the file is a O(files[].link).
         type: str
+      link:
+        description: Absolute path that a symbolic link leads to, which is wanted in place of a file.
+        type: path
       owner:
         description: Name of the owning user.
         type: str
@@ -264,6 +267,7 @@ ARGUMENTS = {
         "options": {
             "path": {"type": "path", "required": True},
             "content": {"type": "str"},
+            "link": {"type": "path"},
             "mode": {"type": "str", "default": "0644"},
             "package": {"type": "str"},
             "needs_line": {"type": "str", "default": ""},
@@ -307,8 +311,9 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     for file in module.params["files"]:
-        if file["state"] == "present" and file["content"] is None and file["path"] not in module.params["secrets"]:
-            module.fail_json(msg=f"{file['path']} has no text: write content, or its text under secrets.")
+        has = (file["content"], file["link"], module.params["secrets"].get(file["path"]))
+        if file["state"] == "present" and all(part is None for part in has):
+            module.fail_json(msg=f"{file['path']} has no text: write content or link, or its text under secrets.")
     undone = "What was written is undone; packages and users that were added are still there."
     finish(module, lambda: answer(module), CommandFailed, state=lambda: undone)
 

@@ -94,6 +94,9 @@ host:
     caddy:
       description: As RV(graceful.deploy.caddy#module:caddy), where Caddy is the proxy.
       type: dict
+    oxmgr:
+      description: As RV(graceful.deploy.oxmgr#module:oxmgr), where Oxmgr is the supervisor.
+      type: dict
     nginx:
       description: How many seconds a reload of nginx waits at most (C(grace), 0 before the first run), and C(ipv6).
       type: dict

@@ -46,6 +46,15 @@ async def startup() -> None:
             await asyncio.sleep(3600)
         finally:
             event("startup-cleanup")
+    if on("lifespan-alone"):  # what two do who both find an empty database
+        (SWITCHES / "tables").touch(exist_ok=False)
+        await asyncio.sleep(0.5)
+        (SWITCHES / "tables").unlink()
+    if on("lifespan-slowest") and on("filled"):
+        await asyncio.sleep(6)
+    if on("lifespan-once") and on("filled"):
+        raise ConnectionError("filled already")
+    (SWITCHES / "filled").touch()
     if on("lifespan-slow"):
         await asyncio.sleep(0.5)
     if on("lifespan-slower"):
@@ -68,7 +77,7 @@ async def lifespan(receive: Any, send: Any) -> None:
         if message["type"] == "lifespan.startup":
             try:
                 await startup()
-            except ConnectionError as error:
+            except (ConnectionError, FileExistsError) as error:
                 await send({"type": "lifespan.startup.failed", "message": f"Traceback: {error!r}"})
                 return
             await send({"type": "lifespan.startup.complete"})

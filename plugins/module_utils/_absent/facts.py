@@ -30,6 +30,7 @@ class Facts:
     :param files: files of ours outside the root, by the kind of their place (see absent_places).
     :param links: what starts the app's units at boot.
     :param journals: the stored journal; `trees` other directories outside the root, such as certificates.
+    :param oxmgr: what Oxmgr has of the app, outside the root.
     :param commands: units of commands that are at work.
     :param beside: units of processes and timers.
     :param runtime: names in /run/NAME; None where that isn't there.
@@ -51,6 +52,7 @@ class Facts:
     journals: list[places.Removable] = field(default_factory=list)
     trees: list[places.Removable] = field(default_factory=list)
     logs: list[places.Removable] = field(default_factory=list)
+    oxmgr: list[places.Removable] = field(default_factory=list)
     units: dict[str, dict[str, str]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
@@ -123,6 +125,7 @@ def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) 
     facts.journals = places.journals(host, name)
     facts.trees = places.named_trees(host, name)
     facts.logs = places.logs(host, name)
+    facts.oxmgr = places.oxmgr_places(host, name)
     facts.commands = places.command_units(host, name)
     facts.beside = places.beside_units(host, name)
     facts.trees += places.stamps(host, name)

@@ -19,6 +19,7 @@ from .._app.slots import SLOTS
 from .._app.words import is_ours, slice_of
 from .._host.files import names_in, read_text
 from .._host.run import finish
+from .._preflight import oxmgr
 from .._process import units as beside
 
 RM_LIMIT = 3600.0
@@ -32,6 +33,7 @@ _FILES = {
     "nginx": ["/etc/nginx/sites-enabled/zz-graceful-{name}.conf"],
     "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"],
     "unit": [
+        "/etc/systemd/system/{name}-oxmgr@.service",
         "/etc/systemd/system/{name}@.service",
         "/etc/systemd/system/{name}@.socket",
         *(f"/etc/systemd/system/{{name}}{unit}" for unit in _NGINX_UNITS),
@@ -42,6 +44,7 @@ _FILES = {
         "/etc/systemd/journald@{name}.conf",
         "/usr/local/bin/{name}-run",
         "/usr/local/bin/{name}-logs",
+        "/usr/local/bin/{name}-oxmgr",
         "/usr/local/lib/{name}-log-files.py",
     ],
 }
@@ -86,7 +89,7 @@ def boot_links(host: HostTree, name: str) -> list[str]:
     """What `systemctl enable` made for the slots, also where the unit's file is gone."""
     directory = host.at("/etc/systemd/system")
     wants = [entry for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
-    units = [*slot_units(name), *nginx_units(name)]
+    units = [*oxmgr_units(name), *slot_units(name), *nginx_units(name)]
     found = [f"{directory}/{entry}/{unit}" for entry in wants for unit in units]
     return found + [f"{place}/{unit}" for place, unit in _beside_links(directory, name)]
 
@@ -123,6 +126,11 @@ def slot_units(name: str) -> list[str]:
     return [f"{name}@{slot}.{kind}" for slot in SLOTS for kind in ("service", "socket")]
 
 
+def oxmgr_units(name: str) -> list[str]:
+    """What keeps the slots alive in systemd's place."""
+    return [f"{name}-oxmgr@{slot}.service" for slot in SLOTS]
+
+
 def nginx_units(name: str) -> list[str]:
     return [f"{name}{unit}" for unit in _NGINX_UNITS]
 
@@ -149,7 +157,14 @@ def journal_units(name: str) -> list[str]:
 
 def units(name: str) -> list[str]:
     proxied = [*slot_units(name), *nginx_units(name)]
-    return [*proxied, *log_units(name), slice_of(name), *transient_units(name), *journal_units(name)]
+    return [
+        *oxmgr_units(name),
+        *proxied,
+        *log_units(name),
+        slice_of(name),
+        *transient_units(name),
+        *journal_units(name),
+    ]
 
 
 def journals(host: HostTree, name: str) -> list[Removable]:
@@ -176,6 +191,26 @@ def named_trees(host: HostTree, name: str) -> list[Removable]:
     drop_ins = Removable(host.at("/etc/systemd/system"), f"systemd-journald@{name}.service.d")
     # One of the administrator's own stays.
     return found + [drop_ins] * (names_in(drop_ins.path) == ["graceful.conf"])
+
+
+def oxmgr_places(host: HostTree, name: str) -> list[Removable]:
+    """The directories in which the app's Oxmgr keeps its state, the program where no other app has it, and last the
+    link to it, by which it is known."""
+    found = []
+    for state in (f"/var/lib/{name}-oxmgr", f"/run/{name}-oxmgr"):
+        # As systemd makes it: root's, with one for each slot. Somebody may have a directory of such a name.
+        with contextlib.suppress(OSError):
+            status = os.lstat(host.at(state))
+            inside = set(names_in(host.at(state)))
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and inside <= set(SLOTS):
+                found.append(state)
+    link = oxmgr.link_of(name)
+    target = oxmgr.leads(host.at(link))
+    if target in oxmgr.brought(host.top) and target not in oxmgr.in_use(name, host.top):
+        found.append(target)
+    if target.startswith(oxmgr.BROUGHT):
+        found.append(link)
+    return [Removable(host.at(os.path.dirname(path)), os.path.basename(path)) for path in found]
 
 
 def logs(host: HostTree, name: str) -> list[Removable]:

@@ -88,7 +88,7 @@ def steps(facts: Facts, params: dict[str, Any]) -> list[Step]:
     found: list[Step] = []
     if here:
         found += [*_front(facts), *_services(facts, params["name"]), *_journal(facts, params["name"])]
-        found += [_remove(target) for target in [*facts.logs, *_noted(facts)]]
+        found += [_remove(target) for target in [*facts.logs, *facts.oxmgr, *_noted(facts)]]
         if facts.runtime is not None and all(entry.endswith(".sock") for entry in facts.runtime):
             found.append(_remove(Removable("/run", params["name"])))
     if proven:
@@ -127,6 +127,7 @@ def _services(facts: Facts, name: str) -> Iterable[Step]:
         *facts.beside,
         *facts.commands,
         *places.transient_units(name),
+        *places.oxmgr_units(name),
         *places.slot_units(name),
         *places.nginx_units(name),
     ]

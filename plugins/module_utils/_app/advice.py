@@ -101,8 +101,9 @@ _WORDS = (
     (
         "pg_type_typname_nsp_index|UNIQUE constraint failed|UniqueViolation|Duplicate entry .* for key|"
         "table .* already exists",
-        "Two workers made or filled the tables of an empty database at once, as each starts. Run it once more, and "
-        "have that done by fastapi_before_swap, which runs once; or write fastapi_workers: 1.",
+        "What the app makes or fills in the database as it starts is there already: each worker does that, and at any "
+        "start but an app's first several at once. Where it looks first, as create_all() does, run it once more; else "
+        "have it look first, or have it done by fastapi_before_swap, which runs once for a release.",
     ),
     (
         "[Aa]ddress already in use",

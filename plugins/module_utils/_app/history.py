@@ -19,11 +19,13 @@ HistoryEntry = dict[str, Any]
 """One deploy: ``started`` (UTC, ISO 8601), ``release``, ``previous``, ``slot``, ``strategy``, ``kind``, ``by``,
 ``revision``, ``phases`` (seconds by name), ``seconds``, ``outcome``, ``reason``, ``blames`` (whether a failure is the
 release's own), ``ill`` (what was wrong with the previous one when it was left, mostly nothing), ``worker_memory`` (the
-most bytes that one of its workers, or of those before it, had taken by then). What ``fastapi_before_swap`` ran for a
-release is an entry of its own, with ``commands``: those of which nothing says that they changed nothing."""
+most bytes that one of its workers, or of those before it, had taken by then), and of a deploy that failed ``tried``,
+which is equal for equal tries (a few digits of a digest, from which no setting can be read). What
+``fastapi_before_swap`` ran for a release is an entry of its own, with ``commands``: those of which nothing says that
+they changed nothing."""
 
 NAME = "history.jsonl"
-_TEXTS = ("previous", "started", "slot", "strategy", "kind", "by", "revision", "outcome", "reason", "ill")
+_TEXTS = ("previous", "started", "slot", "strategy", "kind", "by", "revision", "outcome", "reason", "ill", "tried")
 _FIRST = ("previous", None)
 KEPT = 500
 """Lines that stay when the file is cut; it is cut at twice as many."""
@@ -114,21 +116,48 @@ def marked(entries: Sequence[HistoryEntry]) -> dict[str, str]:
 
     A run that was cut off says nothing about its release. A release that goes live again is good again.
     """
-    bad: dict[str, str] = {}
-    for entry in entries:
+    return {release: why for release, (why, _number) in _marks(entries).items()}
+
+
+def _marks(entries: Sequence[HistoryEntry]) -> dict[str, tuple[str, int]]:
+    """Of each such release the reason, and the position of the entry that marks it."""
+    bad: dict[str, tuple[str, int]] = {}
+    for number, entry in enumerate(entries):
         outcome, release, previous = entry.get("outcome"), entry["release"], entry.get("previous")
         if outcome == LIVE:
             bad.pop(release, None)
             if not previous or previous == release:
                 continue
             if entry.get("kind") == "rollback":
-                bad[previous] = f"rolled back from at {entry.get('started')}"
+                bad[previous] = f"rolled back from at {entry.get('started')}", number
             elif entry.get("ill"):
-                bad[previous] = f"{entry['ill']} when {release} took its place"
+                bad[previous] = f"{entry['ill']} when {release} took its place", number
         elif outcome in (FAILED, BACK) and release != previous and entry.get("blames", True):
             # A failed try with a new configuration doesn't mark the release that was live and stayed so.
-            bad[release] = str(entry.get("reason") or outcome)
+            bad[release] = str(entry.get("reason") or outcome), number
     return bad
+
+
+def once_more(entries: Sequence[HistoryEntry], release: str, tried: str) -> str:
+    """What to warn of before a release is brought to the traffic that is known to be bad; '' where there is nothing.
+
+    After a try that failed, whoever has changed a setting since, or had a command run that changed something, does
+    what the failure asked for.
+    """
+    why, number = _marks(entries).get(release, ("", 0))
+    if not why:
+        return ""
+    if entries[number]["release"] != release:
+        return (
+            f"Release {release} is known to be bad ({why}), and this run brings it to the traffic once more. If that "
+            "isn't meant, fix the source, or go back: rollback.yml."
+        )
+    if entries[number].get("tried") != tried or ran_since(entries[number:], release):
+        return ""
+    return (
+        f"Release {release} failed before ({why}), and this run tries the same once more: neither the source nor a "
+        "setting has changed. That helps where the reason was outside of them, such as a database that was down."
+    )
 
 
 def last_telling(entries: Sequence[HistoryEntry]) -> HistoryEntry:

@@ -39,6 +39,10 @@ PLAIN = re.compile(r"[A-Za-z0-9._+@/-]+", re.ASCII)
 LONGEST_ROOT = 96
 
 
+DAEMONS = "-oxmgr"
+"""Ends the name of the units that run an app's slots where Oxmgr does, and so no app's."""
+
+
 def fitting(value: object, longest: int, taken: t.Container[str]) -> str:
     """The nearest good name to what was written; empty where nothing of it is left, or it is taken."""
     if not isinstance(value, str):
@@ -57,6 +61,9 @@ def name(variable: str, value: t.Any) -> Problem | None:
     if value in WELL_KNOWN or value.startswith("systemd-"):
         wrong = f"a well-known service has that name, and {value}@.service or /run/{value} would collide with it."
         return Problem(variable, value, wrong, write(variable, "hello" if "systemd" in value else f"{value[:27]}-app"))
+    if value.endswith(DAEMONS):
+        wrong = f"the units of {value.removesuffix(DAEMONS)}'s own Oxmgr have that name, or would have it one day."
+        return Problem(variable, value, wrong, write(variable, f"{value.removesuffix(DAEMONS)}-app"))
     return None
 
 
@@ -123,5 +130,6 @@ def missing(name: str, units: str = "/etc/systemd/system") -> str:
         return ""
     # A process of an app's has a dot in its unit's name.
     found = [entry for entry in names_in(units) if entry.endswith("@.service") and entry.count(".") == 1]
+    found = [entry for entry in found if not entry.endswith(f"{DAEMONS}@.service")]
     others = [entry.removesuffix("@.service") for entry in found if is_ours(read_text(os.path.join(units, entry)))]
     return f"There is no app {name} on this host" + (f"; there is {' and '.join(others)}." if others else ".")

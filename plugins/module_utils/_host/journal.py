@@ -36,7 +36,14 @@ ONLY = {
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 # Line by the columns before the message, and by the message itself.
 TOLD = frozenset({"timestamp", "level", "event", "message", "msg", "logger", "slot", "exception", "release"})
-
+# By these two and nothing else lines of the log's plain form differ: its time, and an access line's last two words.
+_WHEN = re.compile(r"^\d{4}-\d\d-\d\d[T ][\d:.,]+Z? |(?<= \d{3}) [\d.]+ \S+$")
+_BEGINS = re.compile(
+    r"[ |+]*(?:Exception Group )?Traceback \(most recent call last\):|"
+    r"The above exception was the direct cause|During handling of the above exception"
+)
+MANY = 3
+"""So often, and a line stands once."""
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 """Runs a command without a shell: exit status, standard output, standard error."""
@@ -257,18 +264,46 @@ def last_lines(run: Run, namespace: str, who: str, since: float, count: int = 30
     # With --since alone --lines counts from the beginning.
     command = ["journalctl", f"--namespace={namespace}", "--quiet", "--output=cat", "--no-pager", "--reverse"]
     command += [f"--since=@{int(since)}", f"--{'unit' if '.' in who else 'identifier'}={who}"]
-    out = run([*command, f"--lines={20 * count}"])[1]
-    telling = [line for line in out.split("\n") if line and not good_request(line)]
-    if len(telling) > count:
+    told = _told(run([*command, f"--lines={20 * count}"])[1])
+    if len(told) > count:
         # A chatty app, such as one that logs its SQL, may have buried what went wrong.
-        wrong = run([*command, f"--lines={count}", "--priority=warning"])[1].split("\n")
-        buried = [line for line in wrong if line and line not in telling[:count]]
-        telling = [*telling[: max(count // 2, count - len(buried))], *buried][:count]
+        wrong = _told(run([*command, f"--lines={count}", "--priority=warning"])[1], good=True)
+        buried = [text for text in wrong if text not in told[-count:]]
+        told = [*buried, *told[-max(count // 2, count - len(buried)) :]][-count:]
     said: list[str] = []
-    for text in map(readable, reversed(telling)):
+    for text in told:
         # A release that can't be imported says so with a traceback for each worker.
         said.append(text.partition("\n")[0] + " (as above)" if "\n" in text and text in said else text)
     return "\n".join(said).strip()
+
+
+def _told(out: str, good: bool = False) -> list[str]:
+    """What journalctl has said, the newest first, as people read it, in its order.
+
+    :param good: whether good requests are told as well.
+    """
+    lines = [line for line in out.split("\n") if line and (good or not good_request(line))]
+    return folded([readable(line) for line in reversed(lines)])
+
+
+def folded(texts: Sequence[str]) -> list[str]:
+    """The lines, of which one that comes many times stands once, where it was last, with how often.
+
+    Not those of a traceback in the log's plain form, nor others that are set in: each belongs to the one before it.
+    """
+    keys, inside = list[str](), False
+    for text in texts:
+        begins, part = bool(_BEGINS.match(text)), text[:1].isspace()
+        keys.append("" if inside or begins or part or "\n" in text else _WHEN.sub("", text))
+        inside = begins or (inside and part)  # what was raised ends it
+    times, last = collections.Counter(keys), {key: number for number, key in enumerate(keys)}
+    kept = []
+    for number, (text, key) in enumerate(zip(texts, keys, strict=True)):
+        if not key or times[key] < MANY:
+            kept.append(text)
+        elif last[key] == number:
+            kept.append(f"{text} ({times[key]} times)")
+    return kept
 
 
 if __name__ == "__main__":

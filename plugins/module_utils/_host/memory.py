@@ -16,11 +16,12 @@ CGROUPS = "/sys/fs/cgroup"
 WORKER_UP = "gunicorn: up"
 """What a worker is called once it has started (graceful_worker.py, UP_NAME)."""
 STAGES = {
+    "gunicorn: wait": "waiting for a first one",
     "gunicorn: load": "importing the app",
     "gunicorn: start": "in its lifespan startup",
     WORKER_UP: "started",
 }
-"""What it does, by what it is called (LOAD_NAME, START_NAME)."""
+"""What it does, by what it is called (WAIT_NAME, LOAD_NAME, START_NAME)."""
 
 
 @dataclass(frozen=True)

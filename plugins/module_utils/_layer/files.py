@@ -22,7 +22,8 @@ SECRET = "(secret: not shown)\n"
 
 @dataclass(frozen=True)
 class Wanted:
-    """One path as it should be. ``content`` is None for a directory; ``absent`` wants it gone."""
+    """One path as it should be. ``content`` is None for a directory, of a ``link`` the path that it holds; ``absent``
+    wants it gone."""
 
     path: str
     owner: str
@@ -33,6 +34,11 @@ class Wanted:
     absent: bool = False
     package: str | None = None
     needs_line: str = ""
+    link: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "link" if self.link else "directory" if self.content is None else "file"
 
     @classmethod
     def directory(cls, options: dict[str, Any]) -> Wanted:
@@ -41,12 +47,14 @@ class Wanted:
     @classmethod
     def file(cls, options: dict[str, Any], secrets: dict[str, str]) -> Wanted:
         secret = options["path"] in secrets
-        text = secrets[options["path"]] if secret else options["content"]
+        link = options.get("link")
+        text = link or (secrets[options["path"]] if secret else options["content"])
         absent = options["state"] == "absent"
         content = None if text is None else text.encode()
-        mode = int(options["mode"], 8)
+        # A link has no permissions of its own.
+        mode = 0o777 if link else int(options["mode"], 8)
         own = (options["path"], options["owner"], options["group"], mode, content, secret, absent)
-        return cls(*own, options["package"], options["needs_line"])
+        return cls(*own, options["package"], options["needs_line"], bool(link))
 
 
 @dataclass(frozen=True)
@@ -112,9 +120,9 @@ class Difference:
     def content(self) -> bool:
         if self.wanted.absent:
             return self.found.kind is not None
-        if self.wanted.content is None:
-            return self.found.kind != "directory"
-        return self.found.kind != "file" or self.found.content != self.wanted.content
+        if self.found.kind != self.wanted.kind:
+            return True
+        return self.wanted.kind != "directory" and self.found.content != self.wanted.content
 
     @property
     def any(self) -> bool:
@@ -132,7 +140,7 @@ class Difference:
                 self.found.kind, self.found.owner, self.found.group, self.found.mode, self.found.content
             ),
             "after": self._text(
-                None if self.wanted.absent else "directory" if self.wanted.content is None else "file",
+                None if self.wanted.absent else self.wanted.kind,
                 self.wanted.owner,
                 self.wanted.group,
                 self.wanted.mode,

@@ -41,6 +41,9 @@ def _ids(wanted: Wanted) -> tuple[int, int]:
 
 
 def _write(wanted: Wanted) -> None:
+    if wanted.link:
+        files.link(os.fsdecode(wanted.content or b""), wanted.path)
+        return
     files.write(wanted.path, wanted.content or b"", wanted.mode, *_ids(wanted))
 
 

@@ -20,6 +20,7 @@ from .background import read_background
 from .caddy import read_caddy
 from .certificates import read_certificates
 from .logs import read_logs
+from .oxmgr import read_oxmgr
 from .roots import read_root
 
 UNIT_DIRECTORIES = (
@@ -37,7 +38,7 @@ def read_python(path: str) -> dict[str, t.Any]:
     return {"path": path, "real_path": os.path.realpath(path), "problem": problem, **found}
 
 
-def read_holders(ports: list[int]) -> list[dict[str, t.Any]]:
+def read_holders(ports: t.Container[int]) -> list[dict[str, t.Any]]:
     """Which program listens on which of these TCP ports; pid 0 where the program can't be seen."""
     sockets = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -75,15 +76,16 @@ def describe(port: int, pid: int) -> dict[str, t.Any]:
     return {"port": port, "pid": pid, "program": program, "unit": parse.unit_of(read_text(f"/proc/{pid}/cgroup"))}
 
 
-def foreign_units(name: str) -> list[str]:
+def foreign_units(name: str, supervisor: str = "systemd") -> list[str]:
     """Units that `name` would take over or hide, and that this collection didn't write."""
     found: dict[str, str] = {}
+    units = [f"{name}@.service", f"{name}@.socket"] + [f"{name}-oxmgr@.service"] * (supervisor == "oxmgr")
     for directory in UNIT_DIRECTORIES:
-        for suffix in ("service", "socket"):
-            path = f"{directory}/{name}@.{suffix}"
+        for unit in units:
+            path = f"{directory}/{unit}"
             # /lib is a link to /usr/lib on Debian; name each unit once.
             if os.path.lexists(path) and not is_ours(read_text(path, 4096)):
-                found.setdefault(os.path.realpath(directory) + suffix, path)
+                found.setdefault(f"{os.path.realpath(directory)}/{unit}", path)
     return sorted(found.values())
 
 
@@ -120,6 +122,19 @@ def read_nginx(top: str = "") -> dict[str, t.Any]:
         r"^worker_shutdown_timeout ([0-9]+)s;", read_text(f"{top}/etc/nginx/modules-enabled/zz-graceful.conf"), re.M
     )
     return {"grace": int(found[1]) if found else 0, "ipv6": os.path.exists(f"{top}/proc/net/if_inet6")}
+
+
+# Where Oxmgr listens by itself: by its user's id; root's is 47824.
+_OXMGR_PORTS = range(40000, 60000)
+
+
+def read_supervisor(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int, str, str]]) -> dict[str, t.Any]:
+    """The host's Oxmgr, and the daemons of it that listen to everybody on the host; {} where it isn't wanted."""
+    if params.get("supervisor") != "oxmgr":
+        return {}
+    # Each has two; orders are taken at the lower.
+    found = {row["pid"]: row for row in reversed(read_holders(_OXMGR_PORTS)) if row["program"] == "oxmgr"}
+    return {**read_oxmgr(run, params["name"], bool(params.get("oxmgr"))), "daemons": [*found.values()]}
 
 
 def read_sites(name: str, proxy: str, top: str = "") -> dict[str, list[str]]:
@@ -181,10 +196,11 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
         "root": read_root(params),
         "in_the_way": first_file_in(params["root"]),
-        "foreign_units": foreign_units(name),
+        "foreign_units": foreign_units(name, params.get("supervisor", "systemd")),
         "foreign_runtime": foreign_runtime(name),
         "caddy": read_caddy(run, name, bool(params.get("rate_limit"))) if params["proxy"] == "caddy" else {},
         "nginx": read_nginx(),
+        "oxmgr": read_supervisor(params, run),
         "proxy_installed": any(os.path.exists(f"/usr/{place}/{params['proxy']}") for place in ("bin", "sbin")),
         "missing_paths": [path for path in params.get("writable_paths") or [] if not os.path.isdir(path)],
         "missing_unit": missing_unit(params.get("on_failure") or ""),

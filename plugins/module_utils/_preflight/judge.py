@@ -175,4 +175,5 @@ def summary(facts: dict[str, t.Any]) -> dict[str, t.Any]:
         "proxy_installed": facts["proxy_installed"],
         "caddy": facts["caddy"],
         "nginx": facts["nginx"],
+        "oxmgr": facts["oxmgr"],
     }

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import grp
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -36,6 +38,14 @@ from .swap import Swap
 Warn = Callable[[str], None]
 FRONT_LIMIT = 30.0
 """Seconds in which the front door has to answer after a move: a proxy may just have seen an app that wasn't ready."""
+
+
+TRIED = (
+    *("release", "environment", "credentials", "files", "unit", "socket"),
+    *("processes", "timers", "process_environments", "first"),
+    *(name for name in Terms.__dataclass_fields__ if name != "worker_memory"),
+)
+"""Options by which one try is told from another. What a worker takes is measured, and nobody's setting."""
 
 
 def told(failure: Exception, why: str, log: str, root: str) -> str:
@@ -177,11 +187,10 @@ class Deploy:
         wanted = Snapshot(*(params[name] for name in parts))
         terms = Terms(**{name: params[name] for name in Terms.__dataclass_fields__})
         live = app.held(app.live() or "").get("release")
-        if wanted.release != live and (why := history.marked(history.read(app.root)).get(wanted.release)):
-            self.warn(
-                f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
-                "traffic once more. If that isn't meant, fix the source, or go back: rollback.yml."
-            )
+        # A run that has commands is told by what comes after them whether they have changed anything.
+        tried = "" if params["before"] else self._tried()
+        if wanted.release != live and (said := history.once_more(history.read(app.root), wanted.release, tried)):
+            self.warn(said)
         rows = (params["processes"], params["timers"], params["process_environments"], params["first"])
         self.move = Move(self.systemd, app, wanted, beside(*rows), terms.user, terms.group)
         move = None if params["before"] else self.move
@@ -189,6 +198,11 @@ class Deploy:
         swap = Swap(self.systemd.run, supervisor, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
         return swap
+
+    def _tried(self) -> str:
+        """Equal for tries of the same with the same settings. So short that a secret can't be found by it."""
+        given = json.dumps({name: self.params[name] for name in TRIED}, sort_keys=True)
+        return hashlib.sha256(given.encode()).hexdigest()[:8]
 
     def _rollback(self) -> Swap:
         """The wanted release with the configuration and the terms of the live slot."""
@@ -283,6 +297,7 @@ class Deploy:
                 "outcome": outcome,
                 "ill": swap.ill,
                 **taken,
+                **({"tried": self._tried()} if failure and self.kind == "deploy" else {}),
                 **({"commands": [self.hide(line) for line in swap.ran]} if swap.ran else {}),
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
                 # The table has the release in a column of its own.

@@ -6,26 +6,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import io
-import os
 import re
-import tarfile
 import typing as t
 
 from ...module_utils._app.problems import HIDDEN, Problem
 from ...module_utils._preflight.caddy import BROUGHT, PACKAGED_VERSION
+from .program import Kind, Program, numbers, other_machine
 
+# Go writes the versions of everything that a program was built from into it.
+_VERSION = re.compile(rb"(?:mod|dep)\tgithub\.com/caddyserver/caddy/v2\tv([0-9]+\.[0-9]+\.[0-9]+)")
+KIND = Kind("Caddy", "caddy", b"caddyserver/caddy", _VERSION, "caddyserver.com")
+RATE_LIMIT = "http.handlers.rate_limit"
 OLDEST = (2, 6, 2)
 # health_fails, trusted_proxies_strict; and client_ip and stream_close_delay, which are older.
 CURRENT = (2, 8, 0)
 # The first that hands on what its compression holds when the app flushes.
 FLUSHES = (2, 9, 0)
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
@@ -40,7 +36,8 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
         ``drops_on_reload``.
     """
     if program:
-        path, version, modules = BROUGHT + program.digest, program.version, program.modules
+        path, version = BROUGHT + program.digest, program.version
+        modules = [RATE_LIMIT] if RATE_LIMIT.encode() in program.content else []
         present = path in host["brought"]
     else:
         path, version, modules = host["program"], host["version"], host["modules"]
@@ -72,9 +69,8 @@ def problems(params: dict[str, t.Any], host: dict[str, t.Any], program: Program 
     """
     chosen = choose(host, program)
     version = chosen["version"]
-    if program and program.machine != host["machine"]:
-        wrong = f"that program is for {program.machine}, and the host is {host['machine']}."
-        yield Problem("caddy", params["caddy"], wrong, "Name the one for the host.")
+    if program:
+        yield from other_machine("caddy", params["caddy"], program, host["machine"])
     if not program and host["version"] and not host["packaged"] and not (host["unit"] and host["account"]):
         lacks = "no caddy.service" if not host["unit"] else "no user and group caddy"
         wrong = f"the host has a Caddy that no package brought ({host['program']}), and {lacks} to run it."
@@ -112,93 +108,3 @@ def warnings(chosen: dict[str, t.Any]) -> list[str]:
             "host is started, set it to 1: with Docker, --sysctl net.ipv4.tcp_migrate_req=1."
         )
     return said
-
-
-_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
-_ELF = b"\x7fELF"
-_DEB = b"!<arch>\n"
-# Go writes the versions of everything that a program was built from into it.
-_VERSION = re.compile(rb"(?:mod|dep)\tgithub\.com/caddyserver/caddy/v2\tv([0-9]+\.[0-9]+\.[0-9]+)")
-RATE_LIMIT = "http.handlers.rate_limit"
-
-
-class NotCaddy(ValueError):
-    """What is wrong with the file, and what to name instead: two sentences."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """`content` is the program itself, also where the file is a package; `version` is empty where it isn't told."""
-
-    content: bytes = dataclasses.field(repr=False)
-    machine: str
-    version: str
-    modules: list[str]
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()[:16]
-
-
-def ar_members(archive: bytes) -> dict[str, bytes]:
-    """The files in an ar archive, which is what a .deb is (deb(5))."""
-    members = {}
-    offset = len(_DEB)
-    while offset + 60 <= len(archive):
-        name, size = archive[offset : offset + 16], archive[offset + 48 : offset + 58]
-        start = offset + 60
-        end = start + int(size)
-        members[name.decode("ascii", "replace").strip().rstrip("/")] = archive[start:end]
-        offset = end + end % 2
-    return members
-
-
-def unpack(archive: bytes) -> tuple[bytes, str]:
-    """The program in a .deb, and the package's version.
-
-    :raises NotCaddy: where there is none, or the package is compressed in a way that Python can't read.
-    """
-    found = {}
-    for member, content in ar_members(archive).items():
-        if not member.startswith(("control.tar", "data.tar")):
-            continue
-        try:
-            with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-                for wanted in ("./control", "control", "./usr/bin/caddy", "usr/bin/caddy"):
-                    file = tar.extractfile(wanted) if wanted in tar.getnames() else None
-                    if file:
-                        found[wanted.rpartition("/")[2]] = file.read()
-        except tarfile.ReadError:
-            wrong = f"its {member} is compressed in a way that this Python can't read."
-            raise NotCaddy(f"{wrong} Take the program out of it (dpkg-deb -x) and name that.") from None
-    if "caddy" not in found:
-        raise NotCaddy("it is a package without /usr/bin/caddy. Name Caddy's own package or its program.")
-    version = re.search(rb"(?m)^Version: (?:[0-9]+:)?v?([0-9]+\.[0-9]+\.[0-9]+)", found.get("control", b""))
-    return found["caddy"], version[1].decode() if version else ""
-
-
-def inspect(path: str) -> Program:
-    """:raises NotCaddy: where the file isn't a Linux program, or not Caddy.
-
-    :raises OSError: where it can't be read.
-    """
-    if os.path.isdir(path):
-        raise NotCaddy("it is a directory. Name the program in it.")
-    with open(path, "rb") as file:
-        content = file.read()
-    packaged = ""
-    if content.startswith(_DEB):
-        try:
-            content, packaged = unpack(content)
-        except (tarfile.TarError, EOFError, ValueError) as error:
-            if isinstance(error, NotCaddy):
-                raise
-            raise NotCaddy("the package is damaged. Fetch it again.") from None
-    if not content.startswith(_ELF) or len(content) < 20:
-        raise NotCaddy("it is neither a Linux program nor a .deb. Name Caddy's program, as caddyserver.com offers it.")
-    if b"caddyserver/caddy" not in content:
-        raise NotCaddy("it is a program, but not Caddy. Name Caddy's program, as caddyserver.com offers it.")
-    machine = int.from_bytes(content[18:20], "little" if content[5] == 1 else "big")
-    told = _VERSION.search(content)
-    modules = [RATE_LIMIT] if RATE_LIMIT.encode() in content else []
-    return Program(content, _MACHINES.get(machine, f"ELF {machine}"), told[1].decode() if told else packaged, modules)

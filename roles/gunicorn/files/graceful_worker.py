@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import fcntl
 import functools
 import mmap
 import os
+import select
 import signal
 import sys
 import threading
@@ -35,9 +37,11 @@ UNREAD_WAIT = 1.0  # seconds in which a connection that was accepted may still d
 UNWIND_WAIT = 0.5  # seconds in which what was cancelled may clean up
 HURRIED_LIFESPAN = 1.0  # seconds for the lifespan shutdown after SIGQUIT; the arbiter kills 2 s after its own
 BACKOFF = (1.0, 30.0)  # seconds between failed startups: the first wait, the longest
+GIVING_UP = 5.0  # seconds in which an arbiter that a worker has told to give up stops the others
 HUNG_STARTUP_MAX = 600.0  # seconds; how far the limit for a hanging startup grows by itself
 CLOSE_HEADER = (b"connection", b"close")
 # What ps calls a worker from then on, 15 characters at most; a deploy reads it (module_utils/_host/memory.py).
+WAIT_NAME = "gunicorn: wait"
 LOAD_NAME = "gunicorn: load"
 START_NAME = "gunicorn: start"
 UP_NAME = "gunicorn: up"
@@ -58,6 +62,9 @@ _unexpected = 0  # workers of this arbiter that ended without having been told t
 _give_up, _give_up_source = os.pipe()
 os.write(_give_up_source, b"1")
 os.set_blocking(_give_up, False)
+# Locked by the worker that goes first at an app's first start. By lockf(), so that it is free when that process ends,
+# whatever ends it, and whatever it has forked.
+_first = os.memfd_create("first")
 
 
 def _keep_sigterm_over_fork() -> None:
@@ -99,7 +106,8 @@ def configure(
     question: what a worker asks its app, to know that it is alive. Default: nothing.
     stand_in_for: paths that are answered with 200 where the app answers 404. Default: none.
     live: path of the link to the socket that has the traffic; socket: file name of this slot's own. While the link
-    names it, a first startup that fails is tried again, as a respawned worker's is. Default: the arbiter ends.
+    names it, a first startup that fails is tried again, as a respawned worker's is. Default: the arbiter ends. While
+    there is no such link, nothing of the app was ever live, and one worker starts before the others.
     """
     global _question, _stand_in_for
     _limits.update(drain=drain, lifespan=lifespan, startup=startup)
@@ -136,6 +144,15 @@ def _has_traffic() -> bool:
         return os.path.basename(os.readlink(_live["link"])) == _live["socket"]
     except OSError:
         return False
+
+
+def _goes_first() -> bool:
+    """Whether no other worker is in its startup now; no other one is from then on until this one has come up."""
+    try:
+        fcntl.lockf(_first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _call_itself(name: str) -> None:
@@ -399,6 +416,7 @@ class GracefulWorker(UvicornWorker):
         self.config.callback_notify = None  # GracefulServer has a heartbeat of its own
         self.began = 0.0
         self.up = False
+        self.waited = False  # for the one that went first
 
     def init_process(self) -> None:
         if _shared[DIED_STARTING]:
@@ -407,6 +425,8 @@ class GracefulWorker(UvicornWorker):
             self.log.error("The last worker was killed in its startup; the next try is in %.1f s", wait)
             time.sleep(wait)  # SIGTERM ends it: _keep_sigterm_over_fork
             _shared[DIED_STARTING] = 0
+        if _live["link"] and not os.path.lexists(_live["link"]):
+            self._let_one_go_first()
         self.began = time.monotonic()
         _call_itself(LOAD_NAME)
         _shared[FAILING_SINCE] = _shared[FAILING_SINCE] or self.began
@@ -419,12 +439,35 @@ class GracefulWorker(UvicornWorker):
                 raise
             self._startup_failed(error)
 
+    def _let_one_go_first(self) -> None:
+        """At an app's first start, wait until one worker has come up, or be the one.
+
+        Many an app makes its tables as it starts, and of two that find an empty database one fails. The arbiter times
+        out nobody before its first heartbeat, which comes later, so whoever waits isn't taken for one that hangs.
+        """
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, self._end_at_once)
+        _call_itself(WAIT_NAME)
+        while not _shared[SLOWEST_STARTUP] and not _goes_first():
+            self.waited = True
+            time.sleep(0.05)
+        # The one that went first may have told the arbiter to give up: its SIGTERM is on the way, unless that one died.
+        end = time.monotonic() + GIVING_UP
+        while self.waited and not select.select([_give_up], [], [], 0)[0] and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def _end_at_once(self, *_signal: Any) -> None:
+        self.ended[0] = 1
+        os._exit(0)
+
     def _limit_startup(self) -> None:
         # The arbiter never times out a worker before its first heartbeat: a new heartbeat file's time is the clock's,
         # not monotonic (workertmp.py; arbiter.py, murder_workers). So beat once, as far ahead as a startup may need,
         # and further each time that it proves too little.
         trying = self.began - _shared[FAILING_SINCE]
-        slowest = 3 * _shared[SLOWEST_STARTUP] or _limits["startup"] or 0
+        slowest = 3 * _shared[SLOWEST_STARTUP]
+        if not slowest or self.waited:  # the one that went first had the CPUs for itself
+            slowest = max(slowest, _limits["startup"] or 0)
         allowed = max(self.cfg.timeout, slowest, min(2 * trying, HUNG_STARTUP_MAX))
         beat = self.began + allowed - self.cfg.timeout
         os.utime(self.tmp.fileno(), (beat, beat))
@@ -445,14 +488,14 @@ class GracefulWorker(UvicornWorker):
         if not (self.booted and isinstance(error, SystemExit)):  # Uvicorn has logged a lifespan's failure
             self.log.error("Worker startup failed", exc_info=error)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the waits below end at once, whatever the app installed
-        if not _shared[SLOWEST_STARTUP] and not _has_traffic():
+        if (self.waited or not _shared[SLOWEST_STARTUP]) and not _has_traffic():
             try:
                 os.read(_give_up, 1)
             except BlockingIOError:
                 # A second exit with this code while the arbiter stops the others makes it die of an uncaught
                 # HaltServer, with code 1 and workers left behind (arbiter.py: halt, stop, reap_workers). Its SIGTERM
                 # is on the way; where it isn't, the one that was to tell it died, and another has to.
-                time.sleep(5)
+                time.sleep(GIVING_UP)
                 os.write(_give_up_source, b"1")
                 _exit_within(UNWIND_WAIT, 1)
                 sys.exit(1)

@@ -53,6 +53,7 @@ class Machine:
         put(top / f"etc/systemd/journald@{name}.conf", OURS)
         put(units / f"systemd-journald@{name}.service.d/graceful.conf", OURS)
         put(units / f"{name}-log-files.service", OURS)
+        self.supervise()
         put(top / f"usr/local/bin/{name}-logs", f"#!/usr/bin/python3\n{OURS}")
         put(top / f"usr/local/lib/{name}-log-files.py", OURS)
         for log in (".position", "access.log", "app.log", "app.log.20260101T000000.000000"):
@@ -73,6 +74,17 @@ class Machine:
         (root / "live").symlink_to("slots/blue")
         self.states = dict.fromkeys((f"{name}@blue.service", "caddy.service"), "active")
         return self
+
+    def supervise(self, digest: str = "0123456789abcdef") -> None:
+        """Oxmgr in the place of systemd."""
+        top, name = self.top, self.name
+        units = top / "etc/systemd/system"
+        put(units / f"{name}-oxmgr@.service", OURS)
+        (units / f"multi-user.target.wants/{name}-oxmgr@blue.service").symlink_to(units / f"{name}-oxmgr@.service")
+        put(top / f"usr/local/bin/{name}-oxmgr", f"#!/usr/bin/python3 -IS\n{OURS}")
+        put(top / f"usr/local/lib/graceful-oxmgr-{digest}")
+        (top / f"usr/local/lib/{name}-oxmgr").symlink_to(f"/usr/local/lib/graceful-oxmgr-{digest}")
+        put(top / f"var/lib/{name}-oxmgr/blue/state.json")
 
     def run(self, command: list[str]) -> tuple[int, str, str]:
         if command[:2] == ["systemctl", "show"]:
@@ -160,7 +172,7 @@ def test_check_mode_says_the_same_and_does_nothing(machine: Machine) -> None:
     assert machine.absent()["removed"] == told["removed"]
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(18))
 def test_a_run_that_is_cut_off_anywhere_is_finished_by_the_next(
     machine: Machine, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +224,34 @@ def test_a_reload_that_fails_leaves_the_site_and_the_slots(machine: Machine) -> 
     machine.fails = ""
     machine.absent()
     assert machine.files() == STAYS | {"etc/caddy/sites/mine.caddy"}
+
+
+def test_the_supervisor_goes_with_the_slots_and_before_them(machine: Machine) -> None:
+    machine.states |= {"hello-oxmgr@blue.service": "active"}
+    machine.absent()
+    (stopped,) = [command[3:] for command in machine.commands if command[:2] == ["systemctl", "stop"]]
+    assert stopped == ["hello-oxmgr@blue.service", "hello@blue.service"]
+
+
+def test_a_program_stays_while_another_app_has_it(machine: Machine) -> None:
+    program = machine.top / "usr/local/lib/graceful-oxmgr-0123456789abcdef"
+    shop = Machine(machine.top, "shop").deploy()
+    machine.absent()
+    assert program.exists()
+    shop.absent()
+    assert not program.exists()
+
+
+def test_the_units_of_an_apps_oxmgr_are_no_app(machine: Machine) -> None:
+    """What removes hello-oxmgr would take the slots from hello."""
+    with pytest.raises(CommandFailed, match="Write fastapi_name: hello-app"):
+        machine.absent(name="hello-oxmgr")
+
+
+def test_a_directory_of_the_apps_own_that_has_the_supervisors_name_stays(machine: Machine) -> None:
+    put(machine.top / "var/lib/hello-oxmgr/mine")
+    machine.absent()
+    assert machine.files() == STAYS | {"var/lib/hello-oxmgr/blue/state.json", "var/lib/hello-oxmgr/mine"}
 
 
 def test_data_goes_when_that_is_asked_for_also_later(machine: Machine) -> None:
@@ -402,6 +442,8 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
     known = {path for paths in places.files(HostTree(), "NAME").values() for path in paths}
     known |= {
         "/etc/systemd/system/systemd-journald@NAME.service.d",
+        "/usr/local/lib/NAME-oxmgr",
+        "/var/lib/NAME-oxmgr",
         "/var/log/NAME",
         "/etc/nginx/graceful/NAME",
         "/var/log/nginx/NAME.access.json",
@@ -409,7 +451,7 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
         "/var/log/caddy/NAME.access.log",
     }
     text = ""
-    for role in ("caddy", "nginx", "gunicorn", "log_rotation"):
+    for role in ("caddy", "nginx", "gunicorn", "log_rotation", "oxmgr"):
         for folder in ("tasks", "vars", "templates", "files"):
             text += "".join(path.read_text() for path in sorted((ROOT / "roles" / role / folder).glob("*")))
         variables = ROOT / "roles" / role / "vars/main.yml"

@@ -52,6 +52,7 @@ def test_the_arbiter_is_the_process_that_oxmgr_runs(oxmgr):
     # A new one in its place is another start.
     oxmgr.record = {**RUNNING, "pid": os.getppid()}
     assert oxmgr.state("blue").start not in ("", state.start)
+    assert oxmgr.standing()["blue"].up
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,8 @@ def test_an_arbiter_that_is_gone_has_ended_though_its_daemon_runs(oxmgr, record,
     oxmgr.record = record
     state = oxmgr.state("blue")
     assert (state.ended, state.down, state.main, state.how) == (True, True, "", how)
+    # The next run has something to start.
+    assert not oxmgr.standing()["blue"].up
 
 
 def test_what_oxmgr_has_not_written_yet_is_nothing(app, tmp_path, monkeypatch):
@@ -109,7 +112,7 @@ def test_between_the_two_each_slot_has_its_own(app):
     assert orders == [
         "systemctl stop -- hello@green.service hello@green.socket",
         "systemctl reset-failed -- hello@green.service hello@green.socket",
-        "systemctl start -- hello-oxmgr@green.service",
+        "systemctl restart -- hello-oxmgr@green.service",
         "systemctl stop --no-block -- hello@blue.socket hello@blue.service",
     ]
     assert supervisor.files(UNDER)[f"{app.units}/hello-oxmgr@.service"] == UNDER.files[OXMGR_UNIT]

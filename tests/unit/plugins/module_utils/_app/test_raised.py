@@ -134,7 +134,7 @@ def said(tmp_path: Path):
             "import sqlite3\nd = sqlite3.connect(':memory:')\nd.execute('create table c (n unique)')\n"
             "d.execute('insert into c values (1)')\nd.execute('insert into c values (1)')",
             "IntegrityError: UNIQUE constraint failed: c.n, at app/main.py line 5",
-            "Two workers made or filled the tables",
+            "have it done by fastapi_before_swap, which runs once for a release.",
         ),
         # SQLAlchemy 2.1 takes a URL that names no driver for psycopg's.
         ("import psycopg", "ModuleNotFoundError: No module named 'psycopg'", "as postgresql+psycopg2://"),
@@ -200,6 +200,42 @@ def trace(error: str, *frames: str) -> str:
         for path, code in (f.split(": ") for f in frames)
     ]
     return "\n".join(["Traceback (most recent call last):", *rows, error])
+
+
+def test_a_library_that_is_deep_doesnt_bury_what_was_told() -> None:
+    """SQLAlchemy's 150 lines, twice on a screen."""
+    deep = [f".venv/lib/python3.11/site-packages/sqlalchemy/{n}.py: call({n})" for n in range(40)]
+    first = trace("sqlite3.OperationalError: no such table: a", *deep)
+    said = (
+        f"{first}\n\nThe above exception was the direct cause of the following exception:\n\n"
+        + trace("sqlalchemy.exc.OperationalError: no such table: a", "app/main.py: seed()", *deep, "app/own.py: on()")
+        + "\nstopping"
+    )
+    kept = without_frames(said)
+    assert len(kept.split("\n")) < 25 and kept.count("Frames of packages left out: 39") == 2
+    assert cause(kept) == cause(said) == "OperationalError: no such table: a, at app/own.py line 7: on()"
+    # What is in the user's files is all there, and where each was raised.
+    for row in ("app/main.py", "seed()", "app/own.py", "sqlalchemy/39.py", "call(39)", "sqlite3.OperationalError"):
+        assert row in kept
+    assert "sqlalchemy/38.py" not in kept and kept.endswith("stopping")
+    # Where no frame of the user's is told, the library's are all that tells.
+    assert without_frames(first) == first
+    grouped = "\n".join(f"  | {row}" for row in said.split("\n"))
+    assert cause(without_frames(grouped)) == cause(grouped) and "  |   [Frames of packages" in without_frames(grouped)
+
+
+def test_of_a_crash_the_deepest_frame_stays_too() -> None:
+    rows = [
+        f'  File "/srv/shop/releases/1/.venv/lib/python3.11/site-packages/torch/{n}.py", line 1 in f' for n in range(9)
+    ]
+    own = '  File "/srv/shop/releases/1/app/main.py", line 3 in <module>'
+    said = "\n".join(
+        ["Fatal Python error: Aborted", "", "Current thread 0x00007f1 (most recent call first):", *rows, own]
+    )
+    assert cause(said) == "Fatal Python error: Aborted, at app/main.py line 3"
+    kept = without_frames(said)
+    assert kept.split("\n")[3:] == [rows[0], "  [Frames of packages left out: 8]", own]
+    assert cause(kept) == cause(said)
 
 
 # Recorded of Gunicorn with our worker class, and shortened.
@@ -316,7 +352,7 @@ def test_what_a_server_logs_of_a_start_that_fails(said: str, told: str, write: s
         ('OperationalError: FATAL:  password authentication failed for user "shop"', "set them in fastapi_env"),
         (
             'UniqueViolationError: duplicate key value violates unique constraint "pg_type_typname_nsp_index"',
-            "Run it once more",
+            "as create_all() does, run it once more; else",
         ),
         ("ImportError: libxcb.so.1: cannot open shared object file: No such file", "fastapi_packages: [libxcb1]"),
     ],

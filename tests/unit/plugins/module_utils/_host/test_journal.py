@@ -10,7 +10,12 @@ import time
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host import journal as log_reader
-from ansible_collections.graceful.deploy.plugins.module_utils._host.journal import good_request, last_lines, readable
+from ansible_collections.graceful.deploy.plugins.module_utils._host.journal import (
+    folded,
+    good_request,
+    last_lines,
+    readable,
+)
 from ansible_collections.graceful.deploy.plugins.modules import logs_info
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,6 +221,30 @@ def test_the_same_traceback_is_told_once():
         "boot\nException in worker process\nTraceback:\n  in app.main\nboot\n"
         "Exception in worker process (as above)\nend"
     )
+
+
+def test_what_comes_again_and_again_is_told_once_with_how_often():
+    """A hundred answers of 503 were all that was seen, and one line of them said why."""
+    access = {"event": "request", "method": "GET", "path": "/ready", "status": 503}
+    rows = ["begin", "model missing", "tesseract is not in your PATH"]
+    rows += [row for n in range(150) for row in (json.dumps({**access, "seconds": n / 1e4}), "not in your PATH")]
+    rows += [json.dumps({**access, "status": 500}), "twice", "twice", "end"]
+    run = lambda command: (0, "\n".join(reversed(rows)), "")  # noqa: E731
+    said = last_lines(run, "hello", "hello@blue.service", 0, 100).split("\n")
+    assert said == [
+        *("begin", "model missing", "tesseract is not in your PATH"),
+        *("GET /ready 503 (150 times)", "not in your PATH (150 times)", "GET /ready 500", "twice", "twice", "end"),
+    ]
+
+
+def test_lines_of_the_plain_form_are_folded_but_for_those_that_belong_to_another():
+    when = "2026-11-30T03:40:{:02}.123Z INFO blue "
+    access = [when.format(n) + f'- "GET /ready HTTP/1.1" 503 0.00{n} -' for n in range(5)]
+    trace = ["Traceback (most recent call last):", '  File "a.py", line 1, in f', "    f()", "    ^^^", "KeyError: 'a'"]
+    chain = [*trace, "The above exception was the direct cause of the following exception:", *trace]
+    refused = ["a", "  Field required [type=missing]", "b", "  Field required [type=missing]"]
+    texts = [*access, *chain, *refused, *chain, *refused, *chain]
+    assert folded(texts) == [f"{access[-1]} (5 times)", *texts[5:]]
 
 
 HOSTILE = [

@@ -43,6 +43,24 @@ def test_a_file_is_written_once_with_its_mode(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_link_is_put_in_the_place_of_another_and_back(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("/old")
+    options = {"path": str(link), "content": None, "state": "present", "owner": ME, "group": ME, "mode": "0644"}
+    item = Wanted.file({**options, "package": None, "needs_line": "", "link": "/new"}, {})
+    (difference,) = layer_files.compare(nothing, [item])
+    assert difference.any and difference.diff()["after"].endswith("0777\n/new")
+    undo = layer_write.apply([difference])
+    assert os.readlink(link) == "/new"
+    assert [d.any for d in layer_files.compare(nothing, [item])] == [False]
+    undo.restore()
+    assert os.readlink(link) == "/old"
+    link.unlink()
+    link.write_text("/new")
+    assert layer_files.compare(nothing, [item])[0].any
+    assert os.listdir(tmp_path) == ["link"]
+
+
 def test_a_mode_alone_is_a_difference_and_the_diff_leaves_the_text_out(tmp_path):
     target = tmp_path / "file"
     target.write_text("new\n")

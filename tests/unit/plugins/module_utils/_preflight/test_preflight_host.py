@@ -86,6 +86,7 @@ def host(**changes: object) -> dict[str, object]:
         "certificates": {},
         "caddy": {},
         "nginx": {"grace": 0, "ipv6": True},
+        "oxmgr": {},
         "user_id": None,
         "group_id": None,
         "root": {"unit_root": "", "taken": {}, "strange": [], "led_by": ""},

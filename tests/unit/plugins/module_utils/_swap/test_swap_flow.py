@@ -476,11 +476,54 @@ def test_the_first_line_of_a_failure_is_the_apps_without_a_secret_of_several_lin
 def test_nor_does_what_came_before_a_release_or_why_it_failed_last_time(app, monkeypatch, capsys):
     """A reason of an earlier version's history has it still."""
     (Path(app.root) / "slots").mkdir()
-    history.append(app.root, {"release": "b2", "outcome": "failed", "reason": f"it died of {SECRET}"}, os.getgid())
     monkeypatch.setattr(swap_flow.Swap, "apply", lambda swap: swap.notes.append(f"migrate (0.1 s) at {SECRET}"))
-    run = deploy(app, ("inactive",) * 2, release="b2", environment=f'KEY="{SECRET}"\n', before=["migrate"])
-    assert run.result()["commands"] == ["migrate (0.1 s) at ***"]
-    assert "known to be bad (it died of ***)" in capsys.readouterr().out
+    given = {"release": "b2", "environment": f'KEY="{SECRET}"\n'}
+    assert deploy(app, ("inactive",) * 2, **given, before=["migrate"]).result()["commands"] == [
+        "migrate (0.1 s) at ***"
+    ]
+    again = deploy(app, ("inactive",) * 2, **given)
+    failed = {"release": "b2", "outcome": "failed", "reason": f"it died of {SECRET}", "tried": again._tried()}
+    history.append(app.root, failed, os.getgid())
+    again._swap()
+    assert "b2 failed before (it died of ***)" in capsys.readouterr().out
+
+
+def test_who_did_what_a_failure_asked_for_is_not_warned_of_it(app, monkeypatch):
+    """The release is the same, and its settings are others; told was that the same source comes once more."""
+    (Path(app.root) / "slots").mkdir()
+
+    def fail(_swap):
+        raise swap_flow.Failed("Release b2 did not become ready: x", "Nothing is live.", "")
+
+    given = {"release": "b2", "environment": 'PASSWORD="sunshine-9"\n', "ready_timeout": 60, "memory_room": 5}
+    monkeypatch.setattr(swap_flow.Swap, "apply", fail)
+    with pytest.raises(CommandFailed):
+        deploy(app, ("inactive",) * 2, **given).result()
+    entry = history.read(app.root)[-1]
+    assert len(entry["tried"]) == 8 and "sunshine" not in json.dumps(entry)
+
+    def warned(**changed) -> str:
+        run, told = deploy(app, ("inactive",) * 2, **{**given, **changed}), list[str]()
+        run.warn = told.append
+        run._swap()
+        return " ".join(told)
+
+    assert "b2 failed before (did not become ready: x), and this run tries the same once more" in warned()
+    # What isn't set, but measured or said of the run, makes no other try of it.
+    assert warned(memory_room=6, worker_memory=7, by="bob@desk") == warned()
+    for changed in (
+        {"environment": 'PASSWORD="rain"\n'},
+        {"files": {"gunicorn.conf.py": "workers = 1\n"}},
+        {"unit": "[Service]\nMemoryMax=9G\n"},
+        {"credentials": {"key": "pem"}},
+        {"ready_timeout": 90},
+        {"process_environments": {"worker": "A=1"}},
+    ):
+        assert warned(**changed) == "", changed
+    # Nor is anybody after a migration; before it nobody can say.
+    assert warned(before=["alembic upgrade head"]) == ""
+    history.append(app.root, {"release": "b2", "outcome": "ran", "commands": ["alembic upgrade head"]}, os.getgid())
+    assert warned() == ""
 
 
 def test_a_misspelled_name_is_told_with_the_names_that_there_are(tmp_path):
