@@ -15,6 +15,7 @@ from testinfra.backend.base import CommandResult
 
 SCENARIO = Path(__file__).resolve().parents[1]
 SLOTS = ("blue", "green")
+PROGRAM = f"/usr/local/lib/{NAME}-oxmgr"
 # Its tests, which are asked here as well; behind this directory, so that a name is this one's first.
 sys.path.append(str(SWAP / "tests"))
 
@@ -43,9 +44,9 @@ class Oxmgr(Site):
         return super().restarts(slot) + int(self.record(slot).get("restart_count") or 0)
 
     def tell(self, slot: str, words: str) -> CommandResult:
-        """Give a slot's Oxmgr a command of its own, as a person does, in its network."""
+        """Give a slot's Oxmgr a command of its own, in its network; the app's own command refuses some."""
         home = self.ask.show(self.unit(slot), "Environment")["Environment"]
-        return self.ask.host.run(f"nsenter --net --target {self.daemon(slot)} env {home} oxmgr {words}")
+        return self.ask.host.run(f"nsenter --net --target {self.daemon(slot)} env {home} {PROGRAM} {words}")
 
     def python(self, code: str) -> Any:
         """What a worker of the live slot says when it runs this code: its ``said``."""
@@ -92,11 +93,16 @@ def site(ask, control, tmp_path, first, options) -> Oxmgr:
 
 
 @pytest.fixture
-def tally(ask, count) -> Callable[[str, Load], None]:
-    """Record a row of what a load has counted, with the version of Oxmgr."""
-    version = ask.run("oxmgr --version").split()[-1]
+def under(ask) -> str:
+    """What a row's fault begins with."""
+    return f"Oxmgr {ask.run(f'{PROGRAM} --version').split()[-1]}: "
+
+
+@pytest.fixture
+def tally(count, under) -> Callable[[str, Load], None]:
+    """Record a row of what a load has counted."""
 
     def row(fault: str, running: Load) -> None:
-        count(f"Oxmgr {version}: {fault}", running.counted.sent, len(running.counted.lost))
+        count(under + fault, running.counted.sent, len(running.counted.lost))
 
     return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -80,11 +81,19 @@ def test_the_unit_is_stopped_and_started(struck, site):
 
 @pytest.mark.core
 def test_a_slot_is_restarted_by_oxmgr(struck, site):
-    def restart(slot: str) -> None:
-        said = site.tell(slot, f"restart {NAME}-{slot}")
-        assert said.rc == 0, said
+    """By the command that a person types."""
+    struck("oxmgr restart", lambda slot: site.ask.run(f"{NAME}-oxmgr restart {NAME}-{slot}"), True)
 
-    struck("oxmgr restart", restart, True)
+
+def test_a_persons_command_shows_the_slots_and_refuses_what_ends_them(site, ask):
+    site.alone()
+    slot, main = site.live, site.main_pid(site.live)
+    rows = json.loads(ask.run(f"{NAME}-oxmgr list --json"))
+    assert [(row["name"], row["status"], str(row["pid"])) for row in rows] == [(f"{NAME}-{slot}", "running", main)]
+    for words in ("daemon stop", f"stop {NAME}-{slot}", "stop all", f"delete {NAME}-{slot}", f"reload {NAME}-{slot}"):
+        assert ask.host.run(f"{NAME}-oxmgr {words}").rc == 1, words
+    assert ask.host.run(f"runuser -u nobody -- {NAME}-oxmgr list").rc == 1
+    assert site.main_pid(slot) == main
 
 
 def test_new_workers_by_systemctl_reload(site, load, tally):
@@ -138,7 +147,7 @@ RESTARTS = {
 
 
 @pytest.mark.parametrize("how", RESTARTS)
-def test_requests_that_wait_for_a_child_process_are_answered(site, count, how):
+def test_requests_that_wait_for_a_child_process_are_answered(site, count, under, how):
     """Workers aren't in the group that gets Oxmgr's signal, so neither is what their requests wait for."""
     slot = site.live
     before = site.main_pid(slot)
@@ -146,8 +155,7 @@ def test_requests_that_wait_for_a_child_process_are_answered(site, count, how):
     RESTARTS[how](site, slot)
     site.ask.until("all have ended", lambda: site.ask.run("cat /run/child.*").count("\n") == 6, 40)
     statuses = site.ask.run("cat /run/child.*").split()
-    version = site.ask.run("oxmgr --version").split()[-1]
-    count(f"Oxmgr {version}: requests wait for child processes: {how}", 6, 6 - statuses.count("200"))
+    count(f"{under}requests wait for child processes: {how}", 6, 6 - statuses.count("200"))
     assert statuses == ["200"] * 6, "lost"
     site.ask.until("another arbiter", lambda: site.main_pid(slot) not in (before, "0"), STARTED)
     site.ask.until("it serves", lambda: site.ask.get("/ready")[0] == 200)
