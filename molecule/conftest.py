@@ -88,7 +88,7 @@ LEFT_TO_THE_OTHER = {
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
     "oxmgr-bookworm": ["test_as_under_systemd"],
-    "oxmgr-trixie": ["test_faults", "test_inside"],
+    "oxmgr-trixie": ["test_changes", "test_faults", "test_inside", "test_zz_ends"],
     "processes-bookworm": ["test_timers", "test_zz_absent"],
     "processes-trixie": ["test_generations"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],

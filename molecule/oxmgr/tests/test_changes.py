@@ -43,6 +43,7 @@ class Systemd(Site):
         super().__init__(site.ask, site.control, site.tmp_path, site.first, site.options)
 
 
+@pytest.mark.core
 def test_there_and_back_by_a_persons_runs(site, load, tally):
     """The same release: what a person changes is one line. A second run changes nothing, and status says who it is."""
     source = site.source()

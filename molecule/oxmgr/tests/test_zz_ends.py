@@ -33,6 +33,7 @@ def started(site, slot: str) -> bool:
     return any(site.ask.show(unit, "InactiveExitTimestampMonotonic") != NEVER for unit in units)
 
 
+@pytest.mark.core
 def test_a_reboot_starts_the_live_slot_alone(site, reboot):
     site.deploy()
     live, release = site.live, site.release
@@ -61,6 +62,7 @@ def test_a_reboot_in_the_midst_of_a_deploy(site, reboot, sabotage, phase):
     site.alone()
 
 
+@pytest.mark.core
 def test_absent_takes_all_of_it(site, ask):
     said = site.good("site", fastapi_state="absent", fastapi_remove_data=True)
     assert "changed=0" not in said
