@@ -86,9 +86,12 @@ def options() -> list[str]:
 @pytest.fixture
 def site(ask, control, tmp_path, first, options) -> Oxmgr:
     site = Oxmgr(ask, control, tmp_path, first, options)
-    if site.ask.host.run(f"systemctl is-active {site.unit(site.live)}").rc == 0 and site.main_pid(site.live) == "0":
-        # One that failed may have left a slot that Oxmgr doesn't run.
-        site.ask.run(f"sleep 3; systemctl restart {site.unit(site.live)}")
+    # One that failed may have left a slot that Oxmgr doesn't run, or that systemd does.
+    ask.host.run(f"systemctl reset-failed '{NAME}*'")
+    if ask.show(site.unit(site.live), "ActiveState")["ActiveState"] != "active":
+        site.swap(site.held(site.live))
+    elif site.main_pid(site.live) == "0":
+        ask.run(f"systemctl restart {site.unit(site.live)}")
     return served(site)
 
 
