@@ -112,8 +112,8 @@ options:
     default: 5
   stop_timeout:
     description:
-      - Seconds until systemd kills what is left of a slot (C(TimeoutStopSec=)). At least 5 more than
-        O(graceful_timeout).
+      - Seconds until the supervisor kills what is left of a slot (C(TimeoutStopSec=) of systemd). At least 5 more than
+        O(graceful_timeout). With O(oxfile) it is what that file says.
     type: int
     default: 45
   proxy_timeout:
@@ -128,6 +128,28 @@ options:
       - Each counts O(db_pool_size) connections. The host's other apps are seen where O(name) is given.
     type: dict
     default: {}
+  supervisor:
+    description:
+      - What starts and stops Gunicorn.
+      - With V(oxmgr) and without O(oxfile) it is meant as the roles set Oxmgr up, with a stop signal that gets all of
+        O(stop_timeout).
+    type: str
+    choices: [systemd, oxmgr]
+    default: systemd
+    version_added: 0.2.0
+  oxfile:
+    description:
+      - The text of an C(oxfile.toml) that somebody wrote, for O(supervisor=oxmgr). It is read more strictly than
+        Oxmgr does, which passes over keys that it doesn't know. What it wouldn't do as the file says is refused.
+      - Its C(stop_timeout_secs) and C(stop_signal) take the place of O(stop_timeout). After C(SIGTERM) Oxmgr waits 15
+        seconds at most. A C(--graceful-timeout) in its command takes the place of O(graceful_timeout).
+    type: str
+    version_added: 0.2.0
+  oxfile_app:
+    description:
+      - The name of the app in O(oxfile), where it has several. By default the one that runs Gunicorn.
+    type: str
+    version_added: 0.2.0
 seealso:
   - name: systemd.resource-control(5)
     description: What MemoryMax= does.
@@ -153,6 +175,11 @@ EXAMPLES = r"""
     strategy: swap
     db_pool_size: 10
     db_max_connections: 80
+
+- name: Read an oxfile that somebody wrote, and compare its time-outs with Gunicorn's
+  graceful.deploy.worker_plan_info:
+    supervisor: oxmgr
+    oxfile: "{{ lookup('ansible.builtin.file', 'oxfile.toml') }}"
 
 - name: Plan for an app with downloads of up to five minutes
   graceful.deploy.worker_plan_info:
@@ -255,7 +282,7 @@ plan:
       type: int
       sample: 24
     stop_timeout:
-      description: Seconds until systemd kills what is left.
+      description: Seconds until the supervisor kills what is left.
       type: int
       sample: 45
     proxy_timeout:
@@ -301,6 +328,12 @@ capacity:
       type: list
       elements: dict
       sample: [{name: blog, each: 381681664, count: 1}]
+advice:
+  description: What is worth knowing of O(oxfile), a sentence each. It is shown as warnings, too.
+  returned: when O(oxfile) is given
+  type: list
+  elements: str
+  sample: ["oxfile.toml:2: api is restarted 10 times in its life, not in some time: [...]"]
 problems:
   description: What the plan is refused for, in the order in which to fix it.
   returned: when the input can't be planned with
@@ -308,15 +341,20 @@ problems:
   elements: dict
   contains:
     variable:
-      description: The role's variable; V(host memory) where no variable could fix it.
+      description:
+        - The role's variable; V(host memory) where no variable could fix it.
+        - For O(oxfile) its key, as in V(oxfile api.restart_policy); C(--graceful-timeout), C(stop_timeout_secs) or
+          C(stop_signal) where a time-out there doesn't fit.
       type: str
       sample: fastapi_stop_timeout
     value:
-      description: What it is.
+      description: What it is; null for what is wrong in O(oxfile), where it may be a secret.
       type: raw
       sample: 45
     passing_value:
-      description: What would pass, with the passing values of the other problems.
+      description:
+        - What would pass, with the passing values of the other problems.
+        - Null for what is wrong in O(oxfile), where no one value would do.
       type: raw
       sample: 55
     sentence:
@@ -333,25 +371,47 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._host.guard import finish
 from ..module_utils._plan.capacity import CapacityError
 from ..module_utils._plan.flow import ARGUMENT_SPEC, NOTHING, plan_from_params
+from ..module_utils._plan.handmade import read_oxfile
 from ..module_utils._plan.seen import see
 from ..module_utils._plan.timeouts import Refusal
 
-ARGUMENTS = {"name": {"type": "str"}, "root": {"type": "path"}, **ARGUMENT_SPEC}
+ARGUMENTS = {
+    "name": {"type": "str"},
+    "root": {"type": "path"},
+    # Its environment may hold secrets.
+    "oxfile": {"type": "str", "no_log": True},
+    "oxfile_app": {"type": "str"},
+    **ARGUMENT_SPEC,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, required_together=[("name", "root")], supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_together=[("name", "root")],
+        required_by={"oxfile_app": ["oxfile"]},
+        supports_check_mode=True,
+    )
     finish(module, lambda: answer(module), CapacityError)
 
 
 def answer(module: AnsibleModule) -> dict[str, Any]:
+    name, root, text = module.params["name"], module.params["root"], module.params["oxfile"]
+    if text is not None and module.params["supervisor"] != "oxmgr":
+        module.fail_json(
+            msg="oxfile is given and supervisor is systemd, which doesn't read it. Write supervisor: oxmgr."
+        )
+    oxfile, advice = (None, None) if text is None else read_oxfile(text, module.params["oxfile_app"] or "")
+    for sentence in advice or []:
+        module.warn(sentence)
     try:
-        name, root = module.params["name"], module.params["root"]
-        plan = plan_from_params(module.params, seen=see(module.run_command, name, root) if name else NOTHING)
+        seen = see(module.run_command, name, root) if name else NOTHING
+        plan = plan_from_params(module.params, seen=seen, oxfile=oxfile)
     except Refusal as refusal:
         module.fail_json(msg=str(refusal), problems=[asdict(problem) for problem in refusal.problems])
     capacity = plan.pop("capacity")
-    return {"changed": False, "msg": plan["explanation"], "plan": plan, "capacity": capacity}
+    told = {} if advice is None else {"advice": advice}
+    return {"changed": False, "msg": plan["explanation"], "plan": plan, "capacity": capacity, **told}
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from test_templates import ROOT, _renderer, render  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CADDY = os.environ.get("CADDY", str(Path(sys.executable).parent / "caddy"))
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
@@ -105,7 +106,7 @@ def tmp_path() -> Iterator[Path]:
 
 
 @pytest.fixture(params=["caddy", "nginx"])
-def proxy_for(request, render, tmp_path) -> Iterator:  # noqa: F811
+def proxy_for(request, render, tmp_path) -> Iterator:
     """Start a proxy with the role's site, before an app that is at live.sock in the directory."""
     if request.param == "nginx" and not NGINX:
         pytest.skip("there is no nginx here; the scenario front has one")
@@ -129,7 +130,7 @@ def proxy_for(request, render, tmp_path) -> Iterator:  # noqa: F811
         process.wait(20)
 
 
-def caddy(render, directory: Path, variables: dict) -> list[str]:  # noqa: F811
+def caddy(render, directory: Path, variables: dict) -> list[str]:
     said = subprocess.run([CADDY, "version"], capture_output=True, text=True, check=True).stdout
     current = tuple(map(int, said.split()[0].removeprefix("v").split("."))) >= (2, 8)
     found = {
@@ -149,7 +150,7 @@ def caddy(render, directory: Path, variables: dict) -> list[str]:  # noqa: F811
     return [CADDY, "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
 
 
-def nginx(render, directory: Path, variables: dict) -> list[str]:  # noqa: F811
+def nginx(render, directory: Path, variables: dict) -> list[str]:
     role_vars = yaml.safe_load((ROOT / "roles" / "nginx" / "vars" / "main.yml").read_text())
     role_vars |= {"_nginx_dir": str(directory), "fastapi_found": {"host": {"nginx": {"ipv6": False}}}}
     site = render("nginx", "site.conf.j2", **role_vars, **variables).replace("/var/log/nginx", str(directory))

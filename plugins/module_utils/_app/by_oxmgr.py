@@ -30,7 +30,7 @@ class ByOxmgr(BySystemd):
         return "Oxmgr"
 
     def called(self, slot: str) -> str:
-        return f"{self.app.name}-oxmgr@{slot}.service"
+        return self.app.daemon(slot)
 
     def _process(self, slot: str) -> str:
         return f"{self.app.name}-{slot}"
@@ -61,6 +61,15 @@ class ByOxmgr(BySystemd):
             told=self._told(slot),
             since=max(daemon.since, float(record.get("last_started_at") or 0)),
         )
+
+    def _standing(self, slot: str, service: dict[str, str], socket: dict[str, str]) -> Standing:
+        # The daemon of a slot that somebody has stopped by Oxmgr's own command runs on.
+        standing = super()._standing(slot, service, socket)
+        return replace(standing, up=standing.up and not standing.service.ended)
+
+    def begin(self, slot: str, verb: str) -> str:
+        # A daemon that runs already would be told nothing.
+        return super().begin(slot, "restart" if verb == "start" else verb)
 
     def _record(self, slot: str) -> dict[str, Any]:
         """What Oxmgr has written down of the slot, which it does at each change. It isn't asked: while it starts or

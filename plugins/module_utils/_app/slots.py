@@ -100,6 +100,10 @@ class App:
     def service(self, slot: str) -> str:
         return f"{self.name}@{slot}.service"
 
+    def daemon(self, slot: str) -> str:
+        """The unit of the slot's Oxmgr, where that is its supervisor."""
+        return f"{self.name}-oxmgr@{slot}.service"
+
     def socket_unit(self, slot: str) -> str:
         return f"{self.name}@{slot}.socket"
 

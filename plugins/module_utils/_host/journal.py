@@ -77,7 +77,8 @@ def journalctl(name: str, query: Query, follow: bool = False) -> list[str]:
     """The command whose answer has the lines; systemd's own words about the app's units are among them."""
     command = ["journalctl", f"--namespace=+{name}", "--quiet", "--output=json", "--all", f"--output-fields={FIELDS}"]
     slots = [query.slot] if query.slot else [] if query.process else ["blue", "green"]
-    command += [f"--unit={name}@{slot}.service" for slot in slots]
+    # Of the second, in which Oxmgr runs the slot, there is often none.
+    command += [f"--unit={unit}@{slot}.service" for slot in slots for unit in (name, f"{name}-oxmgr")]
     # Of processes and timers: an app's name has no dot, so no other app's begins like this.
     command += [] if query.slot else [f"--unit={name}.{query.process}.*" if query.process else f"--unit={name}.*"]
     command += ONLY.get(query.only, [])

@@ -17,8 +17,9 @@ from .capacity import Capacity, Part, read_capacity, service_affinity
 from .demand import STRATEGIES, WORKLOADS, Demand, learn
 from .plan import make_plan
 from .sizes import format_size, parse_size, suggest_size
-from .timeouts import PlanProblem, Refusal, Timeouts, climb, drain_timeout, swap_patience
+from .timeouts import OXMGR, SYSTEMD, PlanProblem, Refusal, Supervisor, Timeouts, climb, drain_timeout, swap_patience
 
+SUPERVISORS = {"systemd": SYSTEMD, "oxmgr": OXMGR}
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "workload": {"type": "str", "choices": list(WORKLOADS), "default": "io"},
     # raw, so that YAML's yes is refused and not taken for a number or a word.
@@ -35,6 +36,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "stop_timeout": {"type": "int", "default": 45},
     "proxy_timeout": {"type": "int", "default": 0},
     "beside": {"type": "dict", "default": {}},
+    "supervisor": {"type": "str", "choices": list(SUPERVISORS), "default": "systemd"},
 }
 
 
@@ -53,6 +55,14 @@ class Seen:
 
 
 NOTHING = Seen()
+
+
+@dataclass(frozen=True)
+class Oxfile:
+    """What a hand-made oxfile says of an app: how it is stopped, and what is wrong with the file."""
+
+    supervisor: Supervisor
+    problems: tuple[PlanProblem, ...] = ()
 
 
 class _Reader:
@@ -113,7 +123,7 @@ def whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[PlanProblem]]:
+def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, Supervisor, list[PlanProblem]]:
     """What was asked, with defaults for what is missing, None or (then there is a problem) can't be read."""
     read = _Reader(params)
     demand = Demand(
@@ -132,7 +142,7 @@ def read_params(params: dict[str, Any]) -> tuple[Demand, Timeouts, list[PlanProb
         stop_timeout=read.number("stop_timeout", 1, "seconds"),
         proxy_timeout=read.number("proxy_timeout", 0, "seconds") or None,
     )
-    return demand, timeouts, read.problems
+    return demand, timeouts, SUPERVISORS[read.choice("supervisor")], read.problems
 
 
 def plan_from_params(
@@ -140,6 +150,7 @@ def plan_from_params(
     fs_root: str = "/",
     affinity: Callable[[], int] = service_affinity,
     seen: Seen = NOTHING,
+    oxfile: Oxfile | None = None,
 ) -> dict[str, Any]:
     """The plan for this host as plain values, sizes as systemd writes them and again in bytes.
 
@@ -150,7 +161,7 @@ def plan_from_params(
     if seen.own is not None:
         capacity = replace(capacity, own=min(seen.own, capacity.own or seen.own))
     capacity = replace(capacity, beside=_beside(params.get("beside") or {}), others=seen.others)
-    return plan_for(params, capacity, seen.taken)
+    return plan_for(params, capacity, seen.taken, oxfile)
 
 
 def _beside(rows: dict[str, dict[str, Any]]) -> tuple[Part, ...]:
@@ -170,12 +181,17 @@ def _rows(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
     return [asdict(part) for part in parts]
 
 
-def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict[str, Any]:
+def plan_for(
+    params: dict[str, Any], capacity: Capacity, taken: int = 0, oxfile: Oxfile | None = None
+) -> dict[str, Any]:
     """plan_from_params for a capacity that is known already.
 
     :param taken: the most bytes that a worker of the app has taken; 0 where that isn't known.
     """
-    demand, timeouts, problems = read_params(params)
+    demand, timeouts, supervisor, problems = read_params(params)
+    if oxfile is not None:
+        supervisor = oxfile.supervisor
+        problems += oxfile.problems
     if taken and params.get("worker_memory") in (None, "", "auto"):
         demand = learn(demand, taken, capacity)
     plan = None
@@ -183,7 +199,7 @@ def plan_for(params: dict[str, Any], capacity: Capacity, taken: int = 0) -> dict
         plan = make_plan(demand, capacity, settled=taken > 0)
     except Refusal as refusal:
         problems += refusal.problems
-    seconds, broken = climb(timeouts)
+    seconds, broken = climb(timeouts, supervisor)
     problems += broken
     if problems or plan is None:
         raise Refusal(problems)

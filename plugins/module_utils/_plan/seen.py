@@ -10,7 +10,7 @@ from .._app import history
 from .._app.roots import roots_by_units
 from .._app.slots import App, worker_count
 from .._app.words import slice_of
-from .._host.memory import most_taken
+from .._host.memory import most_taken, workers
 from .._host.systemd import CommandFailed, Run, Systemd, number
 from .._process.generations import held_by
 from .capacity import Part
@@ -25,10 +25,14 @@ def see(run: Run, name: str, root: str) -> Seen:
     """Of the live slot by the kernel, and of what served before by the history; nothing on a host that is bare."""
     app = App(name, root)
     live = app.live()
-    units = [slice_of(name), *([app.service(live)] if live else [])]
+    daemon = bool(live and app.under_oxmgr(live))
+    units = [slice_of(name), *([app.daemon(live) if daemon else app.service(live)] if live else [])]
     try:
         states = Systemd(run).show(units)
-        now = most_taken(states[units[-1]].get("MainPID", "")) if live else 0
+        main = states[units[-1]].get("MainPID", "") if live else ""
+        # Of a daemon's children, one of which may be a health check, the arbiter is the one that has some of its own.
+        main = next(filter(workers, workers(main)), "") if daemon else main
+        now = most_taken(main) if main else 0
         before = history.taken(history.read(root))
     except (CommandFailed, OSError):
         # A host without systemd is refused elsewhere, and so is a run that isn't root's.

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._app.words import PREFIX
@@ -14,7 +15,8 @@ from .._app.words import PREFIX
 
 @dataclass(frozen=True)
 class PlanProblem:
-    """One value that can't stand, and one that could: write passing_value for variable and this problem is gone.
+    """One value that can't stand, and one that could: write passing_value for variable and this problem is gone. It is
+    None where a sentence alone tells what to write.
 
     Problems are found in order, each with the earlier ones fixed; where two propose a value for the same
     variable, the later one holds.
@@ -39,13 +41,47 @@ class Refusal(ValueError):
 
 @dataclass(frozen=True)
 class Rung:
-    """upper >= lower + margin, in seconds; an upper value that isn't given is lower + gap."""
+    """upper >= lower + margin, in seconds; an upper value that isn't given is lower + gap, or bounds nothing.
+
+    Costs may name the {supervisor} and its {cap}.
+    """
 
     lower: str
     upper: str
     margin: int
     cost: str
     gap: int | None = None
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """Who stops Gunicorn, and by which values, where they aren't variables of ours.
+
+    :param cap: seconds after which it kills whatever stop_timeout says; None where it keeps to that.
+    :param signal: with which it does so, and one with which it doesn't.
+    :param seconds: values that are written elsewhere, by their name on the ladder.
+    :param names: how they are called there, "--graceful-timeout" or "stop_timeout_secs".
+    """
+
+    name: str = "systemd"
+    cap: int | None = None
+    signal: tuple[str, str] = ("SIGTERM", "SIGTERM")
+    seconds: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, rung: str) -> str:
+        return self.names.get(rung, PREFIX + rung)
+
+    def write(self, rung: str, value: object) -> str:
+        """As it stands in YAML, on a command line or in TOML."""
+        name = self.called(rung)
+        between = ": " if name.startswith(PREFIX) else " " if name.startswith("--") else " = "
+        return f"{name}{between}{value}"
+
+
+SYSTEMD = Supervisor()
+OXMGR = Supervisor("Oxmgr")
+"""With our own oxfile, whose stop signal gets all of the stop timeout."""
 
 
 # The first margin is a drain of at least one second, and one more between the end of the lifespan shutdown and
@@ -60,9 +96,16 @@ RUNGS = (
     ),
     Rung(
         "graceful_timeout",
+        "cap",
+        5,
+        "after {signal} {supervisor} waits {cap} s at most, whatever {stop_timeout} says, and kills Gunicorn before it "
+        "has drained, and the requests in flight with it",
+    ),
+    Rung(
+        "graceful_timeout",
         "stop_timeout",
         5,
-        "systemd would kill Gunicorn before it has drained, and cut the requests in flight",
+        "{supervisor} would kill Gunicorn before it has drained, and cut the requests in flight",
     ),
     Rung(
         "timeout",
@@ -96,29 +139,54 @@ def drain_timeout(graceful_timeout: int, lifespan_timeout: int) -> int:
     return graceful_timeout - lifespan_timeout - 1
 
 
-def climb(timeouts: Timeouts) -> tuple[dict[str, int], list[PlanProblem]]:
+def climb(timeouts: Timeouts, supervisor: Supervisor = SYSTEMD) -> tuple[dict[str, int], list[PlanProblem]]:
     """Every time-out with a value, fixed where a rung was broken, and a problem for each rung that was."""
-    values: dict[str, Any] = dict(vars(timeouts))
+    values: dict[str, Any] = {**vars(timeouts), **supervisor.seconds, "cap": supervisor.cap}
     problems: list[PlanProblem] = []
     fixed: set[str] = set()
     for rung in RUNGS:
         lower, upper = values[rung.lower], values[rung.upper]
-        if upper is None and rung.gap is not None:
-            values[rung.upper] = lower + rung.gap
+        if upper is None:
+            if rung.gap is not None:
+                values[rung.upper] = lower + rung.gap
             continue
         smallest = lower + rung.margin
         if upper >= smallest:
             continue
-        would = "would then be" if rung.lower in fixed else "is"
+        is_lower = f"{supervisor.called(rung.lower)} {'would then be' if rung.lower in fixed else 'is'} {lower}"
+        if rung.upper == "cap":
+            problems.append(_capped(rung, is_lower, supervisor))
+            values["cap"] = None
+            continue
+        cost = rung.cost.format(supervisor=supervisor.name)
         problems.append(
             PlanProblem(
-                PREFIX + rung.upper,
+                supervisor.called(rung.upper),
                 upper,
                 smallest,
-                f"{PREFIX}{rung.lower} {would} {lower} and {PREFIX}{rung.upper} is {upper}: {rung.cost}. "
-                f"Write {PREFIX}{rung.upper}: {smallest} or more.",
+                f"{is_lower} and {supervisor.called(rung.upper)} is {upper}: {cost}. "
+                f"Write {supervisor.write(rung.upper, smallest)} or more.",
             )
         )
         values[rung.upper] = smallest
         fixed.add(rung.upper)
+    cap = values.pop("cap")
+    if cap is not None:
+        values["stop_timeout"] = min(values["stop_timeout"], cap)
     return values, problems
+
+
+def _capped(rung: Rung, is_lower: str, supervisor: Supervisor) -> PlanProblem:
+    """No value of the stop timeout helps: a signal without the cap does, or less to wait for."""
+    signal, other = supervisor.signal
+    cap = supervisor.cap or 0
+    stop_timeout = supervisor.called("stop_timeout")
+    cost = rung.cost.format(signal=signal, supervisor=supervisor.name, cap=cap, stop_timeout=stop_timeout)
+    name = supervisor.called("stop_signal")
+    return PlanProblem(
+        name,
+        signal,
+        other,
+        f'{is_lower}: {cost}. Write {name} = "{other}", at which Uvicorn\'s workers drain too, '
+        f"or {supervisor.write(rung.lower, cap - rung.margin)} or less.",
+    )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._app import prepared
 from .._app.roots import make_home, publish
 from .._app.slots import GUNICORN, App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
@@ -80,8 +81,9 @@ class Swap(Back):
         self.reloads = "reload" in self.steps
         """Whether the release comes to the traffic by a reload, after the commands where there are any."""
         if commands:
-            # The release that is live has been prepared for already.
-            self.steps = ["fill", "before"] if wanted.release != self.before else []
+            # The release that is live has been prepared for already, by the lines that there were.
+            done = wanted.release == self.before and prepared.by(app.root, wanted.release) == prepared.digest(commands)
+            self.steps = [] if done else ["fill", "before"]
         self.candidate = Candidate(run, supervisor, app, self.slot, self.live, wanted, terms)
         self.left_out: list[str] = []
         """Sentences about processes that the release of a rollback doesn't have."""
@@ -175,6 +177,7 @@ class Swap(Back):
             self.phases.pop("done", None)
         self.taken = max(self.taken, most_taken(self.candidate.watch.main))
         if self.commands:
+            prepared.note(self.app.root, self.wanted.release, self.commands)
             self._clear_unused()
         else:
             self.app.clear()

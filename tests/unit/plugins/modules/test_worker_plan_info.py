@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._plan.flow import 
     plan_from_params,
     whole_number,
 )
+from ansible_collections.graceful.deploy.plugins.module_utils._plan.handmade import read_oxfile
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.sizes import parse_size
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import (
     PREFIX,
@@ -230,6 +232,104 @@ def test_a_plan_passes_its_own_ladder_and_can_be_written_down(params, capacity):
     assert json.loads(json.dumps(plan)) == plan
 
 
+# With a hand-made oxfile.
+
+OXFILE = """
+[[apps]]
+name = "api"
+command = "gunicorn app.main:app -k uvicorn_worker.UvicornWorker"
+cwd = "/srv/api"
+max_restarts = 4294967295
+stop_signal = "SIGINT"
+stop_timeout_secs = 40
+"""
+WORKER = """
+[[apps]]
+name = "worker"
+command = "celery -A app worker"
+max_restarts = 10
+"""
+
+
+def refused(text: str, params: dict | None = None, name: str = "") -> list[PlanProblem]:
+    with pytest.raises(Refusal) as caught:
+        plan_for(params or {}, HOST, oxfile=read_oxfile(text, name)[0])
+    return caught.value.problems
+
+
+def test_an_oxfile_that_fits_takes_the_place_of_the_stop_timeout():
+    oxfile, advice = read_oxfile(OXFILE)
+    assert advice == []
+    plan = plan_for({"stop_timeout": 600}, HOST, oxfile=oxfile)
+    assert (plan["graceful_timeout"], plan["stop_timeout"], plan["swap_patience"]) == (30, 40, 50)
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "TERM", None])
+def test_after_sigterm_the_stop_timeout_is_15(signal):
+    line = f'stop_signal = "{signal}"' if signal else ""
+    text = OXFILE.replace('stop_signal = "SIGINT"', line)
+    (problem,) = refused(text)
+    assert (problem.variable, problem.passing_value) == ("stop_signal", "SIGINT")
+    assert "fastapi_graceful_timeout is 30: after SIGTERM Oxmgr waits 15 s at most" in str(problem)
+    plan = plan_for({"graceful_timeout": 10}, HOST, oxfile=read_oxfile(text)[0])
+    assert (plan["stop_timeout"], plan["drain_timeout"]) == (15, 4)
+
+
+def test_a_signal_that_oxmgr_doesn_t_know_is_sigterm_to_the_ladder():
+    problems = refused(OXFILE.replace("SIGINT", "SIGSTOP"))
+    assert [(problem.variable, problem.passing_value) for problem in problems] == [
+        ("oxfile api.stop_signal", "SIGTERM"),
+        ("stop_signal", "SIGINT"),
+    ]
+
+
+def test_what_is_unset_is_5_seconds_and_the_command_has_gunicorn_s():
+    text = OXFILE.replace("stop_timeout_secs = 40", "").replace("UvicornWorker", "UvicornWorker --graceful-timeout=8")
+    (problem,) = refused(text, {"graceful_timeout": 300})
+    assert (problem.variable, problem.value, problem.passing_value) == ("stop_timeout_secs", 5, 13)
+    assert "--graceful-timeout is 8 and stop_timeout_secs is 5" in str(problem)
+
+
+def test_the_file_and_the_ladder_are_refused_together_and_values_aren_t_told():
+    text = OXFILE.replace('stop_signal = "SIGINT"\nstop_timeout_secs = 40', 'stop_timeout = "45s"\nsecret = "k4n4ry"')
+    problems = refused(text, {"workers": 0})
+    assert [problem.variable for problem in problems] == [
+        "oxfile api.stop_timeout",
+        "oxfile api.secret",
+        "fastapi_workers",
+        "stop_signal",
+    ]
+    assert "k4n4ry" not in str([vars(problem) for problem in problems])
+
+
+def test_which_app_of_several():
+    oxfile, advice = read_oxfile(OXFILE + WORKER)
+    assert plan_for({}, HOST, oxfile=oxfile)["stop_timeout"] == 40
+    assert "worker is restarted 10 times in its life" in advice[0]
+    problems = refused(OXFILE + WORKER, name="worker")
+    assert [problem.variable for problem in problems] == ["stop_signal", "stop_timeout_secs"]
+    (problem,) = refused(OXFILE + OXFILE.replace('"api"', '"other"'))
+    assert str(problem) == "oxfile_app is not given: the oxfile has several apps. Write one of api, other."
+    (problem,) = refused(OXFILE, name="web")
+    assert (str(problem), problem.passing_value) == (
+        "oxfile_app is web: no app of the oxfile is called web. Write one of api.",
+        "api",
+    )
+
+
+def test_the_file_of_the_guide_has_nothing_to_say_of():
+    guide = (Path(__file__).resolve().parents[4] / "docs" / "oxmgr.md").read_text()
+    (text,) = re.findall(r"^```toml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    oxfile, advice = read_oxfile(text)
+    assert advice == []
+    assert plan_for({}, HOST, oxfile=oxfile)["stop_timeout"] == 45
+
+
+def test_what_is_no_oxfile_is_said_once():
+    (problem,) = refused("[[apps]")
+    assert (problem.variable, problem.passing_value) == ("oxfile", None)
+
+
 # The module itself.
 
 
@@ -239,7 +339,9 @@ def test_documentation_has_the_options_of_the_argument_spec():
         name: {key: option[key] for key in ("type", "choices", "default") if key in option}
         for name, option in options.items()
     }
-    assert documented == worker_plan.ARGUMENTS
+    takes = {name: {**spec} for name, spec in worker_plan.ARGUMENTS.items()}
+    assert takes["oxfile"].pop("no_log")
+    assert documented == takes
 
 
 def test_documentation_has_what_is_returned():
@@ -296,6 +398,30 @@ def test_the_module_refuses_with_every_problem():
     assert result["failed"] is True
     assert [problem["variable"] for problem in result["problems"]] == ["fastapi_workers", "fastapi_stop_timeout"]
     assert result["msg"].splitlines() == [problem["sentence"] for problem in result["problems"]]
+
+
+def test_the_module_reads_an_oxfile_and_warns_of_what_is_worth_knowing():
+    code, result = run_module({"supervisor": "oxmgr", "oxfile": OXFILE + WORKER})
+    assert code == 0
+    assert result["plan"]["stop_timeout"] == 40
+    assert "worker is restarted 10 times" in result["advice"][0]
+    # What a warning is made of differs by ansible-core.
+    assert result["advice"][0] in json.dumps(result["warnings"])
+    code, result = run_module({"supervisor": "oxmgr", "oxfile": OXFILE.replace("SIGINT", "SIGTERM")})
+    assert (code, result["problems"][0]["passing_value"]) == (1, "SIGINT")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"oxfile": OXFILE}, "Write supervisor: oxmgr."),
+        ({"oxfile_app": "api", "supervisor": "oxmgr"}, "missing parameter(s) required by 'oxfile_app': oxfile"),
+    ],
+)
+def test_an_oxfile_without_oxmgr_and_the_other_way_round(arguments, says):
+    code, result = run_module(arguments)
+    assert code == 1
+    assert says in result["msg"]
 
 
 def test_a_host_that_is_no_linux_is_refused(tmp_path):

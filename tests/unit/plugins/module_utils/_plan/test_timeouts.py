@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._plan.timeouts import (
+    OXMGR,
     PREFIX,
     RUNGS,
     PlanProblem,
     Refusal,
+    Supervisor,
     Timeouts,
     climb,
     drain_timeout,
@@ -141,3 +143,76 @@ def test_a_refusal_says_each_problem_on_a_line():
     refusal = Refusal(problems)
     assert refusal.problems == problems
     assert str(refusal).splitlines() == [problem.sentence for problem in problems]
+
+
+# Oxmgr: with our own oxfile its ladder is systemd's, and after SIGTERM it has an end of its own.
+
+CAPPED = Supervisor(
+    "Oxmgr",
+    cap=15,
+    signal=("SIGTERM", "SIGINT"),
+    names={"stop_timeout": "stop_timeout_secs", "graceful_timeout": "--graceful-timeout", "stop_signal": "stop_signal"},
+)
+
+
+def test_oxmgr_is_named_where_it_would_kill():
+    (problem,) = climb(Timeouts(graceful_timeout=50), OXMGR)[1]
+    assert str(problem) == (
+        "fastapi_graceful_timeout is 50 and fastapi_stop_timeout is 45: Oxmgr would kill Gunicorn before it has "
+        "drained, and cut the requests in flight. Write fastapi_stop_timeout: 55 or more."
+    )
+
+
+@given(TIMEOUTS)
+def test_our_own_oxfile_has_the_ladder_of_systemd(timeouts):
+    values, problems = climb(timeouts, OXMGR)
+    assert values == climb(timeouts)[0]
+    assert [problem.passing_value for problem in problems] == [one.passing_value for one in climb(timeouts)[1]]
+
+
+def test_no_stop_timeout_helps_after_sigterm():
+    values, problems = climb(Timeouts(graceful_timeout=30, stop_timeout=45), CAPPED)
+    (problem,) = problems
+    assert (problem.variable, problem.value, problem.passing_value) == ("stop_signal", "SIGTERM", "SIGINT")
+    assert str(problem) == (
+        "--graceful-timeout is 30: after SIGTERM Oxmgr waits 15 s at most, whatever stop_timeout_secs says, and kills "
+        'Gunicorn before it has drained, and the requests in flight with it. Write stop_signal = "SIGINT", at which '
+        "Uvicorn's workers drain too, or --graceful-timeout 10 or less."
+    )
+    # With SIGINT all of it is waited.
+    assert values["stop_timeout"] == 45
+
+
+@pytest.mark.parametrize(
+    ("graceful", "written", "passes", "waits"), [(10, 45, True, 15), (11, 45, False, 45), (10, 15, True, 15)]
+)
+def test_the_end_after_sigterm_is_what_counts(graceful, written, passes, waits):
+    values, problems = climb(Timeouts(graceful_timeout=graceful, stop_timeout=written), CAPPED)
+    assert (not problems) == passes
+    assert values["stop_timeout"] == waits
+
+
+def test_the_value_of_an_oxfile_is_fixed_in_its_own_words():
+    short = replace(CAPPED, seconds={"stop_timeout": 5, "graceful_timeout": 8})
+    (problem,) = climb(Timeouts(), short)[1]
+    assert (problem.variable, problem.passing_value) == ("stop_timeout_secs", 13)
+    assert "--graceful-timeout is 8 and stop_timeout_secs is 5" in str(problem)
+    assert str(problem).endswith("Write stop_timeout_secs = 13 or more.")
+    both = climb(Timeouts(), replace(short, seconds={"stop_timeout": 5, "graceful_timeout": 3}))[1]
+    assert [str(one).rpartition("Write ")[2] for one in both] == [
+        "--graceful-timeout 7 or more.",
+        "stop_timeout_secs = 12 or more.",
+    ]
+
+
+@given(TIMEOUTS)
+def test_every_proposal_applied_passes_under_oxmgr_too(timeouts):
+    supervisor = replace(CAPPED, names={})
+    values, problems = climb(timeouts, supervisor)
+    for problem in problems:
+        if problem.variable == "fastapi_stop_signal":
+            supervisor = replace(supervisor, cap=None)
+        else:
+            timeouts = write_in(timeouts, problem)
+    assert climb(timeouts, supervisor) == (values, [])
+    assert supervisor.cap is None or values["graceful_timeout"] + 5 <= min(values["stop_timeout"], 15)

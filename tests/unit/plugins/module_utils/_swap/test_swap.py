@@ -11,9 +11,10 @@ import shutil
 import socketserver
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app import roots
+from ansible_collections.graceful.deploy.plugins.module_utils._app import prepared, roots
 from ansible_collections.graceful.deploy.plugins.module_utils._app.by_systemd import BySystemd
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import (
     App,
@@ -149,7 +150,13 @@ def test_commands_run_before_a_new_release_alone(app):
     two = Snapshot("two", ONE.environment, ONE.files, ONE.unit)
     assert steps(app, two, Units("blue"), commands=["migrate"])[1] == ["fill", "before"]
     other = Snapshot("one", 'A="2"\n', ONE.files, ONE.unit)
+    prepared.note(app.root, "one", ["migrate"])
     assert steps(app, other, Units("blue"), commands=["migrate"])[1] == []
+    # A line that was written after the release was live runs, too.
+    assert steps(app, ONE, Units("blue"), commands=["migrate", "seed"])[1] == ["fill", "before"]
+    prepared.note(app.root, "one", ["migrate", "seed"])
+    assert steps(app, ONE, Units("blue"), commands=["migrate", "seed"])[1] == []
+    assert "migrate" not in (Path(app.root) / prepared.NAME).read_text()
 
 
 def test_a_slot_that_is_down_is_restarted_where_a_reload_was_asked_for(app):
