@@ -18,17 +18,19 @@ import pytest
 from testinfra.backend.base import CommandResult
 from testinfra.backend.docker import DockerBackend
 
+# What two scenarios share, imported by their own conftest.py.
+pytest.register_assert_rewrite("deploys")
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "fault"
 """Name of the property in which a test records what was lost: a row of docs/reliability.md."""
-RECORDED = "/run/recorded"
-"""Directory on a host with the modules that a run has left there, and whose calls are made again."""
+RECORDED = "/opt/recorded"
+"""Directory on a host with the modules that a run has left, and whose calls are made again; also after a reboot."""
 # Ansible's own `execute` of an exploded module, in a directory of the call's own: calls may be made at once.
 CALL = """
 import json, os, sys, tempfile
 
-module, changes = sys.argv[1], json.loads(sys.argv[2])
-kept = os.path.join(os.path.dirname(__file__), module)
+module, name, changes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+kept = os.path.join(os.path.dirname(__file__), name)
 place = tempfile.mkdtemp(prefix="call-", dir=os.path.dirname(__file__))
 os.mkdir(f"{place}/debug_dir")
 for name in os.listdir(f"{kept}/debug_dir"):
@@ -85,6 +87,8 @@ LEFT_TO_THE_OTHER = {
     "front-current-trixie": _REQUESTS,
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
+    "oxmgr-bookworm": ["test_as_under_systemd"],
+    "oxmgr-trixie": ["test_changes", "test_faults", "test_inside", "test_zz_ends"],
     "processes-bookworm": ["test_timers", "test_zz_absent"],
     "processes-trixie": ["test_generations"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
@@ -245,13 +249,15 @@ class Recorded:
     It is called again there with some parameters changed, without a run of Ansible.
 
     :param module: its short name.
+    :param name: what it is kept as, where more than one call of it is.
     """
 
-    def __init__(self, ask: Asker, module: str) -> None:
+    def __init__(self, ask: Asker, module: str, name: str = "") -> None:
         self.module = module
+        self.name = name or module
         self.host = ask.host.backend.host
         self.ask = ask
-        kept, program = f"{RECORDED}/{module}", f"AnsiballZ_{module}.py"
+        kept, program = f"{RECORDED}/{self.name}", f"AnsiballZ_{module}.py"
         ask.run(
             f'set -e; last=$(ls -t ~/.ansible/tmp/*/{program} | head -n 1); test -n "$last"; rm -rf {kept}; '
             f"mkdir -p {kept}; cp $last {kept}/; python3 {kept}/{program} explode >/dev/null; "
@@ -261,14 +267,14 @@ class Recorded:
     @functools.cached_property
     def parameters(self) -> dict:
         """What Ansible called it with, its own (``_ansible_...``) among them."""
-        return json.loads(self.ask.run(f"cat {RECORDED}/{self.module}/debug_dir/args"))["ANSIBLE_MODULE_ARGS"]
+        return json.loads(self.ask.run(f"cat {RECORDED}/{self.name}/debug_dir/args"))["ANSIBLE_MODULE_ARGS"]
 
     def start(self, **changes: object) -> subprocess.Popen[str]:
         """Begin a call; its standard output is the module's.
 
         :param changes: parameters in place of the recorded ones; also Ansible's own, such as _ansible_check_mode.
         """
-        call = ["python3", f"{RECORDED}/call.py", self.module, json.dumps(changes)]
+        call = ["python3", f"{RECORDED}/call.py", self.module, self.name, json.dumps(changes)]
         return subprocess.Popen(
             ["docker", "exec", self.host, *call],
             stdin=subprocess.DEVNULL,
@@ -333,9 +339,9 @@ def control(host) -> Control:
 
 
 @pytest.fixture
-def recorded(ask) -> Callable[[str], Recorded]:
+def recorded(ask) -> Callable[..., Recorded]:
     """Take what a run with ``keep`` has left of a module."""
-    return lambda module: Recorded(ask, module)
+    return lambda module, name="": Recorded(ask, module, name)
 
 
 def pytest_configure(config) -> None:

@@ -48,8 +48,13 @@ core_of() { "$1/bin/python" -c '
 import platform, ansible.release as release
 print(f"ansible-core {release.__version__} on Python {platform.python_version()}")'; }
 
-# The scenarios of Molecule, and the hosts of one.
-scenarios() { for file in molecule/*/molecule.yml; do basename "${file%/*}"; done; }
+# The scenarios of Molecule that can be asked here, and the hosts of one. `oxmgr` wants a package that is none of ours.
+scenarios() {
+    local file
+    for file in molecule/*/molecule.yml; do
+        [ "$file" = molecule/oxmgr/molecule.yml ] && [ -z "${OXMGR:-}" ] || basename "${file%/*}"
+    done
+}
 hosts_of() { sed -n 's/^ *- name: \([a-z0-9-]*\)$/\1/p' "molecule/$1/molecule.yml"; }
 
 # environment_of HOST: the strangers' playbooks meet the oldest ansible-core.

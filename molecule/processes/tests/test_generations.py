@@ -7,20 +7,13 @@ import subprocess
 import pytest
 from conftest import GENERATIONS, ROOT, Site
 
-RECORDED = "/run/recorded"
-"""Of molecule/conftest.py: where the modules are that the tests call again."""
-
 
 def boot(ask, seconds: int) -> None:
     """A reboot of a container's systemd; what hasn't ended then is killed."""
-    kept, there = "/opt/load/recorded", RECORDED
-    ask.run(f"rm -rf {kept}; cp -a {there} {kept}")
     restart = ["docker", "restart", "--time", str(seconds), ask.host.backend.host]
     subprocess.run(restart, check=True, capture_output=True, timeout=120)
     ask.until("the host is back", lambda: ask.host.run("systemctl is-active multi-user.target").rc == 0, 60)
     ask.until("clients are served", lambda: ask.get("/ready")[0] == 200, 60)
-    # What the tests call again, which isn't kept over a reboot.
-    ask.run(f"cp -a {kept} {there}")
 
 
 @pytest.mark.parametrize("process", [pytest.param("worker", marks=pytest.mark.core), "beat"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ROOT
+from deploys import ROOT
 
 SECONDS = 6
 # The pool's first: a process forked while another is being started keeps that one's pipe, and its request waits.
@@ -52,7 +52,7 @@ def test_a_swap(site, sabotage, left_behind, count):
     assert waiting(site) == 6, "they had ended by then, so this shows nothing"
     all_answered(site, count, "a new release takes over")
     site.alone()
-    assert site.ask.show(f"swap@{old}.service", "Result")["Result"] == "success"
+    assert site.ask.show(site.unit(old), "Result")["Result"] == "success"
     assert not runs(site, left_behind)
 
 
@@ -70,7 +70,7 @@ def test_workers_are_recycled(site, load, count):
     slot = site.live
     site.ask.run(
         f"sed -i 's/^max_requests = .*/max_requests = 100/' {ROOT}/slots/{slot}/gunicorn.conf.py; "
-        f"systemctl reload swap@{slot}"
+        f"systemctl reload {site.unit(slot)}"
     )
     workers = lambda: set(site.ask.run(f"pgrep -P {site.main_pid(slot)}").split())  # noqa: E731
     seen: set[str] = set()

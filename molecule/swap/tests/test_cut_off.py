@@ -234,7 +234,7 @@ def test_a_host_that_was_half_deployed_by_hand(site, load):
         before = site.release
         site.ask.run(
             f"cd /srv/swap; rm -rf slots/{standby}; cp -a slots/{site.live} slots/{standby}; "
-            f"systemctl enable --now swap@{standby}.socket swap@{standby}.service; "
+            f"systemctl enable --now swap@{standby}.socket {site.unit(standby)}; "
             "mkdir -p releases/by-hand/app releases/.building-x-1/app; echo '{' >deploy.lock"
         )
         site.good()
@@ -248,7 +248,7 @@ def test_a_host_that_was_half_deployed_by_hand(site, load):
 def test_a_service_that_somebody_stopped(site):
     """The live slot stopped and disabled by hand, the link gone: the next run serves again."""
     live, release = site.live, site.clone()
-    site.ask.run(f"systemctl disable --now swap@{live}.service swap@{live}.socket; rm /srv/swap/live.sock")
+    site.ask.run(f"systemctl disable --now {site.unit(live)} swap@{live}.socket; rm /srv/swap/live.sock")
     site.deploy(release)
     # The proxy has seen that nothing was ready, and looks again after its interval.
     site.ask.until("clients are served", lambda: site.ask.get("/ready")[0] == 200, 15)

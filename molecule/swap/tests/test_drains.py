@@ -173,11 +173,11 @@ def long_request(site, seconds: int) -> None:
 
 def draining(site, slot: str) -> bool:
     """By systemd itself: a run of the status takes a good part of a drain."""
-    return site.ask.show(f"swap@{slot}.service", "ActiveState")["ActiveState"] == "deactivating"
+    return site.ask.show(site.unit(slot), "ActiveState")["ActiveState"] == "deactivating"
 
 
 def inactive(site, slot: str) -> bool:
-    return site.ask.show(f"swap@{slot}.service", "ActiveState")["ActiveState"] in ("inactive", "failed")
+    return site.ask.show(site.unit(slot), "ActiveState")["ActiveState"] in ("inactive", "failed")
 
 
 def state(site, slot: str) -> str:
@@ -189,7 +189,7 @@ def state(site, slot: str) -> str:
 def drained(site, slot: str) -> float:
     """Seconds that the slot's service took from the order to stop until it had ended, by systemd's own log: it forgets
     the times of a unit that has ended."""
-    service = f"swap@{slot}.service"
+    service = site.unit(slot)
     journal = f"journalctl --no-pager --output=short-unix --lines=50 _PID=1 UNIT={service}"
     lines = [line.split() for line in site.ask.run(journal).splitlines()]
     times = [float(next(line[0] for line in reversed(lines) if word in line)) for word in ("Stopping", "Stopped")]

@@ -108,6 +108,14 @@ def left(seconds: int) -> int:
     return subprocess.Popen(["sleep", str(seconds)], start_new_session=True).pid
 
 
+@app.post("/python")
+async def python(request: Request) -> object:
+    """Runs what a test wants to know from within a worker; its ``said``."""
+    names: dict[str, object] = {"said": None}
+    exec((await request.body()).decode(), names)
+    return names["said"]
+
+
 @app.post("/hog")
 async def hog() -> None:
     """Takes memory in small steps until it is ended."""

@@ -1,0 +1,111 @@
+"""The app of scenario swap, under load, with Oxmgr as the supervisor of its slots."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deploys import *  # noqa: F403
+from deploys import NAME, ROOT, SWAP, Load, Site, served
+from testinfra.backend.base import CommandResult
+
+SCENARIO = Path(__file__).resolve().parents[1]
+SLOTS = ("blue", "green")
+PROGRAM = f"/usr/local/lib/{NAME}-oxmgr"
+# Its tests, which are asked here as well; behind this directory, so that a name is this one's first.
+sys.path.append(str(SWAP / "tests"))
+
+
+class Oxmgr(Site):
+    """See Site."""
+
+    def unit(self, slot: str) -> str:
+        return f"{NAME}-oxmgr@{slot}.service"
+
+    def record(self, slot: str) -> dict[str, Any]:
+        """What Oxmgr has written down of the slot."""
+        said = self.ask.host.run(f"cat /var/lib/{NAME}-oxmgr/{slot}/state.json").stdout
+        rows = json.loads(said)["processes"] if said else []
+        return rows[0] if rows else {}
+
+    def main_pid(self, slot: str) -> str:
+        pid = str(self.record(slot).get("pid") or 0)
+        return pid if self.ask.host.run(f"grep -q gunicorn /proc/{pid}/cmdline").rc == 0 else "0"
+
+    def daemon(self, slot: str) -> str:
+        """The process id of the slot's Oxmgr; '0' for none."""
+        return super().main_pid(slot)
+
+    def restarts(self, slot: str) -> int:
+        return super().restarts(slot) + int(self.record(slot).get("restart_count") or 0)
+
+    def tell(self, slot: str, words: str) -> CommandResult:
+        """Give a slot's Oxmgr a command of its own, in its network; the app's own command refuses some."""
+        home = self.ask.show(self.unit(slot), "Environment")["Environment"]
+        return self.ask.host.run(f"nsenter --net --target {self.daemon(slot)} env {home} {PROGRAM} {words}")
+
+    def python(self, code: str) -> Any:
+        """What a worker of the live slot says when it runs this code: its ``said``."""
+        said = self.ask.host.run("curl -s -m 20 --data-binary %s http://127.0.0.1/python", code)
+        assert said.rc == 0 and said.stdout, said
+        try:
+            return json.loads(said.stdout)
+        except ValueError:
+            pytest.fail(f"{code}: {said.stdout}")
+
+    def alone(self, oxmgr: bool = True) -> None:
+        """The live slot runs and is enabled, and nothing of the other slot, or by the other supervisor.
+
+        :param oxmgr: whether it is Oxmgr that runs it.
+        """
+        kinds = {True: f"{NAME}-oxmgr@{{}}.service", False: f"{NAME}@{{}}.service"}
+        units = {f"{NAME}@{slot}.socket": slot == self.live for slot in SLOTS}
+        units |= {kinds[by].format(slot): slot == self.live and by is oxmgr for slot in SLOTS for by in kinds}
+        for by in kinds:
+            ends = lambda by=by: "deactivating" in self._states(kinds[by].format(slot) for slot in SLOTS)  # noqa: E731
+            self.ask.until("what was told to stop has ended", lambda: not ends(), 40)  # noqa: B023
+        show = {unit: self.ask.show(unit, "ActiveState", "UnitFileState") for unit in units}
+        now = {unit: (seen["ActiveState"], seen["UnitFileState"] or "disabled") for unit, seen in show.items()}
+        assert now == {unit: ("active", "enabled") if up else ("inactive", "disabled") for unit, up in units.items()}
+        left = f"ls -A {ROOT}/slots {ROOT}/releases | grep '^\\.' || true; cat {ROOT}/deploy.lock"
+        assert self.ask.run(left).split() == []
+
+    def _states(self, units) -> str:
+        return self.ask.run(f"systemctl show --value --property=ActiveState {' '.join(units)}")
+
+
+@pytest.fixture
+def options() -> list[str]:
+    return ["-e", f"@{SWAP}/variables.yml", "-e", f"@{SCENARIO}/variables.yml"]
+
+
+@pytest.fixture
+def site(ask, control, tmp_path, first, options) -> Oxmgr:
+    site = Oxmgr(ask, control, tmp_path, first, options)
+    # One that failed may have left a slot that Oxmgr doesn't run, or that systemd does.
+    ask.host.run(f"systemctl reset-failed '{NAME}*'")
+    if ask.show(site.unit(site.live), "ActiveState")["ActiveState"] != "active":
+        site.swap(site.held(site.live))
+    elif site.main_pid(site.live) == "0":
+        ask.run(f"systemctl restart {site.unit(site.live)}")
+    return served(site)
+
+
+@pytest.fixture
+def under(ask) -> str:
+    """What a row's fault begins with."""
+    return f"Oxmgr {ask.run(f'{PROGRAM} --version').split()[-1]}: "
+
+
+@pytest.fixture
+def tally(count, under) -> Callable[[str, Load], None]:
+    """Record a row of what a load has counted."""
+
+    def row(fault: str, running: Load) -> None:
+        count(under + fault, running.counted.sent, len(running.counted.lost))
+
+    return row
