@@ -152,6 +152,10 @@ class BySlot:
 
     def stop(self, slot: str) -> None:
         self._of(slot).stop(slot)
+        # What waited in the socket may have had systemd start the other one, where its text has just changed back.
+        for other in (self.systemd, self.oxmgr):
+            if other is not self._of(slot):
+                other.stop(slot)
 
     def leave(self, slot: str) -> None:
         self._of(slot).leave(slot)

@@ -112,6 +112,8 @@ def test_between_the_two_each_slot_has_its_own(app):
     assert orders == [
         "systemctl stop -- hello@green.service hello@green.socket",
         "systemctl reset-failed -- hello@green.service hello@green.socket",
+        "systemctl stop -- hello-oxmgr@green.service hello@green.socket",
+        "systemctl reset-failed -- hello-oxmgr@green.service hello@green.socket",
         "systemctl restart -- hello-oxmgr@green.service",
         "systemctl stop --no-block -- hello@blue.socket hello@blue.service",
     ]
