@@ -98,16 +98,13 @@ def site(ask, control, tmp_path, first, options) -> Oxmgr:
 
 
 @pytest.fixture
-def under(ask) -> str:
-    """What a row's fault begins with."""
-    return f"Oxmgr {ask.run(f'{PROGRAM} --version').split()[-1]}: "
+def count(ask, count) -> Callable[..., None]:
+    """As everywhere, with Oxmgr's version; of tests that are scenario swap's, too."""
+    version = ask.run(f"{PROGRAM} --version").split()[-1]
+    return lambda fault, *counted, **more: count(f"Oxmgr {version}: {fault}", *counted, **more)
 
 
 @pytest.fixture
-def tally(count, under) -> Callable[[str, Load], None]:
+def tally(count) -> Callable[[str, Load], None]:
     """Record a row of what a load has counted."""
-
-    def row(fault: str, running: Load) -> None:
-        count(under + fault, running.counted.sent, len(running.counted.lost))
-
-    return row
+    return lambda fault, running: count(fault, running.counted.sent, len(running.counted.lost))

@@ -147,7 +147,7 @@ RESTARTS = {
 
 
 @pytest.mark.parametrize("how", RESTARTS)
-def test_requests_that_wait_for_a_child_process_are_answered(site, count, under, how):
+def test_requests_that_wait_for_a_child_process_are_answered(site, count, how):
     """Workers aren't in the group that gets Oxmgr's signal, so neither is what their requests wait for."""
     slot = site.live
     before = site.main_pid(slot)
@@ -155,7 +155,7 @@ def test_requests_that_wait_for_a_child_process_are_answered(site, count, under,
     RESTARTS[how](site, slot)
     site.ask.until("all have ended", lambda: site.ask.run("cat /run/child.*").count("\n") == 6, 40)
     statuses = site.ask.run("cat /run/child.*").split()
-    count(f"{under}requests wait for child processes: {how}", 6, 6 - statuses.count("200"))
+    count(f"requests wait for child processes: {how}", 6, 6 - statuses.count("200"))
     assert statuses == ["200"] * 6, "lost"
     site.ask.until("another arbiter", lambda: site.main_pid(slot) not in (before, "0"), STARTED)
     site.ask.until("it serves", lambda: site.ask.get("/ready")[0] == 200)
