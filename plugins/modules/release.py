@@ -161,10 +161,12 @@ options:
       - .DS_Store
   shared_paths:
     description:
-      - Directories that outlive releases, relative to the top of the O(source), such as V(media) or V(var/uploads).
-        Each is a symlink in the release to C(shared) in the O(root), where the directory is made for the O(user), mode
+      - What outlives releases, relative to the top of the O(source), such as V(media), V(var/uploads) or V(blog.db).
+        Each is a symlink in the release to C(shared) in the O(root), where a directory is made for the O(user), mode
         0750.
-      - Where the O(source) has files in one, it is refused; C(.gitkeep) and C(.keep) are left out.
+      - A path is a file where the O(source) has one there, or has nothing and the path has an ending, as V(blog.db)
+        has. The symlink then leads to a file of that name in the directory, which begins as the source's.
+      - Where the O(source) has files in a directory, it is refused; C(.gitkeep) and C(.keep) are left out.
       - A path that is taken out of the list stays on the host with what is in it.
     type: list
     elements: str

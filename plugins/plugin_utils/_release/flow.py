@@ -87,7 +87,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
-    record |= {"source": source.origin} if source.origin else {}
+    record |= {"shared_files": source.shared_files, **({"source": source.origin} if source.origin else {})}
     own = source.project if source.project and canonicalize_name(source.project.name) not in made.packages else None
     files = project.added(own, target.minor)
     # Not part of what is cloned with the environment, which other code and another version of it share.
@@ -108,6 +108,7 @@ def header_of(params: dict[str, Any], source: Source, target: Target, pins: list
         "requirements": [requirements.lines, requirements.constraints],
         "pins": pins,
         "shared_paths": sorted(params["shared_paths"]),
+        **({"shared_files": sorted(source.shared_files)} if source.shared_files else {}),
         # Releases without any keep the ids that they had.
         **({"public_paths": sorted(params["public_paths"])} if params["public_paths"] else {}),
         **({"project": source.project.identity} if source.project else {}),

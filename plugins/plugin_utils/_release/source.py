@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from ...module_utils._release.archive import FORMAT
 
 _PLACEHOLDERS = (".gitkeep", ".keep")
 """Files that only keep a directory in git."""
+
+_ENDING = re.compile(r"[^/]\.[A-Za-z]\w*$")
+"""How a file's path ends, as blog.db does; .cache and v1.0 are called as directories are."""
 
 _LFS_BEGIN, _LFS_MOST = b"version https://git-lfs.github.com/spec/v1\n", 1024
 """How a pointer begins, and the bytes that it is shorter than."""
@@ -161,7 +165,7 @@ def wrong_path(paths: Sequence[str]) -> str:
     for path in paths:
         parts = path.split("/")
         if not path or any(part in ("", ".", "..") for part in parts) or not path.isprintable():
-            return f"{path!r} in it has to be a directory below the release, such as media or var/uploads."
+            return f"{path!r} in it has to be a path below the release, such as media or var/uploads."
         if parts[0] in (".venv", RECORD):
             return f"{path!r} in it is the release's own."
         if paths.count(path) > 1:
@@ -172,8 +176,16 @@ def wrong_path(paths: Sequence[str]) -> str:
     return ""
 
 
+def shared_files(entries: Iterable[Entry], paths: Iterable[str]) -> list[str]:
+    """Those of the shared paths that are a file each: in the source, or by an ending where the source has nothing."""
+    names = {entry.path for entry in entries}
+    above = {name[: match.start()] for name in names for match in re.finditer("/", name)}
+    return [path for path in paths if path in names or (_ENDING.search(path) and path not in above)]
+
+
 def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry]:
-    """The source's entries without placeholders for shared directories; raises where it has something else there."""
+    """The source's entries without placeholders for shared directories; raises where it has something else there. A
+    file stays, as what a shared one begins with."""
     if wrong := wrong_path(paths):
         raise ReleaseError(f"fastapi_shared_paths is {list(paths)!r}: {wrong}")
     stay = []
@@ -184,9 +196,9 @@ def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry
             raise ReleaseError(
                 f"fastapi_shared_paths has {blocked}, and {entry.path} in fastapi_source is no directory. Rename one."
             )
-        if not shared:
+        if not shared or (entry.path == shared and not entry.target):
             stay.append(entry)
-        elif os.path.basename(entry.path) not in _PLACEHOLDERS or entry.path == shared:
+        elif os.path.basename(entry.path) not in _PLACEHOLDERS:
             raise ReleaseError(
                 f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}, which nobody would see "
                 f"behind the shared directory. Name another directory there, or move this one elsewhere; if the host "
