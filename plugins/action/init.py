@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
                 files = {there: app_file(top, source, str(params["version"]))}
         except (ReleaseError, OSError) as error:
             return result | {"failed": True, "msg": f"{mask(source)} can't be read: {error}"}
-        left = files[there].left
+        left, notes = files[there].left, files[there].notes
         if not os.path.exists(hosts):
             files[hosts] = Written(HOSTS)
             left = ["ansible_host", "ansible_user", *left]
@@ -63,6 +63,6 @@ class ActionModule(ActionBase):
         fill = f"Fill in {', '.join(left)}. " if left else ""
         inventory = os.path.relpath(into)
         look = f"ansible-playbook -i {inventory} playbooks/site.yml --check --diff"
-        msg = f"{would} {' and '.join(shown)}. {fill}Then look: {look}"
+        msg = f"{would} {' and '.join(shown)}. {fill}{''.join(f'{note} ' for note in notes)}Then look: {look}"
         diff = [{"before": "", "after": written.shown, "after_header": path} for path, written in files.items()]
         return result | {"changed": True, "msg": msg, "files": list(files), "left": left, "diff": diff}

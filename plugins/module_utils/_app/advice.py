@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 from .raised import MISSING, Trace, own, refused, traces
 
@@ -110,24 +111,20 @@ _WORDS = (
         "uvicorn.run() where the module is imported.",
     ),
     (
-        "unable to open database file|attempt to write a readonly database",
-        "The release is read-only to the app. Write fastapi_shared_paths: [data], or another directory that the source "
-        "hasn't got, and have SQLite's file in it: it outlives releases.",
-    ),
-    (
         "os error 30",
-        "The app writes where it may only read: what it keeps belongs in a directory of fastapi_shared_paths, and its "
+        "The app writes where it may only read: what it keeps belongs in fastapi_shared_paths, and its "
         "home and TMPDIR are writable.",
     ),
 )
 """What an app says, and what to write."""
 
 
-def advice(said: str, root: str = "/srv/NAME") -> str:
+def advice(said: str, root: str = "/srv/NAME", shared: Sequence[str] = ()) -> str:
     """What to write, a sentence or two for each reason; '' where none is known.
 
     :param said: why it failed, and its last lines.
     :param root: the app's directory.
+    :param shared: what fastapi_shared_paths should have, with the files that the source is seen to write.
     """
     found, read = list[str](), traces(said)
     found += _settings(said, read)
@@ -164,6 +161,13 @@ def advice(said: str, root: str = "/srv/NAME") -> str:
         python = re.search(r"/python(3\.[0-9]+)/", said)
         has = f"which is {python[1]}" if python else "which may be older"
         found.append(f"If it runs at home, it isn't written for the host's Python, {has}: see fastapi_python.")
+    if re.search("unable to open database file|attempt to write a readonly database", said):
+        paths = ", ".join(shared) or "blog.db"
+        named = "" if shared else ", with the path that SQLite's file has in the source"
+        found.append(
+            f"The release is read-only to the app. Write fastapi_shared_paths: [{paths}]{named}: what is shared can be "
+            "written, and outlives releases."
+        )
     for pattern, told in _WORDS:
         if match := re.search(pattern, said):
             found.append(match.expand(told))

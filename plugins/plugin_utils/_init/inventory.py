@@ -20,11 +20,12 @@ from ...module_utils._host.files import names_in, read_text
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
-from .._release.git import is_git, name_of
+from .._release.git import ignored, is_git, name_of
 from .._release.source import scan
 from .._release.target import debian_for
-from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
+from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
+from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
 from .usual import filled
@@ -62,6 +63,8 @@ class Written:
     left: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     """Values that were made up for it, which belong on no screen."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences that belong on the screen too."""
 
     @property
     def shown(self) -> str:
@@ -111,9 +114,17 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("version", version)
     if inside:
         out.line("source_directory", below, "Where the app is in it.")
-    if outside:
-        left_out = [*_patterns(), *(f"/{path}" for path in outside)]
-        out.line("exclude", left_out, "What stays behind: what does by default, and links that lead out of the source.")
+    example, values = _example(top)
+    for variable in code.wanted:
+        if match := SQLITE.fullmatch(values.get(variable, "")):
+            code.files.setdefault(os.path.normpath(match[1]), (Place(example, 1), variable))
+    # A database of whoever develops it isn't what the host's begins with.
+    own = ignored(top, [path for path in code.files if os.path.isfile(os.path.join(top, path))])
+    if outside or own:
+        kinds = ["what does by default"]
+        kinds += ["links that lead out of the source"] * bool(outside) + ["files that git ignores"] * bool(own)
+        left_out = [*_patterns(), *(f"/{path}" for path in (*outside, *own))]
+        out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
     if debian := debian_for(lockfile.requires_python(top)):
@@ -130,12 +141,9 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
-    moved = {
-        variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
-    }
-    _shared(out, code, top, [directory for _place, directory, _url in moved.values()][:1])
-    _migrated(out, code, top, name)
-    _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
+    _shared(out, code, top, name, own)
+    _migrated(out, code, top)
+    _env(out, code, app, top, installed)
     _containers(out, code)
     for constant, (place, _maker, asked) in code.random.items():
         if not asked:
@@ -147,40 +155,51 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     return out
 
 
-def _shared(out: Written, code: Code, top: str, wanted: list[str]) -> None:
-    """:param wanted: directories that are shared for a database."""
+def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str]) -> None:
+    """:param own: files that stay behind."""
+
+    def there(path: str) -> bool:
+        return os.path.lexists(os.path.join(top, path))
+
     # What the source has is in each release, and can't be another directory too.
-    made = {path: at for path, at in code.made.items() if not os.path.lexists(os.path.join(top, path))}
+    made = {path: at for path, at in code.made.items() if not there(path)}
+    for path, (at, _variable) in code.files.items():
+        # Of a directory that the source hasn't got, all is the app's: what it writes beside the file too.
+        above = os.path.dirname(path)
+        made.setdefault(above if above and not there(above) else path, at)
     shared: list[str] = []
-    for path in sorted({*wanted, *made}):
+    for path in sorted(made):
         if not any(path.startswith(f"{above}/") for above in shared):
             shared.append(path)
-    if shared:
-        places = ", ".join(f"{at} has {path}" for path, at in made.items() if path in shared)
-        out.line("shared_paths", shared, f"What the app writes, and has from release to release. {places}".rstrip())
+    if not shared:
+        return
+    said = [f"{made[path]} has {path}" for path in shared]
+    begins = [path for path in shared if path in code.files and there(path) and path not in own]
+    said += [f"it begins as the source's {' and '.join(begins)}, once"] if begins else []
+    out.line("shared_paths", shared, f"What the app writes, and has from release to release: {', '.join(said)}.")
+    out.notes.append(f"What the app writes to {', '.join(shared)} is kept in /srv/{name}/shared: backups are yours.")
 
 
-def _migrated(out: Written, code: Code, top: str, name: str) -> None:
+def _migrated(out: Written, code: Code, top: str) -> None:
     """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
     text = read_text(os.path.join(top, "alembic.ini"))
-    found = re.search(r"(?m)^[ \t]*(sqlalchemy\.url\s*=\s*)(sqlite[\w+]*):///(?!/|:memory:)\S+", text)
+    found = re.search(r"(?m)^[ \t]*sqlalchemy\.url\s*=\s*(?:sqlite[\w+]*):///(?:%\(here\)s/)?(?!/|:memory:)(\S+)", text)
     location = re.search(r"(?m)^[ \t]*script_location\s*=\s*(?:%\(here\)s/)?(\S+)", text)
     env = os.path.join(location[1] if location else "alembic", "env.py")
-    if not found or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
+    # The same file, which is shared, is the same database.
+    if not found or os.path.normpath(found[1]) in code.files or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
         return
     line = text.count("\n", 0, found.start(1)) + 1
-    beside, variable = next(iter(code.beside.values()), ("", ""))
-    url = kept(code, name, "", beside)[1] if beside else ""
-    variable = variable or next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
-    # Of an engine that waits for nothing, as the app's may be, Alembic's usual env.py can't make one.
-    scheme = url.partition(":")[0]
-    other = f'.replace("{scheme}", "{found[2]}")' if scheme not in ("", found[2]) else ""
-    instead = f"{found[1]}{found[2]}:///{url.partition(':///')[2]}"
-    write = f"Write there {instead}, or add" if url else "Add"
+    variable = next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
+    write = (
+        f"Add to {env}, at its top `import os` and below `config = context.config`: "
+        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
+    )
+    if database := next((path for path in code.files if re.search(r"\.(db|sqlite)\d?$", path)), ""):
+        write = f"Write there the app's: {found[0].strip().removesuffix(found[1])}{database}"
     out.comment(
         f"alembic.ini line {line} is `{found[0].strip()}`: beside the code, where a migration can only read, and {env} "
-        f"takes no other. {write} to {env}, at its top `import os` and below `config = context.config`: "
-        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"]{other})'
+        f"takes no other. {write}"
     )
 
 
@@ -372,11 +391,8 @@ def _env(
     app: str,
     top: str,
     installed: t.Collection[str],
-    moved: dict[str, tuple[Place, str]],
 ) -> None:
-    """:param installed: directories that are on the path without it.
-    :param moved: URLs of databases that would lie beside the code, by their variable, with the place that says so.
-    """
+    """:param installed: directories that are on the path without it."""
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
@@ -391,7 +407,6 @@ def _env(
             made[name] = place
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
-    rows += [(name, url, f"{place} has it beside the code.") for name, (place, url) in moved.items()]
     asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked, *made}]
     if rows or made or asked or behind:

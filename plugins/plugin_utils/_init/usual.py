@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._source.paths import SQLITE
+
 _SECRET = re.compile(
     r"(?i)secret|passw|passphrase|pwd|(^|_)pass($|_)|key|token|credential|salt|private|(^|_)pin($|_)|certificate|"
     r"licen[sc]e|webhook"
@@ -48,6 +50,9 @@ def usual(bare: str, imports: t.Container[str]) -> str:
 
 def of_example(name: str, value: str) -> str:
     """What an example of the environment has for a variable, where it holds for a host too; '' where it may not."""
+    if SQLITE.fullmatch(value):
+        # Beside the code, where it is shared.
+        return value
     if (_SECRET.search(name) and not _ABOUT.search(name)) or _ADDRESS.search(name):
         return ""
     if not value or _AN_ADDRESS.search(value) or _PLACEHOLDER.search(value):

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
@@ -122,6 +122,20 @@ def environment(remote: Remote, base: Mapping[str, str]) -> dict[str, str]:
         "SSH_ASKPASS_REQUIRE": "never",
         "LC_ALL": "C",
     }
+
+
+def ignored(directory: str, paths: Sequence[str]) -> list[str]:
+    """Those of the paths below a directory that its repository leaves out."""
+    return _asked(directory, ["-c", "core.quotePath=false", "check-ignore", "--", *paths]).splitlines() if paths else []
+
+
+def _asked(directory: str, question: Sequence[str]) -> str:
+    """What git says of a directory of this machine; '' where it isn't in a clone, or git isn't there."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _LOCAL}
+    try:
+        return run("Asking git", ["git", "-C", directory, *question], inherited, CONTROL_NODE)
+    except ProgramError:
+        return ""
 
 
 def checkout(remote: Remote, cache: str, into: str) -> str:

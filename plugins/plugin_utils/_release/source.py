@@ -16,14 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import RECORD, ReleaseError
+from ...module_utils._app.roots import ENDING
 from ...module_utils._host.files import sha256_of
 from ...module_utils._release.archive import FORMAT
 
 _PLACEHOLDERS = (".gitkeep", ".keep")
 """Files that only keep a directory in git."""
-
-_ENDING = re.compile(r"[^/]\.[A-Za-z]\w*$")
-"""How a file's path ends, as blog.db does; .cache and v1.0 are called as directories are."""
 
 _LFS_BEGIN, _LFS_MOST = b"version https://git-lfs.github.com/spec/v1\n", 1024
 """How a pointer begins, and the bytes that it is shorter than."""
@@ -180,7 +178,7 @@ def shared_files(entries: Iterable[Entry], paths: Iterable[str]) -> list[str]:
     """Those of the shared paths that are a file each: in the source, or by an ending where the source has nothing."""
     names = {entry.path for entry in entries}
     above = {name[: match.start()] for name in names for match in re.finditer("/", name)}
-    return [path for path in paths if path in names or (_ENDING.search(path) and path not in above)]
+    return [path for path in paths if path in names or (ENDING.search(path) and path not in above)]
 
 
 def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry]:

@@ -17,13 +17,14 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
+from ...module_utils._app.roots import ENDING
 from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import text as _text
-from .paths import constant_path
+from .paths import SQLITE, constant_path, written_file
 from .secret import is_kept, is_own
 from .shown import Code, Place, Router
 
@@ -36,7 +37,9 @@ _ASIDE = re.compile(
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
     rb"token_(?:bytes|hex|urlsafe)|urandom|uuid4|generate_key|"
-    rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
+    rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|open\(|write_(?:text|bytes)|FileHandler|basicConfig|tinydb|logger\.add|"
+    rb"\.(?:db|sqlite|json|log)\d?[\"']|"
+    rb"(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
     rb"^(app|application|api)\s*(:.*)?="
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
@@ -131,7 +134,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     }
     values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
     for each in files:
-        each.directories(values)
+        each.places(values)
     for each in files:
         each.made_elsewhere()
     for each in files:
@@ -324,8 +327,8 @@ class _File:
     def _address(self, node: ast.expr, variable: str) -> None:
         """An address that can't be right on a host: of a database beside the code, or of a container."""
         url = _text(node)
-        if url and _SQLITE.fullmatch(url) and (variable or self._at(node) not in self.code.beside):
-            self.code.beside[self._at(node)] = (url, variable)
+        if url and (match := SQLITE.fullmatch(url)):
+            self._writes(match[1], node, variable)
         elif url and variable and _COMPOSED.match(url):
             # A name that compose gives a container: the host knows none such.
             self.code.wanted.setdefault(variable, self._at(node))
@@ -343,16 +346,32 @@ class _File:
         if not os.path.isabs(directory) and directory.split("/")[0] not in (".", ".."):
             self.code.statics.setdefault(path, directory)
 
-    def directories(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
-        """Those that the app makes beside its code, or serves: constants alone.
+    def _writes(self, path: str | None, node: ast.AST, variable: str = "") -> None:
+        """A file that the app writes below the source's top, where it may only read."""
+        path = os.path.normpath(path or ".")
+        if not _is_below(path) or not ENDING.search(path) or path.endswith(".py") or _SCRIPTS.match(self.path):
+            return
+        # A place that is known to ask for a variable stays that.
+        if variable or path not in self.code.files:
+            self.code.files[path] = (self._at(node), variable)
+
+    def places(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
+        """Directories that the app makes beside its code, or serves, and files that it writes: constants alone.
 
         :param values: what names of all files are, by 'module:name'; by '.name' as an attribute of whatever has it.
         """
         if _SCRIPTS.match(self.path):
             return
+        asked = {id(n.args[1]): _text(n.args[0]) or "" for n in self.nodes if _getenv(n) and len(n.args) == 2}
         for node in self.nodes:
+            if isinstance(node, (ast.JoinedStr, ast.BinOp)):
+                url = self._below(node, values, _MOST_NAMES) or ""
+                if match := SQLITE.fullmatch(url):
+                    self._writes(match[1], node, asked.get(id(node), ""))
             if not isinstance(node, ast.Call):
                 continue
+            if file := written_file(node, lambda name: self.code.meant(self._key(name))):
+                self._writes(self._below(file, values, _MOST_NAMES), node)
             made: ast.expr | None = None
             if isinstance(node.func, ast.Attribute) and node.func.attr == "mkdir" and _name(node.func) != "os.mkdir":
                 made = node.func.value
@@ -362,7 +381,7 @@ class _File:
                 made = _keyword(node, "directory") or (node.args[0] if node.args else None)
             found = made and self._below(made, values, _MOST_NAMES)
             path = os.path.normpath(found or ".")
-            if not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~"):
+            if _is_below(path):
                 self.code.made.setdefault(path, self._at(node))
 
     def _below(self, node: ast.expr, values: dict[str, tuple[_File, ast.expr]], steps: int) -> str | None:
@@ -669,7 +688,12 @@ def _maker(node: ast.expr) -> str:
     return next((name for name in names if name in _MAKERS), "")
 
 
-def _getenv(node: ast.expr) -> bool:
+def _is_below(path: str) -> bool:
+    """Whether a path stays below the source's top, and isn't the top itself."""
+    return not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~")
+
+
+def _getenv(node: ast.AST) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and _name(node.func).endswith(_GETENV)
 
 
@@ -746,7 +770,6 @@ _CONTAINER = re.compile(
     r"(?:\+\w+)?://)(?:[^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(?::\d+)?(?:/|$)"
 )
 _ASKING = ("getenv", "env", "config", "Field", "setdefault", "Query", "Option")
-_SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")
 _ENGINES = ("create_engine", "create_async_engine")
 _LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")
 # Annotations of what one environment variable can hold.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 USUAL = ("main", "app", "asgi", "server", "api", "application")
@@ -73,8 +74,9 @@ class Code:
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)
-    beside: dict[Place, tuple[str, str]] = field(default_factory=dict)
-    """Where SQLite's database is beside the code: its URL, and the variable that may say another one, or ''."""
+    files: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    """Files below the source's top that the app writes, as SQLite's database: the place that names each, and the
+    variable that may name another one, or ''."""
     containers: dict[Place, str] = field(default_factory=dict)
     """Where an address has a container's name, without what is secret in it; '' where another can be said."""
     made: dict[str, Place] = field(default_factory=dict)
@@ -124,6 +126,18 @@ class Code:
 
         walk(app, "", frozenset())
         return found, whole
+
+    def unshared(self, shared: Iterable[str], said: Container[str] = ()) -> dict[str, Place]:
+        """Files that the app would write beside its code, where it may only read.
+
+        :param shared: what fastapi_shared_paths has.
+        :param said: variables that name another one.
+        """
+        return {
+            path: place
+            for path, (place, variable) in self.files.items()
+            if variable.upper() not in said and not any(f"{path}/".startswith(f"{above}/") for above in shared)
+        }
 
     @property
     def sockets(self) -> list[Place]:

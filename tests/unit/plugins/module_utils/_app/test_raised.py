@@ -103,7 +103,7 @@ def said(tmp_path: Path):
         (
             "import sqlite3\nsqlite3.connect('no/x.db')",
             "OperationalError: unable to open",
-            "fastapi_shared_paths: [data]",
+            "fastapi_shared_paths: [blog.db], with the path",
         ),
         (
             "import sqlite3\nsqlite3.connect(':memory:').execute('select * from user')",
@@ -297,7 +297,7 @@ def trace(error: str, *frames: str) -> str:
         (
             trace("sqlite3.OperationalError: attempt to write a readonly database", "app/m.py: x"),
             "OperationalError: attempt to write a readonly database",
-            "fastapi_shared_paths: [data]",
+            "fastapi_shared_paths: [blog.db], with the path",
         ),
         (trace('psycopg.errors.UndefinedTable: relation "a" does not exist'), "UndefinedTable", "fastapi_before_swap"),
     ],
@@ -444,3 +444,8 @@ def test_no_text_is_too_odd_and_no_line_but_of_a_frame_is_left_out(text: str) ->
         left.remove(line)
     assert all(re.match(r"(?: *[|+] )?(?:  File |    )", line) for line in left), left
     assert len(lines) - len(kept) <= sum("File " in line or line.startswith(("    ", "  |")) for line in lines)
+
+
+def test_the_file_that_the_source_writes_is_named_with_what_is_shared_by_now() -> None:
+    said = advice(trace("sqlite3.OperationalError: unable to open database file"), shared=["media", "games.db"])
+    assert "Write fastapi_shared_paths: [media, games.db]: what is shared" in said

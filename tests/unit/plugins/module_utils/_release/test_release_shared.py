@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
 from ansible_collections.graceful.deploy.plugins.module_utils._release.access import make_shared
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import told
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import rules as preflight_rules
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import (
     Entry,
@@ -178,3 +181,14 @@ def test_a_file_that_somebody_put_there_is_told_its_place(run: Run) -> None:
     (run.root / "shared" / "blog.db").touch()
     with pytest.raises(ReleaseError, match=r"move it to \S+/shared/blog\.db/blog\.db\."):
         run(shared_paths=["blog.db"])
+
+
+def test_what_the_app_would_write_where_it_may_only_read_is_noted(run: Run, source: Path) -> None:
+    """A traceback has no name of SQLite's file: it is told from the release's record where a deploy fails by it."""
+    (source / "app" / "db.py").write_text("import sqlite3\ndb = sqlite3.connect('games.db')\nopen('a/b.json', 'w')\n")
+    first = json.loads(Path(run(shared_paths=["a"])["path"], "release.json").read_text())
+    assert (first["writes"], first["shared_files"]) == (["games.db"], [])
+    said = told(CommandFailed("x"), "sqlite3.OperationalError: unable to open database file", "", "/srv/x", first)
+    assert "Write fastapi_shared_paths: [a, games.db]: what is shared" in said
+    second = json.loads(Path(run(shared_paths=["games.db", "a"])["path"], "release.json").read_text())
+    assert (second["writes"], second["shared_files"]) == ([], ["games.db"])

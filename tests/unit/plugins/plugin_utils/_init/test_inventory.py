@@ -173,12 +173,43 @@ def test_what_every_service_has_is_wanted_of_nobody(project):
     assert "fastapi_env" not in yaml.safe_load(app_file(str(top), str(top)).text)
 
 
-def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
-    top = project({"main.py": APP + "import os\nURL = os.getenv('DB_URL', 'sqlite:///./shop.db')\n"})
-    values = yaml.safe_load(app_file(str(top), str(top)).text)
-    assert values["fastapi_shared_paths"] == ["data"]
-    name = values["fastapi_name"]
-    assert values["fastapi_env"] == {"DB_URL": f"sqlite:////srv/{name}/shared/data/shop.db"}
+@pytest.mark.parametrize(
+    ("files", "shared", "told"),
+    [
+        ({"main.py": "URL = os.getenv('DB_URL', 'sqlite:///./shop.db')"}, ["shop.db"], "main.py:4 has shop.db."),
+        ({"main.py": "db = sqlite3.connect('a.db')", "a.db": "x"}, ["a.db"], "it begins as the source's a.db, once."),
+        # A directory that the source hasn't got is shared as a whole, for what is written beside the file.
+        ({"main.py": "handler = RotatingFileHandler('logs/app.log')"}, ["logs"], "main.py:4 has logs."),
+        ({"main.py": "open('app/n.json', 'w')\nos.makedirs('app/up')", "app/x": ""}, ["app/n.json", "app/up"], ""),
+        ({"main.py": "os.makedirs('data')\nsqlite3.connect('data/a.db')"}, ["data"], ""),
+        (
+            {"main.py": "u = os.environ['DB_URL']", ".env.example": "DB_URL=sqlite:///./e.db\n"},
+            ["e.db"],
+            ".env.example",
+        ),
+    ],
+)
+def test_a_file_beside_the_code_is_shared(project, files, shared, told):
+    """The app was deployed by an edit of its source alone."""
+    main = APP + "import os\n" + files["main.py"] + "\n"
+    top = project({"requirements.txt": "fastapi\n", **files, "main.py": main})
+    written = app_file(str(top), str(top))
+    values = yaml.safe_load(written.text)
+    assert values["fastapi_shared_paths"] == shared
+    assert values.get("fastapi_env", {}) == ({"DB_URL": "sqlite:///./e.db"} if ".env.example" in files else {})
+    assert told in written.text.replace("\n# ", " ")
+    assert written.notes == [
+        f"What the app writes to {', '.join(shared)} is kept in /srv/my-shop/shared: backups are yours."
+    ]
+
+
+def test_a_database_of_whoever_develops_it_stays_behind(project):
+    top = project({"main.py": APP + "import sqlite3\nsqlite3.connect('a.db')\n", "a.db": "", ".gitignore": "*.db\n"})
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    written = app_file(str(top), str(top)).text
+    values = yaml.safe_load(written)
+    assert values["fastapi_shared_paths"] == ["a.db"] and values["fastapi_exclude"][-2:] == [".DS_Store", "/a.db"]
+    assert "files that git ignores" in written and "begins as" not in written
 
 
 @pytest.mark.parametrize(
@@ -218,6 +249,7 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
         ("[alembic]\nsqlalchemy.url = sqlite:///./x.db\n", 'config.set_main_option("sqlalchemy.url", url)', False),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
+        ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
     ],
 )
 def test_an_address_of_alembics_own_is_told(project, ini, env, told):
@@ -227,11 +259,7 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     written = written.replace("\n# ", " ")
     assert ("alembic.ini line 3 is `sqlalchemy.url = sqlite:///./x.db`: beside the code" in written) == told
     if told:
-        assert (
-            "Write there sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or add to moves/env.py" in written
-        )
-        url = """os.environ["DB_URL"].replace("sqlite+aiosqlite", "sqlite")"""
-        assert f'config.set_main_option("sqlalchemy.url", {url})' in written
+        assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
 
 
 def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere(project):

@@ -454,26 +454,46 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
 
 
 @pytest.mark.parametrize(
-    ("text", "written"),
+    ("text", "files"),
     [
-        ('engine = create_engine("sqlite:///./shop.db")', ("DATABASE_URL", "os.getenv")),
-        ('URL = os.getenv("DB_URL", "sqlite+aiosqlite:///shop.db")', ("DB_URL", "")),
-        ('class Settings(BaseSettings):\n    db: str = "sqlite:///shop.db"', ("DB", "")),
-        ('class Settings(BaseSettings):\n    db: str = Field("sqlite:///shop.db")', ("DB", "")),
-        ('URL = "sqlite:///:memory:"', None),
-        ('URL = "sqlite:////var/lib/shop.db"', None),
+        ('engine = create_engine("sqlite:///./shop.db")', ["shop.db"]),
+        ('URL = os.getenv("DB_URL", "sqlite+aiosqlite:///shop.db?timeout=9")', ["shop.db DB_URL"]),
+        ('class Settings(BaseSettings):\n    db: str = Field("sqlite:///shop.db")', ["shop.db DB"]),
+        ('NAME = "database.db"\nURL = f"sqlite:///{NAME}"', ["database.db"]),
+        ('HERE = Path(__file__).resolve().parent\nURL = f"sqlite:///{HERE}/shop.db"', ["shop.db"]),
+        ('URL = os.getenv("A_URL", f"sqlite:///{NAME}")\nNAME = "a.sqlite3"', ["a.sqlite3 A_URL"]),
+        ('URL = "sqlite:///" + os.path.join(os.path.dirname(__file__), "data", "x.db")', ["data/x.db"]),
+        ("import settings as s\ndb = sqlite3.connect(s.DB_FILE)", ["games.db"]),
+        ("from sqlite3 import connect\nfrom settings import DB_FILE\ndb = connect(DB_FILE)", ["games.db"]),
+        ('async def f():\n    async with aiosqlite.connect("a.db") as db: ...', ["a.db"]),
+        (
+            'Tortoise(db_url="sqlite://t.sqlite3")\nSqliteDatabase("p.db")\nTinyDB("n.json")',
+            ["n.json", "p.db", "t.sqlite3"],
+        ),
+        ('def save():\n    with open("data.json", "w") as f: ...', ["data.json"]),
+        ('Path("state.json").write_text("{}")\n(Path(__file__).parent / "n.txt").open("a")', ["n.txt", "state.json"]),
+        (
+            'RotatingFileHandler("app.log")\nlogging.basicConfig(filename="b.log")\nlogger.add("c.log")',
+            ["app.log", "b.log", "c.log"],
+        ),
+        ('open("a.json")\nopen("b.json", "rb")\nopen(name, "w")\nopen(f"{name}.json", "w")\ntemplates.open("a.x")', []),
+        ('URL = "sqlite:///:memory:"\nOTHER = "sqlite://"\nopen("x.py", "w")\nopen("lock", "w")', []),
+        ('URL = "sqlite:////var/lib/shop.db"\nopen("/tmp/x.log", "w")\nopen("../x.log", "w")', []),
+        ('for x in y:\n    NAME = x\nURL = f"sqlite:///{NAME}"', []),
     ],
 )
-def test_a_database_beside_the_code_is_told_before_it_is_written_to(project, tmp_path, text, written):
+def test_a_file_beside_the_code_is_told_before_it_is_written_to(project, tmp_path, text, files):
     """Its app was deployed, and the first sign-up failed: attempt to write a readonly database."""
-    code = project({"main.py": MAIN + "import os\n" + text + "\n", "data/__init__.py": ""})
-    told = [sentence for sentence in said(code, tmp_path, name="shop") if "beside the code" in sentence]
-    assert bool(told) == bool(written)
-    if written:
-        variable, how = written
-        assert how in told[0] and "fastapi_shared_paths: [storage]" in told[0]
-        assert f"{{{variable}: sqlite" in told[0] and ":////srv/shop/shared/storage/shop.db}" in told[0]
-        assert said(code, tmp_path, name="shop", shared_paths=["shop.db"]) == []
+    lines = MAIN + "import os, sqlite3, aiosqlite, logging\nfrom pathlib import Path\n" + text + "\n"
+    code = project({"main.py": lines, "settings.py": 'DB_FILE = "games.db"\n'})
+    assert sorted(f"{path} {variable}".strip() for path, (_at, variable) in code.files.items()) == files
+    told = [sentence for sentence in said(code, tmp_path, shared_paths=["media"]) if "beside the code" in sentence]
+    assert bool(told) == bool(files)
+    if files:
+        assert f"fastapi_shared_paths: [media, {', '.join(path for path in code.files)}]" in told[0]
+        assert said(code, tmp_path, shared_paths=list(code.files)) == []
+        there = {variable: "x" for _at, variable in code.files.values() if variable}
+        assert bool(said(code, tmp_path, env=there)) == (not there)
 
 
 @pytest.mark.parametrize(
