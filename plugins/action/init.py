@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils._app.releases import ReleaseError
 from ..module_utils._host.text import mask
 from ..plugin_utils._init.inventory import HOSTS, Written, app_file
-from ..plugin_utils._release.git import is_git
+from ..plugin_utils._release.git import is_git, last_day
 from ..plugin_utils._release.read import open_source
 
 SPEC = {
@@ -45,8 +45,9 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": msg}
         try:
             with tempfile.TemporaryDirectory(prefix="graceful-init-", dir=constants.DEFAULT_LOCAL_TMP) as workdir:
-                top, _origin = open_source(source, str(params["version"]), workdir)
-                files = {there: app_file(top, source, str(params["version"]))}
+                top, origin = open_source(source, str(params["version"]), workdir)
+                day = last_day(top, source, origin.get("revision", ""))
+                files = {there: app_file(top, source, str(params["version"]), day)}
         except (ReleaseError, OSError) as error:
             return result | {"failed": True, "msg": f"{mask(source)} can't be read: {error}"}
         left, notes = files[there].left, files[there].notes

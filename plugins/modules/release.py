@@ -188,6 +188,14 @@ options:
         E(UV_INDEX_STRATEGY) to V(first-index) on the control node, so that nobody can publish a newer one elsewhere.
     type: str
     default: ""
+  packages_until:
+    description:
+      - The last day of which versions are taken where the requirements name no exact ones, such as V(2025-07-14), by
+        the time at which a file was uploaded to the index; the index has to tell that (PEP 700, as PyPI does). Empty
+        for the newest of today.
+      - What is named exactly is taken whatever its day, and where all is, as in a lock, this changes nothing.
+    type: str
+    default: ""
   app:
     description:
       - The application as C(module:attribute). Where the top package of the module is in the O(source) and the module

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -46,6 +47,10 @@ all:
 # What YAML takes for a boolean or for nothing.
 _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
+_OLD = 60
+"""Days after which today's versions aren't those that an app was written with."""
+_PYTHON_313 = "2024-11"
+"""When most packages had wheels for it, which came out in October."""
 _SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
 _WORKERS = re.compile(
@@ -94,10 +99,11 @@ def _yaml(value: object) -> str:
     return str(value) if word and str(value).lower() not in _WORDS else json.dumps(value)
 
 
-def app_file(top: str, source: str, version: str = "") -> Written:
+def app_file(top: str, source: str, version: str = "", day: str = "") -> Written:
     """The text of group_vars/all/app.yml for the app in the directory `top`.
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
+    :param day: of its last commit.
     """
     code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
@@ -127,6 +133,7 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
+    _until(out, top, requirements, day)
     if debian := debian_for(lockfile.requires_python(top)):
         out.comment(debian)
     _unread(out, top)
@@ -348,6 +355,26 @@ def _requirements(out: Written, top: str, whole: str) -> str:
             return several[2]
         out.line("requirements", TODO, str(error).replace(top, "the source"))
         return ""
+
+
+def _until(out: Written, top: str, requirements: str, day: str) -> None:
+    """Versions of the days in which the app was written, where nothing names them."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    if not day or (today - datetime.date.fromisoformat(day)).days < _OLD:
+        return
+    try:
+        listed = lockfile.read(top, requirements, None)
+    except ReleaseError:
+        return
+    if loose := len(listed.loose):
+        why = (
+            f"{loose} of the {len(listed.lines)} requirements name no exact version, and the last commit is of this "
+            "day: what is newer may not go with the app, and what was fixed since then, holes in security too, is "
+            "missing. To move on, take this line out and test."
+        )
+        if day < _PYTHON_313:
+            why += " Most wheels of that day fit Debian 12: those for Debian 13's Python came later."
+        out.line("packages_until", day, why)
 
 
 def _unread(out: Written, top: str) -> None:

@@ -111,6 +111,7 @@ def header_of(params: dict[str, Any], source: Source, target: Target, pins: list
         "platform": target.family,
         "requirements": [requirements.lines, requirements.constraints],
         "pins": pins,
+        **({"until": requirements.until} if requirements.until else {}),
         "shared_paths": sorted(params["shared_paths"]),
         **({"shared_files": sorted(source.shared_files)} if source.shared_files else {}),
         # Releases without any keep the ids that they had.

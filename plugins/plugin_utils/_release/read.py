@@ -64,6 +64,7 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
+        requirements.until = params["packages_until"] if requirements.loose else ""
         requirements.python = requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
         files = shared_files(entries, params["shared_paths"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import subprocess
@@ -15,6 +16,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.releases impo
 from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.git import last_day
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.read import open_source
 
 ROOT = Path(__file__).resolve().parents[5]
 MAIN = """
@@ -609,3 +612,38 @@ def test_the_playbook_writes_it_once_and_preflight_refuses_it(project, tmp_path)
     assert status == 2, said
     for name in ("ansible_host", "ansible_user", "fastapi_domains"):
         assert f"{name} is 'TODO': it still has to be filled in" in said, said
+
+
+@pytest.mark.parametrize(
+    ("requirements", "day", "told"),
+    [
+        ("fastapi\nuvicorn==0.30.0\njinja2>=3\n", "2025-07-14", "2 of the 3 requirements name no exact version"),
+        ("fastapi\n", "2023-07-14", "fit Debian 12"),
+        ("fastapi==0.110.0\n", "2023-07-14", ""),
+        ("fastapi\n", "", ""),
+        ("fastapi\n", str(datetime.datetime.now(datetime.UTC).date()), ""),
+    ],
+)
+def test_versions_of_an_apps_own_days_are_written(project, requirements, day, told):
+    """Three of six strangers' projects were served, and answered 500 with the newest of what they name."""
+    top = project({"main.py": APP, "requirements.txt": requirements})
+    written = app_file(str(top), str(top), "", day).text
+    values = yaml.safe_load(written)
+    assert values.get("fastapi_packages_until") == (day if told else None)
+    assert told in written.replace("\n# ", " ") and ("Debian 13's Python came later" in written) == (
+        day == "2023-07-14" and bool(told)
+    )
+
+
+def test_the_day_of_the_last_commit_is_that_of_the_directory(project, tmp_path, monkeypatch):
+    top = project({"main.py": APP, "untracked/x": ""})
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-03-05T12:00:00Z")
+    git = ["git", "-C", str(top), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    assert last_day(str(top)) == ""
+    for command in (["init", "-q"], ["add", "main.py"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    assert (last_day(str(top)), last_day(str(top / "untracked"))) == ("2024-03-05", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work" / "in").mkdir(parents=True)
+    into, origin = open_source(f"file://{top}", "", str(tmp_path / "work" / "in"))
+    assert last_day(into, f"file://{top}", origin["revision"]) == "2024-03-05"
