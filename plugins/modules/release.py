@@ -165,8 +165,8 @@ options:
         Each is a symlink in the release to C(shared) in the O(root), where a directory is made for the O(user), mode
         0750.
       - A path is a file where the O(source) has one there, or has nothing and the path has an ending, as V(blog.db)
-        has. The symlink then leads to a file of that name in the directory, which begins as the source's.
-      - Where the O(source) has files in a directory, it is refused; C(.gitkeep) and C(.keep) are left out.
+        has. The symlink then leads to a file of that name in the directory.
+      - What the O(source) has there is what it begins with, without C(.gitkeep) and C(.keep); code is refused.
       - A path that is taken out of the list stays on the host with what is in it.
     type: list
     elements: str

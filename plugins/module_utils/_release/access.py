@@ -18,14 +18,17 @@ from .._app.releases import ReleaseError
 def link_shared(root: str, tree: str, final: str, paths: Sequence[str], files: Collection[str] = ()) -> None:
     """Links in the release `tree`, which will be at `final`. They are relative: an app may be moved as a whole.
 
-    :param files: the paths that are a file each, which lies in a directory of its name. What the release has of it was
-        its beginning alone.
+    What the release has there was the beginning alone.
+
+    :param files: the paths that are a file each, which lies in a directory of its name.
     """
     for path in paths:
         place = os.path.join(tree, path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
         shared = os.path.join(root, "shared", path, *([os.path.basename(path)] if path in files else []))
-        if path in files and os.path.lexists(place):
+        if os.path.isdir(place):
+            shutil.rmtree(place)
+        elif os.path.lexists(place):
             os.unlink(place)
         os.symlink(os.path.relpath(shared, os.path.dirname(os.path.join(final, path))), place)
 
@@ -44,8 +47,9 @@ def make_shared(
 
     The app may have put links below what it owns, so no part of a path is ever followed where it is one.
 
+    :param tree: the release, whose files are what a path begins with where it isn't there yet.
     :param files: the paths that are a file each. It lies in a directory of its name, which is the app's too: SQLite
-        writes its journal beside a database. It begins as what `tree` has there, if it isn't there yet.
+        writes its journal beside a database.
     """
     if not paths:
         return
@@ -61,6 +65,8 @@ def make_shared(
                 found = os.fstat(place)
                 # Just made, or left half-made by a run that died. What anybody gave other rights since keeps them.
                 if (found.st_uid, stat.S_IMODE(found.st_mode)) == (os.geteuid(), 0o700):
+                    if number == len(parts) and tree:
+                        _fill(place, os.path.join(tree, path), uid, gid)
                     os.fchown(place, uid if number == len(parts) else -1, gid)
                     os.fchmod(place, 0o750)
             if path in files and os.path.isfile(seed := os.path.join(tree, path)):
@@ -81,6 +87,20 @@ def _step(place: int, name: str, path: str) -> int:
         raise ReleaseError(
             f"{path} isn't a directory on the host. Move it away, or change fastapi_shared_paths.{file}"
         ) from error
+
+
+def _fill(place: int, seed: str, uid: int, gid: int) -> None:
+    """Copy what is in the directory `seed` into `place`, where nobody but root may go yet."""
+    for directory, names, files in os.walk(seed):
+        into = os.path.join(f"/proc/self/fd/{place}", os.path.relpath(directory, seed))
+        for name in (*names, *files):
+            target = os.path.join(into, name)
+            if name in names:
+                os.makedirs(target, exist_ok=True)
+            else:
+                shutil.copyfile(os.path.join(directory, name), target)
+            os.chown(target, uid, gid)
+            os.chmod(target, 0o750 if name in names else 0o640)
 
 
 def _begin(place: int, name: str, seed: str, uid: int, gid: int) -> None:

@@ -22,7 +22,7 @@ from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import ignored, is_git, name_of
-from .._release.source import scan
+from .._release.source import PLACEHOLDERS, scan
 from .._release.target import debian_for
 from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
@@ -166,9 +166,11 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
     """:param own: files that stay behind."""
 
     def there(path: str) -> bool:
-        return os.path.lexists(os.path.join(top, path))
+        """Whether the source has more than a placeholder there."""
+        place = os.path.join(top, path)
+        return os.path.lexists(place) and (not os.path.isdir(place) or bool({*os.listdir(place)} - {*PLACEHOLDERS}))
 
-    # What the source has is in each release, and can't be another directory too.
+    # What the source has is in each release, and is made by no app: its files are served, say.
     made = {path: at for path, at in code.made.items() if not there(path)}
     for path, (at, _variable) in code.files.items():
         # Of a directory that the source hasn't got, all is the app's: what it writes beside the file too.

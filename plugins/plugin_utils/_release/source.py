@@ -20,7 +20,7 @@ from ...module_utils._app.roots import ENDING
 from ...module_utils._host.files import sha256_of
 from ...module_utils._release.archive import FORMAT
 
-_PLACEHOLDERS = (".gitkeep", ".keep")
+PLACEHOLDERS = (".gitkeep", ".keep")
 """Files that only keep a directory in git."""
 
 _LFS_BEGIN, _LFS_MOST = b"version https://git-lfs.github.com/spec/v1\n", 1024
@@ -182,8 +182,8 @@ def shared_files(entries: Iterable[Entry], paths: Iterable[str]) -> list[str]:
 
 
 def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry]:
-    """The source's entries without placeholders for shared directories; raises where it has something else there. A
-    file stays, as what a shared one begins with."""
+    """The source's entries without placeholders for shared directories. What else it has there is what they begin with;
+    raises where that is code or a link."""
     if wrong := wrong_path(paths):
         raise ReleaseError(f"fastapi_shared_paths is {list(paths)!r}: {wrong}")
     stay = []
@@ -194,14 +194,15 @@ def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry
             raise ReleaseError(
                 f"fastapi_shared_paths has {blocked}, and {entry.path} in fastapi_source is no directory. Rename one."
             )
-        if not shared or (entry.path == shared and not entry.target):
-            stay.append(entry)
-        elif os.path.basename(entry.path) not in _PLACEHOLDERS:
+        if shared and (entry.target or entry.path.endswith(".py")):
+            what = "a link" if entry.target else "code, which no later deploy would bring"
             raise ReleaseError(
-                f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}, which nobody would see "
-                f"behind the shared directory. Name another directory there, or move this one elsewhere; if the host "
-                f"needs nothing of it, add {shared} to fastapi_exclude."
+                f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}: {what}. Name another "
+                f"directory there, or a path below {shared}; if the host needs nothing of it, add {entry.path} to "
+                "fastapi_exclude."
             )
+        if not shared or os.path.basename(entry.path) not in PLACEHOLDERS:
+            stay.append(entry)
     return stay
 
 

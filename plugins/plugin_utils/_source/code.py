@@ -24,7 +24,7 @@ from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import text as _text
-from .paths import SQLITE, constant_path, written_file
+from .paths import SQLITE, configured_file, constant_directory, constant_path, written_file
 from .secret import is_kept, is_own
 from .shown import Code, Place, Router
 
@@ -355,6 +355,25 @@ class _File:
         if variable or path not in self.code.files:
             self.code.files[path] = (self._at(node), variable)
 
+    def _fills(self, directory: str | None, node: ast.AST) -> None:
+        """A directory that the app writes files to, of names that come with requests. Not one with code in it."""
+        path = os.path.normpath(directory or ".")
+        if _is_below(path) and not any(each.startswith(f"{path}/") for each in self.code.modules):
+            self.code.files.setdefault(path, (self._at(node), ""))
+
+    def _locals(self) -> dict[int, dict[str, ast.expr]]:
+        """What names stand for where a call is, by the call's id: those of the module, and of the function around."""
+        found: dict[int, dict[str, ast.expr]] = {}
+        scopes = [self.tree, *(n for n in self.nodes if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))]
+        for scope in scopes:
+            inner = [node for node in ast.walk(scope) if isinstance(node, (ast.Assign, ast.Call))]
+            names: dict[str, ast.expr] = dict(self.values)
+            for node in inner if scope is not self.tree else ():
+                if isinstance(node, ast.Assign):
+                    names[_name(node.targets[0])] = node.value
+            found |= {id(node): names for node in inner if isinstance(node, ast.Call)}
+        return found
+
     def places(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
         """Directories that the app makes beside its code, or serves, and files that it writes: constants alone.
 
@@ -362,16 +381,25 @@ class _File:
         """
         if _SCRIPTS.match(self.path):
             return
+
+        def below(part: ast.expr) -> str | None:
+            return self._below(part, values, _MOST_NAMES)
+
+        local = self._locals()
         asked = {id(n.args[1]): _text(n.args[0]) or "" for n in self.nodes if _getenv(n) and len(n.args) == 2}
         for node in self.nodes:
             if isinstance(node, (ast.JoinedStr, ast.BinOp)):
-                url = self._below(node, values, _MOST_NAMES) or ""
+                url = below(node) or ""
                 if match := SQLITE.fullmatch(url):
                     self._writes(match[1], node, asked.get(id(node), ""))
+            if isinstance(node, (ast.Call, ast.Dict)) and (file := configured_file(node)):
+                self._writes(below(file), node)
             if not isinstance(node, ast.Call):
                 continue
             if file := written_file(node, lambda name: self.code.meant(self._key(name))):
-                self._writes(self._below(file, values, _MOST_NAMES), node)
+                if (path := below(file)) is None:
+                    self._fills(constant_directory(file, below, local.get(id(node), {}).get), node)
+                self._writes(path, node)
             made: ast.expr | None = None
             if isinstance(node.func, ast.Attribute) and node.func.attr == "mkdir" and _name(node.func) != "os.mkdir":
                 made = node.func.value
@@ -379,7 +407,7 @@ class _File:
                 made = node.args[0] if node.args else _keyword(node, "name")
             elif _called(node) == "StaticFiles":
                 made = _keyword(node, "directory") or (node.args[0] if node.args else None)
-            found = made and self._below(made, values, _MOST_NAMES)
+            found = made and below(made)
             path = os.path.normpath(found or ".")
             if _is_below(path):
                 self.code.made.setdefault(path, self._at(node))

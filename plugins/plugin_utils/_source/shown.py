@@ -75,8 +75,8 @@ class Code:
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
     statics: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[Place, str]] = field(default_factory=dict)
-    """Files below the source's top that the app writes, as SQLite's database: the place that names each, and the
-    variable that may name another one, or ''."""
+    """Files below the source's top that the app writes, as SQLite's database, and directories that it fills: the place
+    that names each, and the variable that may name another one, or ''."""
     containers: dict[Place, str] = field(default_factory=dict)
     """Where an address has a container's name, without what is secret in it; '' where another can be said."""
     made: dict[str, Place] = field(default_factory=dict)

@@ -59,16 +59,41 @@ def test_what_passes_stays_below_the_release_and_apart(paths: list[str]) -> None
         assert not path.startswith(("/", "..")) and not any(o != path and o.startswith(f"{path}/") for o in paths)
 
 
-def test_placeholders_are_left_out_and_other_files_are_refused() -> None:
+def test_placeholders_are_left_out_and_code_and_links_are_refused() -> None:
     entries = [entry("app/main.py"), entry("media/.gitkeep"), entry("media.py"), entry("var/uploads/a/.keep")]
-    stay = without_shared(entries, ["media", "var/uploads"])
-    assert [item.path for item in stay] == ["app/main.py", "media.py"]
-    with pytest.raises(ReleaseError, match=r"has media, and fastapi_source has media/logo\.png.*fastapi_exclude"):
-        without_shared([entry("media/logo.png")], ["media"])
-    with pytest.raises(ReleaseError, match="fastapi_source has media, which"):
+    stay = without_shared([*entries, entry("media/logo.png")], ["media", "var/uploads"])
+    assert [item.path for item in stay] == ["app/main.py", "media.py", "media/logo.png"]
+    with pytest.raises(
+        ReleaseError, match=r"has app, and fastapi_source has app/main\.py: code, which no later deploy"
+    ):
+        without_shared(entries, ["app"])
+    with pytest.raises(ReleaseError, match="fastapi_source has media: a link"):
         without_shared([entry("media", "elsewhere")], ["media"])
     with pytest.raises(ReleaseError, match="has var/uploads, and var in fastapi_source is no directory"):
         without_shared([entry("var", "elsewhere")], ["var/uploads"])
+
+
+def test_a_directory_begins_as_the_sources_once(run: Run, source: Path) -> None:
+    """An upload failed where the repository has some: its directory could be no shared one."""
+    (source / "up" / "in").mkdir(parents=True)
+    (source / "up" / "in" / "a.txt").write_text("a")
+    (source / "up" / "b.txt").write_text("b")
+    up = Path(run(shared_paths=["up"])["path"]) / "up"
+    assert os.readlink(up) == "../../shared/up" and (up / "in" / "a.txt").read_text() == "a"
+    (up / "b.txt").unlink()
+    (up / "in" / "a.txt").write_text("changed")
+    (source / "up" / "c.txt").write_text("c")
+    again = Path(run(shared_paths=["up"])["path"]) / "up"
+    assert sorted(os.listdir(again)) == ["in"] and (again / "in" / "a.txt").read_text() == "changed"
+
+
+def test_what_it_begins_with_is_the_apps(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "up" / "in").mkdir(parents=True, mode=0o700)
+    (tmp_path / "tree" / "up" / "in" / "a").touch()
+    make_shared(str(tmp_path), ["up"], 12345, 23456, str(tmp_path / "tree"))
+    for place, mode in (("up", 0o750), ("up/in", 0o750), ("up/in/a", 0o640)):
+        found = (tmp_path / "shared" / place).stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 23456, mode)
 
 
 def test_a_release_finds_what_the_one_before_wrote(run: Run, source: Path) -> None:
@@ -133,6 +158,9 @@ def test_a_file_is_one_by_the_source_or_else_by_its_ending() -> None:
     assert [item.path for item in without_shared(entries, paths)] == ["database", "main.py"]
 
 
+@pytest.mark.project(
+    "variable", "a SQLite database or file beside the code", "`fastapi_shared_paths: [blog.db]`; init.yml writes it"
+)
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_database_beside_the_code_outlives_releases(run: Run, source: Path, mode: str) -> None:
     """Its name is fixed in the code. SQLite follows the link, and writes its journal beside what that leads to."""

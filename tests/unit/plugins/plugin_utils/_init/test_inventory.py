@@ -185,6 +185,8 @@ def test_what_every_service_has_is_wanted_of_nobody(project):
         ({"main.py": "handler = RotatingFileHandler('logs/app.log')"}, ["logs"], "main.py:4 has logs."),
         ({"main.py": "open('app/n.json', 'w')\nos.makedirs('app/up')", "app/x": ""}, ["app/n.json", "app/up"], ""),
         ({"main.py": "os.makedirs('data')\nsqlite3.connect('data/a.db')"}, ["data"], ""),
+        ({"main.py": "os.makedirs('up')\nos.makedirs('static')", "up/.gitkeep": "", "static/a.css": ""}, ["up"], ""),
+        ({"main.py": "def f(n): open(f'up/{n}', 'w')", "up/a": ""}, ["up"], "begins as the source's up, once."),
         (
             {"main.py": "u = os.environ['DB_URL']", ".env.example": "DB_URL=sqlite:///./e.db\n"},
             ["e.db"],

@@ -99,6 +99,11 @@ def versions(collector: Collector, lines: list[str], until: str) -> dict[str, st
     return versions_of(resolve(collector, requirements, pins, collector.cache, "requirements.txt"))
 
 
+@pytest.mark.project(
+    "variable",
+    "requirements without versions that don't go with today's",
+    '`fastapi_packages_until: "2025-07-14"`; init.yml writes it',
+)
 def test_what_names_no_version_is_taken_as_it_was(dated: Collector) -> None:
     """Templates of last year ended in 500: the newest Starlette takes their arguments in another order."""
     served = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}

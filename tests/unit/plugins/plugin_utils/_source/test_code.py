@@ -480,12 +480,26 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
         ('URL = "sqlite:///:memory:"\nOTHER = "sqlite://"\nopen("x.py", "w")\nopen("lock", "w")', []),
         ('URL = "sqlite:////var/lib/shop.db"\nopen("/tmp/x.log", "w")\nopen("../x.log", "w")', []),
         ('for x in y:\n    NAME = x\nURL = f"sqlite:///{NAME}"', []),
+        ('DB = {"drivername": "sqlite", "database": os.path.join("var", "s.db")}', ["var/s.db"]),
+        ('u = URL.create("sqlite+aiosqlite", database="s.db")\nURL.create("postgresql", database="x.y")', ["s.db"]),
+        ('LOG = {"a": {"class": "logging.FileHandler", "filename": "app.log"}, "filename": "b.log"}', ["app.log"]),
+        ('p = os.getenv("DB_PATH", "./b.db")\nURL = "sqlite:///" + p', ["b.db"]),
+        ('frame.to_csv("out.csv")\nimage.save(path)', ["out.csv"]),
+        # Uploads, under names that come with requests.
+        ('UP = "app/uploads"\ndef f(file):\n    open(f"{UP}/{file.name}", "wb")', ["app/uploads"]),
+        (
+            'def f(n):\n    p = os.path.join("up", n)\n    open(p, "wb")\ndef g(n):\n    p = "x" + n\n    open(p, "w")',
+            ["up"],
+        ),
+        ('UP = Path("up")\nasync def f(n):\n    async with aiofiles.open(UP / "in" / n, "wb") as out: ...', ["up/in"]),
+        ('def f(n):\n    open(f"/tmp/{n}", "wb")\n    open(f"{n}.json", "w")\n    open(f"{n}/x", "w")', []),
+        ('def f(n):\n    open(f"code/{n}", "wb")', []),
     ],
 )
 def test_a_file_beside_the_code_is_told_before_it_is_written_to(project, tmp_path, text, files):
     """Its app was deployed, and the first sign-up failed: attempt to write a readonly database."""
     lines = MAIN + "import os, sqlite3, aiosqlite, logging\nfrom pathlib import Path\n" + text + "\n"
-    code = project({"main.py": lines, "settings.py": 'DB_FILE = "games.db"\n'})
+    code = project({"main.py": lines, "settings.py": 'DB_FILE = "games.db"\n', "code/x.py": ""})
     assert sorted(f"{path} {variable}".strip() for path, (_at, variable) in code.files.items()) == files
     told = [sentence for sentence in said(code, tmp_path, shared_paths=["media"]) if "beside the code" in sentence]
     assert bool(told) == bool(files)
