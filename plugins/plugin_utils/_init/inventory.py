@@ -463,5 +463,7 @@ def _env(
         out.text += "" if some else f"# {PREFIX}env:\n"
         hidden = "  # " if some else "#   "
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
+        for place, names in code.together.items():
+            out.comment(f"{place} does without {', '.join(names)}, unless all of them are set.", indent)
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

@@ -69,6 +69,7 @@ _GIVEN = frozenset(
     "FASTAPI_NAME FASTAPI_RELEASE FASTAPI_SLOT FASTAPI_PROCESS FASTAPI_INSTANCE".split()
 )
 """What each service has in its environment by itself."""
+_OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME PASS PASSWORD PWD".split())
 
 
 def read_code(top: str, paths: Iterable[str]) -> Code:
@@ -140,7 +141,9 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     for each in files:
         each.routes()
     for found in (code.wanted, code.asked, code.open_secrets, code.random):
-        for name in _GIVEN & set(found):
+        # Beside a password or a database's name, USER is the app's own.
+        user = {"USER"} if _OF_DATABASE & {*code.wanted, *code.asked} else set[str]()
+        for name in _GIVEN & set(found) - user:
             del found[name]
     # A script that prints a new key for its reader is nothing of the app's.
     served = {router.place.path for router in code.routers.values()}
@@ -697,12 +700,15 @@ class _File:
         for node in self.nodes:
             if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
-            for local in _needs(node) - {""}:
+            for local in sorted(_needs(node) - {""}):
                 _before, dot, last = local.rpartition(".")
                 places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
                 name = self.held.get(local) or next((held[place] for place in places if place in held), "")
                 if name:
                     self.code.wanted.setdefault(name, self.code.asked[name])
+            names = [self.held.get(local, "") for local in _all_of(getattr(node, "test", None))]
+            if names and all(names) and not self.code.wanted.keys() & {*names}:
+                self.code.together[self._at(node)] = names
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""
@@ -738,7 +744,10 @@ def _needs(node: ast.AST) -> set[str]:
     if isinstance(node, ast.If) and any(isinstance(e, ast.Raise) and "HTTP" not in ast.unparse(e) for e in node.body):
         parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
         return {
-            _name(part.operand) for part in parts if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            name
+            for part in parts
+            if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            for name in (_name(part.operand), *_all_of(part))
         } | {
             _name(part.left)
             for part in parts
@@ -747,6 +756,13 @@ def _needs(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args:
         return {_name(node.args[0])}
     return set()
+
+
+def _all_of(test: ast.expr | None) -> list[str]:
+    """The names in `all([user, password])`, or the contrary of it."""
+    test = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
+    inner = test.args[0] if isinstance(test, ast.Call) and _name(test.func) == "all" and test.args else None
+    return [_name(part) for part in inner.elts] if isinstance(inner, (ast.List, ast.Tuple, ast.Set)) else []
 
 
 def _kinds(annotation: ast.expr) -> list[str]:

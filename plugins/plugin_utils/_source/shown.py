@@ -67,6 +67,8 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
+    together: dict[Place, list[str]] = field(default_factory=dict)
+    """Variables that count where all of them are set: the app does without them else."""
     open_secrets: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a secret of the app's own, and for which the source has a default."""
     random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)

@@ -649,3 +649,28 @@ def test_the_day_of_the_last_commit_is_that_of_the_directory(project, tmp_path, 
     (tmp_path / "work" / "in").mkdir(parents=True)
     into, origin = open_source(f"file://{top}", "", str(tmp_path / "work" / "in"))
     assert last_day(into, f"file://{top}", origin["revision"]) == "2024-03-05"
+
+
+def test_a_user_beside_a_password_is_the_apps(project):
+    """Filled in as it was written, PostgreSQL refused the user deploy: the service's own, which the app took for it."""
+    lines = [f"{name} = os.getenv('{name.upper()}')" for name in ("user", "password", "database")]
+    text = "\n".join(["import os", *lines, "{test}", "    {then}", ""])
+    top = project(
+        {
+            "requirements.txt": "fastapi\n",
+            "main.py": APP + text.format(test="if not all([user, password, database]):", then="url = 'sqlite://'"),
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert "#   USER: ...  # main.py:4" in written.text and written.left == ["fastapi_domains"]
+    assert "# main.py:7 does without USER, PASSWORD, DATABASE, unless all of them are set." in written.text
+    project(
+        {
+            "requirements.txt": "fastapi\n",
+            "main.py": APP + text.format(test="if not all([user, password, database]):", then="raise ValueError"),
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert written.left == ["fastapi_domains", "DATABASE", "PASSWORD", "USER"] and "does without" not in written.text
+    project({"requirements.txt": "fastapi\n", "main.py": APP + "import os\nprint(os.getenv('USER'))\n"})
+    assert "USER" not in app_file(str(top), str(top)).text
