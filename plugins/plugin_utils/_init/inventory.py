@@ -22,8 +22,8 @@ from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import ignored, is_git, name_of
+from .._release.listed import fitting_debian
 from .._release.source import PLACEHOLDERS, scan
-from .._release.target import debian_for
 from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
 from .._source.paths import SQLITE
@@ -134,8 +134,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     app = _app(out, code, _served(top, whole))
     requirements = _requirements(out, top, whole)
     _until(out, top, requirements, day)
-    if debian := debian_for(lockfile.requires_python(top)):
-        out.comment(debian)
+    _debian(out, top, requirements, day, _served(top, whole))
     _unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
@@ -377,6 +376,30 @@ def _until(out: Written, top: str, requirements: str, day: str) -> None:
         if day < _PYTHON_313:
             why += " Most wheels of that day fit Debian 12: those for Debian 13's Python came later."
         out.line("packages_until", day, why)
+
+
+def _debian(out: Written, top: str, requirements: str, day: str, recipes: str) -> None:
+    """Which Debian the app fits, on the screen too: who has rented the other one begins anew."""
+    try:
+        lock = lockfile.load(top, requirements) if requirements.endswith((".lock", ".toml")) else {}
+    except ReleaseError:
+        lock = {}
+    told = fitting_debian(requirements, lock, lockfile.load_project(top), lockfile.requires_python(top))
+    if not told and requirements.endswith(".txt"):
+        pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
+        own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
+        python = re.search(r"(?im)^(?:FROM\s+\S*python:?|python-)?3\.(\d+)", f"{own}\n{recipes}")
+        newer = python and int(python[1]) > 12
+        if pinned and (python or (day and day < _PYTHON_313)):
+            why = f"its own recipes have Python 3.{python[1]}" if python else f"its last commit is of {day}"
+            told = (
+                f"The app most likely fits {'Debian 13' if newer else 'Debian 12'}: {why}, and {pinned} of its "
+                "requirements name an exact version, which may have no wheel for the other's. Debian 12 has Python "
+                "3.11, and Debian 13 has 3.13."
+            )
+    if told:
+        out.comment(told)
+        out.notes.append(told)
 
 
 def _unread(out: Written, top: str) -> None:

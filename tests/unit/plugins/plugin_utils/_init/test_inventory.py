@@ -55,7 +55,81 @@ def test_one_file_and_its_requirements(project):
 def test_the_debian_that_fits_is_said_before_one_is_rented(project, wants: str, said: str):
     table = f'[tool.poetry]\nname = "shop"\n[tool.poetry.dependencies]\npython = "{wants}"\nfastapi = "*"\n'
     top = project({"main.py": MAIN, "pyproject.toml": table, "requirements.txt": "fastapi\n"})
-    assert said in app_file(str(top), str(top)).text
+    written = app_file(str(top), str(top))
+    assert said in written.text and said in " ".join(written.notes)
+
+
+ASYNCMY = [f"asyncmy-0.2.10-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl" for minor in (11, 12)]
+PROJECT = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
+
+
+def locked(kind: str, files: list[str], version: str = "0.2.10") -> str:
+    """fastapi, which needs asyncmy in this lock, and pywin32, which nobody needs."""
+    rows = {"poetry": 'file = "{}"', "uv": 'url = "https://x.example/{}"', "pylock": 'name = "{}"'}
+    table = {"poetry": "files", "uv": "wheels", "pylock": "wheels"}[kind]
+    own = ", ".join(f"{{ {rows[kind].format(file)} }}" for file in files)
+    needs = {"poetry": 'dependencies = {asyncmy = "*"}', "uv": 'dependencies = [{ name = "asyncmy" }]', "pylock": ""}
+    head = "packages" if kind == "pylock" else "package"
+    return f"""[[{head}]]
+name = "fastapi"
+version = "1.0"
+{needs[kind]}
+[[{head}]]
+name = "asyncmy"
+version = "{version}"
+{table} = [{own}]
+[[{head}]]
+name = "pywin32"
+version = "1"
+{table} = [{{ {rows[kind].format("pywin32-1-cp311-cp311-win_amd64.whl")} }}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("poetry.lock", "poetry"), ("pdm.lock", "poetry"), ("uv.lock", "uv"), ("pylock.toml", "pylock")],
+)
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            ASYNCMY,
+            "The app wants Debian 12, which has Python 3.11: of what {} has, asyncmy==0.2.10 has no wheel for 3.13",
+        ),
+        ([*ASYNCMY, "asyncmy-0.2.10-cp39-abi3-manylinux_2_17_x86_64.whl"], ""),
+        ([*ASYNCMY, "asyncmy-0.2.10-py3-none-any.whl"], ""),
+        (ASYNCMY[1:], "No Debian's own Python has wheels of all that {} has: asyncmy==0.2.10 has no wheel for 3.11; "),
+    ],
+)
+def test_a_lock_tells_which_debian_has_its_wheels(project, name, kind, files, told):
+    """A stranger's app was refused on Debian 13 after a minute, for wheels that its lock lists by name."""
+    top = project({"main.py": MAIN, "pyproject.toml": PROJECT, name: locked(kind, files)})
+    written = app_file(str(top), str(top))
+    notes = " ".join(written.notes)
+    assert told.format(name) in notes and ("Debian" in notes) == bool(told)
+    assert " ".join(notes.split()) in written.text.replace("\n# ", " ")
+
+
+def test_a_package_that_no_python_has_a_wheel_of_is_told_with_another(project):
+    lock = locked("uv", ["psycopg2-0.2.10-cp311-cp311-win_amd64.whl"]).replace('"asyncmy"', '"psycopg2"')
+    top = project({"main.py": MAIN, "pyproject.toml": PROJECT, "uv.lock": lock})
+    assert "Write psycopg2-binary: the same as wheels" in " ".join(app_file(str(top), str(top)).notes)
+
+
+@pytest.mark.parametrize(
+    ("files", "day", "told"),
+    [
+        ({"Dockerfile": "FROM python:3.10-slim AS base\n"}, "", "Debian 12: its own recipes have Python 3.10"),
+        ({".python-version": "3.13\n"}, "", "Debian 13: its own recipes have Python 3.13"),
+        ({}, "2023-11-02", "Debian 12: its last commit is of 2023-11-02"),
+        ({}, "2025-11-02", ""),
+        ({"Dockerfile": "FROM python:3.10\n", "requirements.txt": "fastapi\n"}, "", ""),
+    ],
+)
+def test_what_is_pinned_fits_the_python_of_its_recipes(project, files, day, told):
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi==0.104.1\n"} | files)
+    notes = " ".join(app_file(str(top), str(top), "", day).notes)
+    assert told in notes and ("Debian" in notes) == bool(told)
 
 
 def test_all_that_a_source_shows(project):
