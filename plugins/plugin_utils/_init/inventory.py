@@ -143,7 +143,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if code.migrations:
-        _migrations(out, top, requirements, code.migrations)
+        _migrations(out, top, requirements, code)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
@@ -188,16 +188,34 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
     out.notes.append(f"What the app writes to {', '.join(shared)} is kept in /srv/{name}/shared: backups are yours.")
 
 
+def _script(top: str, ini: str) -> tuple[str, bool]:
+    """The env.py of the migrations that an alembic.ini is of, '' where there is none; and whether it is counted from
+    the source's top. Alembic counts from where it is run."""
+    found = re.search(r"(?m)^[ \t]*script_location\s*=[ \t]*(%\(here\)s/)?(\S+)", read_text(os.path.join(top, ini)))
+    location = found[2].replace(":", "/") if found else "alembic"
+    places = [os.path.normpath(os.path.join(below, location, "env.py")) for below in (os.path.dirname(ini), "")]
+    there = [os.path.isfile(os.path.join(top, place)) for place in places]
+    from_top = there == [False, True] and bool(found and not found[1])
+    return places[1] if from_top else places[0] if there[0] or not found else "", from_top
+
+
+def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
+    """The address that migrations have in alembic.ini, and no other."""
+    found = _ADDRESS.search(read_text(os.path.join(top, ini)))
+    return None if found and _OVERRIDDEN.search(read_text(os.path.join(top, env))) else found
+
+
 def _migrated(out: Written, code: Code, top: str) -> None:
     """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
-    text = read_text(os.path.join(top, "alembic.ini"))
-    found = re.search(r"(?m)^[ \t]*sqlalchemy\.url\s*=\s*(?:sqlite[\w+]*):///(?:%\(here\)s/)?(?!/|:memory:)(\S+)", text)
-    location = re.search(r"(?m)^[ \t]*script_location\s*=\s*(?:%\(here\)s/)?(\S+)", text)
-    env = os.path.join(location[1] if location else "alembic", "env.py")
+    env, _from_top = _script(top, "alembic.ini")
+    text, fixed = read_text(os.path.join(top, "alembic.ini")), _fixed(top, "alembic.ini", env)
+    found = fixed and re.match(
+        r"[ \t]*sqlalchemy\.url\s*=\s*sqlite[\w+]*:///(?:%\(here\)s/)?(?!/|:memory:)(\S+)", fixed[0]
+    )
     # The same file, which is shared, is the same database.
-    if not found or os.path.normpath(found[1]) in code.files or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
+    if not fixed or not found or os.path.normpath(found[1]) in code.files:
         return
-    line = text.count("\n", 0, found.start(1)) + 1
+    line = text.count("\n", 0, fixed.end()) + 1
     variable = next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
     write = (
         f"Add to {env}, at its top `import os` and below `config = context.config`: "
@@ -212,6 +230,7 @@ def _migrated(out: Written, code: Code, top: str) -> None:
 
 
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
+_ADDRESS = re.compile(r"(?m)^[ \t]*sqlalchemy\.url\s*=[ \t]*(?!driver://)[a-z][\w+]*://\S+")
 _OVERRIDDEN = re.compile(
     r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
 )
@@ -288,11 +307,9 @@ def _name(top: str, source: str) -> str:
     return TODO
 
 
-def _migrations(out: Written, top: str, requirements: str, found: list[str]) -> None:
-    """Where what hosts get has Alembic: many projects have it among what is for development alone.
-
-    :param found: directories of migrations, and files alembic.ini.
-    """
+def _migrations(out: Written, top: str, requirements: str, code: Code) -> None:
+    """Where what hosts get has Alembic: many projects have it among what is for development alone."""
+    found = code.migrations
     inis = sorted((path for path in found if path.endswith("alembic.ini")), key=len)
     table = lockfile.load_project(top)
     needed = "\n".join(
@@ -310,8 +327,20 @@ def _migrations(out: Written, top: str, requirements: str, found: list[str]) -> 
         )
         return
     below = os.path.dirname(inis[0]) if inis else ""
-    command = [f"cd {below} && alembic upgrade head" if below else "alembic upgrade head"]
+    env, from_top = _script(top, inis[0]) if inis else ("", False)
+    text = f"alembic -c {inis[0]} upgrade head" if from_top and below else "alembic upgrade head"
+    command = [f"cd {below} && {text}" if below and not from_top else text]
     an = inis[0] if below else "an alembic.ini" if inis else "a [tool.alembic] in pyproject.toml"
+    fixed = _fixed(top, inis[0], env) if env else None
+    if inis and not env:
+        out.comment(f"There is {an}, and where it has its script_location is no env.py, so nothing can be migrated.")
+        return
+    if fixed and "sqlite" not in fixed[0] and code.wanted.keys() | code.asked.keys() | code.files.keys():
+        out.comment(
+            f"There is {an} with an address of a database in it, and {env} takes no other than that. If it is the "
+            f"host's too: {PREFIX}before_swap: {_yaml(command)}"
+        )
+        return
     if re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return

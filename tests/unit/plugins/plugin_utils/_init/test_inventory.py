@@ -378,6 +378,29 @@ def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere
             "alembic upgrade head",
             "[tool.alembic]",
         ),
+        (
+            {"api/moves/env.py": "", "api/moves/versions/a.py": "", "api/alembic.ini": "script_location = api/moves\n"},
+            "alembic -c api/alembic.ini upgrade head",
+            "there is api/alembic.ini.",
+        ),
+        (
+            {"a/b/env.py": "", "a/b/versions/a.py": "", "a/alembic.ini": "script_location = %(here)s/b\n"},
+            "cd a && alembic upgrade head",
+            "there is a/alembic.ini.",
+        ),
+        # env.py was never committed.
+        ({"alembic/README": "", "alembic.ini": "script_location = alembic\n"}, None, "is no env.py"),
+        # A database of whoever develops the app, which has another by its environment.
+        (
+            {
+                "alembic/env.py": "",
+                "alembic/versions/a.py": "",
+                "alembic.ini": "script_location = alembic\nsqlalchemy.url = postgresql://u:geheim@localhost/x\n",
+                "db.py": "import os\nURL = os.environ['URL']\n",
+            },
+            None,
+            "takes no other than that. If it is the host's too: fastapi_before_swap: [alembic upgrade head]",
+        ),
         # Versions of something else.
         ({"api/versions/v1.py": ""}, None, ""),
     ],
@@ -387,8 +410,9 @@ def test_migrations_are_seen_wherever_they_are(project, files, command, told):
     top = project({"main.py": APP, "requirements.txt": "fastapi\nalembic\n"} | files)
     text = app_file(str(top), str(top)).text
     assert yaml.safe_load(text).get("fastapi_before_swap") == (command and [command])
-    assert told in text.replace("\n# ", " ") and ("no alembic.ini" in text.replace("\n# ", " ")) == bool(
-        told and not command
+    said = text.replace("\n# ", " ")
+    assert told in said and ("no alembic.ini" in said) == (
+        bool(told) and "alembic.ini" not in "".join(files) and not command
     )
 
 
