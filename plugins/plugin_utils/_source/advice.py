@@ -162,4 +162,7 @@ def alone(code: Code) -> list[tuple[str, str]]:
         told.append(
             (f"{code.listeners[0]} keeps WebSockets in memory: {why}", "hand messages on through Redis or PostgreSQL")
         )
+    for name, place in list(code.memory.items())[:1]:
+        why = "each worker has its own, and each deploy begins with a new one."
+        told.append((f"{place} changes {name}, which is in memory: {why}", "keep it in a database"))
     return told

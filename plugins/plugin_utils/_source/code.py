@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeGuard
 
 from ...module_utils._app.roots import ENDING
+from .memory import changed, stores
 from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
@@ -38,7 +39,7 @@ _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
     rb"token_(?:bytes|hex|urlsafe)|urandom|uuid4|generate_key|"
     rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|open\(|write_(?:text|bytes)|FileHandler|basicConfig|tinydb|logger\.add|"
-    rb"\.(?:db|sqlite|json|log)\d?[\"']|"
+    rb"\.(?:db|sqlite|json|log)\d?[\"']|^\w+\s*(?::.*)?=\s*(?:[\[{]|(?:dict|list|set|defaultdict|deque)\()|"
     rb"(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
     rb"^(app|application|api)\s*(:.*)?="
 )
@@ -136,6 +137,9 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
     for each in files:
         each.places(values)
+    kept = {f"{each.module}:{name}" for each in files for name in stores(each.tree)}
+    for each in files:
+        each.memory(kept)
     for each in files:
         each.made_elsewhere()
     for each in files:
@@ -424,6 +428,12 @@ class _File:
             return file._below(value, values, steps - 1) if value and steps else None
 
         return constant_path(node, self.path, meaning)
+
+    def memory(self, kept: set[str]) -> None:
+        """:param kept: what modules keep in variables, by 'module:name'."""
+        for local, node in changed(self.tree):
+            if self.code.meant(self._key(local)) in kept:
+                self.code.memory.setdefault(local, self._at(node))
 
     def made_elsewhere(self) -> None:
         """`app = create_app()`: the same application, as an object."""

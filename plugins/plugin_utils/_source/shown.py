@@ -86,6 +86,8 @@ class Code:
     listeners: list[Place] = field(default_factory=list)
     migrations: list[str] = field(default_factory=list)
     """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
+    memory: dict[str, Place] = field(default_factory=dict)
+    """Variables of modules that requests change: each worker has its own."""
     asking: list[str] = field(default_factory=list)
     """Files that ask for the version of an installed package."""
     unread: list[str] = field(default_factory=list)

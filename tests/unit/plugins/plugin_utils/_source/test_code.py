@@ -631,3 +631,33 @@ def test_a_websocket_endpoint_is_seen_however_it_is_hung(tmp_path: Path, text: s
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_it.py").write_text("app.add_websocket_route('/ws', ws)")
     assert has_sockets(str(tmp_path), ["tests/test_it.py", "main.py", "gone.py"]) == there
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("dogs_db = {0: 'Rex'}\n@app.post('/dog')\ndef add(dog):\n    dogs_db[max(dogs_db) + 1] = dog", ["dogs_db"]),
+        ("todos: list[str] = []\n@app.post('/')\nasync def add(x):\n    if x:\n        todos.append(x)", ["todos"]),
+        ("from store import items\n@app.delete('/{i}')\ndef drop(i):\n    del items[i]", ["items"]),
+        ("import store\n@app.put('/')\ndef put(i):\n    store.items.update(i)", ["store.items"]),
+        ("last = 0\n@app.post('/')\ndef add():\n    global last\n    last += 1", ["last"]),
+        # A function's own, a parameter, a cache, what is read, and what no request changes.
+        ("db = {}\n@app.post('/')\ndef add():\n    db = {}\n    db['x'] = 1", []),
+        ("db = {}\n@app.post('/')\ndef add(db):\n    db.add(1)", []),
+        ("my_cache = {}\n@app.post('/')\ndef add(x):\n    my_cache[x] = 1", []),
+        ("db = {}\n@app.get('/')\ndef get(x):\n    db[x] = 1", []),
+        ("db = {}\n@app.post('/')\ndef add(x):\n    return db[x]\ndef fill():\n    db['x'] = 1", []),
+        ("db = {}\n@mock.patch('x.y')\ndef add(x):\n    db[x] = 1", []),
+        ("db = Session()\n@app.post('/')\ndef add(x):\n    db.add(x)", []),
+    ],
+)
+def test_what_requests_change_in_memory_wants_one_worker(project, tmp_path, text, names):
+    """A new dog was there, there, and missing: each of two workers had its own."""
+    code = project({"main.py": MAIN + text + "\n", "store.py": "items = {}\n"})
+    assert list(code.memory) == names
+    told = [sentence for sentence in said(code, tmp_path) if "in memory" in sentence]
+    assert len(told) == len(names)
+    if names:
+        assert f"changes {names[0]}, which is in memory: each worker has its own" in told[0]
+        assert told[0].endswith("Write fastapi_workers: 1, or keep it in a database.")
+        assert said(code, tmp_path, workers=1) == []
