@@ -143,6 +143,7 @@ options:
         path from the top of the O(source); one with a slash at its end against directories alone.
       - Your list replaces the default. Secrets and version control stay behind in any case, which are C(.env),
         C(.env.*), C(.envrc), C(.netrc), C(.pypirc), C(.git-credentials), C(.git), C(.hg), C(.svn) and C(.jj).
+        C(.env.template), C(.env.example), C(.env.sample) and C(.env.dist) are shipped where the code names them.
     type: list
     elements: str
     default:

@@ -33,6 +33,12 @@ NEVER_SHIPPED = (
 """Secrets and version control, whatever fastapi_exclude says: who writes a pattern there means to leave more out."""
 
 
+EXAMPLES = tuple(f".env.{kind}" for kind in ("template", "example", "sample", "dist"))
+"""Not so these, by whose name nothing in them is secret: they are shipped where the code names them, as a settings
+class does that has its defaults there."""
+_NAMED = re.compile(rb"""["'/](\.env\.(?:template|example|sample|dist))["']""")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file or symlink of the source.
@@ -64,6 +70,16 @@ def excluded(path: str, is_directory: bool, patterns: Iterable[str]) -> bool:
     return False
 
 
+def _named(source: str, entries: list[Entry]) -> set[str]:
+    """The examples of an environment that Python files among the entries name."""
+    found = set[str]()
+    for entry in entries:
+        if entry.path.endswith(".py") and not entry.target:
+            with open(os.path.join(source, entry.path), "rb") as file:
+                found |= {name.decode() for name in _NAMED.findall(file.read())}
+    return found
+
+
 def scan(source: str, patterns: Iterable[str], outside: list[str] | None = None) -> list[Entry]:
     """Every file and link that is shipped, sorted. Raises with every problem found.
 
@@ -71,12 +87,15 @@ def scan(source: str, patterns: Iterable[str], outside: list[str] | None = None)
     :param outside: gets the symlinks that lead out of the source, which are a problem where it is None.
     """
     problems: list[str] = []
-    entries = list(_walk(source, "", [*NEVER_SHIPPED, *patterns], problems, outside))
+    entries = list(_walk(source, "", [*patterns], problems, outside))
     problems += [
         f"{entry.path}: the release keeps its own {entry.path} there. Rename it, or add it to fastapi_exclude."
         for entry in entries
         if entry.path in (RECORD, ".venv") or entry.path.startswith(".venv/")
     ]
+    examples = {entry.path for entry in entries if os.path.basename(entry.path) in EXAMPLES}
+    named = _named(source, entries) if examples else set()
+    entries = [entry for entry in entries if entry.path not in examples or os.path.basename(entry.path) in named]
     if problems:
         raise ReleaseError(f"fastapi_source is {source}, and can't be shipped:\n" + "\n".join(problems[:20]))
     return sorted(entries, key=lambda entry: os.fsencode(entry.path))
@@ -90,7 +109,8 @@ def _walk(
         for item in listing:
             path = f"{below}{item.name}"
             is_directory = item.is_dir(follow_symlinks=False)
-            if excluded(path, is_directory, patterns):
+            never = () if item.name in EXAMPLES else NEVER_SHIPPED
+            if excluded(path, is_directory, [*never, *patterns]):
                 continue
             if item.is_symlink():
                 target = os.readlink(item.path)
