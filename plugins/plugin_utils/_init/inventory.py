@@ -49,8 +49,8 @@ _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
 _OLD = 60
 """Days after which today's versions aren't those that an app was written with."""
-_PYTHON_313 = "2024-11"
-"""When most packages had wheels for it, which came out in October."""
+_PYTHON_313 = "2024-12-01"
+"""When most packages had wheels for it, which came out in October: Debian 13 has it."""
 _SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
 _WORKERS = re.compile(
@@ -397,14 +397,15 @@ def _until(out: Written, top: str, requirements: str, day: str) -> None:
     except ReleaseError:
         return
     if loose := len(listed.loose):
-        why = (
-            f"{loose} of the {len(listed.lines)} requirements name no exact version, and the last commit is of this "
-            "day: what is newer may not go with the app, and what was fixed since then, holes in security too, is "
-            "missing. To move on, take this line out and test."
+        bound = max(day, _PYTHON_313)
+        then = "is of this day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"
+        out.line(
+            "packages_until",
+            bound,
+            f"{loose} of the {len(listed.lines)} requirements name no exact version, and the last commit {then}: what "
+            "is newer may not go with the app, and what was fixed since then, holes in security too, is missing. To "
+            "move on, take this line out and test.",
         )
-        if day < _PYTHON_313:
-            why += " Most wheels of that day fit Debian 12: those for Debian 13's Python came later."
-        out.line("packages_until", day, why)
 
 
 def _debian(out: Written, top: str, requirements: str, day: str, recipes: str) -> None:

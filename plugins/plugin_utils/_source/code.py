@@ -356,11 +356,13 @@ class _File:
     def _writes(self, path: str | None, node: ast.AST, variable: str = "") -> None:
         """A file that the app writes below the source's top, where it may only read."""
         path = os.path.normpath(path or ".")
-        if not _is_below(path) or not ENDING.search(path) or path.endswith(".py") or _SCRIPTS.match(self.path):
-            return
-        # A place that is known to ask for a variable stays that.
-        if variable or path not in self.code.files:
-            self.code.files[path] = (self._at(node), variable)
+        if (constant := re.split("[{%]", path)[0]) != path:
+            # What a log makes of its time.
+            self._fills(os.path.dirname(constant), node)
+        elif _is_below(path) and ENDING.search(path) and not path.endswith(".py") and not _SCRIPTS.match(self.path):
+            # A place that is known to ask for a variable stays that.
+            known = self.code.files.setdefault(path, (self._at(node), variable))
+            self.code.files[path] = (self._at(node), variable) if variable else known
 
     def _fills(self, directory: str | None, node: ast.AST) -> None:
         """A directory that the app writes files to, of names that come with requests. Not one with code in it."""

@@ -484,6 +484,7 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
         ('u = URL.create("sqlite+aiosqlite", database="s.db")\nURL.create("postgresql", database="x.y")', ["s.db"]),
         ('LOG = {"a": {"class": "logging.FileHandler", "filename": "app.log"}, "filename": "b.log"}', ["app.log"]),
         ('p = os.getenv("DB_PATH", "./b.db")\nURL = "sqlite:///" + p', ["b.db"]),
+        ('logger.add("logs/{time:YYYY-MM-DD}/x.log")', ["logs"]),
         ('frame.to_csv("out.csv")\nimage.save(path)', ["out.csv"]),
         # Uploads, under names that come with requests.
         ('UP = "app/uploads"\ndef f(file):\n    open(f"{UP}/{file.name}", "wb")', ["app/uploads"]),
