@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .raised import MISSING, Trace, own, refused, traces
 
@@ -70,6 +70,7 @@ _UNSET = re.compile(
     r"required|must be (?:set|given|defined|provided))\b|"
     r"(?:^|[.:;,] )(?:[Mm]issing|(?:[Pp]lease )?[Ss]et)\b[^.\nA-Z]{0,40}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
 )
+_NOTHING: Mapping[str, Sequence[str]] = {}
 _TYPES = ("str", "int", "float", "bool", "bytes", "none", "url", "date", "datetime", "decimal")
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
 _NO_NAME = "Name or service not known|[Nn]ame resolution|could not translate host name|Failed to resolve"
@@ -119,15 +120,18 @@ _WORDS = (
 """What an app says, and what to write."""
 
 
-def advice(said: str, root: str = "/srv/NAME", shared: Sequence[str] = ()) -> str:
+def advice(
+    said: str, root: str = "/srv/NAME", shared: Sequence[str] = (), settings: Mapping[str, Sequence[str]] = _NOTHING
+) -> str:
     """What to write, a sentence or two for each reason; '' where none is known.
 
     :param said: why it failed, and its last lines.
     :param root: the app's directory.
     :param shared: what fastapi_shared_paths should have, with the files that the source is seen to write.
+    :param settings: by what pydantic calls a setting, the variables that it has by the source.
     """
     found, read = list[str](), traces(said)
-    found += _settings(said, read)
+    found += _settings(said, read, settings)
     files = [own(path) for trace in read for path, _line, _code in trace.frames]
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
         found.append(_module(name, [file for file in files if file]))
@@ -178,7 +182,7 @@ def _code(trace: Trace) -> str:
     return " ".join(code for _path, _line, code in trace.frames[-4:])
 
 
-def _settings(said: str, read: list[Trace]) -> list[str]:
+def _settings(said: str, read: list[Trace], known: Mapping[str, Sequence[str]]) -> list[str]:
     names = re.findall(r"(?:UndefinedValueError: |Environment variable \")(\w+)\"? not (?:found|set)", said)
     nested, models = list[str](), list[str]()
     for trace in read:
@@ -186,10 +190,13 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
             names.append(trace.what.strip("'\""))
         if trace.kind.endswith(("Error", "Exception", "Configured")):
             names += [first or second for first, second in _UNSET.findall(trace.what)]
+        if trace.kind in ("TypeError", "AttributeError") and "NoneType" in trace.what and trace.frames:
+            names += re.findall(r"""(?:getenv|environ\.get)\(["'](\w+)["']\)""", trace.frames[-1][2])
         # Of a model of data that isn't the environment's fastapi_env fixes nothing.
-        if trace.kind == "ValidationError" and "settings" in f"{trace.what} {_code(trace)}".lower():
-            lacking = [name for name, why in refused(trace).items() if why == MISSING or _is_inner(name, why)]
-            names += [name.upper().replace(".", "__") for name in lacking]
+        if trace.kind == "ValidationError" and _of_settings(trace):
+            lacking = [name for name, why in refused(trace).items() if why == MISSING or _is_none(name, why)]
+            names += [variable for name in lacking for variable in known.get(name.lower()) or [_variable(name)]]
+            lacking = [name for name in lacking if not known.get(name.lower())]
             nested += [name.upper() for name in lacking if "." in name]
             # One word, as rmq or session, is as often a model's name as a variable's.
             models += [name for name in lacking if re.fullmatch("[a-z]+", name)]
@@ -210,11 +217,22 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
     return told
 
 
-def _is_inner(name: str, why: str) -> bool:
-    """Whether pydantic speaks of a setting inside of another that was given nothing fit for it."""
+def _variable(name: str) -> str:
+    return name.upper().replace(".", "__")
+
+
+def _of_settings(trace: Trace) -> bool:
+    """Whether what was refused is the environment's: by the class's name, or by names as variables have them."""
+    return "settings" in f"{trace.what} {_code(trace)}".lower() or all(map(str.isupper, refused(trace)))
+
+
+def _is_none(name: str, why: str) -> bool:
+    """Whether pydantic speaks of a setting that is None, or inside of another that was given nothing fit for it: of a
+    text that was set it says more, as `unable to parse`."""
     _before, dot, last = name.rpartition(".")
     # What follows the name of a plain one is the type that was tried, or a number in a list.
-    return bool(dot) and why.startswith("Input should be a valid") and last.isidentifier() and last not in _TYPES
+    inner = why.startswith("Input should be a valid") and last.isidentifier() and last not in _TYPES
+    return inner if dot else bool(re.fullmatch(r"Input should be a valid (string|integer|number|boolean)", why))
 
 
 def _module(name: str, files: list[str]) -> str:

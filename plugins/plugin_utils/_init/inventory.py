@@ -120,7 +120,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
         out.line("version", version)
     if inside:
         out.line("source_directory", below, "Where the app is in it.")
-    example, values = _example(top)
+    example, values = _example(top, code)
     for variable in code.wanted:
         if match := SQLITE.fullmatch(values.get(variable, "")):
             code.files.setdefault(os.path.normpath(match[1]), (Place(example, 1), variable))
@@ -456,9 +456,17 @@ def _static(out: Written, code: Code) -> None:
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 
 
-def _example(top: str) -> tuple[str, dict[str, str]]:
+def _example(top: str, code: Code) -> tuple[str, dict[str, str]]:
     """What the source gives as an example of its environment: the file's name, and its values."""
-    for name in (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env"):
+    for name in (
+        *code.examples,
+        ".env.example",
+        ".env.sample",
+        ".env.template",
+        ".env.dist",
+        "env.example",
+        "example.env",
+    ):
         if text := read_text(os.path.join(top, name), 1 << 16):
             rows = re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(\S.*?)\s*$", text)
             # What follows a value without quotes is a comment.
@@ -478,13 +486,16 @@ def _env(
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
-    example, values = _example(top)
+    example, values = _example(top, code)
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
         value, why = filled(name, bare, example, values, code.imports)
         given = f"{example} has {values[name]}" if values.get(name) else ""
+        if value and value == values.get(name) and example in code.examples:
+            # The release has it by itself.
+            continue
         if is_own(bare):
             made[name] = place
         else:
@@ -503,7 +514,7 @@ def _env(
         why = "makes it up, in each worker and at each start another one" if name in code.random else why
         keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
         out.comment(f"{place} {why}; {keep}", "  ")
-        out.secrets.append(make(code.random[name][1] if name in code.random else ""))
+        out.secrets.append(make(code.random[name][1] if name in code.random else "", name))
         out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
     # A name needs the variable above it, without which its line can't be taken in.
     some = bool(rows or made)

@@ -74,6 +74,8 @@ def filled(
         # It has to be there for the rest to be read, as a URL where it is checked to be one.
         value = "postgresql://unused@localhost/unused" if re.search("(?i)(url|uri|dsn)$", name) else "unused"
         return usual(bare, imports) or value, "Tests alone use it."
+    if _SWITCH.search(bare):
+        return "false", "On a host."
     if value := usual(bare, imports):
         return value, _GUESS
     return "", ""

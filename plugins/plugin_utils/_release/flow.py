@@ -89,9 +89,9 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
     record |= {"shared_files": source.shared_files, **({"source": source.origin} if source.origin else {})}
-    # What to say where the app fails by it: a traceback has no name of SQLite's file.
+    # What to say where the app fails by it: a traceback has no name of SQLite's file, nor a setting's prefix.
     code = read_code(source.directory, [entry.path for entry in source.entries])
-    record |= {"writes": list(code.unshared(params["shared_paths"]))}
+    record |= {"writes": list(code.unshared(params["shared_paths"])), "settings": code.unlike}
     own = source.project if source.project and canonicalize_name(source.project.name) not in made.packages else None
     files = project.added(own, target.minor)
     # Not part of what is cloned with the environment, which other code and another version of it share.

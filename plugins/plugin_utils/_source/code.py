@@ -41,7 +41,7 @@ _TELLING = re.compile(
     rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|open\(|write_(?:text|bytes)|FileHandler|basicConfig|tinydb|logger\.add|"
     rb"\.(?:db|sqlite|json|log)\d?[\"']|^\w+\s*(?::.*)?=\s*(?:[\[{]|(?:dict|list|set|defaultdict|deque)\()|"
     rb"(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
-    rb"^(app|application|api)\s*(:.*)?="
+    rb"^(app|application|api)\s*(:.*)?=|^class \w+\([\w.]*(?:settings|config)\w*\)"
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
@@ -84,6 +84,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
                 contents[path] = file.read(_MOST_BYTES)
         except OSError:
             code.unread.append(path)
+    code.examples = [path for path in sorted(paths) if os.path.basename(path).startswith(".env.")]
     versions = sorted(
         {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
     )
@@ -506,6 +507,10 @@ class _File:
             return f"{self.module}:{name}"
         return f"{self.imported.get(module, module)}:{last}"
 
+    def full(self, name: str) -> str:
+        """What a name of another package is there: `Base` is pydantic.BaseModel where it is imported as that."""
+        return self.code.meant(self._key(name)).replace(":", ".") if name in self.imported else name
+
     def _router(self, name: str, function: str) -> Router | None:
         factory, _space, made = function.partition(" ")
         key = f"{self.module}:{factory}" if factory and name == made else self._key(name)
@@ -568,17 +573,20 @@ class _File:
         if "pydantic_settings" not in {name.partition(":")[0] for name in self.imported.values()}:
             old = old or bool(_OLD_SETTINGS & set(self.imported.values()))
         for node in self.classes.values():
-            bases = [_name(base) for base in node.bases]
-            if not any(base.rpartition(".")[2] == "BaseSettings" for base in bases):
+            above = _bases(f"{self.module}:{node.name}", classes)
+            if "BaseSettings" not in {base.rpartition(".")[2] for base in above}:
                 continue
-            prefix = self._configured(node, "env_prefix")
-            fields = _Fields(
-                classes, old or "pydantic.BaseSettings" in bases, self._configured(node, "env_nested_delimiter")
-            )
-            self._wants(node, fields, prefix, "", frozenset())
+            prefix = self._configured(node, "env_prefix", above, classes)
+            delimiter = self._configured(node, "env_nested_delimiter", above, classes)
+            fields = _Fields(classes, old or "pydantic.BaseSettings" in above, delimiter)
+            self._wants(node, fields, prefix, "", "", frozenset())
 
-    def _configured(self, node: ast.ClassDef, option: str) -> str:
-        """A text of a settings class's configuration, '' where it has none."""
+    def _configured(self, node: ast.ClassDef, option: str, above: Iterable[str], classes: _Classes) -> str:
+        """A text of a settings class's configuration, or of those above it; '' where they have none."""
+        others = [classes[base] for base in above if base in classes]
+        return next(filter(None, (file._own(each, option) for file, each in [(self, node), *others])), "")
+
+    def _own(self, node: ast.ClassDef, option: str) -> str:
         found = next((self._path(each.value) for each in node.keywords if each.arg == option), "") or ""
         for part in ast.walk(node):
             if isinstance(part, ast.Call) and _called(part) in ("SettingsConfigDict", "ConfigDict"):
@@ -587,11 +595,17 @@ class _File:
                 found = self._path(part.value) or found
         return found
 
-    def _wants(self, node: ast.ClassDef, fields: _Fields, before: str, bare: str, within: frozenset[str]) -> None:
-        """:param before: what the names of a class's variables begin with.
+    def _wants(
+        self, node: ast.ClassDef, fields: _Fields, before: str, bare: str, path: str, within: frozenset[str]
+    ) -> list[str]:
+        """The variables without which a class has no value.
+
+        :param before: what the names of a class's variables begin with.
         :param bare: the same without the prefix that the project has chosen.
+        :param path: what pydantic calls the class in what it says, as 'db.' or ''.
         :param within: the models that this one is a part of.
         """
+        found: list[str] = []
         for item in node.body:
             if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
                 continue
@@ -602,9 +616,13 @@ class _File:
                 alias = "" if item.value is None else self._required_field(item.value)
                 if fields.delimiter and (alias is not None or self._makes(item.value, model)):
                     file, inner = fields.classes[model]
-                    name = f"{alias or name}{fields.delimiter}"
-                    file._wants(inner, fields, name, f"{alias or short}_", within | {model})
+                    name, deeper = f"{alias or name}{fields.delimiter}", f"{path}{alias or item.target.id}"
+                    lacks = file._wants(inner, fields, name, f"{alias or short}_", f"{deeper}.", within | {model})
+                    self.code.variables.setdefault(deeper.lower(), lacks)
+                    found += lacks
                 continue
+            # Of its own fields pydantic-settings looks at what they are by default, too.
+            refuses = "None" not in kinds and not fields.old and not within
             if "None" in kinds and not fields.old:
                 kinds.remove("None")
             if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
@@ -620,12 +638,20 @@ class _File:
                 # Its absence is None, which such a field refuses.
                 name = short = asked
             elif item.value is not None:
-                alias = self._required_field(item.value)
+                if refuses and isinstance(default, ast.Constant) and default.value is None:
+                    alias = alias or ""
+                else:
+                    alias = self._required_field(item.value)
                 if alias is None:
+                    self.code.variables.setdefault(f"{path}{item.target.id}".lower(), [name.upper()])
                     continue
                 name, short = alias or name, alias or short
-            self.code.wanted.setdefault(asked or name.upper(), self._at(item))
-            self.code.bare[asked or name.upper()] = short.upper()
+            variable = asked or name.upper()
+            self.code.variables.setdefault(f"{path}{item.target.id}".lower(), [variable])
+            self.code.wanted.setdefault(variable, self._at(item))
+            self.code.bare[variable] = short.upper()
+            found.append(variable)
+        return found
 
     def _model(self, kinds: list[str], fields: _Fields) -> str:
         """The key of the model that an annotation names, '' for anything else."""
@@ -713,14 +739,26 @@ class _File:
             if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
             for local in sorted(_needs(node) - {""}):
-                _before, dot, last = local.rpartition(".")
-                places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
-                name = self.held.get(local) or next((held[place] for place in places if place in held), "")
-                if name:
+                if name := self._variable(local, held):
                     self.code.wanted.setdefault(name, self.code.asked[name])
             names = [self.held.get(local, "") for local in _all_of(getattr(node, "test", None))]
             if names and all(names) and not self.code.wanted.keys() & {*names}:
                 self.code.together[self._at(node)] = names
+        models = {each.name: each for each in self.nodes if isinstance(each, ast.ClassDef) and self._is_strict(each)}
+        for node in _at_import(self.tree):
+            for part in _uses(node, models):
+                name = _asks(part) or self._variable(_name(part), {k: v for k, v in held.items() if k[1:].isupper()})
+                if name in self.code.asked:
+                    self.code.wanted.setdefault(name, self.code.asked[name])
+
+    def _variable(self, local: str, held: dict[str, str]) -> str:
+        """The variable that a name has the value of, '' for none."""
+        _before, dot, last = local.rpartition(".")
+        places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
+        return self.held.get(local) or next((held[place] for place in places if place in held), "")
+
+    def _is_strict(self, node: ast.ClassDef) -> bool:
+        return any(self.full(_name(base)).rpartition(".")[2] == "BaseModel" for base in node.bases)
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""
@@ -770,6 +808,32 @@ def _needs(node: ast.AST) -> set[str]:
     return set()
 
 
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs in any case where a module is imported."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, _SOMETIMES):
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+def _uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
+    """What may not be None in a call: `int(port)`, `url.split()`, a model's field."""
+    if not isinstance(node, ast.Call):
+        return []
+    if _name(node.func) in ("int", "float"):
+        return node.args[:1]
+    if _called(node) in models or _called(node) == "ConnectionConfig":
+        rows = models[_called(node)].body if _called(node) in models else []
+        may = {_name(e.target) for e in rows if isinstance(e, ast.AnnAssign) and "None" in _kinds(e.annotation)}
+        return [each.value for each in node.keywords if each.arg not in may]
+    return [node.func.value] if isinstance(node.func, ast.Attribute) else []
+
+
+_SOMETIMES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.Try, ast.BoolOp)
+
+
 def _all_of(test: ast.expr | None) -> list[str]:
     """The names in `all([user, password])`, or the contrary of it."""
     test = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
@@ -791,15 +855,23 @@ def _kinds(annotation: ast.expr) -> list[str]:
     return [ast.unparse(annotation)]
 
 
-def _is_model(key: str, classes: _Classes, within: frozenset[str] = frozenset()) -> bool:
-    file, node = classes[key]
-    for base in map(_name, node.bases):
-        if base.rpartition(".")[2] in ("BaseModel", "BaseSettings"):
-            return True
-        above = file.code.meant(file._key(base))
-        if above in classes and above not in within and _is_model(above, classes, within | {key}):
-            return True
-    return False
+def _bases(key: str, classes: _Classes) -> list[str]:
+    """All that a class is made of, by 'module:name' where the source has it, else by its own full name."""
+    found: list[str] = []
+    waiting = [key]
+    while waiting:
+        file, node = classes[waiting.pop()]
+        for base in node.bases:
+            above = file.code.meant(file._key(_name(base)))
+            above = above if above in classes else file.full(_name(base))
+            if above in classes and above not in found:
+                waiting.append(above)
+            found.append(above)
+    return found
+
+
+def _is_model(key: str, classes: _Classes) -> bool:
+    return any(base.rpartition(".")[2] in ("BaseModel", "BaseSettings") for base in _bases(key, classes))
 
 
 _Classes = dict[str, tuple[_File, ast.ClassDef]]

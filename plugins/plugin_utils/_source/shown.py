@@ -75,6 +75,8 @@ class Code:
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
+    variables: dict[str, list[str]] = field(default_factory=dict)
+    """By what pydantic calls a setting, as 'db.password' or 'db', the variables that it has to have."""
     statics: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Files below the source's top that the app writes, as SQLite's database, and directories that it fills: the place
@@ -84,6 +86,8 @@ class Code:
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    """Files such as .env.template, which are shipped where the code names them: what it takes its defaults from."""
     migrations: list[str] = field(default_factory=list)
     """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
     memory: dict[str, Place] = field(default_factory=dict)
@@ -111,6 +115,11 @@ class Code:
         for _step in range(5):
             key = self.aliases.get(key, key)
         return key
+
+    @property
+    def unlike(self) -> dict[str, list[str]]:
+        """Those of the settings whose variables aren't called as they are."""
+        return {name: each for name, each in self.variables.items() if each not in ([], [name.upper()])}
 
     def paths(self, app: str) -> tuple[dict[str, Place], bool]:
         """The paths that an application answers to GET, and whether the text tells them all."""

@@ -190,6 +190,39 @@ def test_a_setting_in_another_is_named_as_the_environment_has_it(rows, write, hi
     assert hint in told and bool(hint) == ("env_prefix" in told)
 
 
+@pytest.mark.parametrize(
+    ("rows", "write"),
+    [
+        (
+            {"db": "Field required", "log.level": "Field required", "debug": "Field required"},
+            "{SHOP__DB__URL: …, SHOP__DB__USER: …, SHOP__LOG__LEVEL: …, DEBUG: …}",
+        ),
+        # Of a default of None.
+        ({"token": "Input should be a valid string"}, "{TOKEN: …}"),
+        ({"port": "Input should be a valid integer, unable to parse string as an integer"}, ""),
+    ],
+)
+def test_a_setting_is_named_as_its_class_in_the_source_has_it(rows, write) -> None:
+    """Without the prefix that the class has, what was advised was no variable of the app's."""
+    known = {"db": ["SHOP__DB__URL", "SHOP__DB__USER"], "log.level": ["SHOP__LOG__LEVEL"]}
+    head, _row, _rest = PYDANTIC.partition("database_url\n")
+    said = head + "\n".join(f"{name}\n  {why} [type=x, input_value=None, x=y]" for name, why in rows.items())
+    told = advice(said, settings=known)
+    assert told.startswith(f"Write fastapi_env: {write}, secrets by ansible-vault." if write else "") and bool(
+        told
+    ) == bool(write)
+    assert "SHOP__DB__URL__FIELD" not in told and "Where db is a model" not in told
+
+
+def test_a_variable_that_is_used_as_if_it_were_set_is_named() -> None:
+    what = "TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
+    assert "Write fastapi_env: {MAIL_PORT: …}" in advice(trace(what, 'app/mail.py: PORT = int(os.getenv("MAIL_PORT"))'))
+    what = (
+        "ValidationError: 1 validation error for ConnectionConfig\nMAIL_FROM\n  Input should be a valid string [type=x]"
+    )
+    assert "Write fastapi_env: {MAIL_FROM: …}" in advice(trace(what, "app/mail.py: conf = ConnectionConfig("))
+
+
 GUNICORN = ".venv/lib/python3.11/site-packages/gunicorn/util.py"
 
 

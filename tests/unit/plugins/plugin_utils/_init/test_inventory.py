@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import os
 import re
@@ -509,6 +510,24 @@ def test_a_secret_of_the_apps_own_is_made_up(project):
     assert not any(value in written.shown for value in env.values()) and "JWT_SECRET" in written.shown
 
 
+def test_what_a_shipped_example_has_is_not_written_again(project):
+    """Its secrets and addresses are examples all the same."""
+    settings = """
+        from pydantic_settings import BaseSettings
+        class Settings(BaseSettings):
+            log_level: str
+            db_password: str
+            secret_jwt_key: str
+            secret_fernet_key: str
+            model_config = {"env_file": ("envs/.env.template", ".env")}
+        """
+    example = "LOG_LEVEL=info\nDB_PASSWORD=x\nSECRET_JWT_KEY=x\nSECRET_FERNET_KEY=x\n"
+    top = project({"main.py": APP, "config.py": settings, "envs/.env.template": example})
+    env = yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"]
+    assert list(env) == ["DB_PASSWORD", "SECRET_JWT_KEY", "SECRET_FERNET_KEY"] and env["DB_PASSWORD"] == "TODO"
+    assert len(base64.urlsafe_b64decode(env["SECRET_FERNET_KEY"])) == 32
+
+
 def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
     top = project(
         {
@@ -541,7 +560,7 @@ def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
         "ALGORITHM": "HS256",
         "ACCESS_TOKEN_EXPIRE_MINUTES": "60",
         "DEBUG": "false",
-        "RELOAD": "TODO",
+        "RELOAD": "false",
         "POSTGRES_PORT": "5433",
         "POSTGRES_USER": "shop",
         "POSTGRES_PASSWORD": "TODO",

@@ -419,8 +419,9 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
         {
             "app/__init__.py": "",
             "app/models.py": """
-                from pydantic import BaseModel
-                class Pool(BaseModel):
+                from pydantic import BaseModel as Base
+                class Model(Base): ...
+                class Pool(Model):
                     size: int
                     timeout: int = 3
                 class Database(BaseModel):
@@ -450,7 +451,70 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
     )
     names = ["DB__POOL__SIZE", "DB__URL", "DEBUG", "SECOND__SIZE", "SESSION__SECRET_KEY"]
     assert sorted(code.wanted) == [f"SHORTENER__{name}" for name in names]
-    assert str(code.wanted["SHORTENER__DB__URL"]) == "app/models.py:7"
+    assert str(code.wanted["SHORTENER__DB__URL"]) == "app/models.py:8"
+    # As pydantic says it.
+    assert code.variables["db"] == ["SHORTENER__DB__URL", "SHORTENER__DB__POOL__SIZE"]
+    assert code.variables["db.pool.timeout"] == ["SHORTENER__DB__POOL__TIMEOUT"]
+
+
+def test_a_settings_class_may_be_below_one_of_the_apps_own(project):
+    code = project(
+        {
+            "base.py": """
+                from pydantic_settings import BaseSettings as Base, SettingsConfigDict
+                class AppSettings(Base):
+                    model_config = SettingsConfigDict(env_prefix="SHOP_")
+                """,
+            "config.py": """
+                from base import AppSettings
+                class Settings(AppSettings):
+                    url: str
+                """,
+        }
+    )
+    assert sorted(code.wanted) == ["SHOP_URL"]
+
+
+def test_a_default_of_none_that_a_field_refuses_is_none(project):
+    """Input should be a valid string, of a value that nobody had set: pydantic-settings looks at defaults too."""
+    fields = """
+        from typing import Optional
+        from pydantic import BaseModel, Field
+        from {} import BaseSettings
+        class Inner(BaseModel):
+            name: str = None
+        class Settings(BaseSettings):
+            token: str = None
+            port: int = Field(None, alias="SHOP_PORT")
+            more: Optional[str] = None
+            other: str | None = Field(default=None)
+            inner: Inner = Inner()
+        """
+    assert sorted(project({"a.py": fields.format("pydantic_settings")}).wanted) == ["SHOP_PORT", "TOKEN"]
+    assert sorted(project({"a.py": fields.format("pydantic")}).wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ("port = int(os.getenv('X'))", True),
+        ("class Config:\n    port = float(os.environ.get('X'))", True),
+        ("hosts = os.getenv('X').split(',')", True),
+        ("class Config:\n    X = os.getenv('X')\nconfig = Config()\nurl = config.X.replace('a', 'b')", True),
+        ("class M(BaseModel):\n    a: str\nm = M(a=os.getenv('X'))", True),
+        ("conf = ConnectionConfig(MAIL_FROM=os.getenv('X'))", True),
+        ("class M(BaseModel):\n    a: str | None\nm = M(a=os.getenv('X'))", False),
+        ("port = int(os.getenv('X') or 5)", False),
+        ("port = int(os.getenv('X')) if os.getenv('X') else 5", False),
+        ("X = os.getenv('X')\nif X:\n    X.split(',')", False),
+        ("try:\n    port = int(os.getenv('X'))\nexcept TypeError: ...", False),
+        ("def f():\n    return int(os.getenv('X'))", False),
+    ],
+)
+def test_what_is_used_at_import_as_if_it_were_set_is_wanted(project, lines, wanted):
+    """`int()` of nothing: each name cost a run."""
+    code = project({"config.py": f"import os\nfrom pydantic import BaseModel\n{lines}\n"})
+    assert (list(code.wanted), list(code.asked)) == (["X"] * wanted, ["X"])
 
 
 @pytest.mark.parametrize(
