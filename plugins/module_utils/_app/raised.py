@@ -144,17 +144,22 @@ def _place(found: list[Trace]) -> str:
 
 
 def without_frames(said: str) -> str:
-    """The lines without the frames of Gunicorn, Uvicorn, the import system and ours, which no user can change."""
-    kept, dropping = [], False
+    """The lines without the frames of Gunicorn, Uvicorn, the import system and ours, which no user can change; and of
+    other packages' only the deepest of a traceback, which raised: an ORM has dozens between it and the app."""
+    kept, held = list[str](), list[str]()
+    dropping = holding = False
     for text in said.split("\n"):
         line = _GROUP.sub("", text, count=1) if _GROUP.match(text) else text
         if frame := _FRAME.fullmatch(line):
             dropping = bool(_FOREIGN.search(frame[1]))
-        else:
-            dropping = dropping and line.startswith("    ")
+            if not dropping:
+                # Where all crashes the deepest comes first, and has no comma.
+                held, holding = [], ", in " in line and bool(_PACKAGE.search(frame[1]))
+        elif not line.startswith("    "):
+            kept, held, dropping, holding = kept + held, [], False, False
         if not dropping:
-            kept.append(text)
-    return "\n".join(kept)
+            (held if holding else kept).append(text)
+    return "\n".join(kept + held)
 
 
 def because(seen: str, said: str) -> str:

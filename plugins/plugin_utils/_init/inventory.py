@@ -450,8 +450,14 @@ def _paths(out: Written, code: Code, app: str) -> None:
 
 
 def _static(out: Written, code: Code) -> None:
-    if code.statics:
-        path, directory = next(iter(code.statics.items()))
+    # What the app writes to is shared, and the proxy serves what is in the release.
+    statics = {
+        path: directory
+        for path, directory in code.statics.items()
+        if not any(f"{file}/".startswith(f"{directory}/") for file in code.files)
+    }
+    if statics:
+        path, directory = next(iter(statics.items()))
         static = f"{PREFIX}static: {{{path}: {directory}}}"
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 

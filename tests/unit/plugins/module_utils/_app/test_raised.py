@@ -482,3 +482,19 @@ def test_no_text_is_too_odd_and_no_line_but_of_a_frame_is_left_out(text: str) ->
 def test_the_file_that_the_source_writes_is_named_with_what_is_shared_by_now() -> None:
     said = advice(trace("sqlite3.OperationalError: unable to open database file"), shared=["media", "games.db"])
     assert "Write fastapi_shared_paths: [media, games.db]: what is shared" in said
+
+
+def test_of_packages_only_what_raised_is_shown() -> None:
+    """150 lines of SQLAlchemy's stood before what to write, twice."""
+    library = ".venv/lib/python3.11/site-packages/sqlalchemy"
+    first = trace(
+        "sqlite3.OperationalError: no",
+        f"{library}/a.py: a",
+        "app/db.py: create()",
+        f"{library}/b.py: b",
+        f"{library}/c.py: c",
+    )
+    said = f"{first}\n\nThe above exception was the direct cause of the following exception:\n\n{first}\nlast"
+    kept = without_frames(said)
+    assert kept.count("/c.py") == kept.count("app/db.py") == 2 and "/a.py" not in kept and "/b.py" not in kept
+    assert cause(kept) == cause(said) and kept.endswith("\nlast")

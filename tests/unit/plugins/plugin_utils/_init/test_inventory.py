@@ -788,3 +788,10 @@ def test_a_user_beside_a_password_is_the_apps(project):
     assert written.left == ["fastapi_domains", "DATABASE", "PASSWORD", "USER"] and "does without" not in written.text
     project({"requirements.txt": "fastapi\n", "main.py": APP + "import os\nprint(os.getenv('USER'))\n"})
     assert "USER" not in app_file(str(top), str(top)).text
+
+
+def test_what_the_app_writes_to_is_nothing_for_the_proxy(project):
+    text = "app.mount('/up', StaticFiles(directory='up'))\ndef f(n): open(f'up/{n}', 'wb')\n"
+    top = project({"main.py": APP + text, "up/a": ""})
+    written = app_file(str(top), str(top)).text
+    assert yaml.safe_load(written)["fastapi_shared_paths"] == ["up"] and "fastapi_static" not in written
