@@ -71,6 +71,7 @@ _UNSET = re.compile(
     r"(?:^|[.:;,] )(?:[Mm]issing|(?:[Pp]lease )?[Ss]et)\b[^.\nA-Z]{0,40}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
 )
 _NOTHING: Mapping[str, Sequence[str]] = {}
+_NOWHERE: Mapping[str, str] = {}
 _TYPES = ("str", "int", "float", "bool", "bytes", "none", "url", "date", "datetime", "decimal")
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
 _NO_NAME = "Name or service not known|[Nn]ame resolution|could not translate host name|Failed to resolve"
@@ -121,7 +122,11 @@ _WORDS = (
 
 
 def advice(
-    said: str, root: str = "/srv/NAME", shared: Sequence[str] = (), settings: Mapping[str, Sequence[str]] = _NOTHING
+    said: str,
+    root: str = "/srv/NAME",
+    shared: Sequence[str] = (),
+    settings: Mapping[str, Sequence[str]] = _NOTHING,
+    hosts: Mapping[str, str] = _NOWHERE,
 ) -> str:
     """What to write, a sentence or two for each reason; '' where none is known.
 
@@ -129,6 +134,7 @@ def advice(
     :param root: the app's directory.
     :param shared: what fastapi_shared_paths should have, with the files that the source is seen to write.
     :param settings: by what pydantic calls a setting, the variables that it has by the source.
+    :param hosts: by the names of containers that are defaults in the source, the variable that each is the default of.
     """
     found, read = list[str](), traces(said)
     found += _settings(said, read, settings)
@@ -157,9 +163,13 @@ def advice(
         if re.search(r"Connection refused|ConnectionRefusedError|Connect call failed|connecting to \S+:[0-9]+", said):
             found.append(_refused(said))
         if re.search(_NO_NAME, said):
+            # As an address has it, or a sentence in quotes. An error of sockets' has no name.
+            theirs = [host for host in hosts if re.search(rf"['\"@/ ]{re.escape(host)}['\":/]", said)] or [*hosts]
+            pairs = ", ".join(f"{hosts[host]}: …" for host in theirs)
+            default = f", which is {' or '.join(theirs)} by default" if theirs else ""
             found.append(
-                "The host can't find a name that the app connects to. One of a compose file's, such as db, is none "
-                "there: set the address in fastapi_env."
+                f"The host can't find a name that the app connects to{default}. One of a compose file's, such as db, "
+                f"is none there: set the address in fastapi_env{f', as {{{pairs}}}' if theirs else ''}."
             )
     if any(trace.kind in ("SyntaxError", "IndentationError", "TabError") for trace in read):
         python = re.search(r"/python(3\.[0-9]+)/", said)

@@ -45,8 +45,9 @@ def told(failure: Exception, why: str, log: str, root: str, record: dict[str, An
     serves = f"{why}\n{failure.now}" if isinstance(failure, Failed) else why
     said = f"{serves}\n{log}"
     shared = [path for kind in ("shared_paths", "writes") for path in record.get(kind, [])]
-    writes, settings = shared if record.get("writes") else [], record.get("settings", {})
-    write = " ".join(filter(None, [hints(said, root), advice(said, root, writes, settings)]))
+    writes = shared if record.get("writes") else []
+    known = advice(said, root, writes, record.get("settings", {}), record.get("hosts", {}))
+    write = " ".join(filter(None, [hints(said, root), known]))
     return "\n\n".join(filter(None, [serves, write, log and f"Its last lines:\n{without_frames(log)}"]))
 
 

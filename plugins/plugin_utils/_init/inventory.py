@@ -29,7 +29,7 @@ from .._source.code import read_code
 from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
-from .usual import filled
+from .usual import beginning, filled, on_host
 
 HOSTS = f"""\
 ---
@@ -149,7 +149,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
     _shared(out, code, top, name, own)
     _migrated(out, code, top)
-    _env(out, code, app, top, installed)
+    _env(out, code, app, top, installed, requirements)
     _containers(out, code)
     for constant, (place, _maker, asked) in code.random.items():
         if not asked:
@@ -229,6 +229,7 @@ def _migrated(out: Written, code: Code, top: str) -> None:
     )
 
 
+_OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 _ADDRESS = re.compile(r"(?m)^[ \t]*sqlalchemy\.url\s*=[ \t]*(?!driver://)[a-z][\w+]*://\S+")
 _OVERRIDDEN = re.compile(
@@ -487,6 +488,7 @@ def _env(
     app: str,
     top: str,
     installed: t.Collection[str],
+    requirements: str,
 ) -> None:
     """:param installed: directories that are on the path without it."""
     rows: list[tuple[str, str, str]] = []
@@ -495,10 +497,22 @@ def _env(
     example, values = _example(top, code)
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
+    try:
+        required = lockfile.names(top, requirements, lockfile.read(top, requirements, None))
+    except ReleaseError:
+        required = set()
+    packages = {*code.imports, *required}
+    # Beside a database's name, what has no other name is the database's.
+    of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
-        value, why = filled(name, bare, example, values, code.imports)
+        bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") else bare
+        value, why = filled(name, bare, example, values, packages)
         given = f"{example} has {values[name]}" if values.get(name) else ""
+        if name in code.hosts and (here := on_host(*code.hosts[name])):
+            value, why = here, f"By default it is {code.hosts[name][1]}, a container's name that the host doesn't know."
+        elif not value and (begins := beginning(bare, packages)):
+            given = "; ".join(filter(None, [f"As {begins}, by the driver that is required", given]))
         if value and value == values.get(name) and example in code.examples:
             # The release has it by itself.
             continue

@@ -92,6 +92,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     # What to say where the app fails by it: a traceback has no name of SQLite's file, nor a setting's prefix.
     code = read_code(source.directory, [entry.path for entry in source.entries])
     record |= {"writes": list(code.unshared(params["shared_paths"])), "settings": code.unlike}
+    record |= {"hosts": {host: variable for variable, (host, _default) in code.hosts.items()}}
     own = source.project if source.project and canonicalize_name(source.project.name) not in made.packages else None
     files = project.added(own, target.minor)
     # Not part of what is cloned with the environment, which other code and another version of it share.

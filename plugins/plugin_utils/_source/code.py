@@ -337,10 +337,14 @@ class _File:
         url = _text(node)
         if url and (match := SQLITE.fullmatch(url)):
             self._writes(match[1], node, variable)
-        elif url and variable and _COMPOSED.match(url):
+        elif url and variable and (match := _COMPOSED.match(url) or (_HOST.search(variable) and _BARE.fullmatch(url))):
             # A name that compose gives a container: the host knows none such.
             self.code.wanted.setdefault(variable, self._at(node))
             self.code.containers[self._at(node)] = ""
+            self.code.hosts[variable] = (match["host"], url)
+        elif url == "" and _DATABASE_URL.search(variable) and not variable.startswith("TEST_"):
+            # No engine is made of it.
+            self.code.wanted.setdefault(variable, self._at(node))
         elif url and (match := _CONTAINER.match(url)):
             self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
@@ -685,6 +689,8 @@ class _File:
         """What a field is without a value of the environment's."""
         if not isinstance(value, ast.Call):
             return value
+        if _getenv(value):
+            return value.args[-1]
         return value.args[0] if value.args else _keyword(value, "default") or value
 
     @staticmethod
@@ -819,15 +825,23 @@ def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
-    """What may not be None in a call: `int(port)`, `url.split()`, a model's field."""
+    """What may not be None in a call: `int(port)`, `url.split()`, a model's field; and in a text with an address."""
+    if isinstance(node, ast.JoinedStr) and any("://" in (_text(part) or "") for part in node.values):
+        parts = [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+        return [
+            part.args[0] if isinstance(part, ast.Call) and len(part.args) == 1 and not _asks(part) else part
+            for part in parts
+        ]
     if not isinstance(node, ast.Call):
         return []
-    if _name(node.func) in ("int", "float"):
+    if _called(node) in ("int", "float", "quote", "quote_plus", "urlparse"):
         return node.args[:1]
     if _called(node) in models or _called(node) == "ConnectionConfig":
         rows = models[_called(node)].body if _called(node) in models else []
         may = {_name(e.target) for e in rows if isinstance(e, ast.AnnAssign) and "None" in _kinds(e.annotation)}
         return [each.value for each in node.keywords if each.arg not in may]
+    if _name(node.func) == "URL.create":
+        return [each.value for each in node.keywords]
     return [node.func.value] if isinstance(node.func, ast.Attribute) else []
 
 
@@ -891,7 +905,11 @@ _EITHER = ("Optional", "Union")
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _GETENV = ("getenv", "environ.get")
 _MAKERS = frozenset({"generate_key", "token_bytes", "token_hex", "token_urlsafe", "urandom", "uuid4"})
-_COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
+_COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(:\d+)?(/|$)")
+# The same without a scheme, where a variable's name says that it is an address.
+_BARE = re.compile(r"(?P<host>(?!localhost\b|unknown\b|default\b|none\b)[A-Za-z][\w-]*)(:\d+)?", re.IGNORECASE)
+_HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
+_DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(
     r"(?P<scheme>(?:rediss?|valkey|postgres\w*|mysql|mariadb|mongodb|p?y?amqps?|nats|kafka|memcached|http(?=[^/]*//[^/]*:\d))"

@@ -83,6 +83,8 @@ class Code:
     that names each, and the variable that may name another one, or ''."""
     containers: dict[Place, str] = field(default_factory=dict)
     """Where an address has a container's name, without what is secret in it; '' where another can be said."""
+    hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Variables whose default has a container's name, with that name and the default."""
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)

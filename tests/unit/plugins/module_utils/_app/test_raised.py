@@ -214,6 +214,27 @@ def test_a_setting_is_named_as_its_class_in_the_source_has_it(rows, write) -> No
     assert "SHOP__DB__URL__FIELD" not in told and "Where db is a model" not in told
 
 
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        (
+            "OperationalError: (2003, \"Can't connect to MySQL server on 'mysql-shared' (Name or service not known)\")",
+            "{DB_HOST: …}",
+        ),
+        ("ConnectionError: Error -2 connecting to redis:6379. Name or service not known.", "{REDIS_HOST: …}"),
+        ("gaierror: [Errno -2] Name or service not known", "{DB_HOST: …, REDIS_HOST: …}"),
+    ],
+)
+def test_the_variable_is_named_whose_default_is_a_containers_name(what, named) -> None:
+    hosts = {"mysql-shared": "DB_HOST", "redis": "REDIS_HOST"}
+    said = trace(what, "app/db.py: redis.connect()")
+    assert (
+        f"by default. One of a compose file's, such as db, is none there: set the address in fastapi_env, as {named}."
+        in advice(said, hosts=hosts)
+    )
+    assert "is none there: set the address in fastapi_env." in advice(said)
+
+
 def test_a_variable_that_is_used_as_if_it_were_set_is_named() -> None:
     what = "TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
     assert "Write fastapi_env: {MAIL_PORT: …}" in advice(trace(what, 'app/mail.py: PORT = int(os.getenv("MAIL_PORT"))'))

@@ -528,6 +528,82 @@ def test_what_a_shipped_example_has_is_not_written_again(project):
     assert len(base64.urlsafe_b64decode(env["SECRET_FERNET_KEY"])) == 32
 
 
+@pytest.mark.parametrize(
+    ("requirements", "name", "value"),
+    [
+        ("sqlalchemy\npymysql\n", "db_port", "3306"),
+        ("sqlalchemy\npsycopg2-binary\n", "db_port", "5432"),
+        ("sqlalchemy\npymysql\n", "postgres_port", "5432"),
+        ("", "mysql_port", "3306"),
+        ("", "rds_db", "0"),
+        ("", "jwt_access_expire_minutes", "30"),
+        ("", "jwt_refresh_expire_days", "7"),
+        ("", "csrf_cookie_samesite", "lax"),
+        ("", "csrf_cookie_secure", "true"),
+        ("", "app_host", "127.0.0.1"),
+        ("", "app_port", "8000"),
+        ("", "mail_starttls", "true"),
+        ("", "mail_host", "TODO"),
+        ("", "frontend_host", "TODO"),
+    ],
+)
+def test_what_most_have_is_by_the_driver_that_is_required(project, requirements, name, value):
+    """PostgreSQL's port was a guess for an app with asyncmy, which waited 87 s for it."""
+    settings = f"from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    {name}: str\n"
+    top = project({"main.py": APP, "config.py": settings, "requirements.txt": f"fastapi\n{requirements}"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"] == {name.upper(): value}
+
+
+def test_a_port_beside_a_databases_name_is_the_databases(project):
+    settings = "import os\nPORT, DATABASE = int(os.getenv('PORT')), os.getenv('DATABASE')\n"
+    top = project({"main.py": APP, "config.py": settings, "requirements.txt": "fastapi\naiomysql\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"] == {"PORT": "3306"}
+
+
+@pytest.mark.parametrize(
+    ("requirements", "told"),
+    [
+        ("sqlalchemy\npymysql\n", "As mysql+pymysql://USER:PASSWORD@127.0.0.1/NAME, by the driver"),
+        ("sqlmodel\nasyncpg\n", "As postgresql+asyncpg://USER"),
+        ("databases\nasyncpg\n", "As postgresql://USER"),
+        ("pymongo\n", ""),
+    ],
+)
+def test_the_address_of_a_database_is_told_by_its_driver(project, requirements, told):
+    """A stranger wrote postgresql:// for an app of MySQL's."""
+    text = APP + "import os\nURL = os.getenv('DATABASE_URL', '')\n"
+    top = project({"main.py": text, "requirements.txt": f"fastapi\n{requirements}"})
+    written = app_file(str(top), str(top))
+    assert written.left == ["fastapi_domains", "DATABASE_URL"] and told in written.text
+    assert ("USER:PASSWORD" in written.text) == bool(told)
+
+
+def test_a_containers_name_is_the_host_itself(project):
+    settings = """
+        import os
+        from pydantic_settings import BaseSettings
+        DB_HOST, HOSTNAME = os.getenv("DB_HOST", "mysql-shared"), os.getenv("HOSTNAME", "web")
+        CACHE, QUEUE = os.getenv("CACHE_URL", "redis://redis:6379/0"), os.getenv("QUEUE_URL", "amqp://u:p@queue/")
+        class Settings(BaseSettings):
+            redis_host: str = "redis"
+            kafka_servers: str = "kafka:9092"
+            smtp_host: str = "mail.example.com"
+            db_server: str = "localhost"
+            company_address: str = "Street"
+            other_host: str = os.getenv("OTHER_HOST", "10.0.0.1")
+        """
+    top = project({"main.py": APP, "config.py": settings})
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_env"] == {
+        "DB_HOST": "127.0.0.1",
+        "CACHE_URL": "redis://127.0.0.1:6379/0",
+        "QUEUE_URL": "TODO",
+        "REDIS_HOST": "127.0.0.1",
+        "KAFKA_SERVERS": "127.0.0.1:9092",
+    }
+    assert "wants it. By default it is mysql-shared, a container's name that the host doesn't know." in written.text
+
+
 def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
     top = project(
         {
@@ -564,7 +640,7 @@ def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
         "POSTGRES_PORT": "5433",
         "POSTGRES_USER": "shop",
         "POSTGRES_PASSWORD": "TODO",
-        "POSTGRES_HOST": "TODO",
+        "POSTGRES_HOST": "127.0.0.1",
         "REDIS_PORT": "6379",
         "ENVIRONMENT": "TODO",
         "MAIL_FROM": "TODO",
