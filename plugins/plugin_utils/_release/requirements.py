@@ -95,14 +95,16 @@ class Requirements:
         return [line for line in self.lines if not _is_exact(line)]
 
     @property
+    def end(self) -> str:
+        """The moment at which the day ends, '' where none is set; a bare day ends as the machine's time zone has it."""
+        after = datetime.timedelta(days=1)
+        return f"{datetime.date.fromisoformat(self.until) + after}T00:00:00Z" if self.until else ""
+
+    @property
     def dated(self) -> list[str]:
         """uv's arguments that leave out what was uploaded after the day, but for what the app names exactly."""
-        if not self.until:
-            return []
-        # Not the bare day, which uv takes to end as the machine's own time zone has it.
-        end = datetime.date.fromisoformat(self.until) + datetime.timedelta(days=1)
         exact = named(line for line in (*self.lines, *self.constraints) if _is_exact(line))
-        return ["--exclude-newer", f"{end}T00:00:00Z", *undated(exact)]
+        return ["--exclude-newer", self.end, *undated(exact)] if self.until else []
 
 
 def undated(names: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import rules
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import sdist, tools
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements, injected
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import (
     Collector,
@@ -25,7 +26,7 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver 
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
 from release_run import Run
-from release_wheelhouse import make_wheel
+from release_wheelhouse import make_sdist, make_wheel
 
 HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
 FILES = {
@@ -37,6 +38,9 @@ FILES = {
     ("uvicorn", "0.34"): ("2024-12-01", ()),
     ("uvicorn", "0.54.0"): ("2026-06-01", ()),
     ("young", "1"): ("2026-03-01", ()),
+    ("plain", "0"): ("2025-01-01", ()),
+    ("plain", "1"): ("2025-03-01", ()),
+    ("plain", "2"): ("2026-03-01", ()),
 }
 
 
@@ -61,8 +65,8 @@ class Answers(http.server.SimpleHTTPRequestHandler):
                 "hashes": {},
                 **({"upload-time": f"{FILES[name, version][0]}T12:00:00Z"} if name not in self.untold else {}),
             }
-            for path in Path(self.directory).glob("*.whl")
-            for name, version in [(path.name.split("-")[0], path.name.split("-")[1])]
+            for path in sorted(Path(self.directory).iterdir())
+            for name, version in [path.name.removesuffix(".tar.gz").split("-")[:2]]
             if name == wanted
         ]
         body = json.dumps({"meta": {"api-version": "1.1"}, "name": wanted, "files": files, "versions": []}).encode()
@@ -80,7 +84,7 @@ class Answers(http.server.SimpleHTTPRequestHandler):
 def dated(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     files = tmp_path / "files"
     for (name, version), (_day, needs) in FILES.items():
-        make_wheel(files, name, version, needs)
+        (make_sdist if name == "plain" else make_wheel)(files, name, version, needs)
     make_wheel(files, "timeless", "1")
     own = tools.provide(tools.cache_directory(), {}, "", lambda text: None)
     # What uv keeps of one index isn't another's.
@@ -115,6 +119,25 @@ def test_what_names_no_version_is_taken_as_it_was(dated: Collector) -> None:
     assert versions(dated, ["fastapi"], "2025-12-31")["fastapi"] == "0.115"
     found = versions(dated, ["fastapi==0.128", "uvicorn"], "2025-07-14")
     assert (found["fastapi"], found["starlette"], found["uvicorn"]) == ("0.128", "0.40", "0.34")
+
+
+def test_what_is_built_of_its_source_is_of_the_day_too(dated: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(_step: str, command: list[str], _index: Index) -> str:
+        asked.append(command)
+        raise ReleaseError("Not now.")
+
+    # The pip that runs these tests may be older than the pinned one, and not know the option.
+    monkeypatch.setattr(sdist, "fetch", fetch)
+    for until, lines in (("", ["plain"]), ("2025-07-14", ["plain"]), ("2025-07-14", ["plain==2", "fastapi"])):
+        sources = sdist.Sources(os.path.join(dated.cache, f"built-{len(asked)}"), **vars(dated))
+        with pytest.raises(ReleaseError, match="Not now"):
+            resolve(dated, Requirements(lines=lines, until=until), [], dated.cache, "requirements.txt", sources)
+    bounded = [
+        command[command.index("--uploaded-prior-to") + 1 :][:1] for command in asked if "--uploaded-prior-to" in command
+    ]
+    assert len(asked) == 3 and bounded == [["2025-07-15T00:00:00Z"]]
 
 
 def test_what_there_was_nothing_of_is_told(dated: Collector) -> None:
