@@ -35,6 +35,28 @@ _LIBRARIES = {
     "libzbar.so.0": "libzbar0",
 }
 """Debian's package of what Python packages expect to be there."""
+_PROGRAMS = {
+    "convert": "imagemagick",
+    "dot": "graphviz",
+    "ffmpeg": "ffmpeg",
+    "ffprobe": "ffmpeg",
+    "gs": "ghostscript",
+    "libreoffice": "libreoffice",
+    "pandoc": "pandoc",
+    "pdfinfo": "poppler-utils",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "pg_dump": "postgresql-client",
+    "poppler": "poppler-utils",
+    "soffice": "libreoffice",
+    "tesseract": "tesseract-ocr",
+    "wkhtmltopdf": "wkhtmltopdf",
+}
+"""Debian's package of the programs that Python packages call."""
+_NO_PROGRAM = re.compile(
+    r"(\w+) is not installed or it's not in your PATH|Is (\w+) installed and in PATH|No (\w+) executable found|"
+    r"No such file or directory: '(\w+)'|[Cc]ouldn't find (ffmpeg|ffprobe)\b"
+)
 PACKAGES = {
     "Crypto": "pycryptodome",
     "MySQLdb": "mysqlclient",
@@ -146,10 +168,17 @@ def advice(
         if package := _LIBRARIES.get(name):
             write = f"Write fastapi_packages: [{package}]."
         found.append(f"The host has no {name}. {write}")
+    programs = {_PROGRAMS[name]: name for match in _NO_PROGRAM.findall(said) for name in match if name in _PROGRAMS}
+    if programs:
+        found.append(
+            f"The host has no {' and no '.join(programs.values())}. Write fastapi_packages: [{', '.join(programs)}]."
+        )
+    if "failed to find libmagic" in said:
+        found.append("The host has no libmagic. Write fastapi_packages: [libmagic1].")
     code = {os.path.dirname(file) for file in files if file}
     missing = r"(?:No such file or directory: ['\"]|CredentialsError: File )([^'\"\n]+?)(?:['\"]| was not found)"
     for path in dict.fromkeys(re.findall(missing, said)):
-        if not path.startswith(("/dev/", "/run/credentials/")):
+        if path not in _PROGRAMS and not path.startswith(("/dev/", "/run/credentials/")):
             found.append(_file(own(path) or os.path.normpath(path), root, code))
     if any(trace.kind.endswith("Error") and _CERTIFICATE.search(_code(trace)) for trace in read):
         found.append(

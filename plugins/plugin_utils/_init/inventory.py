@@ -29,6 +29,7 @@ from .._source.code import read_code
 from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
+from .needed import packages
 from .usual import beginning, filled, on_host
 
 HOSTS = f"""\
@@ -140,6 +141,10 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
     _paths(out, code, app)
+    required = _required(top, requirements)
+    debian, read = packages(_texts(r"(?i)dockerfile", top, whole), required)
+    if debian:
+        out.line("packages", debian, f"What the app needs of Debian's, by {' and '.join(read)}.")
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if code.migrations:
@@ -149,7 +154,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
     _shared(out, code, top, name, own)
     _migrated(out, code, top)
-    _env(out, code, app, top, installed, requirements)
+    _env(out, code, app, top, installed, required)
     _containers(out, code)
     for constant, (place, _maker, asked) in code.random.items():
         if not asked:
@@ -353,14 +358,26 @@ def _migrations(out: Written, top: str, requirements: str, code: Code) -> None:
 
 def _served(*directories: str) -> str:
     """What the source's own recipes say: Dockerfile, Procfile, compose files and scripts beside them."""
-    texts = []
-    for directory in dict.fromkeys(directories):
-        for name in sorted(names_in(directory)):
-            if re.search(
-                r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^makefile$|^pyproject\.toml$", name
-            ):
-                texts.append(read_text(os.path.join(directory, name)))
-    return "\n".join(texts)
+    return _texts(
+        r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^makefile$|^pyproject\.toml$", *directories
+    )
+
+
+def _texts(named: str, *directories: str) -> str:
+    found = [
+        read_text(os.path.join(directory, name))
+        for directory in dict.fromkeys(directories)
+        for name in sorted(names_in(directory))
+        if re.search(named, name)
+    ]
+    return "\n".join(found)
+
+
+def _required(top: str, requirements: str) -> set[str]:
+    try:
+        return lockfile.names(top, requirements, lockfile.read(top, requirements, None))
+    except ReleaseError:
+        return set()
 
 
 def _app(out: Written, code: Code, recipes: str) -> str:
@@ -488,30 +505,28 @@ def _env(
     app: str,
     top: str,
     installed: t.Collection[str],
-    requirements: str,
+    required: t.Collection[str],
 ) -> None:
-    """:param installed: directories that are on the path without it."""
+    """:param installed: directories that are on the path without it.
+    :param required: names of the packages that the app requires.
+    """
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top, code)
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
-    try:
-        required = lockfile.names(top, requirements, lockfile.read(top, requirements, None))
-    except ReleaseError:
-        required = set()
-    packages = {*code.imports, *required}
+    there = {*code.imports, *required}
     # Beside a database's name, what has no other name is the database's.
     of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
         bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") else bare
-        value, why = filled(name, bare, example, values, packages)
+        value, why = filled(name, bare, example, values, there)
         given = f"{example} has {values[name]}" if values.get(name) else ""
         if name in code.hosts and (here := on_host(*code.hosts[name])):
             value, why = here, f"By default it is {code.hosts[name][1]}, a container's name that the host doesn't know."
-        elif not value and (begins := beginning(bare, packages)):
+        elif not value and (begins := beginning(bare, there)):
             given = "; ".join(filter(None, [f"As {begins}, by the driver that is required", given]))
         if value and value == values.get(name) and example in code.examples:
             # The release has it by itself.

@@ -150,6 +150,13 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         user = {"USER"} if _OF_DATABASE & {*code.wanted, *code.asked} else set[str]()
         for name in _GIVEN & set(found) - user:
             del found[name]
+    for name in [*code.wanted]:
+        # A database's user has a password, whatever stands for that where it isn't set.
+        before = re.sub("(USER|USERNAME)$", "", name)
+        for password in (
+            {f"{before}{kind}" for kind in ("PASSWORD", "PASS")} & set(code.asked) if before != name else ()
+        ):
+            code.wanted.setdefault(password, code.asked[password])
     # A script that prints a new key for its reader is nothing of the app's.
     served = {router.place.path for router in code.routers.values()}
     used = {path for path in {made[0].path for made in code.random.values()} if _is_imported(path, contents)}

@@ -235,6 +235,22 @@ def test_the_variable_is_named_whose_default_is_a_containers_name(what, named) -
     assert "is none there: set the address in fastapi_env." in advice(said)
 
 
+@pytest.mark.parametrize(
+    ("what", "package"),
+    [
+        ("TesseractNotFoundError: tesseract is not installed or it's not in your PATH. See README", "tesseract-ocr"),
+        ("PDFInfoNotInstalledError: Unable to get page count. Is poppler installed and in PATH?", "poppler-utils"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'", "ffmpeg"),
+        ("OSError: No wkhtmltopdf executable found: \"b''\"", "wkhtmltopdf"),
+        ("ImportError: failed to find libmagic.  Check your installation", "libmagic1"),
+    ],
+)
+def test_a_program_that_the_host_lacks_is_a_package(what, package) -> None:
+    """Hundred lines said that tesseract isn't installed, and none what to write."""
+    told = advice(trace(what, "app/ocr.py: read()"))
+    assert f"Write fastapi_packages: [{package}]." in told and "shared" not in told
+
+
 def test_a_variable_that_is_used_as_if_it_were_set_is_named() -> None:
     what = "TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
     assert "Write fastapi_env: {MAIL_PORT: …}" in advice(trace(what, 'app/mail.py: PORT = int(os.getenv("MAIL_PORT"))'))

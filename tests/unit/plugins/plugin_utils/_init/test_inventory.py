@@ -604,6 +604,32 @@ def test_a_containers_name_is_the_host_itself(project):
     assert "wants it. By default it is mysql-shared, a container's name that the host doesn't know." in written.text
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "requirements", "packages"),
+    [
+        (
+            "FROM python:3.11\nRUN apt-get update && apt-get install -y --no-install-recommends \\\n"
+            "    build-essential gcc curl libpq-dev \\\n    # for scans\n    tesseract-ocr tesseract-ocr-deu \\\n"
+            "    poppler-utils libgl1-mesa-glx && rm -rf /var/lib/apt/lists/*\n",
+            "",
+            ["libgl1", "poppler-utils", "tesseract-ocr", "tesseract-ocr-deu"],
+        ),
+        ("RUN apt install -y git ffmpeg=7:5.1 ; echo graphviz\n", "", ["ffmpeg"]),
+        ("", "pytesseract==0.3\npyodbc\n", ["libodbc2", "tesseract-ocr"]),
+        ("RUN apt-get install -y build-essential python3-dev\n", "requests\n", None),
+    ],
+)
+@pytest.mark.project(
+    "variable",
+    "programs or libraries of Debian's, as `tesseract`",
+    "`fastapi_packages: [tesseract-ocr]`; init.yml writes it",
+)
+def test_what_the_app_calls_is_installed(project, dockerfile, requirements, packages):
+    """A reader of scans was served without its reader."""
+    top = project({"main.py": APP, "Dockerfile": dockerfile, "requirements.txt": f"fastapi\n{requirements}"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text).get("fastapi_packages") == packages
+
+
 def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
     top = project(
         {

@@ -457,6 +457,13 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
     assert code.variables["db.pool.timeout"] == ["SHORTENER__DB__POOL__TIMEOUT"]
 
 
+def test_who_has_a_users_name_wants_its_password(project):
+    """`os.getenv("DB_PASSWORD") or ""` is the password of nobody."""
+    lines = "import os\nDB_USER, DB_PASSWORD = os.getenv('DB_USER'), os.getenv('DB_PASSWORD') or ''\n"
+    asks = "A_PASSWORD = os.getenv('A_PASSWORD')\nurl = f'mysql://{os.getenv(\"DB_USER\")}@h'\n"
+    assert sorted(project({"config.py": lines + asks}).wanted) == ["DB_PASSWORD", "DB_USER"]
+
+
 def test_a_settings_class_may_be_below_one_of_the_apps_own(project):
     code = project(
         {
