@@ -323,8 +323,9 @@ class _File:
                 self._made(_name(target), node.value, function)
             elif isinstance(node, ast.ClassDef) and not function:
                 self.classes[node.name] = node
-            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
-                self._environment(node)
+            for inner in [node, *(node.body if isinstance(node, ast.ClassDef) else [])]:
+                if isinstance(inner, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
+                    self._environment(inner)
             # A plain class has constants, and one with bases may have settings.
             for inner in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.bases else [])]:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
@@ -688,8 +689,10 @@ class _File:
             self.code.random.setdefault(name, (self._at(node), maker, False))
 
     def _environment(self, node: ast.stmt) -> None:
-        """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
+        """os.environ["NAME"] in what runs at import, where nothing catches its absence; or int(os.getenv("NAME"))."""
         for part in ast.walk(node):
+            if (used := _must_be(part)) and not _is_guarded(node):
+                self.code.wanted.setdefault(used, self._at(part))
             if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
                 name = _text(part.slice)
                 if name and _name(part.value).rpartition(".")[2] == "environ":
@@ -709,10 +712,11 @@ class _File:
         :param held: the variables that names of all files stand for, by 'module:name', and by '.name' where one is an
             attribute of whatever has it.
         """
+        used = {id(node): _methods_of(node) - (self.held.keys() - self.values.keys()) for node in self.tree.body}
         for node in self.nodes:
             if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
-            for local in sorted(_needs(node) - {""}):
+            for local in sorted((_needs(node) | used.get(id(node), set())) - {""}):
                 _before, dot, last = local.rpartition(".")
                 places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
                 name = self.held.get(local) or next((held[place] for place in places if place in held), "")
@@ -748,6 +752,25 @@ def _asks(node: ast.expr | None) -> str:
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
         return ""
     return (_name(node.func).endswith(_GETENV) and _text(node.args[0])) or ""
+
+
+def _must_be(node: ast.AST) -> str:
+    """The variable whose absence is an error where it is asked for: int(os.getenv("PORT")), os.getenv("X").split()."""
+    if isinstance(node, ast.Call) and _name(node.func) in ("int", "float", "json.loads") and node.args:
+        return _asks(node.args[0])
+    return _asks(node.value) if isinstance(node, ast.Attribute) else ""
+
+
+def _is_guarded(node: ast.AST) -> bool:
+    return any(isinstance(part, (ast.IfExp, ast.BoolOp, ast.Lambda)) for part in ast.walk(node))
+
+
+def _methods_of(node: ast.stmt) -> set[str]:
+    """Names of which a statement calls methods, as `url` in `url.replace()`, where nothing else is looked at before."""
+    if not isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) or _is_guarded(node):
+        return set()
+    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
+    return {_name(call.value) for call in calls if isinstance(call, ast.Attribute)}
 
 
 def _needs(node: ast.AST) -> set[str]:
