@@ -184,9 +184,10 @@ class Deploy:
         terms = Terms(**{name: params[name] for name in Terms.__dataclass_fields__})
         live = app.held(app.live() or "").get("release")
         if wanted.release != live and (why := history.marked(history.read(app.root)).get(wanted.release)):
+            back = "; rollback.yml goes back to another one" if live else ""
             self.warn(
-                f"Release {wanted.release} is known to be bad ({why}), and this run brings the same source to the "
-                "traffic once more. If that isn't meant, fix the source, or go back: rollback.yml."
+                f"Release {wanted.release} is known to be bad ({why}), and this run tries the same source once more, "
+                f"with its settings as they are now{back}."
             )
         rows = (params["processes"], params["timers"], params["process_environments"], params["first"])
         self.move = Move(self.systemd, app, wanted, beside(*rows), terms.user, terms.group)

@@ -125,8 +125,8 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     for variable in code.wanted:
         if match := SQLITE.fullmatch(values.get(variable, "")):
             code.files.setdefault(os.path.normpath(match[1]), (Place(example, 1), variable))
-    # A database of whoever develops it isn't what the host's begins with.
-    own = ignored(top, [path for path in code.files if os.path.isfile(os.path.join(top, path))])
+    # A database of whoever develops it isn't what the host's begins with, nor are uploads.
+    own = ignored(top, [path for path in code.files if os.path.lexists(os.path.join(top, path))])
     if outside or own:
         kinds = ["what does by default"]
         kinds += ["links that lead out of the source"] * bool(outside) + ["files that git ignores"] * bool(own)

@@ -45,6 +45,7 @@ _TELLING = re.compile(
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
+_RUN = re.compile(rb"""\buvicorn\.run\(\s*["']([\w.]+:\w+)["']""")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
 _DOTTED = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_][\w.]*)(?:\s+import\s+\(?\s*(\w+))?")
@@ -113,6 +114,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         code.roots[path], code.modules[path] = _module(path, packages, projects, own, imported)
         if _VERSION.search(content):
             code.asking.append(path)
+        code.served += [name.decode() for name in _RUN.findall(content)]
         try:
             if _TELLING.search(content):
                 trees[path] = _parsed(content)
@@ -142,7 +144,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     for each in files:
         each.memory(kept)
     for each in files:
-        each.made_elsewhere()
+        each.made_elsewhere(classes)
     for each in files:
         each.routes()
     for found in (code.wanted, code.asked, code.open_secrets, code.random):
@@ -331,8 +333,9 @@ class _File:
                 self._made(_name(target), node.value, function)
             elif isinstance(node, ast.ClassDef) and not function:
                 self.classes[node.name] = node
-            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
-                self._environment(node)
+            for inner in [node, *(node.body if isinstance(node, ast.ClassDef) else [])]:
+                if isinstance(inner, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
+                    self._environment(inner)
             # A plain class has constants, and one with bases may have settings.
             for inner in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.bases else [])]:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
@@ -449,8 +452,8 @@ class _File:
             if self.code.meant(self._key(local)) in kept:
                 self.code.memory.setdefault(local, self._at(node))
 
-    def made_elsewhere(self) -> None:
-        """`app = create_app()`: the same application, as an object."""
+    def made_elsewhere(self, classes: _Classes) -> None:
+        """`app = create_app()`: the same application, as an object. Or `app = App()`, of a class of the app's own."""
         for node in _statements(self.tree.body):
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -458,6 +461,12 @@ class _File:
                 if made and made.factory and isinstance(target, ast.Name):
                     same = replace(made, kind="app", factory="", place=self._at(node))
                     self.code.routers[f"{self.module}:{target.id}"] = same
+                key = self.code.meant(self._key(_name(node.value.func)))
+                above = _bases(key, classes) if key in classes else []
+                if {base.rpartition(".")[2] for base in above} & APPS and isinstance(target, ast.Name):
+                    # What it includes by itself isn't read.
+                    own = Router("app", self._at(node), children=[("", None)])
+                    self.code.routers.setdefault(f"{self.module}:{target.id}", own)
 
     def _path(self, node: ast.expr | None) -> str | None:
         """A path or prefix: a text, the name of one, or a text with such names in it; None for anything else."""
@@ -758,9 +767,13 @@ class _File:
             if names and all(names) and not self.code.wanted.keys() & {*names}:
                 self.code.together[self._at(node)] = names
         models = {each.name: each for each in self.nodes if isinstance(each, ast.ClassDef) and self._is_strict(each)}
+        others = {key: name for key, name in held.items() if key[1:].isupper() or not key.startswith(".")}
         for node in _at_import(self.tree):
             for part in _uses(node, models):
-                name = _asks(part) or self._variable(_name(part), {k: v for k, v in held.items() if k[1:].isupper()})
+                local = _name(part)
+                # What is given another value first isn't what was asked for.
+                changed = local in self.held and local not in self.values
+                name = _asks(part) or ("" if changed else self._variable(local, others))
                 if name in self.code.asked:
                     self.code.wanted.setdefault(name, self.code.asked[name])
 
@@ -841,7 +854,7 @@ def _uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
         ]
     if not isinstance(node, ast.Call):
         return []
-    if _called(node) in ("int", "float", "quote", "quote_plus", "urlparse"):
+    if _called(node) in ("int", "float", "loads", "quote", "quote_plus", "urlparse"):
         return node.args[:1]
     if _called(node) in models or _called(node) == "ConnectionConfig":
         rows = models[_called(node)].body if _called(node) in models else []

@@ -284,11 +284,12 @@ def test_a_file_beside_the_code_is_shared(project, files, shared, told):
 
 
 def test_a_database_of_whoever_develops_it_stays_behind(project):
-    top = project({"main.py": APP + "import sqlite3\nsqlite3.connect('a.db')\n", "a.db": "", ".gitignore": "*.db\n"})
+    text = "import sqlite3\nsqlite3.connect('a.db')\ndef f(n): open(f'up/{n}', 'wb')\n"
+    top = project({"main.py": APP + text, "a.db": "", "up/b": "", ".gitignore": "*.db\nup/\n"})
     subprocess.run(["git", "init", "-q", str(top)], check=True)
     written = app_file(str(top), str(top)).text
     values = yaml.safe_load(written)
-    assert values["fastapi_shared_paths"] == ["a.db"] and values["fastapi_exclude"][-2:] == [".DS_Store", "/a.db"]
+    assert values["fastapi_shared_paths"] == ["a.db", "up"] and values["fastapi_exclude"][-2:] == ["/a.db", "/up"]
     assert "files that git ignores" in written and "begins as" not in written
 
 

@@ -737,3 +737,44 @@ def test_what_requests_change_in_memory_wants_one_worker(project, tmp_path, text
         assert f"changes {names[0]}, which is in memory: each worker has its own" in told[0]
         assert told[0].endswith("Write fastapi_workers: 1, or keep it in a database.")
         assert said(code, tmp_path, workers=1) == []
+
+
+def test_what_is_asked_for_and_used_at_once_is_wanted(project):
+    """One failed deploy for each: int() argument must be a string, not 'NoneType'."""
+    code = project(
+        {
+            "config.py": """
+                import os
+                class Config:
+                    PORT = int(os.getenv("A_PORT"))
+                    URL = os.getenv("B_URL")
+                hosts = os.getenv("C_HOSTS").split(",")
+                word = os.getenv("D_WORD")
+                words = word.split()
+                """,
+            "main.py": MAIN
+            + """
+import os
+from config import Config
+url = Config.URL.replace("a", "b")
+maybe = os.getenv("E_X")
+if maybe:
+    parts = maybe.split()
+other = os.getenv("F_X")
+if not other:
+    other = "x"
+more = other.split()
+a = int(os.getenv("G_X")) if os.getenv("G_X") else 1
+b = (os.getenv("H_X") or "a").split()
+c = os.getenv("I_X")
+d = c and c.split()
+def later():
+    return int(os.getenv("J_X"))
+try:
+    e = int(os.getenv("K_X"))
+except TypeError:
+    e = 1
+""",
+        }
+    )
+    assert sorted(code.wanted) == ["A_PORT", "B_URL", "C_HOSTS", "D_WORD"]
