@@ -132,7 +132,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
         kinds += ["links that lead out of the source"] * bool(outside) + ["files that git ignores"] * bool(own)
         left_out = [*_patterns(), *(f"/{path}" for path in (*outside, *own))]
         out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
-    app = _app(out, code, _served(top, whole))
+    app = _app(out, code, _served(top, whole), _texts(r"(?i)^readme\b", top, whole))
     requirements = _requirements(out, top, whole)
     _until(out, top, requirements, day)
     _debian(out, top, requirements, day, _served(top, whole))
@@ -359,7 +359,7 @@ def _migrations(out: Written, top: str, requirements: str, code: Code) -> None:
 def _served(*directories: str) -> str:
     """What the source's own recipes say: Dockerfile, Procfile, compose files and scripts beside them."""
     return _texts(
-        r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^makefile$|^pyproject\.toml$", *directories
+        r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^(make|just)file$|^pyproject\.toml$", *directories
     )
 
 
@@ -380,17 +380,25 @@ def _required(top: str, requirements: str) -> set[str]:
         return set()
 
 
-def _app(out: Written, code: Code, recipes: str) -> str:
-    """:param recipes: what says in other words how it is served."""
+def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
+    """:param recipes: what says in other words how it is served.
+    :param readme: what says it to people, for other machines as well.
+    """
+    texts = [recipes, "\n".join(code.served), readme]
     # sorted() keeps the order of what it finds equal.
-    apps = sorted(code.apps, key=lambda app: not re.search(rf"(?<![\w.]){re.escape(app)}\b", recipes))
+    apps = sorted(code.apps, key=lambda app: [not re.search(rf"(?<![\w.]){re.escape(app)}\b", text) for text in texts])
     if not apps:
-        say = "What Gunicorn imports, as in main:app for `app` in main.py. No FastAPI() was found in the source."
-        out.line("app", TODO, say)
+        told = re.search(_SERVER, "\n".join(texts))
+        say = "What Gunicorn imports, as in main:app for `app` in main.py. No FastAPI() was found in the source"
+        say += f", whose own recipes serve {told[1]}." if told else "."
+        out.line("app", told[1] if told and told[1].partition(":")[0] in code.modules.values() else TODO, say)
         return ""
     others = f" Others: {', '.join(apps[1:4])}." if apps[1:] else ""
     out.line("app", apps[0], f"Found in {code.routers[apps[0]].place}.{others}")
     return apps[0]
+
+
+_SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-z_][\w.]*:[A-Za-z_]\w*)""")
 
 
 def _requirements(out: Written, top: str, whole: str) -> str:
@@ -436,7 +444,7 @@ def _debian(out: Written, top: str, requirements: str, day: str, recipes: str) -
     if not told and requirements.endswith(".txt"):
         pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
         own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
-        python = re.search(r"(?im)^(?:FROM\s+\S*python:?|python-)?3\.(\d+)", f"{own}\n{recipes}")
+        python = re.search(r"(?m)^(?:python-)?3\.(\d+)", own) or re.search(r"(?im)^FROM\s+\S*python:?3\.(\d+)", recipes)
         newer = python and int(python[1]) > 12
         if pinned and (python or (day and day < _PYTHON_313)):
             why = f"its own recipes have Python 3.{python[1]}" if python else f"its last commit is of {day}"

@@ -88,6 +88,8 @@ class Code:
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    """What the source's own programs have Uvicorn serve."""
     examples: list[str] = field(default_factory=list)
     """Files such as .env.template, which are shipped where the code names them: what it takes its defaults from."""
     migrations: list[str] = field(default_factory=list)

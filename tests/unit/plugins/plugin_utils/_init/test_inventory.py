@@ -192,6 +192,40 @@ def test_what_the_source_says_of_its_app_counts(project):
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Makefile", "run:\n\tuvicorn shop.web:server --reload\n"),
+        ("justfile", "run:\n    uvicorn shop.web:server\n"),
+        ("README.md", "Run it: `uvicorn shop.web:server`\n"),
+        ("run.py", "import uvicorn\nif __name__ == '__main__':\n    uvicorn.run('shop.web:server', reload=True)\n"),
+    ],
+)
+def test_what_people_are_told_to_run_is_the_app(project, name, text):
+    files = {"main.py": APP, "shop/__init__.py": "", "shop/web.py": APP.replace("app =", "server =")}
+    top = project(files | {name: text})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_app"] == "shop.web:server"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"src/main.py": "from fastapi import FastAPI\nclass App(FastAPI): ...\napp = App()\n"},
+        {
+            "src/core/web.py": "from fastapi import FastAPI as Base\nclass App(Base): ...\n",
+            "src/main.py": "from src.core.web import App\napp: App = App()\n@app.get('/healthz')\ndef x(): ...\n",
+        },
+        # Of something that isn't read.
+        {"src/main.py": "import lib\napp = lib.make()\n", "Makefile": "run:\n\tuvicorn src.main:app\n"},
+    ],
+)
+def test_an_app_of_a_class_of_its_own_is_found(project, files):
+    top = project(files | {"src/__init__.py": "", "requirements.txt": "fastapi\n"})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert values["fastapi_app"] == "src.main:app"
+    assert values.get("fastapi_health_path") == ("/healthz" if "src/core/web.py" in files else None)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "brought"),
     [
         ("requirements.txt", "fastapi\nalembic==1.13\n", True),
