@@ -29,7 +29,7 @@ from .._source.code import has_sockets
 from . import git, lockfile, project, trees
 from .project import Project
 from .requirements import Requirements
-from .source import Entry, check_app, check_public, scan, without_shared
+from .source import Entry, check_app, check_public, scan, shared_files, without_shared
 from .tools import Say, cache_directory, digest_of, making, provide
 
 
@@ -49,6 +49,8 @@ class Source:
     project: Project | None = None
     sockets: bool = False
     origin: dict[str, str] = field(default_factory=dict)
+    shared_files: list[str] = field(default_factory=list)
+    """Those of the shared paths that are a file each."""
 
 
 def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
@@ -62,8 +64,10 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
+        requirements.until = params["packages_until"] if requirements.loose else ""
         requirements.python = requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
+        files = shared_files(entries, params["shared_paths"])
         entries = without_shared(entries, params["shared_paths"])
         check_public(entries, params["public_paths"], params["shared_paths"])
         check_app(entries, params["app"])
@@ -73,7 +77,7 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
     sockets = has_sockets(directory, paths)
-    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin)
+    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin, files)
 
 
 def uv_export(project: str, index_url: str, say: Say, wanted: Sequence[str] = ()) -> str:
