@@ -21,6 +21,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection
@@ -63,8 +64,8 @@ _give_up, _give_up_source = os.pipe()
 os.write(_give_up_source, b"1")
 os.set_blocking(_give_up, False)
 # Locked by the worker that goes first at an app's first start. By lockf(), so that it is free when that process ends,
-# whatever ends it, and whatever it has forked.
-_first = os.memfd_create("first")
+# whatever ends it, and whatever it has forked; in memory, where the heartbeats are.
+_first = tempfile.TemporaryFile(dir="/dev/shm")  # noqa: SIM115 - lives as long as the arbiter
 
 
 def _keep_sigterm_over_fork() -> None:
