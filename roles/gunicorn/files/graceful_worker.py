@@ -452,9 +452,9 @@ class GracefulWorker(UvicornWorker):
         while not _shared[SLOWEST_STARTUP] and not _goes_first():
             self.waited = True
             time.sleep(0.05)
-        # The one that went first may have told the arbiter to give up: its SIGTERM is on the way, unless that one died.
+        # One before it may have told the arbiter to give up: the SIGTERM is on the way, unless that one died.
         end = time.monotonic() + GIVING_UP
-        while self.waited and not select.select([_give_up], [], [], 0)[0] and time.monotonic() < end:
+        while not select.select([_give_up], [], [], 0)[0] and time.monotonic() < end:
             time.sleep(0.05)
 
     def _end_at_once(self, *_signal: Any) -> None:
