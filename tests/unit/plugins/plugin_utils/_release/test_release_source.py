@@ -21,7 +21,9 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.options i
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-NAME = st.text(string.ascii_letters + "._-é", min_size=1, max_size=6).filter(lambda name: name not in (".", ".."))
+NAME = st.text(string.ascii_letters + "._-é", min_size=1, max_size=6).filter(
+    lambda name: name not in (".", "..") and not release_source.excluded(name, True, release_source.NEVER_SHIPPED)
+)
 TREE = st.dictionaries(
     st.tuples(NAME.map(lambda name: "d" + name), NAME),
     st.tuples(st.binary(max_size=30), st.booleans()),
