@@ -579,6 +579,12 @@ def test_what_a_shipped_example_has_is_not_written_again(project):
         ("", "app_port", "8000"),
         ("", "mail_starttls", "true"),
         ("", "mail_host", "TODO"),
+        ("", "db_user", "my_shop"),
+        ("", "mysql_database", "my_shop"),
+        ("", "postgres_db", "my_shop"),
+        ("", "project_name", "my_shop"),
+        ("", "db_password", "TODO"),
+        ("", "smtp_user", "TODO"),
         ("", "frontend_host", "TODO"),
     ],
 )
