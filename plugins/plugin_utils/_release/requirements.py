@@ -91,8 +91,9 @@ class Requirements:
 
     @property
     def loose(self) -> list[str]:
-        """Lines that don't name the one version that is taken."""
-        return [line for line in self.lines if not _is_exact(line)]
+        """Lines that don't name the one version that is taken, and whose lock doesn't either."""
+        locked = named(line for line in self.constraints if _is_exact(line))
+        return [line for line in self.lines if not _is_exact(line) and not named([line]) <= locked]
 
     @property
     def end(self) -> str:

@@ -894,6 +894,12 @@ def test_versions_of_an_apps_own_days_are_written(project, requirements, day, to
     assert told in written.replace("\n# ", " ")
 
 
+def test_what_a_lock_names_needs_no_day(project):
+    """Of a poetry.lock it was said that none of its versions is exact."""
+    top = project({"main.py": APP, "pyproject.toml": PROJECT, "poetry.lock": locked("poetry", ASYNCMY)})
+    assert "packages_until" not in app_file(str(top), str(top), "", "2025-07-14").text
+
+
 def test_the_day_of_the_last_commit_is_that_of_the_directory(project, tmp_path, monkeypatch):
     top = project({"main.py": APP, "untracked/x": ""})
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-03-05T12:00:00Z")
