@@ -154,7 +154,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
     _shared(out, code, top, name, own)
     _migrated(out, code, top)
-    _env(out, code, app, top, installed, required)
+    _env(out, code, app, top, installed, required, name.replace(TODO, ""))
     _containers(out, code)
     for constant, (place, _maker, asked) in code.random.items():
         if not asked:
@@ -514,9 +514,11 @@ def _env(
     top: str,
     installed: t.Collection[str],
     required: t.Collection[str],
+    called: str,
 ) -> None:
     """:param installed: directories that are on the path without it.
     :param required: names of the packages that the app requires.
+    :param called: the app's name.
     """
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
@@ -530,7 +532,7 @@ def _env(
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
         bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") else bare
-        value, why = filled(name, bare, example, values, there)
+        value, why = filled(name, bare, example, values, there, called)
         given = f"{example} has {values[name]}" if values.get(name) else ""
         if name in code.hosts and (here := on_host(*code.hosts[name])):
             value, why = here, f"By default it is {code.hosts[name][1]}, a container's name that the host doesn't know."

@@ -29,6 +29,7 @@ _SWITCH = re.compile(r"(?i)(^|_)(debug|reload|echo)$")
 _GUESS = "It is a guess: it is what most use."
 
 
+_KINDS = r"(POSTGRES\w*?|PG|MYSQL|MARIADB|DB|DATABASE)"
 _USUAL = {
     r"((JWT|AUTH|ACCESS|TOKEN|SECURITY|SIGNING)_)*ALGORITHM": "HS256",
     r"\w*REFRESH\w*_EXPIR\w*_MINUTES": "10080",
@@ -75,13 +76,19 @@ def _schemes(packages: t.Collection[str]) -> list[str]:
     return list(dict.fromkeys(scheme if whole else scheme.partition("+")[0] for scheme in found))
 
 
-def usual(bare: str, packages: t.Collection[str]) -> str:
+def usual(bare: str, packages: t.Collection[str], app: str = "") -> str:
     """What most have for a variable, '' where that can't be told.
 
     :param bare: its name, without a prefix that all of the project's have.
     :param packages: those that the app imports or requires.
+    :param app: what the app is called.
     """
     name = bare.upper()
+    if re.fullmatch(
+        rf"(\w+_)?{_KINDS}_?(USER|USERNAME|NAME|DB|DATABASE)|(APP|PROJECT|STACK|SERVICE)_(NAME|TITLE)", name
+    ):
+        # A database has to be made in any case: by these names it is found.
+        return app.replace("-", "_")
     if re.fullmatch(r"(\w+_)?(POSTGRES\w*|PG|MYSQL|MARIADB|DB|DATABASE)_?PORT", name):
         kinds = {scheme.partition("+")[0] for scheme in _schemes(packages)}
         mysql = re.search("MYSQL|MARIADB", name) or (kinds == {"mysql"} and not name.startswith(("POSTGRES", "PG")))
@@ -114,11 +121,12 @@ def of_example(name: str, value: str) -> str:
 
 
 def filled(
-    name: str, bare: str, example: str, values: t.Mapping[str, str], packages: t.Collection[str]
+    name: str, bare: str, example: str, values: t.Mapping[str, str], packages: t.Collection[str], app: str = ""
 ) -> tuple[str, str]:
     """A value for a variable, and why it is that; ('', '') where somebody has to say it.
 
     :param example: the file that `values` are from.
+    :param app: what the app is called.
     """
     if value := of_example(name, values.get(name, "")):
         return value, f"{example} has it."
@@ -128,6 +136,6 @@ def filled(
         return usual(bare, packages) or value, "Tests alone use it."
     if _SWITCH.search(bare):
         return "false", "On a host."
-    if value := usual(bare, packages):
-        return value, _GUESS
+    if value := usual(bare, packages, app):
+        return value, "It is a guess: the app's own name." if value == app.replace("-", "_") else _GUESS
     return "", ""

@@ -47,7 +47,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     target = target_of(facts["interpreter"])
     asking = functools.partial(lacking, source.requirements, params["index_url"], ways.say)
     check_python(source.requires_python, target.version, target.machine, asking)
-    pins = injected(source.requirements, target.markers, source.sockets)
+    pins = injected(source.requirements, target.markers, source.sockets, source.needs)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
     complete, name = release in facts["created"], f"Release {release} of {params['name']}"

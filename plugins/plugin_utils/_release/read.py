@@ -26,6 +26,7 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
 from .._source.code import has_sockets
+from .._source.lacks import needed
 from . import git, lockfile, project, trees
 from .project import Project
 from .requirements import Requirements
@@ -51,6 +52,8 @@ class Source:
     origin: dict[str, str] = field(default_factory=dict)
     shared_files: list[str] = field(default_factory=list)
     """Those of the shared paths that are a file each."""
+    needs: dict[str, str] = field(default_factory=dict)
+    """Packages that what the app imports needs, each with why."""
 
 
 def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
@@ -77,7 +80,8 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
     sockets = has_sockets(directory, paths)
-    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin, files)
+    needs = needed(directory, paths, params["app"])
+    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin, files, needs)
 
 
 def uv_export(project: str, index_url: str, say: Say, wanted: Sequence[str] = ()) -> str:

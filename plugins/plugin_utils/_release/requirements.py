@@ -91,8 +91,9 @@ class Requirements:
 
     @property
     def loose(self) -> list[str]:
-        """Lines that don't name the one version that is taken."""
-        return [line for line in self.lines if not _is_exact(line)]
+        """Lines that don't name the one version that is taken, and whose lock doesn't either."""
+        locked = named(line for line in self.constraints if _is_exact(line))
+        return [line for line in self.lines if not _is_exact(line) and not named([line]) <= locked]
 
     @property
     def end(self) -> str:
@@ -258,13 +259,16 @@ def named(lines: Iterable[str]) -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
-def injected(requirements: Requirements, markers: dict[str, str], sockets: bool = False) -> list[str]:
+def injected(
+    requirements: Requirements, markers: dict[str, str], sockets: bool = False, needs: Iterable[str] = ()
+) -> list[str]:
     """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
     decide nothing of it, and what it brings by itself takes their place.
 
     A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
 
     :param sockets: whether the app has WebSocket endpoints.
+    :param needs: packages that what the app imports needs. A lock stays as it is: it was tried with what is in it.
     """
 
     def counting(lines: Iterable[str]) -> list[Requirement]:
@@ -277,9 +281,11 @@ def injected(requirements: Requirements, markers: dict[str, str], sockets: bool 
     wanted = dict(PINS)
     if sockets and not any(_brings_websockets(line) for line in lines):
         wanted[WEBSOCKETS[0]] = WEBSOCKETS[1]
-    return [
-        name if name in constrained else f"{name}=={version}" for name, version in wanted.items() if name not in has
+    others = [name for name in needs if name not in has] if not requirements.hashes else []
+    pins = [
+        f"{name}=={version}" if name not in constrained else name for name, version in wanted.items() if name not in has
     ]
+    return pins + others
 
 
 def _brings_websockets(line: Requirement) -> bool:

@@ -103,11 +103,14 @@ def resolve(
     items = _app_resolved(collector, requirements, new, name, sources)
     index = sources.with_built if sources else collector.index
     sockets = [pin for pin in pins if Requirement(pin).name == WEBSOCKETS[0]]
+    serving = [pin for pin in pins if _name(pin) in LOWEST]
     # One by one: where there is no tested version of the one, the other stays the tested one.
-    for part in ([pin for pin in pins if pin not in sockets], sockets):
+    for part in (serving, sockets, [pin for pin in pins if pin not in (*serving, *sockets)]):
         found = versions_of(items)
         lacking = [pin for pin in part if Requirement(pin).name not in found]
         if lacking and not (part is sockets and "wsproto" in found):
+            if part not in (serving, sockets):
+                collector.say(f"Adding {', '.join(lacking)}, which the app's code needs and {name} doesn't name…")
             items += _added(collector, requirements, lacking, found, index, new, name)
     check_servers(versions_of(items), requirements, name)
     return items
@@ -141,7 +144,7 @@ def _added(
     kept = {*found, *map(canonicalize_name, map(_name, lacking))}
     dated = [*requirements.dated, *undated(kept)] if requirements.until else []
     lowest, said = {**LOWEST, WEBSOCKETS[0]: WEBSOCKETS[2]}, ""
-    for wanted in (lacking, [f"{Requirement(pin).name}>={lowest[Requirement(pin).name]}" for pin in lacking]):
+    for wanted in (lacking, [f"{_name(pin)}>={lowest.get(_name(pin), 0)}" for pin in lacking]):
         try:
             added = _compile(collector, wanted, limits, index, new, dated)
             return [item for item in added if item.partition("==")[0] not in found]
@@ -150,6 +153,7 @@ def _added(
     names = _names(named_in(said, lacking) or lacking)
     # Else each handshake would be answered 404.
     needs = "which its WebSocket endpoint needs" if names == WEBSOCKETS[0] else "that can serve"
+    needs = needs if _name(lacking[0]) in lowest else "which its code needs"
     raise ReleaseError(
         f"fastapi_requirements is {name}, and no {names} {needs} "
         f"goes with {' and '.join(named_in(said, limits)) or 'what it names'}. Loosen that.\nuv said: {said}"

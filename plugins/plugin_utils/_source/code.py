@@ -352,7 +352,9 @@ class _File:
             self.code.wanted.setdefault(variable, self._at(node))
             self.code.containers[self._at(node)] = ""
             self.code.hosts[variable] = (match["host"], url)
-        elif url == "" and _DATABASE_URL.search(variable) and not variable.startswith("TEST_"):
+        elif (url == "" and _DATABASE_URL.search(variable) and not variable.startswith("TEST_")) or (
+            _OF_A_DATABASE.search(variable) and _PLACEHOLDER.search(url or "")
+        ):
             # No engine is made of it.
             self.code.wanted.setdefault(variable, self._at(node))
         elif url and (match := _CONTAINER.match(url)):
@@ -929,6 +931,9 @@ _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-
 # The same without a scheme, where a variable's name says that it is an address.
 _BARE = re.compile(r"(?P<host>(?!localhost\b|unknown\b|default\b|none\b)[A-Za-z][\w-]*)(:\d+)?", re.IGNORECASE)
 _HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
+_OF_A_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_")
+# What stands in a default for what somebody else has to say.
+_PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
 _DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(

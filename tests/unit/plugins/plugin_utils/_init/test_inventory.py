@@ -579,6 +579,12 @@ def test_what_a_shipped_example_has_is_not_written_again(project):
         ("", "app_port", "8000"),
         ("", "mail_starttls", "true"),
         ("", "mail_host", "TODO"),
+        ("", "db_user", "my_shop"),
+        ("", "mysql_database", "my_shop"),
+        ("", "postgres_db", "my_shop"),
+        ("", "project_name", "my_shop"),
+        ("", "db_password", "TODO"),
+        ("", "smtp_user", "TODO"),
         ("", "frontend_host", "TODO"),
     ],
 )
@@ -886,6 +892,12 @@ def test_versions_of_an_apps_own_days_are_written(project, requirements, day, to
     written = app_file(str(top), str(top), "", day).text
     assert yaml.safe_load(written).get("fastapi_packages_until") == (max(day, "2024-12-01") if told else None)
     assert told in written.replace("\n# ", " ")
+
+
+def test_what_a_lock_names_needs_no_day(project):
+    """Of a poetry.lock it was said that none of its versions is exact."""
+    top = project({"main.py": APP, "pyproject.toml": PROJECT, "poetry.lock": locked("poetry", ASYNCMY)})
+    assert "packages_until" not in app_file(str(top), str(top), "", "2025-07-14").text
 
 
 def test_the_day_of_the_last_commit_is_that_of_the_directory(project, tmp_path, monkeypatch):

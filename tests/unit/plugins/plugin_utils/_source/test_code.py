@@ -457,6 +457,13 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
     assert code.variables["db.pool.timeout"] == ["SHORTENER__DB__POOL__TIMEOUT"]
 
 
+def test_a_default_that_says_to_write_another_is_none(project):
+    """`db_password: str = 'add db password to .env'`, and each route with a database answered 500."""
+    fields = "class S(BaseSettings):\n    db_user: str = 'add db user to .env'\n    db_host: str = 'localhost'\n"
+    asks = "import os\nA = os.getenv('POSTGRES_DB', '<your database>')\nB = os.getenv('MAPS_KEY', 'your_key')\n"
+    assert sorted(project({"config.py": asks + fields}).wanted) == ["DB_USER", "POSTGRES_DB"]
+
+
 def test_who_has_a_users_name_wants_its_password(project):
     """`os.getenv("DB_PASSWORD") or ""` is the password of nobody."""
     lines = "import os\nDB_USER, DB_PASSWORD = os.getenv('DB_USER'), os.getenv('DB_PASSWORD') or ''\n"
