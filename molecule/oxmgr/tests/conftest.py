@@ -92,6 +92,8 @@ def site(ask, control, tmp_path, first, options) -> Oxmgr:
         site.swap(site.held(site.live))
     elif site.main_pid(site.live) == "0":
         ask.run(f"systemctl restart {site.unit(site.live)}")
+    left = [site.unit(site.standby), *(f"{NAME}@{slot}.service" for slot in SLOTS)]
+    ask.host.run(f"systemctl disable --quiet --no-reload {' '.join(left)}")
     return served(site)
 
 
