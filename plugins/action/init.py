@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils._app.releases import ReleaseError
 from ..module_utils._host.text import mask
 from ..plugin_utils._init.inventory import HOSTS, Written, app_file
-from ..plugin_utils._release.git import is_git
+from ..plugin_utils._release.git import is_git, last_day
 from ..plugin_utils._release.read import open_source
 
 SPEC = {
@@ -45,11 +45,12 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": msg}
         try:
             with tempfile.TemporaryDirectory(prefix="graceful-init-", dir=constants.DEFAULT_LOCAL_TMP) as workdir:
-                top, _origin = open_source(source, str(params["version"]), workdir)
-                files = {there: app_file(top, source, str(params["version"]))}
+                top, origin = open_source(source, str(params["version"]), workdir)
+                day = last_day(top, source, origin.get("revision", ""))
+                files = {there: app_file(top, source, str(params["version"]), day)}
         except (ReleaseError, OSError) as error:
             return result | {"failed": True, "msg": f"{mask(source)} can't be read: {error}"}
-        left = files[there].left
+        left, notes = files[there].left, files[there].notes
         if not os.path.exists(hosts):
             files[hosts] = Written(HOSTS)
             left = ["ansible_host", "ansible_user", *left]
@@ -63,6 +64,6 @@ class ActionModule(ActionBase):
         fill = f"Fill in {', '.join(left)}. " if left else ""
         inventory = os.path.relpath(into)
         look = f"ansible-playbook -i {inventory} playbooks/site.yml --check --diff"
-        msg = f"{would} {' and '.join(shown)}. {fill}Then look: {look}"
+        msg = f"{would} {' and '.join(shown)}. {fill}{''.join(f'{note} ' for note in notes)}Then look: {look}"
         diff = [{"before": "", "after": written.shown, "after_header": path} for path, written in files.items()]
         return result | {"changed": True, "msg": msg, "files": list(files), "left": left, "diff": diff}

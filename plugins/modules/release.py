@@ -143,6 +143,7 @@ options:
         path from the top of the O(source); one with a slash at its end against directories alone.
       - Your list replaces the default. Secrets and version control stay behind in any case, which are C(.env),
         C(.env.*), C(.envrc), C(.netrc), C(.pypirc), C(.git-credentials), C(.git), C(.hg), C(.svn) and C(.jj).
+        C(.env.template), C(.env.example), C(.env.sample) and C(.env.dist) are shipped where the code names them.
     type: list
     elements: str
     default:
@@ -161,10 +162,12 @@ options:
       - .DS_Store
   shared_paths:
     description:
-      - Directories that outlive releases, relative to the top of the O(source), such as V(media) or V(var/uploads).
-        Each is a symlink in the release to C(shared) in the O(root), where the directory is made for the O(user), mode
+      - What outlives releases, relative to the top of the O(source), such as V(media), V(var/uploads) or V(blog.db).
+        Each is a symlink in the release to C(shared) in the O(root), where a directory is made for the O(user), mode
         0750.
-      - Where the O(source) has files in one, it is refused; C(.gitkeep) and C(.keep) are left out.
+      - A path is a file where the O(source) has one there, or has nothing and the path has an ending, as V(blog.db)
+        has. The symlink then leads to a file of that name in the directory.
+      - What the O(source) has there is what it begins with, without C(.gitkeep) and C(.keep); code is refused.
       - A path that is taken out of the list stays on the host with what is in it.
     type: list
     elements: str
@@ -184,6 +187,14 @@ options:
       - The rest of pip's configuration (extra indexes, find-links, certificates, proxies) holds for uv as well, and as
         with pip the best version of all indexes is taken. Where an extra index holds private packages, set
         E(UV_INDEX_STRATEGY) to V(first-index) on the control node, so that nobody can publish a newer one elsewhere.
+    type: str
+    default: ""
+  packages_until:
+    description:
+      - The last day of which versions are taken where the requirements name no exact ones, such as V(2025-07-14), by
+        the time at which a file was uploaded to the index; the index has to tell that (PEP 700, as PyPI does). Empty
+        for the newest of today.
+      - What is named exactly is taken whatever its day, and where all is, as in a lock, this changes nothing.
     type: str
     default: ""
   app:

@@ -108,6 +108,7 @@ class Run:
             "shared_paths": [],
             "public_paths": [],
             "index_url": "",
+            "packages_until": "",
             "app": "app.main:app",
         }
 

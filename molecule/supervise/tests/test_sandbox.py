@@ -162,7 +162,8 @@ def test_a_rotated_secret_is_a_swap_that_shows_it_nowhere(ask, boxed):
 
 FAULTS = {
     "a path": ("open('/var/lib/evil/x', 'w')", "fastapi_writable_paths: [/var/lib/evil]"),
-    "a path of the release": ("open(__file__ + '.x', 'w')", "fastapi_shared_paths: [data]"),
+    "a path of the release": ("open('lock', 'w')", "fastapi_shared_paths: [data]"),
+    "a file of the release": ("open('seen.json', 'w')", "fastapi_shared_paths: [seen.json]"),
     "executable memory": (
         "import mmap\nraise MemoryError('Cannot allocate write+execute memory for ffi.callback()')",
         "fastapi_allow_jit: true",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 
 from .raised import MISSING, Trace, own, refused, traces
 
@@ -34,6 +35,28 @@ _LIBRARIES = {
     "libzbar.so.0": "libzbar0",
 }
 """Debian's package of what Python packages expect to be there."""
+_PROGRAMS = {
+    "convert": "imagemagick",
+    "dot": "graphviz",
+    "ffmpeg": "ffmpeg",
+    "ffprobe": "ffmpeg",
+    "gs": "ghostscript",
+    "libreoffice": "libreoffice",
+    "pandoc": "pandoc",
+    "pdfinfo": "poppler-utils",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "pg_dump": "postgresql-client",
+    "poppler": "poppler-utils",
+    "soffice": "libreoffice",
+    "tesseract": "tesseract-ocr",
+    "wkhtmltopdf": "wkhtmltopdf",
+}
+"""Debian's package of the programs that Python packages call."""
+_NO_PROGRAM = re.compile(
+    r"(\w+) is not installed or it's not in your PATH|Is (\w+) installed and in PATH|No (\w+) executable found|"
+    r"No such file or directory: '(\w+)'|[Cc]ouldn't find (ffmpeg|ffprobe)\b"
+)
 PACKAGES = {
     "Crypto": "pycryptodome",
     "MySQLdb": "mysqlclient",
@@ -69,6 +92,8 @@ _UNSET = re.compile(
     r"required|must be (?:set|given|defined|provided))\b|"
     r"(?:^|[.:;,] )(?:[Mm]issing|(?:[Pp]lease )?[Ss]et)\b[^.\nA-Z]{0,40}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
 )
+_NOTHING: Mapping[str, Sequence[str]] = {}
+_NOWHERE: Mapping[str, str] = {}
 _TYPES = ("str", "int", "float", "bool", "bytes", "none", "url", "date", "datetime", "decimal")
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
 _NO_NAME = "Name or service not known|[Nn]ame resolution|could not translate host name|Failed to resolve"
@@ -111,27 +136,31 @@ _WORDS = (
         "uvicorn.run() where the module is imported.",
     ),
     (
-        "unable to open database file|attempt to write a readonly database",
-        "The release is read-only to the app. Write fastapi_shared_paths: [data], or another directory that the source "
-        "hasn't got, and have SQLite's file in it: it outlives releases.",
-    ),
-    (
         "os error 30",
-        "The app writes where it may only read: what it keeps belongs in a directory of fastapi_shared_paths, and its "
+        "The app writes where it may only read: what it keeps belongs in fastapi_shared_paths, and its "
         "home and TMPDIR are writable.",
     ),
 )
 """What an app says, and what to write."""
 
 
-def advice(said: str, root: str = "/srv/NAME") -> str:
+def advice(
+    said: str,
+    root: str = "/srv/NAME",
+    shared: Sequence[str] = (),
+    settings: Mapping[str, Sequence[str]] = _NOTHING,
+    hosts: Mapping[str, str] = _NOWHERE,
+) -> str:
     """What to write, a sentence or two for each reason; '' where none is known.
 
     :param said: why it failed, and its last lines.
     :param root: the app's directory.
+    :param shared: what fastapi_shared_paths should have, with the files that the source is seen to write.
+    :param settings: by what pydantic calls a setting, the variables that it has by the source.
+    :param hosts: by the names of containers that are defaults in the source, the variable that each is the default of.
     """
     found, read = list[str](), traces(said)
-    found += _settings(said, read)
+    found += _settings(said, read, settings)
     files = [own(path) for trace in read for path, _line, _code in trace.frames]
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
         found.append(_module(name, [file for file in files if file]))
@@ -140,10 +169,17 @@ def advice(said: str, root: str = "/srv/NAME") -> str:
         if package := _LIBRARIES.get(name):
             write = f"Write fastapi_packages: [{package}]."
         found.append(f"The host has no {name}. {write}")
+    programs = {_PROGRAMS[name]: name for match in _NO_PROGRAM.findall(said) for name in match if name in _PROGRAMS}
+    if programs:
+        found.append(
+            f"The host has no {' and no '.join(programs.values())}. Write fastapi_packages: [{', '.join(programs)}]."
+        )
+    if "failed to find libmagic" in said:
+        found.append("The host has no libmagic. Write fastapi_packages: [libmagic1].")
     code = {os.path.dirname(file) for file in files if file}
     missing = r"(?:No such file or directory: ['\"]|CredentialsError: File )([^'\"\n]+?)(?:['\"]| was not found)"
     for path in dict.fromkeys(re.findall(missing, said)):
-        if not path.startswith(("/dev/", "/run/credentials/")):
+        if path not in _PROGRAMS and not path.startswith(("/dev/", "/run/credentials/")):
             found.append(_file(own(path) or os.path.normpath(path), root, code))
     if any(trace.kind.endswith("Error") and _CERTIFICATE.search(_code(trace)) for trace in read):
         found.append(
@@ -157,14 +193,25 @@ def advice(said: str, root: str = "/srv/NAME") -> str:
         if re.search(r"Connection refused|ConnectionRefusedError|Connect call failed|connecting to \S+:[0-9]+", said):
             found.append(_refused(said))
         if re.search(_NO_NAME, said):
+            # As an address has it, or a sentence in quotes. An error of sockets' has no name.
+            theirs = [host for host in hosts if re.search(rf"['\"@/ ]{re.escape(host)}['\":/]", said)] or [*hosts]
+            pairs = ", ".join(f"{hosts[host]}: …" for host in theirs)
+            default = f", which is {' or '.join(theirs)} by default" if theirs else ""
             found.append(
-                "The host can't find a name that the app connects to. One of a compose file's, such as db, is none "
-                "there: set the address in fastapi_env."
+                f"The host can't find a name that the app connects to{default}. One of a compose file's, such as db, "
+                f"is none there: set the address in fastapi_env{f', as {{{pairs}}}' if theirs else ''}."
             )
     if any(trace.kind in ("SyntaxError", "IndentationError", "TabError") for trace in read):
         python = re.search(r"/python(3\.[0-9]+)/", said)
         has = f"which is {python[1]}" if python else "which may be older"
         found.append(f"If it runs at home, it isn't written for the host's Python, {has}: see fastapi_python.")
+    if re.search("unable to open database file|attempt to write a readonly database", said):
+        paths = ", ".join(shared) or "blog.db"
+        named = "" if shared else ", with the path that SQLite's file has in the source"
+        found.append(
+            f"The release is read-only to the app. Write fastapi_shared_paths: [{paths}]{named}: what is shared can be "
+            "written, and outlives releases."
+        )
     for pattern, told in _WORDS:
         if match := re.search(pattern, said):
             found.append(match.expand(told))
@@ -175,7 +222,7 @@ def _code(trace: Trace) -> str:
     return " ".join(code for _path, _line, code in trace.frames[-4:])
 
 
-def _settings(said: str, read: list[Trace]) -> list[str]:
+def _settings(said: str, read: list[Trace], known: Mapping[str, Sequence[str]]) -> list[str]:
     names = re.findall(r"(?:UndefinedValueError: |Environment variable \")(\w+)\"? not (?:found|set)", said)
     nested, models = list[str](), list[str]()
     for trace in read:
@@ -183,10 +230,13 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
             names.append(trace.what.strip("'\""))
         if trace.kind.endswith(("Error", "Exception", "Configured")):
             names += [first or second for first, second in _UNSET.findall(trace.what)]
+        if trace.kind in ("TypeError", "AttributeError") and "NoneType" in trace.what and trace.frames:
+            names += re.findall(r"""(?:getenv|environ\.get)\(["'](\w+)["']\)""", trace.frames[-1][2])
         # Of a model of data that isn't the environment's fastapi_env fixes nothing.
-        if trace.kind == "ValidationError" and "settings" in f"{trace.what} {_code(trace)}".lower():
-            lacking = [name for name, why in refused(trace).items() if why == MISSING or _is_inner(name, why)]
-            names += [name.upper().replace(".", "__") for name in lacking]
+        if trace.kind == "ValidationError" and _of_settings(trace):
+            lacking = [name for name, why in refused(trace).items() if why == MISSING or _is_none(name, why)]
+            names += [variable for name in lacking for variable in known.get(name.lower()) or [_variable(name)]]
+            lacking = [name for name in lacking if not known.get(name.lower())]
             nested += [name.upper() for name in lacking if "." in name]
             # One word, as rmq or session, is as often a model's name as a variable's.
             models += [name for name in lacking if re.fullmatch("[a-z]+", name)]
@@ -207,11 +257,22 @@ def _settings(said: str, read: list[Trace]) -> list[str]:
     return told
 
 
-def _is_inner(name: str, why: str) -> bool:
-    """Whether pydantic speaks of a setting inside of another that was given nothing fit for it."""
+def _variable(name: str) -> str:
+    return name.upper().replace(".", "__")
+
+
+def _of_settings(trace: Trace) -> bool:
+    """Whether what was refused is the environment's: by the class's name, or by names as variables have them."""
+    return "settings" in f"{trace.what} {_code(trace)}".lower() or all(map(str.isupper, refused(trace)))
+
+
+def _is_none(name: str, why: str) -> bool:
+    """Whether pydantic speaks of a setting that is None, or inside of another that was given nothing fit for it: of a
+    text that was set it says more, as `unable to parse`."""
     _before, dot, last = name.rpartition(".")
     # What follows the name of a plain one is the type that was tried, or a number in a list.
-    return bool(dot) and why.startswith("Input should be a valid") and last.isidentifier() and last not in _TYPES
+    inner = why.startswith("Input should be a valid") and last.isidentifier() and last not in _TYPES
+    return inner if dot else bool(re.fullmatch(r"Input should be a valid (string|integer|number|boolean)", why))
 
 
 def _module(name: str, files: list[str]) -> str:

@@ -26,9 +26,6 @@ _FOREIGN = re.compile(
 )
 MISSING = "Field required"
 """What pydantic says of a field that has no value."""
-LEFT_OUT = "Frames of packages left out:"
-FEW = 3
-"""So many frames of packages in a row are shown."""
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/(.+)")
 
 
@@ -77,7 +74,7 @@ def traces(said: str) -> list[Trace]:
         elif inside and line.startswith("    "):
             if last.frames and not last.frames[-1][2] and not crashed:
                 last.frames[-1] = (*last.frames[-1][:2], line.strip())
-        elif inside and not line.startswith(("  [Previous line repeated", f"  [{LEFT_OUT}")):
+        elif inside and not line.startswith("  [Previous line repeated"):
             inside = False
             if not crashed and (match := _RAISED.fullmatch(line)):
                 last.kind, last.what = match[1].rpartition(".")[2], (match[2] or "").strip()
@@ -147,38 +144,22 @@ def _place(found: list[Trace]) -> str:
 
 
 def without_frames(said: str) -> str:
-    """The lines without the frames of Gunicorn, Uvicorn, the import system and ours, which no user can change; and
-    where a frame of the user's is told, without most of those of packages, of which SQLAlchemy alone has a hundred."""
-    told = bool(re.search(r", at \S+ line [0-9]+", cause(said)))
-    kept, packaged = list[str](), list[list[str]]()
-    """What stays; and frames of packages in a row, each of which is a few lines."""
-    into, crashed = kept, False
+    """The lines without the frames of Gunicorn, Uvicorn, the import system and ours, which no user can change; and of
+    other packages' only the deepest of a traceback, which raised: an ORM has dozens between it and the app."""
+    kept, held = list[str](), list[str]()
+    dropping = holding = False
     for text in said.split("\n"):
         line = _GROUP.sub("", text, count=1) if _GROUP.match(text) else text
         if frame := _FRAME.fullmatch(line):
-            if _FOREIGN.search(frame[1]):
-                into = []
-            elif own(frame[1]) or not told:
-                into = kept
-            else:
-                packaged.append(into := [])
-        elif into is not kept and not line.startswith("    "):
-            into = kept
-        if into is kept:
-            kept += _few(packaged, crashed)
-            packaged.clear()
-            crashed = bool(_CRASHED.fullmatch(line)) or (crashed and bool(frame))
-        into.append(text)
-    return "\n".join(kept + _few(packaged, crashed))
-
-
-def _few(frames: list[list[str]], crashed: bool) -> list[str]:
-    """The lines of frames in a row, or of the deepest, which comes first where a process crashed, and a count."""
-    if len(frames) <= FEW:
-        return [text for frame in frames for text in frame]
-    group = _GROUP.match(frames[0][0])
-    left = [f"{group[0] if group else ''}  [{LEFT_OUT} {len(frames) - 1}]"]
-    return frames[0] + left if crashed else left + frames[-1]
+            dropping = bool(_FOREIGN.search(frame[1]))
+            if not dropping:
+                # Where all crashes the deepest comes first, and has no comma.
+                held, holding = [], ", in " in line and bool(_PACKAGE.search(frame[1]))
+        elif not line.startswith("    "):
+            kept, held, dropping, holding = kept + held, [], False, False
+        if not dropping:
+            (held if holding else kept).append(text)
+    return "\n".join(kept + held)
 
 
 def because(seen: str, said: str) -> str:

@@ -19,6 +19,8 @@ from .slots import SLOTS
 from .words import is_ours
 
 SHARED = "shared"
+ENDING = re.compile(r"[^/]\.[A-Za-z]\w*$")
+"""How the path of a shared file ends, as blog.db does; .cache and v1.0 are called as directories are."""
 HOME = "home"
 """Name of the directory in the app's that is HOME to it: libraries keep caches there, and settings of their own."""
 COMMANDS = "commands"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from .roots import ENDING
+
 _PERMITTED = "Operation not permitted"
 
 
@@ -69,6 +71,8 @@ def _writable(path: str, root: str, said: str) -> str:
     top = inside if made else inside.rpartition("/")[0]
     code = {place.rpartition("/")[0] for place in re.findall(r'/releases/[^/]+/([^"]+)", line', said)}
     if not top or any(f"{place}/".startswith(f"{top}/") for place in code):
+        if not made and ENDING.search(inside):
+            return f"write fastapi_shared_paths: [{inside}], and the app has it from release to release."
         return (
             f"write fastapi_shared_paths: [data], and have the app keep {inside.rpartition('/')[2]} in data/, which it "
             "has from release to release."

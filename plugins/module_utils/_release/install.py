@@ -72,9 +72,9 @@ def install(order: Order) -> dict[str, Any]:
         project = os.path.join(build, "project")
         hand_over(project, gid, False)
         venv.add(project, os.path.join(tree, ".venv"), manifest["record"].get("project", []))
-        shared = manifest["record"]["shared_paths"]
-        make_shared(order.root, shared, uid, gid)
-        link_shared(order.root, tree, os.path.join(order.releases, order.release), shared)
+        shared, files = (manifest["record"][kind] for kind in ("shared_paths", "shared_files"))
+        make_shared(order.root, shared, uid, gid, tree, files)
+        link_shared(order.root, tree, os.path.join(order.releases, order.release), shared, files)
         broken = venv.compile_source(order.python, build, tree)
         record = write_record(tree, manifest, installer)
         hand_over(tree, gid, bool(manifest["clone"]))

@@ -48,11 +48,17 @@ TRIED = (
 """Options by which one try is told from another. What a worker takes is measured, and nobody's setting."""
 
 
-def told(failure: Exception, why: str, log: str, root: str) -> str:
-    """What a person reads: what is wrong, what serves, what to write; then the last lines."""
+def told(failure: Exception, why: str, log: str, root: str, record: dict[str, Any]) -> str:
+    """What a person reads: what is wrong, what serves, what to write; then the last lines.
+
+    :param record: the release's own.
+    """
     serves = f"{why}\n{failure.now}" if isinstance(failure, Failed) else why
     said = f"{serves}\n{log}"
-    write = " ".join(filter(None, [hints(said, root), advice(said, root)]))
+    shared = [path for kind in ("shared_paths", "writes") for path in record.get(kind, [])]
+    writes = shared if record.get("writes") else []
+    known = advice(said, root, writes, record.get("settings", {}), record.get("hosts", {}))
+    write = " ".join(filter(None, [hints(said, root), known]))
     return "\n\n".join(filter(None, [serves, write, log and f"Its last lines:\n{without_frames(log)}"]))
 
 
@@ -127,7 +133,8 @@ class Deploy:
             if sentence:
                 self.warn(sentence)
         if failure:
-            raise CommandFailed(told(failure, why, log, self.app.root)) from failure
+            record = record_of(self.app.root, swap.wanted.release)
+            raise CommandFailed(told(failure, why, log, self.app.root, record)) from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
         if swap.front and swap.steps and lock and not swap.commands:

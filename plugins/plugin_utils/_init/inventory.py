@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -20,14 +21,16 @@ from ...module_utils._host.files import names_in, read_text
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
-from .._release.git import is_git, name_of
-from .._release.source import scan
-from .._release.target import debian_for
-from .._source.advice import HEALTH, READY, alone, kept, like, settings_in
+from .._release.git import ignored, is_git, name_of
+from .._release.listed import fitting_debian
+from .._release.source import PLACEHOLDERS, scan
+from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
+from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
-from .usual import filled
+from .needed import packages
+from .usual import beginning, filled, on_host
 
 HOSTS = f"""\
 ---
@@ -45,6 +48,10 @@ all:
 # What YAML takes for a boolean or for nothing.
 _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
+_OLD = 60
+"""Days after which today's versions aren't those that an app was written with."""
+_PYTHON_313 = "2024-12-01"
+"""When most packages had wheels for it, which came out in October: Debian 13 has it."""
 _SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
 _WORKERS = re.compile(
@@ -62,6 +69,8 @@ class Written:
     left: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     """Values that were made up for it, which belong on no screen."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences that belong on the screen too."""
 
     @property
     def shown(self) -> str:
@@ -91,10 +100,11 @@ def _yaml(value: object) -> str:
     return str(value) if word and str(value).lower() not in _WORDS else json.dumps(value)
 
 
-def app_file(top: str, source: str, version: str = "") -> Written:
+def app_file(top: str, source: str, version: str = "", day: str = "") -> Written:
     """The text of group_vars/all/app.yml for the app in the directory `top`.
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
+    :param day: of its last commit.
     """
     code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
@@ -111,31 +121,40 @@ def app_file(top: str, source: str, version: str = "") -> Written:
         out.line("version", version)
     if inside:
         out.line("source_directory", below, "Where the app is in it.")
-    if outside:
-        left_out = [*_patterns(), *(f"/{path}" for path in outside)]
-        out.line("exclude", left_out, "What stays behind: what does by default, and links that lead out of the source.")
-    app = _app(out, code, _served(top, whole))
+    example, values = _example(top, code)
+    for variable in code.wanted:
+        if match := SQLITE.fullmatch(values.get(variable, "")):
+            code.files.setdefault(os.path.normpath(match[1]), (Place(example, 1), variable))
+    # A database of whoever develops it isn't what the host's begins with, nor are uploads.
+    own = ignored(top, [path for path in code.files if os.path.lexists(os.path.join(top, path))])
+    if outside or own:
+        kinds = ["what does by default"]
+        kinds += ["links that lead out of the source"] * bool(outside) + ["files that git ignores"] * bool(own)
+        left_out = [*_patterns(), *(f"/{path}" for path in (*outside, *own))]
+        out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
+    app = _app(out, code, _served(top, whole), _texts(r"(?i)^readme\b", top, whole))
     requirements = _requirements(out, top, whole)
-    if debian := debian_for(lockfile.requires_python(top)):
-        out.comment(debian)
+    _until(out, top, requirements, day)
+    _debian(out, top, requirements, day, _served(top, whole))
     _unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
     _paths(out, code, app)
+    required = _required(top, requirements)
+    debian, read = packages(_texts(r"(?i)dockerfile", top, whole), required)
+    if debian:
+        out.line("packages", debian, f"What the app needs of Debian's, by {' and '.join(read)}.")
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if code.migrations:
-        _migrations(out, top, requirements, code.migrations)
+        _migrations(out, top, requirements, code)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
-    moved = {
-        variable: (place, *kept(code, name, "", url)) for place, (url, variable) in code.beside.items() if variable
-    }
-    _shared(out, code, top, [directory for _place, directory, _url in moved.values()][:1])
-    _migrated(out, code, top, name)
-    _env(out, code, app, top, installed, {name: (place, url) for name, (place, _directory, url) in moved.items()})
+    _shared(out, code, top, name, own)
+    _migrated(out, code, top)
+    _env(out, code, app, top, installed, required, name.replace(TODO, ""))
     _containers(out, code)
     for constant, (place, _maker, asked) in code.random.items():
         if not asked:
@@ -147,44 +166,77 @@ def app_file(top: str, source: str, version: str = "") -> Written:
     return out
 
 
-def _shared(out: Written, code: Code, top: str, wanted: list[str]) -> None:
-    """:param wanted: directories that are shared for a database."""
-    # What the source has is in each release, and can't be another directory too.
-    made = {path: at for path, at in code.made.items() if not os.path.lexists(os.path.join(top, path))}
+def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str]) -> None:
+    """:param own: files that stay behind."""
+
+    def there(path: str) -> bool:
+        """Whether the source has more than a placeholder there."""
+        place = os.path.join(top, path)
+        return os.path.lexists(place) and (not os.path.isdir(place) or bool({*os.listdir(place)} - {*PLACEHOLDERS}))
+
+    # What the source has is in each release, and is made by no app: its files are served, say.
+    made = {path: at for path, at in code.made.items() if not there(path)}
+    for path, (at, _variable) in code.files.items():
+        # Of a directory that the source hasn't got, all is the app's: what it writes beside the file too.
+        above = os.path.dirname(path)
+        made.setdefault(above if above and not there(above) else path, at)
     shared: list[str] = []
-    for path in sorted({*wanted, *made}):
+    for path in sorted(made):
         if not any(path.startswith(f"{above}/") for above in shared):
             shared.append(path)
-    if shared:
-        places = ", ".join(f"{at} has {path}" for path, at in made.items() if path in shared)
-        out.line("shared_paths", shared, f"What the app writes, and has from release to release. {places}".rstrip())
-
-
-def _migrated(out: Written, code: Code, top: str, name: str) -> None:
-    """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
-    text = read_text(os.path.join(top, "alembic.ini"))
-    found = re.search(r"(?m)^[ \t]*(sqlalchemy\.url\s*=\s*)(sqlite[\w+]*):///(?!/|:memory:)\S+", text)
-    location = re.search(r"(?m)^[ \t]*script_location\s*=\s*(?:%\(here\)s/)?(\S+)", text)
-    env = os.path.join(location[1] if location else "alembic", "env.py")
-    if not found or _OVERRIDDEN.search(read_text(os.path.join(top, env))):
+    if not shared:
         return
-    line = text.count("\n", 0, found.start(1)) + 1
-    beside, variable = next(iter(code.beside.values()), ("", ""))
-    url = kept(code, name, "", beside)[1] if beside else ""
-    variable = variable or next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
-    # Of an engine that waits for nothing, as the app's may be, Alembic's usual env.py can't make one.
-    scheme = url.partition(":")[0]
-    other = f'.replace("{scheme}", "{found[2]}")' if scheme not in ("", found[2]) else ""
-    instead = f"{found[1]}{found[2]}:///{url.partition(':///')[2]}"
-    write = f"Write there {instead}, or add" if url else "Add"
+    said = [f"{made[path]} has {path}" for path in shared]
+    begins = [path for path in shared if path in code.files and there(path) and path not in own]
+    said += [f"it begins as the source's {' and '.join(begins)}, once"] if begins else []
+    out.line("shared_paths", shared, f"What the app writes, and has from release to release: {', '.join(said)}.")
+    out.notes.append(f"What the app writes to {', '.join(shared)} is kept in /srv/{name}/shared: backups are yours.")
+
+
+def _script(top: str, ini: str) -> tuple[str, bool]:
+    """The env.py of the migrations that an alembic.ini is of, '' where there is none; and whether it is counted from
+    the source's top. Alembic counts from where it is run."""
+    found = re.search(r"(?m)^[ \t]*script_location\s*=[ \t]*(%\(here\)s/)?(\S+)", read_text(os.path.join(top, ini)))
+    location = found[2].replace(":", "/") if found else "alembic"
+    places = [os.path.normpath(os.path.join(below, location, "env.py")) for below in (os.path.dirname(ini), "")]
+    there = [os.path.isfile(os.path.join(top, place)) for place in places]
+    from_top = there == [False, True] and bool(found and not found[1])
+    return places[1] if from_top else places[0] if there[0] or not found else "", from_top
+
+
+def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
+    """The address that migrations have in alembic.ini, and no other."""
+    found = _ADDRESS.search(read_text(os.path.join(top, ini)))
+    return None if found and _OVERRIDDEN.search(read_text(os.path.join(top, env))) else found
+
+
+def _migrated(out: Written, code: Code, top: str) -> None:
+    """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
+    env, _from_top = _script(top, "alembic.ini")
+    text, fixed = read_text(os.path.join(top, "alembic.ini")), _fixed(top, "alembic.ini", env)
+    found = fixed and re.match(
+        r"[ \t]*sqlalchemy\.url\s*=\s*sqlite[\w+]*:///(?:%\(here\)s/)?(?!/|:memory:)(\S+)", fixed[0]
+    )
+    # The same file, which is shared, is the same database.
+    if not fixed or not found or os.path.normpath(found[1]) in code.files:
+        return
+    line = text.count("\n", 0, fixed.end()) + 1
+    variable = next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
+    write = (
+        f"Add to {env}, at its top `import os` and below `config = context.config`: "
+        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
+    )
+    if database := next((path for path in code.files if re.search(r"\.(db|sqlite)\d?$", path)), ""):
+        write = f"Write there the app's: {found[0].strip().removesuffix(found[1])}{database}"
     out.comment(
         f"alembic.ini line {line} is `{found[0].strip()}`: beside the code, where a migration can only read, and {env} "
-        f"takes no other. {write} to {env}, at its top `import os` and below `config = context.config`: "
-        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"]{other})'
+        f"takes no other. {write}"
     )
 
 
+_OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
+_ADDRESS = re.compile(r"(?m)^[ \t]*sqlalchemy\.url\s*=[ \t]*(?!driver://)[a-z][\w+]*://\S+")
 _OVERRIDDEN = re.compile(
     r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
 )
@@ -261,11 +313,9 @@ def _name(top: str, source: str) -> str:
     return TODO
 
 
-def _migrations(out: Written, top: str, requirements: str, found: list[str]) -> None:
-    """Where what hosts get has Alembic: many projects have it among what is for development alone.
-
-    :param found: directories of migrations, and files alembic.ini.
-    """
+def _migrations(out: Written, top: str, requirements: str, code: Code) -> None:
+    """Where what hosts get has Alembic: many projects have it among what is for development alone."""
+    found = code.migrations
     inis = sorted((path for path in found if path.endswith("alembic.ini")), key=len)
     table = lockfile.load_project(top)
     needed = "\n".join(
@@ -283,8 +333,20 @@ def _migrations(out: Written, top: str, requirements: str, found: list[str]) -> 
         )
         return
     below = os.path.dirname(inis[0]) if inis else ""
-    command = [f"cd {below} && alembic upgrade head" if below else "alembic upgrade head"]
+    env, from_top = _script(top, inis[0]) if inis else ("", False)
+    text = f"alembic -c {inis[0]} upgrade head" if from_top and below else "alembic upgrade head"
+    command = [f"cd {below} && {text}" if below and not from_top else text]
     an = inis[0] if below else "an alembic.ini" if inis else "a [tool.alembic] in pyproject.toml"
+    fixed = _fixed(top, inis[0], env) if env else None
+    if inis and not env:
+        out.comment(f"There is {an}, and where it has its script_location is no env.py, so nothing can be migrated.")
+        return
+    if fixed and "sqlite" not in fixed[0] and code.wanted.keys() | code.asked.keys() | code.files.keys():
+        out.comment(
+            f"There is {an} with an address of a database in it, and {env} takes no other than that. If it is the "
+            f"host's too: {PREFIX}before_swap: {_yaml(command)}"
+        )
+        return
     if re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return
@@ -296,27 +358,47 @@ def _migrations(out: Written, top: str, requirements: str, found: list[str]) -> 
 
 def _served(*directories: str) -> str:
     """What the source's own recipes say: Dockerfile, Procfile, compose files and scripts beside them."""
-    texts = []
-    for directory in dict.fromkeys(directories):
-        for name in sorted(names_in(directory)):
-            if re.search(
-                r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^makefile$|^pyproject\.toml$", name
-            ):
-                texts.append(read_text(os.path.join(directory, name)))
-    return "\n".join(texts)
+    return _texts(
+        r"(?i)^(dockerfile|procfile|(docker-)?compose)|\.(sh|ya?ml)$|^(make|just)file$|^pyproject\.toml$", *directories
+    )
 
 
-def _app(out: Written, code: Code, recipes: str) -> str:
-    """:param recipes: what says in other words how it is served."""
+def _texts(named: str, *directories: str) -> str:
+    found = [
+        read_text(os.path.join(directory, name))
+        for directory in dict.fromkeys(directories)
+        for name in sorted(names_in(directory))
+        if re.search(named, name)
+    ]
+    return "\n".join(found)
+
+
+def _required(top: str, requirements: str) -> set[str]:
+    try:
+        return lockfile.names(top, requirements, lockfile.read(top, requirements, None))
+    except ReleaseError:
+        return set()
+
+
+def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
+    """:param recipes: what says in other words how it is served.
+    :param readme: what says it to people, for other machines as well.
+    """
+    texts = [recipes, "\n".join(code.served), readme]
     # sorted() keeps the order of what it finds equal.
-    apps = sorted(code.apps, key=lambda app: not re.search(rf"(?<![\w.]){re.escape(app)}\b", recipes))
+    apps = sorted(code.apps, key=lambda app: [not re.search(rf"(?<![\w.]){re.escape(app)}\b", text) for text in texts])
     if not apps:
-        say = "What Gunicorn imports, as in main:app for `app` in main.py. No FastAPI() was found in the source."
-        out.line("app", TODO, say)
+        told = re.search(_SERVER, "\n".join(texts))
+        say = "What Gunicorn imports, as in main:app for `app` in main.py. No FastAPI() was found in the source"
+        say += f", whose own recipes serve {told[1]}." if told else "."
+        out.line("app", told[1] if told and told[1].partition(":")[0] in code.modules.values() else TODO, say)
         return ""
     others = f" Others: {', '.join(apps[1:4])}." if apps[1:] else ""
     out.line("app", apps[0], f"Found in {code.routers[apps[0]].place}.{others}")
     return apps[0]
+
+
+_SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-z_][\w.]*:[A-Za-z_]\w*)""")
 
 
 def _requirements(out: Written, top: str, whole: str) -> str:
@@ -329,6 +411,51 @@ def _requirements(out: Written, top: str, whole: str) -> str:
             return several[2]
         out.line("requirements", TODO, str(error).replace(top, "the source"))
         return ""
+
+
+def _until(out: Written, top: str, requirements: str, day: str) -> None:
+    """Versions of the days in which the app was written, where nothing names them."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    if not day or (today - datetime.date.fromisoformat(day)).days < _OLD:
+        return
+    try:
+        listed = lockfile.read(top, requirements, None)
+    except ReleaseError:
+        return
+    if loose := len(listed.loose):
+        bound = max(day, _PYTHON_313)
+        then = "is of this day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"
+        out.line(
+            "packages_until",
+            bound,
+            f"{loose} of the {len(listed.lines)} requirements name no exact version, and the last commit {then}: what "
+            "is newer may not go with the app, and what was fixed since then, holes in security too, is missing. To "
+            "move on, take this line out and test.",
+        )
+
+
+def _debian(out: Written, top: str, requirements: str, day: str, recipes: str) -> None:
+    """Which Debian the app fits, on the screen too: who has rented the other one begins anew."""
+    try:
+        lock = lockfile.load(top, requirements) if requirements.endswith((".lock", ".toml")) else {}
+    except ReleaseError:
+        lock = {}
+    told = fitting_debian(requirements, lock, lockfile.load_project(top), lockfile.requires_python(top))
+    if not told and requirements.endswith(".txt"):
+        pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
+        own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
+        python = re.search(r"(?m)^(?:python-)?3\.(\d+)", own) or re.search(r"(?im)^FROM\s+\S*python:?3\.(\d+)", recipes)
+        newer = python and int(python[1]) > 12
+        if pinned and (python or (day and day < _PYTHON_313)):
+            why = f"its own recipes have Python 3.{python[1]}" if python else f"its last commit is of {day}"
+            told = (
+                f"The app most likely fits {'Debian 13' if newer else 'Debian 12'}: {why}, and {pinned} of its "
+                "requirements name an exact version, which may have no wheel for the other's. Debian 12 has Python "
+                "3.11, and Debian 13 has 3.13."
+            )
+    if told:
+        out.comment(told)
+        out.notes.append(told)
 
 
 def _unread(out: Written, top: str) -> None:
@@ -349,15 +476,29 @@ def _paths(out: Written, code: Code, app: str) -> None:
 
 
 def _static(out: Written, code: Code) -> None:
-    if code.statics:
-        path, directory = next(iter(code.statics.items()))
+    # What the app writes to is shared, and the proxy serves what is in the release.
+    statics = {
+        path: directory
+        for path, directory in code.statics.items()
+        if not any(f"{file}/".startswith(f"{directory}/") for file in code.files)
+    }
+    if statics:
+        path, directory = next(iter(statics.items()))
         static = f"{PREFIX}static: {{{path}: {directory}}}"
         out.comment(f"The app serves {directory}/ itself. The proxy does it for less: {static}")
 
 
-def _example(top: str) -> tuple[str, dict[str, str]]:
+def _example(top: str, code: Code) -> tuple[str, dict[str, str]]:
     """What the source gives as an example of its environment: the file's name, and its values."""
-    for name in (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env"):
+    for name in (
+        *code.examples,
+        ".env.example",
+        ".env.sample",
+        ".env.template",
+        ".env.dist",
+        "env.example",
+        "example.env",
+    ):
         if text := read_text(os.path.join(top, name), 1 << 16):
             rows = re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(\S.*?)\s*$", text)
             # What follows a value without quotes is a comment.
@@ -372,26 +513,38 @@ def _env(
     app: str,
     top: str,
     installed: t.Collection[str],
-    moved: dict[str, tuple[Place, str]],
+    required: t.Collection[str],
+    called: str,
 ) -> None:
     """:param installed: directories that are on the path without it.
-    :param moved: URLs of databases that would lie beside the code, by their variable, with the place that says so.
+    :param required: names of the packages that the app requires.
+    :param called: the app's name.
     """
     rows: list[tuple[str, str, str]] = []
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
-    example, values = _example(top)
+    example, values = _example(top, code)
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
+    there = {*code.imports, *required}
+    # Beside a database's name, what has no other name is the database's.
+    of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
-        value, why = filled(name, bare, example, values, code.imports)
+        bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") else bare
+        value, why = filled(name, bare, example, values, there, called)
         given = f"{example} has {values[name]}" if values.get(name) else ""
+        if name in code.hosts and (here := on_host(*code.hosts[name])):
+            value, why = here, f"By default it is {code.hosts[name][1]}, a container's name that the host doesn't know."
+        elif not value and (begins := beginning(bare, there)):
+            given = "; ".join(filter(None, [f"As {begins}, by the driver that is required", given]))
+        if value and value == values.get(name) and example in code.examples:
+            # The release has it by itself.
+            continue
         if is_own(bare):
             made[name] = place
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
-    rows += [(name, url, f"{place} has it beside the code.") for name, (place, url) in moved.items()]
     asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked, *made}]
     if rows or made or asked or behind:
@@ -406,7 +559,7 @@ def _env(
         why = "makes it up, in each worker and at each start another one" if name in code.random else why
         keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
         out.comment(f"{place} {why}; {keep}", "  ")
-        out.secrets.append(make(code.random[name][1] if name in code.random else ""))
+        out.secrets.append(make(code.random[name][1] if name in code.random else "", name))
         out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
     # A name needs the variable above it, without which its line can't be taken in.
     some = bool(rows or made)
@@ -419,5 +572,7 @@ def _env(
         out.text += "" if some else f"# {PREFIX}env:\n"
         hidden = "  # " if some else "#   "
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
+        for place, names in code.together.items():
+            out.comment(f"{place} does without {', '.join(names)}, unless all of them are set.", indent)
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

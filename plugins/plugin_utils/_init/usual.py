@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._source.paths import SQLITE
+
 _SECRET = re.compile(
     r"(?i)secret|passw|passphrase|pwd|(^|_)pass($|_)|key|token|credential|salt|private|(^|_)pin($|_)|certificate|"
     r"licen[sc]e|webhook"
@@ -27,27 +29,89 @@ _SWITCH = re.compile(r"(?i)(^|_)(debug|reload|echo)$")
 _GUESS = "It is a guess: it is what most use."
 
 
-def usual(bare: str, imports: t.Container[str]) -> str:
+_KINDS = r"(POSTGRES\w*?|PG|MYSQL|MARIADB|DB|DATABASE)"
+_USUAL = {
+    r"((JWT|AUTH|ACCESS|TOKEN|SECURITY|SIGNING)_)*ALGORITHM": "HS256",
+    r"\w*REFRESH\w*_EXPIR\w*_MINUTES": "10080",
+    r"(\w+_)?EXPIR\w*_MINUTES": "30",
+    r"(\w+_)?EXPIR\w*_DAYS": "7",
+    r"(\w+_)?COOKIE_SAME_?SITE": "lax",
+    r"(\w+_)?COOKIE_(SECURE|HTTP_?ONLY)": "true",
+    r"(\w+_)?(CSRF|COOKIE|SESSION)\w*_MAX_AGE": "3600",
+    r"LOG(GING)?_LEVEL": "INFO",
+    r"(\w+_)?(MAIL|SMTP)_?PORT": "587",
+    r"(\w+_)?(MAIL|SMTP)_(START_?)?TLS": "true",
+    r"(\w+_)?(MAIL|SMTP)_SSL(_TLS)?": "false",
+    r"(\w+_)?(REDIS|RDS)_?PORT": "6379",
+    r"(\w+_)?(REDIS|RDS)_?(DB|DATABASE)": "0",
+    r"(\w+_)?(POSTGRES\w*|PG|MYSQL|MARIADB|DB|DATABASE|REDIS|RDS)_?(HOST|HOSTNAME|SERVER)": "127.0.0.1",
+    # The server is another one, which the app's own words don't start.
+    r"((APP|API|SERVER|UVICORN|FASTAPI|BACKEND)_)?HOST": "127.0.0.1",
+    r"((APP|API|SERVER|UVICORN|FASTAPI|BACKEND)_)?PORT": "8000",
+}
+"""What most have for a variable, by its name."""
+_DRIVERS = {
+    "asyncpg": "postgresql+asyncpg",
+    "psycopg": "postgresql+psycopg",
+    "psycopg-binary": "postgresql+psycopg",
+    "psycopg2": "postgresql+psycopg2",
+    "psycopg2-binary": "postgresql+psycopg2",
+    "pg8000": "postgresql+pg8000",
+    "asyncmy": "mysql+asyncmy",
+    "aiomysql": "mysql+aiomysql",
+    "pymysql": "mysql+pymysql",
+    "mysqldb": "mysql+mysqldb",
+    "mysqlclient": "mysql+mysqldb",
+    "mysql": "mysql+mysqlconnector",
+    "mysql-connector-python": "mysql+mysqlconnector",
+}
+_DATABASE_URL = re.compile(r"(\w+_)?(DATABASE|DB|SQLALCHEMY\w*|POSTGRES\w*|MYSQL|MARIADB)_?(URL|URI|DSN)")
+
+
+def _schemes(packages: t.Collection[str]) -> list[str]:
+    """What an address of the app's database may begin with, by the drivers that it has."""
+    # Others than SQLAlchemy know of no driver in it.
+    whole = any(name.startswith(("sqlalchemy", "sqlmodel")) for name in packages)
+    found = [scheme for name, scheme in _DRIVERS.items() if name in {each.lower() for each in packages}]
+    return list(dict.fromkeys(scheme if whole else scheme.partition("+")[0] for scheme in found))
+
+
+def usual(bare: str, packages: t.Collection[str], app: str = "") -> str:
     """What most have for a variable, '' where that can't be told.
 
     :param bare: its name, without a prefix that all of the project's have.
-    :param imports: the packages that the app imports.
+    :param packages: those that the app imports or requires.
+    :param app: what the app is called.
     """
     name = bare.upper()
-    if re.fullmatch(r"((JWT|AUTH|ACCESS|TOKEN|SECURITY|SIGNING)_)*ALGORITHM", name):
-        return "HS256"
-    if re.fullmatch(r"(\w+_)?ACCESS_TOKEN_EXPIRE_MINUTES", name):
-        return "30"
-    if re.fullmatch(r"(\w+_)?REDIS_?PORT", name):
-        return "6379"
-    if re.fullmatch(r"(\w+_)?(POSTGRES\w*|PG|DB|DATABASE)_?PORT", name):
-        mysql = any(driver in imports for driver in ("MySQLdb", "aiomysql", "asyncmy", "mysql", "pymysql"))
-        return "3306" if mysql and not name.startswith(("POSTGRES", "PG")) else "5432"
-    return ""
+    if re.fullmatch(
+        rf"(\w+_)?{_KINDS}_?(USER|USERNAME|NAME|DB|DATABASE)|(APP|PROJECT|STACK|SERVICE)_(NAME|TITLE)", name
+    ):
+        # A database has to be made in any case: by these names it is found.
+        return app.replace("-", "_")
+    if re.fullmatch(r"(\w+_)?(POSTGRES\w*|PG|MYSQL|MARIADB|DB|DATABASE)_?PORT", name):
+        kinds = {scheme.partition("+")[0] for scheme in _schemes(packages)}
+        mysql = re.search("MYSQL|MARIADB", name) or (kinds == {"mysql"} and not name.startswith(("POSTGRES", "PG")))
+        return "3306" if mysql else "5432"
+    return next((value for pattern, value in _USUAL.items() if re.fullmatch(pattern, name)), "")
+
+
+def beginning(bare: str, packages: t.Collection[str]) -> str:
+    """How the address of a database begins, to say beside a variable for it; '' where that can't be told."""
+    schemes = _schemes(packages) if _DATABASE_URL.fullmatch(bare.upper()) else []
+    return " or ".join(f"{scheme}://USER:PASSWORD@127.0.0.1/NAME" for scheme in schemes)
+
+
+def on_host(name: str, default: str) -> str:
+    """A default with a container's name, as it is for what runs on the host; '' where a password is in it."""
+    return "" if "@" in default else re.sub(rf"(^|//){re.escape(name)}(?!://)\b", r"\g<1>127.0.0.1", default, count=1)
 
 
 def of_example(name: str, value: str) -> str:
     """What an example of the environment has for a variable, where it holds for a host too; '' where it may not."""
+    if SQLITE.fullmatch(value):
+        # Beside the code, where it is shared.
+        return value
     if (_SECRET.search(name) and not _ABOUT.search(name)) or _ADDRESS.search(name):
         return ""
     if not value or _AN_ADDRESS.search(value) or _PLACEHOLDER.search(value):
@@ -57,18 +121,21 @@ def of_example(name: str, value: str) -> str:
 
 
 def filled(
-    name: str, bare: str, example: str, values: t.Mapping[str, str], imports: t.Container[str]
+    name: str, bare: str, example: str, values: t.Mapping[str, str], packages: t.Collection[str], app: str = ""
 ) -> tuple[str, str]:
     """A value for a variable, and why it is that; ('', '') where somebody has to say it.
 
     :param example: the file that `values` are from.
+    :param app: what the app is called.
     """
     if value := of_example(name, values.get(name, "")):
         return value, f"{example} has it."
     if bare.upper().startswith("TEST_"):
         # It has to be there for the rest to be read, as a URL where it is checked to be one.
         value = "postgresql://unused@localhost/unused" if re.search("(?i)(url|uri|dsn)$", name) else "unused"
-        return usual(bare, imports) or value, "Tests alone use it."
-    if value := usual(bare, imports):
-        return value, _GUESS
+        return usual(bare, packages) or value, "Tests alone use it."
+    if _SWITCH.search(bare):
+        return "false", "On a host."
+    if value := usual(bare, packages, app):
+        return value, "It is a guess: the app's own name." if value == app.replace("-", "_") else _GUESS
     return "", ""

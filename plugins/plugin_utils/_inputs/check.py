@@ -76,6 +76,7 @@ RULES: dict[str, rules.Rule] = {
     "sandbox": sandbox.sandbox,
     "credentials": sandbox.credentials,
     "index_url": rules.index_url,
+    "packages_until": rules.day,
     "worker_class": rules.worker_class,
     "keepalive": rules.number(1, 3600, 5, "seconds"),
     "health_path": rules.url_path,

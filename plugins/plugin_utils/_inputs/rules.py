@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import difflib
 import posixpath
 import re
@@ -166,6 +168,14 @@ def index_url(variable: str, value: t.Any) -> Problem | None:
         return None
     advice = "Write the whole address, such as https://pypi.example.com/simple, or '' for pip's own configuration."
     return Problem(variable, HIDDEN, "it has to be the URL of a package index, http, https or file.", advice)
+
+
+def day(variable: str, value: t.Any) -> Problem | None:
+    """YAML makes a date of it where it has no quotes."""
+    with contextlib.suppress(ValueError):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)) and datetime.date.fromisoformat(str(value)):
+            return None
+    return Problem(variable, value, "it has to be a day, as year-month-day.", write(variable, "'2025-07-14'"))
 
 
 def shared_paths(variable: str, value: t.Any) -> Problem | None:

@@ -15,6 +15,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError, to_prune
 from ...module_utils._host.run import CONTROL_NODE, ProgramError
 from ...module_utils._release.index import read_index
+from .._source.code import read_code
 from .._source.lacks import lacking as lacking_modules
 from . import bundle, methods, project, wheels
 from .deliver import Ways, deliver
@@ -46,7 +47,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     target = target_of(facts["interpreter"])
     asking = functools.partial(lacking, source.requirements, params["index_url"], ways.say)
     check_python(source.requires_python, target.version, target.machine, asking)
-    pins = injected(source.requirements, target.markers, source.sockets)
+    pins = injected(source.requirements, target.markers, source.sockets, source.needs)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
     complete, name = release in facts["created"], f"Release {release} of {params['name']}"
@@ -87,7 +88,11 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
-    record |= {"source": source.origin} if source.origin else {}
+    record |= {"shared_files": source.shared_files, **({"source": source.origin} if source.origin else {})}
+    # What to say where the app fails by it: a traceback has no name of SQLite's file, nor a setting's prefix.
+    code = read_code(source.directory, [entry.path for entry in source.entries])
+    record |= {"writes": list(code.unshared(params["shared_paths"])), "settings": code.unlike}
+    record |= {"hosts": {host: variable for variable, (host, _default) in code.hosts.items()}}
     own = source.project if source.project and canonicalize_name(source.project.name) not in made.packages else None
     files = project.added(own, target.minor)
     # Not part of what is cloned with the environment, which other code and another version of it share.
@@ -107,7 +112,9 @@ def header_of(params: dict[str, Any], source: Source, target: Target, pins: list
         "platform": target.family,
         "requirements": [requirements.lines, requirements.constraints],
         "pins": pins,
+        **({"until": requirements.until} if requirements.until else {}),
         "shared_paths": sorted(params["shared_paths"]),
+        **({"shared_files": sorted(source.shared_files)} if source.shared_files else {}),
         # Releases without any keep the ids that they had.
         **({"public_paths": sorted(params["public_paths"])} if params["public_paths"] else {}),
         **({"project": source.project.identity} if source.project else {}),

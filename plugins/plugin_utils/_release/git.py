@@ -13,14 +13,14 @@ import os
 import re
 import shutil
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import last_lines, mask
 from ...module_utils._release.place import mutex
-from .tools import forget_unused
+from .tools import cache_directory, forget_unused
 
 _NAMES = "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
 _HEAD = "refs/graceful/head"
@@ -124,12 +124,41 @@ def environment(remote: Remote, base: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def ignored(directory: str, paths: Sequence[str]) -> list[str]:
+    """Those of the paths below a directory that its repository leaves out."""
+    return _asked(directory, ["-c", "core.quotePath=false", "check-ignore", "--", *paths]).splitlines() if paths else []
+
+
+def last_day(directory: str, source: str = "", commit: str = "") -> str:
+    """The day of the last commit to a directory, as 2025-07-14; '' where that can't be told.
+
+    :param source: the URL that it is a checkout of, if it is one, of `commit`.
+    """
+    question = ["log", "-1", "--format=%cs"]
+    if commit:
+        return _asked(mirror_of(remote_of(source, commit), cache_directory()), [*question, commit]).strip()
+    return _asked(directory, [*question, "--", "."]).strip()
+
+
+def mirror_of(remote: Remote, cache: str) -> str:
+    return os.path.join(cache, "git", hashlib.sha256(remote.url.encode()).hexdigest()[:20])
+
+
+def _asked(directory: str, question: Sequence[str]) -> str:
+    """What git says of a directory of this machine; '' where it isn't in a clone, or git isn't there."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _LOCAL}
+    try:
+        return run("Asking git", ["git", "-C", directory, *question], inherited, CONTROL_NODE)
+    except ProgramError:
+        return ""
+
+
 def checkout(remote: Remote, cache: str, into: str) -> str:
     """Write the files of the wanted version into the directory `into`; returns the full commit.
 
     A commit that the mirror has is taken without asking the remote; else there is one fetch.
     """
-    mirror = os.path.join(cache, "git", hashlib.sha256(remote.url.encode()).hexdigest()[:20])
+    mirror = mirror_of(remote, cache)
     os.makedirs(os.path.dirname(mirror), mode=0o700, exist_ok=True)
     if shutil.which("git") is None:
         raise ReleaseError(

@@ -26,10 +26,11 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
 from .._source.code import has_sockets
+from .._source.lacks import needed
 from . import git, lockfile, project, trees
 from .project import Project
 from .requirements import Requirements
-from .source import Entry, check_app, check_public, scan, without_shared
+from .source import Entry, check_app, check_public, scan, shared_files, without_shared
 from .tools import Say, cache_directory, digest_of, making, provide
 
 
@@ -49,6 +50,10 @@ class Source:
     project: Project | None = None
     sockets: bool = False
     origin: dict[str, str] = field(default_factory=dict)
+    shared_files: list[str] = field(default_factory=list)
+    """Those of the shared paths that are a file each."""
+    needs: dict[str, str] = field(default_factory=dict)
+    """Packages that what the app imports needs, each with why."""
 
 
 def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
@@ -62,8 +67,10 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
+        requirements.until = params["packages_until"] if requirements.loose else ""
         requirements.python = requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
+        files = shared_files(entries, params["shared_paths"])
         entries = without_shared(entries, params["shared_paths"])
         check_public(entries, params["public_paths"], params["shared_paths"])
         check_app(entries, params["app"])
@@ -73,7 +80,8 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
     sockets = has_sockets(directory, paths)
-    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin)
+    needs = needed(directory, paths, params["app"])
+    return Source(directory, entries, name, requirements, requires_python, own, sockets, origin, files, needs)
 
 
 def uv_export(project: str, index_url: str, say: Say, wanted: Sequence[str] = ()) -> str:

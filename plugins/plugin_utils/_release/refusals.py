@@ -20,17 +20,19 @@ _NO_WHEEL = re.compile(
 _HINTED = re.compile(r"Wheels are required for `([^`]+)`")
 _NOT_FOUND = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
 _NO_VERSION = re.compile(r"there (?:is no version of|are no versions of) (\S+)")
+_TOO_NEW = re.compile(r"`([\w.-]+)` was filtered by `exclude-newer`((?:(?!Consider using).)*)")
 _PYTHON = re.compile(r"does not satisfy (Python\S+)")
 _FETCH = re.compile(r"(?:Failed to fetch|Request failed)", re.IGNORECASE)
 
 
-def refusal(said: str, name: str, target: Target, problem: str = "", lines: Sequence[str] = ()) -> str:
+def refusal(said: str, name: str, target: Target, problem: str = "", lines: Sequence[str] = (), until: str = "") -> str:
     """One sentence on what is wrong and one on what to do, then uv's own words.
 
     :param said: output of ``uv pip compile``, credentials already hidden.
     :param name: of the requirements file.
     :param problem: why what has no wheel can't be built from its source.
     :param lines: what the app asks for, to name those that contradict one another.
+    :param until: the last day of which versions are taken.
     """
     flat = flattened(said)
     head = f"fastapi_requirements is {name}, "
@@ -38,6 +40,8 @@ def refusal(said: str, name: str, target: Target, problem: str = "", lines: Sequ
         twin, why = TWINS.get(canonicalize_name(missing.partition("==")[0]), ("", ""))
         # Of those there is neither a version nor a Python with wheels.
         write = f"Write {twin}, {why}" if twin else "Name a version that has one, set fastapi_python to a Python that"
+        if until:
+            problem = f"By {until}, which fastapi_packages_until is, it may have had none yet.\n{problem}".rstrip()
         return (
             f"{head}and {missing} has no wheel for {target}. {write}{'' if twin else ' it has wheels for'}, or build "
             "the wheel yourself (pip wheel) and give its directory by a --find-links line in a requirements file or in "
@@ -45,6 +49,14 @@ def refusal(said: str, name: str, target: Target, problem: str = "", lines: Sequ
         )
     if match := _NOT_FOUND.search(flat):
         what = f"and no index has {match[1]}. Check the spelling, or set fastapi_index_url to the index that has it."
+    elif until and (match := _TOO_NEW.search(flat)):
+        if "published at" in match[2]:
+            what = f"and {match[1]} had nothing that fits by {until}. Write a later day in fastapi_packages_until, or "
+            what += "the exact version of what needs it newer: exact ones are taken whatever their day."
+        else:
+            what = f"and the index doesn't say when the files of {match[1]} were uploaded (upload-time, PEP 700), so "
+            what += f"fastapi_packages_until: {until} leaves out all of them. Take it out and name exact versions, or "
+            what += "name an index that says it, as PyPI does."
     elif match := _NO_VERSION.search(flat):
         what = f"and no index has {match[1].rstrip(',')}. Name a version that there is."
     elif match := _PYTHON.search(flat):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import codecs
+import datetime
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -73,6 +74,7 @@ class Requirements:
     :param trees: directories of the app's repository that are named; `lines` gets them when the source is read.
     :param own: extras of the project itself, where a line names that; None where none does.
     :param python: what the project asks of the interpreter, '' where it asks nothing.
+    :param until: the last day of which versions are taken where none is named, such as 2025-07-14; '' for the newest.
     :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
     """
 
@@ -82,9 +84,40 @@ class Requirements:
     trees: list[Tree] = field(default_factory=list)
     own: list[str] | None = None
     python: str = ""
+    until: str = ""
     options: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     seen: set[tuple[str, bool]] = field(default_factory=set)
+
+    @property
+    def loose(self) -> list[str]:
+        """Lines that don't name the one version that is taken, and whose lock doesn't either."""
+        locked = named(line for line in self.constraints if _is_exact(line))
+        return [line for line in self.lines if not _is_exact(line) and not named([line]) <= locked]
+
+    @property
+    def end(self) -> str:
+        """The moment at which the day ends, '' where none is set; a bare day ends as the machine's time zone has it."""
+        after = datetime.timedelta(days=1)
+        return f"{datetime.date.fromisoformat(self.until) + after}T00:00:00Z" if self.until else ""
+
+    @property
+    def dated(self) -> list[str]:
+        """uv's arguments that leave out what was uploaded after the day, but for what the app names exactly."""
+        exact = named(line for line in (*self.lines, *self.constraints) if _is_exact(line))
+        return ["--exclude-newer", self.end, *undated(exact)] if self.until else []
+
+
+def undated(names: Iterable[str]) -> list[str]:
+    """uv's arguments for packages of which any day's version is taken."""
+    return [argument for name in sorted(names) for argument in ("--exclude-newer-package", f"{name}=false")]
+
+
+def _is_exact(line: str) -> bool:
+    parsed = Requirement(line)
+    return bool(parsed.url) or any(
+        pin.operator in ("==", "===") and not pin.version.endswith("*") for pin in parsed.specifier
+    )
 
 
 def read(source: str, name: str) -> Requirements:
@@ -226,13 +259,16 @@ def named(lines: Iterable[str]) -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
-def injected(requirements: Requirements, markers: dict[str, str], sockets: bool = False) -> list[str]:
+def injected(
+    requirements: Requirements, markers: dict[str, str], sockets: bool = False, needs: Iterable[str] = ()
+) -> list[str]:
     """Lines for what the files don't name and serving needs. They are added to what the app was resolved to, so they
     decide nothing of it, and what it brings by itself takes their place.
 
     A line whose marker is false on the host doesn't count. Where a constraint names the package, it alone decides.
 
     :param sockets: whether the app has WebSocket endpoints.
+    :param needs: packages that what the app imports needs. A lock stays as it is: it was tried with what is in it.
     """
 
     def counting(lines: Iterable[str]) -> list[Requirement]:
@@ -245,9 +281,11 @@ def injected(requirements: Requirements, markers: dict[str, str], sockets: bool 
     wanted = dict(PINS)
     if sockets and not any(_brings_websockets(line) for line in lines):
         wanted[WEBSOCKETS[0]] = WEBSOCKETS[1]
-    return [
-        name if name in constrained else f"{name}=={version}" for name, version in wanted.items() if name not in has
+    others = [name for name in needs if name not in has] if not requirements.hashes else []
+    pins = [
+        f"{name}=={version}" if name not in constrained else name for name, version in wanted.items() if name not in has
     ]
+    return pins + others
 
 
 def _brings_websockets(line: Requirement) -> bool:

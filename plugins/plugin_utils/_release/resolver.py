@@ -18,7 +18,7 @@ from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize_version
 from .refusals import flattened, named_in, refusal, without_wheel
-from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named
+from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
 from .sdist import HERE, WAY_OUT, Sources, Workshop
 from .shelf import Shelf, pins_of, shelf_of
 from .shelf import refusal as shelf_refusal
@@ -43,6 +43,7 @@ def identity_of(collector: Collector, requirements: Requirements, pins: list[str
     """Equal where the same is asked of the same indexes for the same target."""
     target = collector.target
     wanted = [FORMAT, requirements.lines, requirements.constraints, _sorted_hashes(requirements), pins]
+    wanted += [requirements.until] if requirements.until else []
     return digest_of([*wanted, target.version, target.abi, target.platforms, fingerprint(collector.index)])
 
 
@@ -64,8 +65,7 @@ def locked(collector: Collector, requirements: Requirements, pins: list[str], na
     path = os.path.join(locks, identity_of(collector, requirements, pins))
     with making(path) as new:
         if new is not None:
-            count = len(requirements.lines) + len(pins)
-            collector.say(f"Resolving {count} requirements for {collector.target}…")
+            collector.say(begun(requirements, pins, collector.target))
             lines = resolve(collector, requirements, pins, new, name)
             with open(os.path.join(new, "lock.txt"), "w", encoding="utf-8") as file:
                 file.writelines(f"{only_listed(line, requirements.hashes)}\n" for line in lines)
@@ -73,6 +73,16 @@ def locked(collector: Collector, requirements: Requirements, pins: list[str], na
     os.utime(path)
     with open(os.path.join(path, "lock.txt"), encoding="utf-8") as file:
         return file.read()
+
+
+def begun(requirements: Requirements, pins: list[str], target: Target) -> str:
+    """What is said while it is resolved, which is once for all hosts and releases with the same."""
+    loose, count = len(requirements.loose), len(requirements.lines)
+    text = f"Resolving {count + len(pins)} requirements for {target}…"
+    if loose and not requirements.until:
+        text += f" {loose} of the app's {count} name no exact version: today's newest are taken, see "
+        text += "fastapi_packages_until."
+    return text
 
 
 def resolve(
@@ -93,11 +103,14 @@ def resolve(
     items = _app_resolved(collector, requirements, new, name, sources)
     index = sources.with_built if sources else collector.index
     sockets = [pin for pin in pins if Requirement(pin).name == WEBSOCKETS[0]]
+    serving = [pin for pin in pins if _name(pin) in LOWEST]
     # One by one: where there is no tested version of the one, the other stays the tested one.
-    for part in ([pin for pin in pins if pin not in sockets], sockets):
+    for part in (serving, sockets, [pin for pin in pins if pin not in (*serving, *sockets)]):
         found = versions_of(items)
         lacking = [pin for pin in part if Requirement(pin).name not in found]
         if lacking and not (part is sockets and "wsproto" in found):
+            if part not in (serving, sockets):
+                collector.say(f"Adding {', '.join(lacking)}, which the app's code needs and {name} doesn't name…")
             items += _added(collector, requirements, lacking, found, index, new, name)
     check_servers(versions_of(items), requirements, name)
     return items
@@ -127,16 +140,20 @@ def _added(
     """What the pins `lacking` add to the versions `found`, which stay: the tested versions, else the best that go with
     those."""
     limits = [*requirements.constraints, *(f"{package}=={version}" for package, version in found.items())]
+    # What serves was tested, whatever its day, and what the app was resolved to stays.
+    kept = {*found, *map(canonicalize_name, map(_name, lacking))}
+    dated = [*requirements.dated, *undated(kept)] if requirements.until else []
     lowest, said = {**LOWEST, WEBSOCKETS[0]: WEBSOCKETS[2]}, ""
-    for wanted in (lacking, [f"{Requirement(pin).name}>={lowest[Requirement(pin).name]}" for pin in lacking]):
+    for wanted in (lacking, [f"{_name(pin)}>={lowest.get(_name(pin), 0)}" for pin in lacking]):
         try:
-            added = _compile(collector, wanted, limits, index, new)
+            added = _compile(collector, wanted, limits, index, new, dated)
             return [item for item in added if item.partition("==")[0] not in found]
         except ProgramError as error:
             said = flattened(str(error).replace(new + os.sep, ""))
     names = _names(named_in(said, lacking) or lacking)
     # Else each handshake would be answered 404.
     needs = "which its WebSocket endpoint needs" if names == WEBSOCKETS[0] else "that can serve"
+    needs = needs if _name(lacking[0]) in lowest else "which its code needs"
     raise ReleaseError(
         f"fastapi_requirements is {name}, and no {names} {needs} "
         f"goes with {' and '.join(named_in(said, limits)) or 'what it names'}. Loosen that.\nuv said: {said}"
@@ -149,7 +166,7 @@ def _app_resolved(
     """Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them."""
     index = sources.with_built if sources else collector.index
     try:
-        return _compile(collector, requirements.lines, requirements.constraints, index, new)
+        return _compile(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
@@ -166,7 +183,7 @@ def _app_resolved(
             if told:
                 raise ReleaseError(f"fastapi_requirements is {name}, {told}") from None
             others = "".join(f"\n{item.told(collector.target)}" for item in shelf.lacking(collector.target))
-        raise ReleaseError(refusal(said, name, collector.target, problem, lines) + others) from None
+        raise ReleaseError(refusal(said, name, collector.target, problem, lines, requirements.until) + others) from None
 
 
 def on_shelf(collector: Collector, requirements: Requirements, new: str, first: str = "") -> Shelf:
@@ -182,7 +199,8 @@ def on_shelf(collector: Collector, requirements: Requirements, new: str, first: 
         names = {*versions_of(open_pins)}
         constraints = [line for line in requirements.constraints if not named([line]) & names]
         lines = [_loosened(line, names) for line in requirements.lines]
-        items = _compile(collector, lines, [*constraints, *loose.values()], collector.index, new)
+        bounds = [*constraints, *loose.values()]
+        items = _compile(collector, lines, bounds, collector.index, new, requirements.dated)
         return {*versions_of(items)}
 
     return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
@@ -196,7 +214,9 @@ def _loosened(line: str, names: set[str]) -> str:
     return str(parsed)
 
 
-def _compile(collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str) -> list[str]:
+def _compile(
+    collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str, dated: list[str]
+) -> list[str]:
     """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines."""
     write_lines(os.path.join(new, "requirements.in"), lines)
     write_lines(os.path.join(new, "constraints.in"), constraints)
@@ -205,7 +225,7 @@ def _compile(collector: Collector, lines: list[str], constraints: list[str], ind
     # Beside an argument uv doesn't look at the environment's constraints.
     command += ["-c", os.path.join(new, "constraints.in"), *constraining(index), "-o", out]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
-    command += ["--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += [*dated, "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
     command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
     run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
     with open(out, encoding="utf-8") as file:
@@ -242,8 +262,12 @@ def too_old(found: dict[str, str], lines: list[str], file: str = "requirements.t
     return ""
 
 
+def _name(line: str) -> str:
+    return Requirement(line).name
+
+
 def _names(lines: list[str]) -> str:
-    return " and ".join(Requirement(line).name for line in lines)
+    return " and ".join(map(_name, lines))
 
 
 def only_listed(item: str, listed: dict[tuple[str, str], set[str]]) -> str:

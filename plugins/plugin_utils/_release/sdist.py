@@ -110,7 +110,7 @@ class Sources:
         self.tried.add(missing)
         os.makedirs(self.directory, exist_ok=True)
         try:
-            source = self._fetch(wanted(missing, requirements))
+            source = self._fetch(wanted(missing, requirements), requirements.end)
             wheel = self._wheel(source, missing)
         except (ReleaseError, ProgramError) as error:
             return str(error)
@@ -176,9 +176,10 @@ class Sources:
         trees.pack(top, [""], path, os.path.basename(path).removesuffix(".tar.gz"))
         return path
 
-    def _fetch(self, line: str) -> str:
+    def _fetch(self, line: str, end: str) -> str:
         """The source's path. Where the app lists hashes for it, pip checks them.
 
+        :param end: the moment after which nothing is taken where no version is named; '' for none.
         :raises ReleaseError: where it has to be compiled, which isn't done here. To find that out by building it takes
             minutes for a large one.
         """
@@ -192,6 +193,7 @@ class Sources:
         command += ["-d", os.path.join(into, "unused"), "-r", path]
         # A version that the resolver has chosen obeys them already.
         command += [] if "==" in line else constraining(self.index)
+        command += ["--uploaded-prior-to", end] if end and "==" not in line else []
         seen = fetch("Fetching its source", command, self.index).split()
         (source,) = (entry.path for entry in os.scandir(into) if entry.is_file() and entry.path != path)
         pythons = [] if self.workshop.compiles else compiled_for(os.path.basename(source), seen)

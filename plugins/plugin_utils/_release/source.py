@@ -10,15 +10,17 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...module_utils._app.releases import RECORD, ReleaseError
+from ...module_utils._app.roots import ENDING
 from ...module_utils._host.files import sha256_of
 from ...module_utils._release.archive import FORMAT
 
-_PLACEHOLDERS = (".gitkeep", ".keep")
+PLACEHOLDERS = (".gitkeep", ".keep")
 """Files that only keep a directory in git."""
 
 _LFS_BEGIN, _LFS_MOST = b"version https://git-lfs.github.com/spec/v1\n", 1024
@@ -29,6 +31,12 @@ NEVER_SHIPPED = (
     *(".git", ".hg", ".svn", ".jj"),
 )
 """Secrets and version control, whatever fastapi_exclude says: who writes a pattern there means to leave more out."""
+
+
+EXAMPLES = tuple(f".env.{kind}" for kind in ("template", "example", "sample", "dist"))
+"""Not so these, by whose name nothing in them is secret: they are shipped where the code names them, as a settings
+class does that has its defaults there."""
+_NAMED = re.compile(rb"""["'/](\.env\.(?:template|example|sample|dist))["']""")
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,16 @@ def excluded(path: str, is_directory: bool, patterns: Iterable[str]) -> bool:
     return False
 
 
+def _named(source: str, entries: list[Entry]) -> set[str]:
+    """The examples of an environment that Python files among the entries name."""
+    found = set[str]()
+    for entry in entries:
+        if entry.path.endswith(".py") and not entry.target:
+            with open(os.path.join(source, entry.path), "rb") as file:
+                found |= {name.decode() for name in _NAMED.findall(file.read())}
+    return found
+
+
 def scan(source: str, patterns: Iterable[str], outside: list[str] | None = None) -> list[Entry]:
     """Every file and link that is shipped, sorted. Raises with every problem found.
 
@@ -69,12 +87,15 @@ def scan(source: str, patterns: Iterable[str], outside: list[str] | None = None)
     :param outside: gets the symlinks that lead out of the source, which are a problem where it is None.
     """
     problems: list[str] = []
-    entries = list(_walk(source, "", [*NEVER_SHIPPED, *patterns], problems, outside))
+    entries = list(_walk(source, "", [*patterns], problems, outside))
     problems += [
         f"{entry.path}: the release keeps its own {entry.path} there. Rename it, or add it to fastapi_exclude."
         for entry in entries
         if entry.path in (RECORD, ".venv") or entry.path.startswith(".venv/")
     ]
+    examples = {entry.path for entry in entries if os.path.basename(entry.path) in EXAMPLES}
+    named = _named(source, entries) if examples else set()
+    entries = [entry for entry in entries if entry.path not in examples or os.path.basename(entry.path) in named]
     if problems:
         raise ReleaseError(f"fastapi_source is {source}, and can't be shipped:\n" + "\n".join(problems[:20]))
     return sorted(entries, key=lambda entry: os.fsencode(entry.path))
@@ -88,7 +109,8 @@ def _walk(
         for item in listing:
             path = f"{below}{item.name}"
             is_directory = item.is_dir(follow_symlinks=False)
-            if excluded(path, is_directory, patterns):
+            never = () if item.name in EXAMPLES else NEVER_SHIPPED
+            if excluded(path, is_directory, [*never, *patterns]):
                 continue
             if item.is_symlink():
                 target = os.readlink(item.path)
@@ -161,7 +183,7 @@ def wrong_path(paths: Sequence[str]) -> str:
     for path in paths:
         parts = path.split("/")
         if not path or any(part in ("", ".", "..") for part in parts) or not path.isprintable():
-            return f"{path!r} in it has to be a directory below the release, such as media or var/uploads."
+            return f"{path!r} in it has to be a path below the release, such as media or var/uploads."
         if parts[0] in (".venv", RECORD):
             return f"{path!r} in it is the release's own."
         if paths.count(path) > 1:
@@ -172,8 +194,16 @@ def wrong_path(paths: Sequence[str]) -> str:
     return ""
 
 
+def shared_files(entries: Iterable[Entry], paths: Iterable[str]) -> list[str]:
+    """Those of the shared paths that are a file each: in the source, or by an ending where the source has nothing."""
+    names = {entry.path for entry in entries}
+    above = {name[: match.start()] for name in names for match in re.finditer("/", name)}
+    return [path for path in paths if path in names or (ENDING.search(path) and path not in above)]
+
+
 def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry]:
-    """The source's entries without placeholders for shared directories; raises where it has something else there."""
+    """The source's entries without placeholders for shared directories. What else it has there is what they begin with;
+    raises where that is code or a link."""
     if wrong := wrong_path(paths):
         raise ReleaseError(f"fastapi_shared_paths is {list(paths)!r}: {wrong}")
     stay = []
@@ -184,14 +214,15 @@ def without_shared(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry
             raise ReleaseError(
                 f"fastapi_shared_paths has {blocked}, and {entry.path} in fastapi_source is no directory. Rename one."
             )
-        if not shared:
-            stay.append(entry)
-        elif os.path.basename(entry.path) not in _PLACEHOLDERS or entry.path == shared:
+        if shared and (entry.target or entry.path.endswith(".py")):
+            what = "a link" if entry.target else "code, which no later deploy would bring"
             raise ReleaseError(
-                f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}, which nobody would see "
-                f"behind the shared directory. Name another directory there, or move this one elsewhere; if the host "
-                f"needs nothing of it, add {shared} to fastapi_exclude."
+                f"fastapi_shared_paths has {shared}, and fastapi_source has {entry.path}: {what}. Name another "
+                f"directory there, or a path below {shared}; if the host needs nothing of it, add {entry.path} to "
+                "fastapi_exclude."
             )
+        if not shared or os.path.basename(entry.path) not in PLACEHOLDERS:
+            stay.append(entry)
     return stay
 
 

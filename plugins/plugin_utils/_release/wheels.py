@@ -18,7 +18,7 @@ from ...module_utils._host.files import sha256_of
 from ...module_utils._release.index import Index
 from .packages import canonicalize_version, parse_wheel_filename
 from .requirements import Requirements, check_hashes
-from .resolver import Collector, identity_of, only_listed, resolve, write_lines
+from .resolver import Collector, begun, identity_of, only_listed, resolve, write_lines
 from .sdist import Sources
 from .tools import fetch, forget_unused, making
 
@@ -54,8 +54,7 @@ def collect(collector: Collector, requirements: Requirements, pins: list[str], n
 
 
 def _build(collector: Collector, requirements: Requirements, pins: list[str], new: str, name: str) -> None:
-    count = len(requirements.lines) + len(pins)
-    collector.say(f"Resolving {count} requirements for {collector.target}…")
+    collector.say(begun(requirements, pins, collector.target))
     sources = Sources(os.path.join(new, "built"), **vars(collector))
     requirements = replace(requirements, lines=[*filter(None, map(sources.add_own, requirements.lines))])
     locked = resolve(collector, requirements, pins, new, name, sources)

@@ -99,29 +99,18 @@ def _unset(code: Code, values: dict[str, t.Any], top: str) -> str:
     return ""
 
 
-def kept(code: Code, name: str, root: str, url: str) -> tuple[str, str]:
-    """Where a database of SQLite's, now beside the code, could be: a directory for fastapi_shared_paths, its URL."""
-    taken = {path.partition("/")[0] for path in code.modules}
-    directory = next(each for each in ("data", "storage", "kept") if each not in taken or each == "kept")
-    scheme, _slashes, path = url.partition(":///")
-    return directory, f"{scheme}:///{root or f'/srv/{name}'}/shared/{directory}/{os.path.basename(path)}"
-
-
 def _beside(code: Code, values: dict[str, t.Any]) -> str:
-    """A database that the app could read and never write, seen before somebody's first sign-up fails."""
-    there = _there(values)
+    """What the app could read and never write, as a database, seen before somebody's first sign-up fails."""
     shared = values.get("shared_paths")
-    for place, (url, variable) in code.beside.items():
-        path = os.path.normpath(url.partition(":///")[2])
-        if variable.upper() in there or (isinstance(shared, list) and path.partition("/")[0] in shared):
-            continue
-        directory, new = kept(code, str(values.get("name")), str(values.get("root") or ""), url)
-        let = "" if variable else 'Have it ask for the URL, as in os.getenv("DATABASE_URL"). '
-        return (
-            f"{place} keeps a database in {path}, beside the code, where the app can only read. {let}"
-            f"Write {PREFIX}shared_paths: [{directory}] and {PREFIX}env: {{{variable or 'DATABASE_URL'}: {new}}}"
-        )
-    return ""
+    shared = shared if isinstance(shared, list) else []
+    found = code.unshared(shared, _there(values))
+    if not found:
+        return ""
+    path, place = next(iter(found.items()))
+    return (
+        f"{place} writes {path}, beside the code, where the app can only read. It outlives releases, and can be "
+        f"written, where it is shared. Write {PREFIX}shared_paths: [{', '.join([*shared, *found])}]"
+    )
 
 
 def _open(code: Code, values: dict[str, t.Any]) -> str:
@@ -173,4 +162,7 @@ def alone(code: Code) -> list[tuple[str, str]]:
         told.append(
             (f"{code.listeners[0]} keeps WebSockets in memory: {why}", "hand messages on through Redis or PostgreSQL")
         )
+    for name, place in list(code.memory.items())[:1]:
+        why = "each worker has its own, and each deploy begins with a new one."
+        told.append((f"{place} changes {name}, which is in memory: {why}", "keep it in a database"))
     return told

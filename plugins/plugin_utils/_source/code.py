@@ -17,13 +17,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
+from ...module_utils._app.roots import ENDING
+from .memory import changed, stores
 from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import text as _text
-from .paths import constant_path
+from .paths import SQLITE, configured_file, constant_directory, constant_path, written_file
 from .secret import is_kept, is_own
 from .shown import Code, Place, Router
 
@@ -36,11 +38,14 @@ _ASIDE = re.compile(
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
     rb"token_(?:bytes|hex|urlsafe)|urandom|uuid4|generate_key|"
-    rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
-    rb"^(app|application|api)\s*(:.*)?="
+    rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|open\(|write_(?:text|bytes)|FileHandler|basicConfig|tinydb|logger\.add|"
+    rb"\.(?:db|sqlite|json|log)\d?[\"']|^\w+\s*(?::.*)?=\s*(?:[\[{]|(?:dict|list|set|defaultdict|deque)\()|"
+    rb"(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
+    rb"^(app|application|api)\s*(:.*)?=|^class \w+\([\w.]*(?:settings|config)\w*\)"
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
+_RUN = re.compile(rb"""\buvicorn\.run\(\s*["']([\w.]+:\w+)["']""")
 # What is imported as src.main isn't below a directory src that is on the path.
 _OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
 _DOTTED = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_][\w.]*)(?:\s+import\s+\(?\s*(\w+))?")
@@ -66,6 +71,7 @@ _GIVEN = frozenset(
     "FASTAPI_NAME FASTAPI_RELEASE FASTAPI_SLOT FASTAPI_PROCESS FASTAPI_INSTANCE".split()
 )
 """What each service has in its environment by itself."""
+_OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME PASS PASSWORD PWD".split())
 
 
 def read_code(top: str, paths: Iterable[str]) -> Code:
@@ -79,6 +85,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
                 contents[path] = file.read(_MOST_BYTES)
         except OSError:
             code.unread.append(path)
+    code.examples = [path for path in sorted(paths) if os.path.basename(path).startswith(".env.")]
     versions = sorted(
         {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
     )
@@ -107,6 +114,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         code.roots[path], code.modules[path] = _module(path, packages, projects, own, imported)
         if _VERSION.search(content):
             code.asking.append(path)
+        code.served += [name.decode() for name in _RUN.findall(content)]
         try:
             if _TELLING.search(content):
                 trees[path] = _parsed(content)
@@ -131,14 +139,26 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     }
     values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
     for each in files:
-        each.directories(values)
+        each.places(values)
+    kept = {f"{each.module}:{name}" for each in files for name in stores(each.tree)}
     for each in files:
-        each.made_elsewhere()
+        each.memory(kept)
+    for each in files:
+        each.made_elsewhere(classes)
     for each in files:
         each.routes()
     for found in (code.wanted, code.asked, code.open_secrets, code.random):
-        for name in _GIVEN & set(found):
+        # Beside a password or a database's name, USER is the app's own.
+        user = {"USER"} if _OF_DATABASE & {*code.wanted, *code.asked} else set[str]()
+        for name in _GIVEN & set(found) - user:
             del found[name]
+    for name in [*code.wanted]:
+        # A database's user has a password, whatever stands for that where it isn't set.
+        before = re.sub("(USER|USERNAME)$", "", name)
+        for password in (
+            {f"{before}{kind}" for kind in ("PASSWORD", "PASS")} & set(code.asked) if before != name else ()
+        ):
+            code.wanted.setdefault(password, code.asked[password])
     # A script that prints a new key for its reader is nothing of the app's.
     served = {router.place.path for router in code.routers.values()}
     used = {path for path in {made[0].path for made in code.random.values()} if _is_imported(path, contents)}
@@ -313,8 +333,9 @@ class _File:
                 self._made(_name(target), node.value, function)
             elif isinstance(node, ast.ClassDef) and not function:
                 self.classes[node.name] = node
-            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
-                self._environment(node)
+            for inner in [node, *(node.body if isinstance(node, ast.ClassDef) else [])]:
+                if isinstance(inner, (ast.Assign, ast.AnnAssign, ast.Expr)) and not function:
+                    self._environment(inner)
             # A plain class has constants, and one with bases may have settings.
             for inner in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.bases else [])]:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
@@ -324,12 +345,18 @@ class _File:
     def _address(self, node: ast.expr, variable: str) -> None:
         """An address that can't be right on a host: of a database beside the code, or of a container."""
         url = _text(node)
-        if url and _SQLITE.fullmatch(url) and (variable or self._at(node) not in self.code.beside):
-            self.code.beside[self._at(node)] = (url, variable)
-        elif url and variable and _COMPOSED.match(url):
+        if url and (match := SQLITE.fullmatch(url)):
+            self._writes(match[1], node, variable)
+        elif url and variable and (match := _COMPOSED.match(url) or (_HOST.search(variable) and _BARE.fullmatch(url))):
             # A name that compose gives a container: the host knows none such.
             self.code.wanted.setdefault(variable, self._at(node))
             self.code.containers[self._at(node)] = ""
+            self.code.hosts[variable] = (match["host"], url)
+        elif (url == "" and _DATABASE_URL.search(variable) and not variable.startswith("TEST_")) or (
+            _OF_A_DATABASE.search(variable) and _PLACEHOLDER.search(url or "")
+        ):
+            # No engine is made of it.
+            self.code.wanted.setdefault(variable, self._at(node))
         elif url and (match := _CONTAINER.match(url)):
             self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
@@ -343,16 +370,62 @@ class _File:
         if not os.path.isabs(directory) and directory.split("/")[0] not in (".", ".."):
             self.code.statics.setdefault(path, directory)
 
-    def directories(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
-        """Those that the app makes beside its code, or serves: constants alone.
+    def _writes(self, path: str | None, node: ast.AST, variable: str = "") -> None:
+        """A file that the app writes below the source's top, where it may only read."""
+        path = os.path.normpath(path or ".")
+        if (constant := re.split("[{%]", path)[0]) != path:
+            # What a log makes of its time.
+            self._fills(os.path.dirname(constant), node)
+        elif _is_below(path) and ENDING.search(path) and not path.endswith(".py") and not _SCRIPTS.match(self.path):
+            # A place that is known to ask for a variable stays that.
+            known = self.code.files.setdefault(path, (self._at(node), variable))
+            self.code.files[path] = (self._at(node), variable) if variable else known
+
+    def _fills(self, directory: str | None, node: ast.AST) -> None:
+        """A directory that the app writes files to, of names that come with requests. Not one with code in it."""
+        path = os.path.normpath(directory or ".")
+        if _is_below(path) and not any(each.startswith(f"{path}/") for each in self.code.modules):
+            self.code.files.setdefault(path, (self._at(node), ""))
+
+    def _locals(self) -> dict[int, dict[str, ast.expr]]:
+        """What names stand for where a call is, by the call's id: those of the module, and of the function around."""
+        found: dict[int, dict[str, ast.expr]] = {}
+        scopes = [self.tree, *(n for n in self.nodes if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))]
+        for scope in scopes:
+            inner = [node for node in ast.walk(scope) if isinstance(node, (ast.Assign, ast.Call))]
+            names: dict[str, ast.expr] = dict(self.values)
+            for node in inner if scope is not self.tree else ():
+                if isinstance(node, ast.Assign):
+                    names[_name(node.targets[0])] = node.value
+            found |= {id(node): names for node in inner if isinstance(node, ast.Call)}
+        return found
+
+    def places(self, values: dict[str, tuple[_File, ast.expr]]) -> None:
+        """Directories that the app makes beside its code, or serves, and files that it writes: constants alone.
 
         :param values: what names of all files are, by 'module:name'; by '.name' as an attribute of whatever has it.
         """
         if _SCRIPTS.match(self.path):
             return
+
+        def below(part: ast.expr) -> str | None:
+            return self._below(part, values, _MOST_NAMES)
+
+        local = self._locals()
+        asked = {id(n.args[1]): _text(n.args[0]) or "" for n in self.nodes if _getenv(n) and len(n.args) == 2}
         for node in self.nodes:
+            if isinstance(node, (ast.JoinedStr, ast.BinOp)):
+                url = below(node) or ""
+                if match := SQLITE.fullmatch(url):
+                    self._writes(match[1], node, asked.get(id(node), ""))
+            if isinstance(node, (ast.Call, ast.Dict)) and (file := configured_file(node)):
+                self._writes(below(file), node)
             if not isinstance(node, ast.Call):
                 continue
+            if file := written_file(node, lambda name: self.code.meant(self._key(name))):
+                if (path := below(file)) is None:
+                    self._fills(constant_directory(file, below, local.get(id(node), {}).get), node)
+                self._writes(path, node)
             made: ast.expr | None = None
             if isinstance(node.func, ast.Attribute) and node.func.attr == "mkdir" and _name(node.func) != "os.mkdir":
                 made = node.func.value
@@ -360,9 +433,9 @@ class _File:
                 made = node.args[0] if node.args else _keyword(node, "name")
             elif _called(node) == "StaticFiles":
                 made = _keyword(node, "directory") or (node.args[0] if node.args else None)
-            found = made and self._below(made, values, _MOST_NAMES)
+            found = made and below(made)
             path = os.path.normpath(found or ".")
-            if not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~"):
+            if _is_below(path):
                 self.code.made.setdefault(path, self._at(node))
 
     def _below(self, node: ast.expr, values: dict[str, tuple[_File, ast.expr]], steps: int) -> str | None:
@@ -375,8 +448,14 @@ class _File:
 
         return constant_path(node, self.path, meaning)
 
-    def made_elsewhere(self) -> None:
-        """`app = create_app()`: the same application, as an object."""
+    def memory(self, kept: set[str]) -> None:
+        """:param kept: what modules keep in variables, by 'module:name'."""
+        for local, node in changed(self.tree):
+            if self.code.meant(self._key(local)) in kept:
+                self.code.memory.setdefault(local, self._at(node))
+
+    def made_elsewhere(self, classes: _Classes) -> None:
+        """`app = create_app()`: the same application, as an object. Or `app = App()`, of a class of the app's own."""
         for node in _statements(self.tree.body):
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -384,6 +463,12 @@ class _File:
                 if made and made.factory and isinstance(target, ast.Name):
                     same = replace(made, kind="app", factory="", place=self._at(node))
                     self.code.routers[f"{self.module}:{target.id}"] = same
+                key = self.code.meant(self._key(_name(node.value.func)))
+                above = _bases(key, classes) if key in classes else []
+                if {base.rpartition(".")[2] for base in above} & APPS and isinstance(target, ast.Name):
+                    # What it includes by itself isn't read.
+                    own = Router("app", self._at(node), children=[("", None)])
+                    self.code.routers.setdefault(f"{self.module}:{target.id}", own)
 
     def _path(self, node: ast.expr | None) -> str | None:
         """A path or prefix: a text, the name of one, or a text with such names in it; None for anything else."""
@@ -443,6 +528,10 @@ class _File:
         if not module:
             return f"{self.module}:{name}"
         return f"{self.imported.get(module, module)}:{last}"
+
+    def full(self, name: str) -> str:
+        """What a name of another package is there: `Base` is pydantic.BaseModel where it is imported as that."""
+        return self.code.meant(self._key(name)).replace(":", ".") if name in self.imported else name
 
     def _router(self, name: str, function: str) -> Router | None:
         factory, _space, made = function.partition(" ")
@@ -506,17 +595,20 @@ class _File:
         if "pydantic_settings" not in {name.partition(":")[0] for name in self.imported.values()}:
             old = old or bool(_OLD_SETTINGS & set(self.imported.values()))
         for node in self.classes.values():
-            bases = [_name(base) for base in node.bases]
-            if not any(base.rpartition(".")[2] == "BaseSettings" for base in bases):
+            above = _bases(f"{self.module}:{node.name}", classes)
+            if "BaseSettings" not in {base.rpartition(".")[2] for base in above}:
                 continue
-            prefix = self._configured(node, "env_prefix")
-            fields = _Fields(
-                classes, old or "pydantic.BaseSettings" in bases, self._configured(node, "env_nested_delimiter")
-            )
-            self._wants(node, fields, prefix, "", frozenset())
+            prefix = self._configured(node, "env_prefix", above, classes)
+            delimiter = self._configured(node, "env_nested_delimiter", above, classes)
+            fields = _Fields(classes, old or "pydantic.BaseSettings" in above, delimiter)
+            self._wants(node, fields, prefix, "", "", frozenset())
 
-    def _configured(self, node: ast.ClassDef, option: str) -> str:
-        """A text of a settings class's configuration, '' where it has none."""
+    def _configured(self, node: ast.ClassDef, option: str, above: Iterable[str], classes: _Classes) -> str:
+        """A text of a settings class's configuration, or of those above it; '' where they have none."""
+        others = [classes[base] for base in above if base in classes]
+        return next(filter(None, (file._own(each, option) for file, each in [(self, node), *others])), "")
+
+    def _own(self, node: ast.ClassDef, option: str) -> str:
         found = next((self._path(each.value) for each in node.keywords if each.arg == option), "") or ""
         for part in ast.walk(node):
             if isinstance(part, ast.Call) and _called(part) in ("SettingsConfigDict", "ConfigDict"):
@@ -525,11 +617,17 @@ class _File:
                 found = self._path(part.value) or found
         return found
 
-    def _wants(self, node: ast.ClassDef, fields: _Fields, before: str, bare: str, within: frozenset[str]) -> None:
-        """:param before: what the names of a class's variables begin with.
+    def _wants(
+        self, node: ast.ClassDef, fields: _Fields, before: str, bare: str, path: str, within: frozenset[str]
+    ) -> list[str]:
+        """The variables without which a class has no value.
+
+        :param before: what the names of a class's variables begin with.
         :param bare: the same without the prefix that the project has chosen.
+        :param path: what pydantic calls the class in what it says, as 'db.' or ''.
         :param within: the models that this one is a part of.
         """
+        found: list[str] = []
         for item in node.body:
             if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
                 continue
@@ -540,9 +638,13 @@ class _File:
                 alias = "" if item.value is None else self._required_field(item.value)
                 if fields.delimiter and (alias is not None or self._makes(item.value, model)):
                     file, inner = fields.classes[model]
-                    name = f"{alias or name}{fields.delimiter}"
-                    file._wants(inner, fields, name, f"{alias or short}_", within | {model})
+                    name, deeper = f"{alias or name}{fields.delimiter}", f"{path}{alias or item.target.id}"
+                    lacks = file._wants(inner, fields, name, f"{alias or short}_", f"{deeper}.", within | {model})
+                    self.code.variables.setdefault(deeper.lower(), lacks)
+                    found += lacks
                 continue
+            # Of its own fields pydantic-settings looks at what they are by default, too.
+            refuses = "None" not in kinds and not fields.old and not within
             if "None" in kinds and not fields.old:
                 kinds.remove("None")
             if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
@@ -558,12 +660,20 @@ class _File:
                 # Its absence is None, which such a field refuses.
                 name = short = asked
             elif item.value is not None:
-                alias = self._required_field(item.value)
+                if refuses and isinstance(default, ast.Constant) and default.value is None:
+                    alias = alias or ""
+                else:
+                    alias = self._required_field(item.value)
                 if alias is None:
+                    self.code.variables.setdefault(f"{path}{item.target.id}".lower(), [name.upper()])
                     continue
                 name, short = alias or name, alias or short
-            self.code.wanted.setdefault(asked or name.upper(), self._at(item))
-            self.code.bare[asked or name.upper()] = short.upper()
+            variable = asked or name.upper()
+            self.code.variables.setdefault(f"{path}{item.target.id}".lower(), [variable])
+            self.code.wanted.setdefault(variable, self._at(item))
+            self.code.bare[variable] = short.upper()
+            found.append(variable)
+        return found
 
     def _model(self, kinds: list[str], fields: _Fields) -> str:
         """The key of the model that an annotation names, '' for anything else."""
@@ -597,6 +707,8 @@ class _File:
         """What a field is without a value of the environment's."""
         if not isinstance(value, ast.Call):
             return value
+        if _getenv(value):
+            return value.args[-1]
         return value.args[0] if value.args else _keyword(value, "default") or value
 
     @staticmethod
@@ -650,12 +762,31 @@ class _File:
         for node in self.nodes:
             if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
-            for local in _needs(node) - {""}:
-                _before, dot, last = local.rpartition(".")
-                places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
-                name = self.held.get(local) or next((held[place] for place in places if place in held), "")
-                if name:
+            for local in sorted(_needs(node) - {""}):
+                if name := self._variable(local, held):
                     self.code.wanted.setdefault(name, self.code.asked[name])
+            names = [self.held.get(local, "") for local in _all_of(getattr(node, "test", None))]
+            if names and all(names) and not self.code.wanted.keys() & {*names}:
+                self.code.together[self._at(node)] = names
+        models = {each.name: each for each in self.nodes if isinstance(each, ast.ClassDef) and self._is_strict(each)}
+        others = {key: name for key, name in held.items() if key[1:].isupper() or not key.startswith(".")}
+        for node in _at_import(self.tree):
+            for part in _uses(node, models):
+                local = _name(part)
+                # What is given another value first isn't what was asked for.
+                changed = local in self.held and local not in self.values
+                name = _asks(part) or ("" if changed else self._variable(local, others))
+                if name in self.code.asked:
+                    self.code.wanted.setdefault(name, self.code.asked[name])
+
+    def _variable(self, local: str, held: dict[str, str]) -> str:
+        """The variable that a name has the value of, '' for none."""
+        _before, dot, last = local.rpartition(".")
+        places = [self.code.meant(self._key(local)), *([f".{last}"] if dot else [])]
+        return self.held.get(local) or next((held[place] for place in places if place in held), "")
+
+    def _is_strict(self, node: ast.ClassDef) -> bool:
+        return any(self.full(_name(base)).rpartition(".")[2] == "BaseModel" for base in node.bases)
 
     def _keeps_sockets(self, node: ast.AnnAssign) -> None:
         """A list, set or dict of WebSockets: each worker has its own."""
@@ -669,7 +800,12 @@ def _maker(node: ast.expr) -> str:
     return next((name for name in names if name in _MAKERS), "")
 
 
-def _getenv(node: ast.expr) -> bool:
+def _is_below(path: str) -> bool:
+    """Whether a path stays below the source's top, and isn't the top itself."""
+    return not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~")
+
+
+def _getenv(node: ast.AST) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and _name(node.func).endswith(_GETENV)
 
 
@@ -686,7 +822,10 @@ def _needs(node: ast.AST) -> set[str]:
     if isinstance(node, ast.If) and any(isinstance(e, ast.Raise) and "HTTP" not in ast.unparse(e) for e in node.body):
         parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
         return {
-            _name(part.operand) for part in parts if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            name
+            for part in parts
+            if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            for name in (_name(part.operand), *_all_of(part))
         } | {
             _name(part.left)
             for part in parts
@@ -695,6 +834,47 @@ def _needs(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args:
         return {_name(node.args[0])}
     return set()
+
+
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs in any case where a module is imported."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, _SOMETIMES):
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+def _uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
+    """What may not be None in a call: `int(port)`, `url.split()`, a model's field; and in a text with an address."""
+    if isinstance(node, ast.JoinedStr) and any("://" in (_text(part) or "") for part in node.values):
+        parts = [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+        return [
+            part.args[0] if isinstance(part, ast.Call) and len(part.args) == 1 and not _asks(part) else part
+            for part in parts
+        ]
+    if not isinstance(node, ast.Call):
+        return []
+    if _called(node) in ("int", "float", "loads", "quote", "quote_plus", "urlparse"):
+        return node.args[:1]
+    if _called(node) in models or _called(node) == "ConnectionConfig":
+        rows = models[_called(node)].body if _called(node) in models else []
+        may = {_name(e.target) for e in rows if isinstance(e, ast.AnnAssign) and "None" in _kinds(e.annotation)}
+        return [each.value for each in node.keywords if each.arg not in may]
+    if _name(node.func) == "URL.create":
+        return [each.value for each in node.keywords]
+    return [node.func.value] if isinstance(node.func, ast.Attribute) else []
+
+
+_SOMETIMES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.Try, ast.BoolOp)
+
+
+def _all_of(test: ast.expr | None) -> list[str]:
+    """The names in `all([user, password])`, or the contrary of it."""
+    test = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
+    inner = test.args[0] if isinstance(test, ast.Call) and _name(test.func) == "all" and test.args else None
+    return [_name(part) for part in inner.elts] if isinstance(inner, (ast.List, ast.Tuple, ast.Set)) else []
 
 
 def _kinds(annotation: ast.expr) -> list[str]:
@@ -711,15 +891,23 @@ def _kinds(annotation: ast.expr) -> list[str]:
     return [ast.unparse(annotation)]
 
 
-def _is_model(key: str, classes: _Classes, within: frozenset[str] = frozenset()) -> bool:
-    file, node = classes[key]
-    for base in map(_name, node.bases):
-        if base.rpartition(".")[2] in ("BaseModel", "BaseSettings"):
-            return True
-        above = file.code.meant(file._key(base))
-        if above in classes and above not in within and _is_model(above, classes, within | {key}):
-            return True
-    return False
+def _bases(key: str, classes: _Classes) -> list[str]:
+    """All that a class is made of, by 'module:name' where the source has it, else by its own full name."""
+    found: list[str] = []
+    waiting = [key]
+    while waiting:
+        file, node = classes[waiting.pop()]
+        for base in node.bases:
+            above = file.code.meant(file._key(_name(base)))
+            above = above if above in classes else file.full(_name(base))
+            if above in classes and above not in found:
+                waiting.append(above)
+            found.append(above)
+    return found
+
+
+def _is_model(key: str, classes: _Classes) -> bool:
+    return any(base.rpartition(".")[2] in ("BaseModel", "BaseSettings") for base in _bases(key, classes))
 
 
 _Classes = dict[str, tuple[_File, ast.ClassDef]]
@@ -739,14 +927,20 @@ _EITHER = ("Optional", "Union")
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _GETENV = ("getenv", "environ.get")
 _MAKERS = frozenset({"generate_key", "token_bytes", "token_hex", "token_urlsafe", "urandom", "uuid4"})
-_COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?!localhost\b)[A-Za-z][\w-]*(:\d+)?(/|$)")
+_COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(:\d+)?(/|$)")
+# The same without a scheme, where a variable's name says that it is an address.
+_BARE = re.compile(r"(?P<host>(?!localhost\b|unknown\b|default\b|none\b)[A-Za-z][\w-]*)(:\d+)?", re.IGNORECASE)
+_HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
+_OF_A_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_")
+# What stands in a default for what somebody else has to say.
+_PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
+_DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(
     r"(?P<scheme>(?:rediss?|valkey|postgres\w*|mysql|mariadb|mongodb|p?y?amqps?|nats|kafka|memcached|http(?=[^/]*//[^/]*:\d))"
     r"(?:\+\w+)?://)(?:[^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(?::\d+)?(?:/|$)"
 )
 _ASKING = ("getenv", "env", "config", "Field", "setdefault", "Query", "Option")
-_SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|:memory:|file:)\S+")
 _ENGINES = ("create_engine", "create_async_engine")
 _LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")
 # Annotations of what one environment variable can hold.

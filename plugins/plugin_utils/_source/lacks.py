@@ -82,6 +82,20 @@ def lacking(top: str, paths: Collection[str], app: str, brought: Collection[str]
     )
 
 
+def needed(top: str, paths: Collection[str], app: str) -> dict[str, str]:
+    """What classes and functions that the app's modules import need of other packages, by name, each with why."""
+    found: dict[str, str] = {}
+    for path, tree in _reached(top, paths, app):
+        for name, why in _others(path, tree):
+            if not _is_own(name, path, paths) and name not in _FOR_TESTS:
+                found.setdefault(_CALLED.get(name, name), why)
+    return found
+
+
+_CALLED = {"email_validator": "email-validator", "multipart": "python-multipart"}
+_FOR_TESTS = ("httpx",)
+
+
 def _reached(top: str, paths: Collection[str], app: str) -> Iterator[tuple[str, ast.Module]]:
     """The files that the app's module imports, and itself, with their trees."""
     module = app.partition(":")[0].replace(".", "/")
@@ -122,15 +136,20 @@ def _wanted(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], str(at)) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            package = (node.module or "").partition(".")[0]
-            yield package, str(at)
-            for alias in node.names if package in _OF else ():
-                if alias.name in _NEEDS:
-                    yield _NEEDS[alias.name], f"for {alias.name}, {at}"
+            yield (node.module or "").partition(".")[0], str(at)
+    yield from _others(path, tree)
     for part in ast.walk(tree):
         if isinstance(part, ast.Call) and called(part) == "CryptContext":
             schemes = {text(each) for each in ast.walk(part) if isinstance(each, ast.Constant)}
             yield from ((name, f"for passlib, {Place(path, part.lineno)}") for name in _HASHES if name in schemes)
+
+
+def _others(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in _OF:
+            for alias in node.names:
+                if alias.name in _NEEDS:
+                    yield _NEEDS[alias.name], f"for {alias.name}, {Place(path, node.lineno)}"
 
 
 def _drivers(path: str, tree: ast.Module) -> dict[str, str]:

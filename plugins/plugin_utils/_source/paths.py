@@ -7,10 +7,96 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
+import re
 from collections.abc import Callable
 
-from .nodes import called, name, text
+from .nodes import called, keyword, name, text
+
+SQLITE = re.compile(r"sqlite(?:\+\w+)?:///?(?!/|:memory:|file:)([^\s?]+)(?:\?\S*)?")
+"""The URL of a database of SQLite's below the working directory."""
+_FILES = {
+    "sqlite3.connect": "database",
+    "aiosqlite.connect": "database",
+    "SqliteDatabase": "database",
+    "TinyDB": "path",
+    "FileHandler": "filename",
+    "RotatingFileHandler": "filename",
+    "TimedRotatingFileHandler": "filename",
+    "WatchedFileHandler": "filename",
+    "logger.add": "sink",
+    "shelve.open": "filename",
+}
+"""Calls that write to a file, with what they call its path."""
+_SAVES = ("save", "savefig", "imwrite", "to_csv", "to_excel", "to_json", "to_parquet")
+
+
+def written_file(call: ast.Call, meant: Callable[[str], str]) -> ast.expr | None:
+    """The path of the file that a call writes to; None for any other call.
+
+    :param meant: whom a name stands for, as 'module:name'.
+    """
+    whole = meant(name(call.func)).replace(":", ".") if name(call.func) else ""
+    last = called(call) or getattr(call.func, "attr", "")
+    first = call.args[0] if call.args else None
+    for known, parameter in _FILES.items():
+        if whole == known or whole.endswith(f".{known}"):
+            return first or keyword(call, parameter)
+    if last in _SAVES:
+        return first
+    if last == "basicConfig":
+        return keyword(call, "filename")
+    if last in ("write_text", "write_bytes", "touch") and isinstance(call.func, ast.Attribute):
+        return call.func.value
+    if last == "open":
+        # Of a function the second, and of a path's method the first.
+        function = isinstance(call.func, ast.Name) or whole in ("aiofiles.open", "io.open")
+        place = 1 if function else 0
+        mode = text(call.args[place] if len(call.args) > place else keyword(call, "mode"))
+        if mode and set(mode) & set("wax+") and set(mode) <= set("rwaxbt+"):
+            return (first or keyword(call, "file")) if function else getattr(call.func, "value", None)
+    return None
+
+
+def configured_file(node: ast.Dict | ast.Call) -> ast.expr | None:
+    """The path of the file that a dictionary or a call names beside what writes to it: a driver or a log's handler."""
+    pairs: dict[str | None, ast.expr] = {keyword.arg: keyword.value for keyword in getattr(node, "keywords", ())}
+    if isinstance(node, ast.Dict):
+        pairs = {text(key): value for key, value in zip(node.keys, node.values, strict=True)}
+    driver = pairs.get("drivername") or (node.args[0] if isinstance(node, ast.Call) and node.args else None)
+    if "database" in pairs and (text(driver) or "").startswith("sqlite"):
+        return pairs["database"]
+    return pairs.get("filename") if "Handler" in (text(pairs.get("class")) or "") else None
+
+
+def constant_directory(
+    node: ast.expr, path: Callable[[ast.expr], str | None], meaning: Callable[[str], ast.expr | None], steps: int = 8
+) -> str | None:
+    """The directory of constants in which a path of more than constants lies; None where there is none.
+
+    :param path: the path that an expression of constants makes.
+    :param meaning: what a name stands for.
+    """
+
+    def again(part: ast.expr | None) -> str | None:
+        return constant_directory(part, path, meaning, steps - 1) if part is not None and steps else None
+
+    if known := name(node):
+        return again(meaning(known))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return again(node.left) if (whole := path(node.left)) is None else whole
+    if isinstance(node, (ast.JoinedStr, ast.BinOp)):
+        said = ""
+        for piece in node.values if isinstance(node, ast.JoinedStr) else (node.left, node.right):
+            if (part := path(piece)) is None:
+                break
+            said += part or "."
+        return said.rpartition("/")[0] or None
+    if isinstance(node, ast.Call) and (called(node) == "Path" or name(node.func).endswith("path.join")):
+        parts = list(itertools.takewhile(lambda part: part is not None, map(path, node.args)))
+        return os.path.join("", *filter(None, parts)) if parts else again(node.args[0] if node.args else None)
+    return again(node.args[0]) if isinstance(node, ast.Call) and called(node) == "str" and node.args else None
 
 
 def constant_path(node: ast.expr, path: str, meaning: Callable[[str], str | None]) -> str | None:
@@ -33,6 +119,13 @@ def constant_path(node: ast.expr, path: str, meaning: Callable[[str], str | None
         return value
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         return joined([node.left, node.right])
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)):
+        pieces = node.values if isinstance(node, ast.JoinedStr) else [node.left, node.right]
+        # The top itself is no text, and what comes after it may begin with a slash.
+        texts = [inner(piece) if (written := text(piece)) is None else written for piece in pieces]
+        return None if None in texts else "".join(map(str, (each or "." for each in texts)))
+    if isinstance(node, ast.FormattedValue):
+        return inner(node.value)
     if isinstance(node, ast.Attribute) and node.attr == "parent":
         return _above(inner(node.value), 1)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
@@ -45,7 +138,7 @@ def _of_call(
     node: ast.Call, inner: Callable[[ast.expr], str | None], joined: Callable[[list[ast.expr]], str | None]
 ) -> str | None:
     whole, last = name(node.func), called(node)
-    if isinstance(node.func, ast.Attribute) and node.func.attr in ("resolve", "absolute") and not node.args:
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ("resolve", "absolute", "as_posix") and not node.args:
         return inner(node.func.value)
     if whole in ("Path.cwd", "pathlib.Path.cwd", "os.getcwd"):
         return ""

@@ -14,10 +14,12 @@ import secrets
 # Words that may come before, such as JWT_REFRESH_SECRET_KEY's. Any other is taken for somebody else's name, as in
 # STRIPE_SECRET_KEY, whose value can't be made up.
 _BEFORE = (
-    "ACCESS|ADMIN|APP|APPLICATION|AUTH|AUTHENTICATION|BACKEND|COOKIE|CSRF|FASTAPI|HASH|JWT|MIDDLEWARE|PASSWORD|REFRESH|"
-    "RESET|SECURITY|SERVER|SESSION|SESSIONS|SITE|TOKEN|USER|USERS|VERIFICATION|WEB"
+    "ACCESS|ADMIN|APP|APPLICATION|AUTH|AUTHENTICATION|BACKEND|COOKIE|CSRF|EMAIL|FASTAPI|HASH|JWT|MIDDLEWARE|PASSWORD|REFRESH|"
+    "RESET|SECURITY|SERVER|SESSION|SESSIONS|SITE|TOKEN|USER|USERS|VERIFICATION|VERIFY|WEB"
 )
-_OWN = re.compile(rf"(?i)(?:(?:{_BEFORE})_+)*(?:SECRET(?:_KEY)?|SIGNING_(?:KEY|SECRET)|SECRET_TOKEN)")
+_OWN = re.compile(
+    rf"(?i)(?:(?:{_BEFORE})_+)*(?:SECRET(?:_JWT)?(?:_KEY)?|(?:SECRET_)?FERNET_KEY|SIGNING_(?:KEY|SECRET)|SECRET_TOKEN)"
+)
 
 
 _KEPT = re.compile(r"(?i)secret|key|salt|pepper|token|passw|jwt")
@@ -38,8 +40,9 @@ def how_made(maker: str) -> str:
     return f"python3 -c 'import {made}'"
 
 
-def make(maker: str) -> str:
-    return base64.urlsafe_b64encode(os.urandom(32)).decode() if maker == "generate_key" else secrets.token_urlsafe(32)
+def make(maker: str, variable: str = "") -> str:
+    fernet = maker == "generate_key" or variable.upper().endswith("FERNET_KEY")
+    return base64.urlsafe_b64encode(os.urandom(32)).decode() if fernet else secrets.token_urlsafe(32)
 
 
 def is_own(bare: str) -> bool:

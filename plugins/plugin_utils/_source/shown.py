@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 USUAL = ("main", "app", "asgi", "server", "api", "application")
@@ -66,22 +67,35 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
+    together: dict[Place, list[str]] = field(default_factory=dict)
+    """Variables that count where all of them are set: the app does without them else."""
     open_secrets: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a secret of the app's own, and for which the source has a default."""
     random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
+    variables: dict[str, list[str]] = field(default_factory=dict)
+    """By what pydantic calls a setting, as 'db.password' or 'db', the variables that it has to have."""
     statics: dict[str, str] = field(default_factory=dict)
-    beside: dict[Place, tuple[str, str]] = field(default_factory=dict)
-    """Where SQLite's database is beside the code: its URL, and the variable that may say another one, or ''."""
+    files: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    """Files below the source's top that the app writes, as SQLite's database, and directories that it fills: the place
+    that names each, and the variable that may name another one, or ''."""
     containers: dict[Place, str] = field(default_factory=dict)
     """Where an address has a container's name, without what is secret in it; '' where another can be said."""
+    hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Variables whose default has a container's name, with that name and the default."""
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    """What the source's own programs have Uvicorn serve."""
+    examples: list[str] = field(default_factory=list)
+    """Files such as .env.template, which are shipped where the code names them: what it takes its defaults from."""
     migrations: list[str] = field(default_factory=list)
     """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
+    memory: dict[str, Place] = field(default_factory=dict)
+    """Variables of modules that requests change: each worker has its own."""
     asking: list[str] = field(default_factory=list)
     """Files that ask for the version of an installed package."""
     unread: list[str] = field(default_factory=list)
@@ -106,6 +120,11 @@ class Code:
             key = self.aliases.get(key, key)
         return key
 
+    @property
+    def unlike(self) -> dict[str, list[str]]:
+        """Those of the settings whose variables aren't called as they are."""
+        return {name: each for name, each in self.variables.items() if each not in ([], [name.upper()])}
+
     def paths(self, app: str) -> tuple[dict[str, Place], bool]:
         """The paths that an application answers to GET, and whether the text tells them all."""
         found: dict[str, Place] = {}
@@ -124,6 +143,18 @@ class Code:
 
         walk(app, "", frozenset())
         return found, whole
+
+    def unshared(self, shared: Iterable[str], said: Container[str] = ()) -> dict[str, Place]:
+        """Files that the app would write beside its code, where it may only read.
+
+        :param shared: what fastapi_shared_paths has.
+        :param said: variables that name another one.
+        """
+        return {
+            path: place
+            for path, (place, variable) in self.files.items()
+            if variable.upper() not in said and not any(f"{path}/".startswith(f"{above}/") for above in shared)
+        }
 
     @property
     def sockets(self) -> list[Place]:

@@ -26,6 +26,8 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     of one that was killed alone, and they would serve old code for ever."""
     del arbiter
     os.setpgid(0, 0)
+    # What is told there is the arbiter's word alone.
+    os.close(int(os.environ["FASTAPI_TOLD"]))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != worker.ppid:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -21,6 +21,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection
@@ -63,8 +64,8 @@ _give_up, _give_up_source = os.pipe()
 os.write(_give_up_source, b"1")
 os.set_blocking(_give_up, False)
 # Locked by the worker that goes first at an app's first start. By lockf(), so that it is free when that process ends,
-# whatever ends it, and whatever it has forked.
-_first = os.memfd_create("first")
+# whatever ends it, and whatever it has forked; in memory, where the heartbeats are.
+_first = tempfile.TemporaryFile(dir="/dev/shm")  # noqa: SIM115 - lives as long as the arbiter
 
 
 def _keep_sigterm_over_fork() -> None:
@@ -451,9 +452,9 @@ class GracefulWorker(UvicornWorker):
         while not _shared[SLOWEST_STARTUP] and not _goes_first():
             self.waited = True
             time.sleep(0.05)
-        # The one that went first may have told the arbiter to give up: its SIGTERM is on the way, unless that one died.
+        # One before it may have told the arbiter to give up: the SIGTERM is on the way, unless that one died.
         end = time.monotonic() + GIVING_UP
-        while self.waited and not select.select([_give_up], [], [], 0)[0] and time.monotonic() < end:
+        while not select.select([_give_up], [], [], 0)[0] and time.monotonic() < end:
             time.sleep(0.05)
 
     def _end_at_once(self, *_signal: Any) -> None:

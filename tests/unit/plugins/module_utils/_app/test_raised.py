@@ -103,7 +103,7 @@ def said(tmp_path: Path):
         (
             "import sqlite3\nsqlite3.connect('no/x.db')",
             "OperationalError: unable to open",
-            "fastapi_shared_paths: [data]",
+            "fastapi_shared_paths: [blog.db], with the path",
         ),
         (
             "import sqlite3\nsqlite3.connect(':memory:').execute('select * from user')",
@@ -190,6 +190,76 @@ def test_a_setting_in_another_is_named_as_the_environment_has_it(rows, write, hi
     assert hint in told and bool(hint) == ("env_prefix" in told)
 
 
+@pytest.mark.parametrize(
+    ("rows", "write"),
+    [
+        (
+            {"db": "Field required", "log.level": "Field required", "debug": "Field required"},
+            "{SHOP__DB__URL: …, SHOP__DB__USER: …, SHOP__LOG__LEVEL: …, DEBUG: …}",
+        ),
+        # Of a default of None.
+        ({"token": "Input should be a valid string"}, "{TOKEN: …}"),
+        ({"port": "Input should be a valid integer, unable to parse string as an integer"}, ""),
+    ],
+)
+def test_a_setting_is_named_as_its_class_in_the_source_has_it(rows, write) -> None:
+    """Without the prefix that the class has, what was advised was no variable of the app's."""
+    known = {"db": ["SHOP__DB__URL", "SHOP__DB__USER"], "log.level": ["SHOP__LOG__LEVEL"]}
+    head, _row, _rest = PYDANTIC.partition("database_url\n")
+    said = head + "\n".join(f"{name}\n  {why} [type=x, input_value=None, x=y]" for name, why in rows.items())
+    told = advice(said, settings=known)
+    assert told.startswith(f"Write fastapi_env: {write}, secrets by ansible-vault." if write else "") and bool(
+        told
+    ) == bool(write)
+    assert "SHOP__DB__URL__FIELD" not in told and "Where db is a model" not in told
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        (
+            "OperationalError: (2003, \"Can't connect to MySQL server on 'mysql-shared' (Name or service not known)\")",
+            "{DB_HOST: …}",
+        ),
+        ("ConnectionError: Error -2 connecting to redis:6379. Name or service not known.", "{REDIS_HOST: …}"),
+        ("gaierror: [Errno -2] Name or service not known", "{DB_HOST: …, REDIS_HOST: …}"),
+    ],
+)
+def test_the_variable_is_named_whose_default_is_a_containers_name(what, named) -> None:
+    hosts = {"mysql-shared": "DB_HOST", "redis": "REDIS_HOST"}
+    said = trace(what, "app/db.py: redis.connect()")
+    assert (
+        f"by default. One of a compose file's, such as db, is none there: set the address in fastapi_env, as {named}."
+        in advice(said, hosts=hosts)
+    )
+    assert "is none there: set the address in fastapi_env." in advice(said)
+
+
+@pytest.mark.parametrize(
+    ("what", "package"),
+    [
+        ("TesseractNotFoundError: tesseract is not installed or it's not in your PATH. See README", "tesseract-ocr"),
+        ("PDFInfoNotInstalledError: Unable to get page count. Is poppler installed and in PATH?", "poppler-utils"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'", "ffmpeg"),
+        ("OSError: No wkhtmltopdf executable found: \"b''\"", "wkhtmltopdf"),
+        ("ImportError: failed to find libmagic.  Check your installation", "libmagic1"),
+    ],
+)
+def test_a_program_that_the_host_lacks_is_a_package(what, package) -> None:
+    """Hundred lines said that tesseract isn't installed, and none what to write."""
+    told = advice(trace(what, "app/ocr.py: read()"))
+    assert f"Write fastapi_packages: [{package}]." in told and "shared" not in told
+
+
+def test_a_variable_that_is_used_as_if_it_were_set_is_named() -> None:
+    what = "TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
+    assert "Write fastapi_env: {MAIL_PORT: …}" in advice(trace(what, 'app/mail.py: PORT = int(os.getenv("MAIL_PORT"))'))
+    what = (
+        "ValidationError: 1 validation error for ConnectionConfig\nMAIL_FROM\n  Input should be a valid string [type=x]"
+    )
+    assert "Write fastapi_env: {MAIL_FROM: …}" in advice(trace(what, "app/mail.py: conf = ConnectionConfig("))
+
+
 GUNICORN = ".venv/lib/python3.11/site-packages/gunicorn/util.py"
 
 
@@ -202,43 +272,6 @@ def trace(error: str, *frames: str) -> str:
     return "\n".join(["Traceback (most recent call last):", *rows, error])
 
 
-def test_a_library_that_is_deep_doesnt_bury_what_was_told() -> None:
-    """SQLAlchemy's 150 lines, twice on a screen."""
-    deep = [f".venv/lib/python3.11/site-packages/sqlalchemy/{n}.py: call({n})" for n in range(40)]
-    first = trace("sqlite3.OperationalError: no such table: a", *deep)
-    said = (
-        f"{first}\n\nThe above exception was the direct cause of the following exception:\n\n"
-        + trace("sqlalchemy.exc.OperationalError: no such table: a", "app/main.py: seed()", *deep, "app/own.py: on()")
-        + "\nstopping"
-    )
-    kept = without_frames(said)
-    assert len(kept.split("\n")) < 25 and kept.count("Frames of packages left out: 39") == 2
-    assert cause(kept) == cause(said) == "OperationalError: no such table: a, at app/own.py line 7: on()"
-    # What is in the user's files is all there, and where each was raised.
-    for row in ("app/main.py", "seed()", "app/own.py", "sqlalchemy/39.py", "call(39)", "sqlite3.OperationalError"):
-        assert row in kept
-    assert "sqlalchemy/38.py" not in kept and kept.endswith("stopping")
-    # Where no frame of the user's is told, the library's are all that tells.
-    assert without_frames(first) == first
-    grouped = "\n".join(f"  | {row}" for row in said.split("\n"))
-    assert cause(without_frames(grouped)) == cause(grouped) and "  |   [Frames of packages" in without_frames(grouped)
-
-
-def test_of_a_crash_the_deepest_frame_stays_too() -> None:
-    rows = [
-        f'  File "/srv/shop/releases/1/.venv/lib/python3.11/site-packages/torch/{n}.py", line 1 in f' for n in range(9)
-    ]
-    own = '  File "/srv/shop/releases/1/app/main.py", line 3 in <module>'
-    said = "\n".join(
-        ["Fatal Python error: Aborted", "", "Current thread 0x00007f1 (most recent call first):", *rows, own]
-    )
-    assert cause(said) == "Fatal Python error: Aborted, at app/main.py line 3"
-    kept = without_frames(said)
-    assert kept.split("\n")[3:] == [rows[0], "  [Frames of packages left out: 8]", own]
-    assert cause(kept) == cause(said)
-
-
-# Recorded of Gunicorn with our worker class, and shortened.
 @pytest.mark.parametrize(
     ("said", "told", "write"),
     [
@@ -333,7 +366,7 @@ def test_of_a_crash_the_deepest_frame_stays_too() -> None:
         (
             trace("sqlite3.OperationalError: attempt to write a readonly database", "app/m.py: x"),
             "OperationalError: attempt to write a readonly database",
-            "fastapi_shared_paths: [data]",
+            "fastapi_shared_paths: [blog.db], with the path",
         ),
         (trace('psycopg.errors.UndefinedTable: relation "a" does not exist'), "UndefinedTable", "fastapi_before_swap"),
     ],
@@ -480,3 +513,24 @@ def test_no_text_is_too_odd_and_no_line_but_of_a_frame_is_left_out(text: str) ->
         left.remove(line)
     assert all(re.match(r"(?: *[|+] )?(?:  File |    )", line) for line in left), left
     assert len(lines) - len(kept) <= sum("File " in line or line.startswith(("    ", "  |")) for line in lines)
+
+
+def test_the_file_that_the_source_writes_is_named_with_what_is_shared_by_now() -> None:
+    said = advice(trace("sqlite3.OperationalError: unable to open database file"), shared=["media", "games.db"])
+    assert "Write fastapi_shared_paths: [media, games.db]: what is shared" in said
+
+
+def test_of_packages_only_what_raised_is_shown() -> None:
+    """150 lines of SQLAlchemy's stood before what to write, twice."""
+    library = ".venv/lib/python3.11/site-packages/sqlalchemy"
+    first = trace(
+        "sqlite3.OperationalError: no",
+        f"{library}/a.py: a",
+        "app/db.py: create()",
+        f"{library}/b.py: b",
+        f"{library}/c.py: c",
+    )
+    said = f"{first}\n\nThe above exception was the direct cause of the following exception:\n\n{first}\nlast"
+    kept = without_frames(said)
+    assert kept.count("/c.py") == kept.count("app/db.py") == 2 and "/a.py" not in kept and "/b.py" not in kept
+    assert cause(kept) == cause(said) and kept.endswith("\nlast")

@@ -22,11 +22,15 @@ TRACE = """Traceback (most recent call last):
         # A file at the top, or beside the code, which a shared directory would hide.
         (
             "OSError: [Errno 30] Read-only file system: '/srv/hello/releases/1/x.log'",
-            "[data], and have the app keep x.log",
+            "_shared_paths: [x.log]",
+        ),
+        (
+            "OSError: [Errno 30] Read-only file system: 'lock'",
+            "_shared_paths: [data], and have the app keep lock in data/",
         ),
         (
             TRACE.format(line="open('app/x.db', 'w')", error="OSError: [Errno 30] Read-only file system: 'app/x.db'"),
-            "_shared_paths: [data], and have the app keep x.db in data/",
+            "_shared_paths: [app/x.db]",
         ),
         (
             TRACE.format(line="os.mkdir('app/logs')", error="OSError: [Errno 30] Read-only file system: 'app/logs'"),

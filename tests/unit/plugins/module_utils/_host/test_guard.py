@@ -19,6 +19,7 @@ ARGUMENTS = {
     "caddy": {"name": "hello"},
     "layer": {"units": [{"name": "none.service"}]},
     "logs_info": {"name": "hello"},
+    "oxmgr": {"name": "hello"},
     "probe": {"port": 1},
     "release_host": {"state": "queried", "root": "/srv/hello", "keep": 1, "name": "hello"}
     | {"group": "deploy", "user": "deploy", "python": "/usr/bin/python3"},
@@ -30,6 +31,7 @@ WORK = {
     "caddy": "read_caddy",
     "layer": "Layer",
     "logs_info": "read",
+    "oxmgr": "read_oxmgr",
     "probe": "wait_until_good",
     "release_host": "answer",
     "status_info": "report",

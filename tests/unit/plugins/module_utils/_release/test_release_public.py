@@ -21,7 +21,7 @@ def entries(*paths: str) -> list[Entry]:
     [
         (["static"], [], "no such directory in fastapi_source"),
         (["app/main.py"], [], "no such directory"),
-        (["../etc"], [], "has to be a directory below the release"),
+        (["../etc"], [], "has to be a path below the release"),
         (["media"], ["media"], "has media, and fastapi_shared_paths has media"),
         (["media/a"], ["media"], "nothing that the app writes"),
         (["app"], ["app/uploads"], "nothing that the app writes"),

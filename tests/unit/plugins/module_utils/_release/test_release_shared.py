@@ -1,15 +1,24 @@
-"""Directories that outlive releases."""
+"""Directories and files that outlive releases."""
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
 from ansible_collections.graceful.deploy.plugins.module_utils._release.access import make_shared
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import told
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import rules as preflight_rules
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import Entry, without_shared, wrong_path
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.source import (
+    Entry,
+    shared_files,
+    without_shared,
+    wrong_path,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from release_run import Run, releases
@@ -25,11 +34,11 @@ def entry(path: str, target: str = "") -> Entry:
 @pytest.mark.parametrize(
     ("paths", "says"),
     [
-        (["/srv/media"], "'/srv/media' in it has to be a directory below the release"),
-        (["media/"], "has to be a directory below"),
-        ([""], "has to be a directory below"),
-        (["a/../b"], "has to be a directory below"),
-        (["a\nb"], "has to be a directory below"),
+        (["/srv/media"], "'/srv/media' in it has to be a path below the release"),
+        (["media/"], "has to be a path below"),
+        ([""], "has to be a path below"),
+        (["a/../b"], "has to be a path below"),
+        (["a\nb"], "has to be a path below"),
         ([".venv/x"], "'.venv/x' in it is the release's own"),
         (["media", "media"], "'media' is in it twice"),
         (["media/cache", "media"], "'media/cache' in it lies in 'media'"),
@@ -50,16 +59,41 @@ def test_what_passes_stays_below_the_release_and_apart(paths: list[str]) -> None
         assert not path.startswith(("/", "..")) and not any(o != path and o.startswith(f"{path}/") for o in paths)
 
 
-def test_placeholders_are_left_out_and_other_files_are_refused() -> None:
+def test_placeholders_are_left_out_and_code_and_links_are_refused() -> None:
     entries = [entry("app/main.py"), entry("media/.gitkeep"), entry("media.py"), entry("var/uploads/a/.keep")]
-    stay = without_shared(entries, ["media", "var/uploads"])
-    assert [item.path for item in stay] == ["app/main.py", "media.py"]
-    with pytest.raises(ReleaseError, match=r"has media, and fastapi_source has media/logo\.png.*fastapi_exclude"):
-        without_shared([entry("media/logo.png")], ["media"])
-    with pytest.raises(ReleaseError, match="fastapi_source has media, which"):
+    stay = without_shared([*entries, entry("media/logo.png")], ["media", "var/uploads"])
+    assert [item.path for item in stay] == ["app/main.py", "media.py", "media/logo.png"]
+    with pytest.raises(
+        ReleaseError, match=r"has app, and fastapi_source has app/main\.py: code, which no later deploy"
+    ):
+        without_shared(entries, ["app"])
+    with pytest.raises(ReleaseError, match="fastapi_source has media: a link"):
         without_shared([entry("media", "elsewhere")], ["media"])
     with pytest.raises(ReleaseError, match="has var/uploads, and var in fastapi_source is no directory"):
         without_shared([entry("var", "elsewhere")], ["var/uploads"])
+
+
+def test_a_directory_begins_as_the_sources_once(run: Run, source: Path) -> None:
+    """An upload failed where the repository has some: its directory could be no shared one."""
+    (source / "up" / "in").mkdir(parents=True)
+    (source / "up" / "in" / "a.txt").write_text("a")
+    (source / "up" / "b.txt").write_text("b")
+    up = Path(run(shared_paths=["up"])["path"]) / "up"
+    assert os.readlink(up) == "../../shared/up" and (up / "in" / "a.txt").read_text() == "a"
+    (up / "b.txt").unlink()
+    (up / "in" / "a.txt").write_text("changed")
+    (source / "up" / "c.txt").write_text("c")
+    again = Path(run(shared_paths=["up"])["path"]) / "up"
+    assert sorted(os.listdir(again)) == ["in"] and (again / "in" / "a.txt").read_text() == "changed"
+
+
+def test_what_it_begins_with_is_the_apps(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "up" / "in").mkdir(parents=True, mode=0o700)
+    (tmp_path / "tree" / "up" / "in" / "a").touch()
+    make_shared(str(tmp_path), ["up"], 12345, 23456, str(tmp_path / "tree"))
+    for place, mode in (("up", 0o750), ("up/in", 0o750), ("up/in/a", 0o640)):
+        found = (tmp_path / "shared" / place).stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 23456, mode)
 
 
 def test_a_release_finds_what_the_one_before_wrote(run: Run, source: Path) -> None:
@@ -115,3 +149,74 @@ def test_a_refusal_on_the_host_leaves_no_release(run: Run) -> None:
     with pytest.raises(ReleaseError, match="shared/media isn't a directory"):
         run(shared_paths=["media"])
     assert releases(run) == []
+
+
+def test_a_file_is_one_by_the_source_or_else_by_its_ending() -> None:
+    entries = [entry("database"), entry("media.d/.gitkeep"), entry("main.py")]
+    paths = ["blog.db", "var/data.json", "database", "media.d", "media", ".cache", "v1.0", "a.b/c"]
+    assert shared_files(entries, paths) == ["blog.db", "var/data.json", "database"]
+    assert [item.path for item in without_shared(entries, paths)] == ["database", "main.py"]
+
+
+@pytest.mark.project(
+    "variable", "a SQLite database or file beside the code", "`fastapi_shared_paths: [blog.db]`; init.yml writes it"
+)
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_database_beside_the_code_outlives_releases(run: Run, source: Path, mode: str) -> None:
+    """Its name is fixed in the code. SQLite follows the link, and writes its journal beside what that leads to."""
+    first = Path(run(shared_paths=["blog.db"])["path"])
+    assert os.readlink(first / "blog.db") == "../../shared/blog.db/blog.db" and not (first / "blog.db").exists()
+    database = sqlite3.connect(first / "blog.db")
+    database.execute(f"PRAGMA journal_mode={mode}")
+    with database:
+        database.execute("CREATE TABLE posts (title TEXT)")
+        database.execute("INSERT INTO posts VALUES ('kept')")
+        beside = sorted(path.name for path in (run.root / "shared" / "blog.db").iterdir())
+    assert beside == {"delete": ["blog.db", "blog.db-journal"], "wal": ["blog.db", "blog.db-shm", "blog.db-wal"]}[mode]
+    (source / "app" / "more.py").touch()
+    second = Path(run(shared_paths=["blog.db"])["path"])
+    assert second != first and not list(second.glob("blog.db-*")) and not list(first.glob("blog.db-*"))
+    assert sqlite3.connect(second / "blog.db").execute("SELECT * FROM posts").fetchall() == [("kept",)]
+    database.close()
+
+
+def test_a_file_begins_as_the_sources_once(run: Run, source: Path) -> None:
+    (source / "var").mkdir()
+    (source / "var" / "seed.json").write_text("[1]")
+    path = Path(run(shared_paths=["var/seed.json"])["path"]) / "var" / "seed.json"
+    shared = run.root / "shared/var/seed.json/seed.json"
+    assert path.is_symlink() and path.resolve() == shared and path.read_text() == "[1]"
+    assert os.listdir(shared.parent) == ["seed.json"] and shared.stat().st_mode & 0o777 == 0o640
+    path.write_text("[1, 2]")
+    (source / "var" / "seed.json").write_text("[3]")
+    assert (Path(run(shared_paths=["var/seed.json"])["path"]) / "var" / "seed.json").read_text() == "[1, 2]"
+
+
+def test_a_copy_that_was_cut_off_is_made_anew_and_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.db").write_text("whole")
+    other = tmp_path / "other"
+    other.write_text("root's")
+    (tmp_path / "shared" / "a.db").mkdir(parents=True)
+    (tmp_path / "shared" / "a.db" / ".a.db.new").symlink_to(other)
+    me = (os.geteuid(), os.getegid())
+    make_shared(str(tmp_path), ["a.db"], *me, str(tmp_path / "tree"), ["a.db"])
+    assert (tmp_path / "shared/a.db/a.db").read_text() == "whole" and other.read_text() == "root's"
+
+
+def test_a_file_that_somebody_put_there_is_told_its_place(run: Run) -> None:
+    (run.root / "shared").mkdir(parents=True)
+    (run.root / "shared" / "blog.db").touch()
+    with pytest.raises(ReleaseError, match=r"move it to \S+/shared/blog\.db/blog\.db\."):
+        run(shared_paths=["blog.db"])
+
+
+def test_what_the_app_would_write_where_it_may_only_read_is_noted(run: Run, source: Path) -> None:
+    """A traceback has no name of SQLite's file: it is told from the release's record where a deploy fails by it."""
+    (source / "app" / "db.py").write_text("import sqlite3\ndb = sqlite3.connect('games.db')\nopen('a/b.json', 'w')\n")
+    first = json.loads(Path(run(shared_paths=["a"])["path"], "release.json").read_text())
+    assert (first["writes"], first["shared_files"]) == (["games.db"], [])
+    said = told(CommandFailed("x"), "sqlite3.OperationalError: unable to open database file", "", "/srv/x", first)
+    assert "Write fastapi_shared_paths: [a, games.db]: what is shared" in said
+    second = json.loads(Path(run(shared_paths=["games.db", "a"])["path"], "release.json").read_text())
+    assert (second["writes"], second["shared_files"]) == ([], ["games.db"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import os
 import re
 import subprocess
@@ -15,6 +17,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.releases impo
 from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.git import last_day
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.read import open_source
 
 ROOT = Path(__file__).resolve().parents[5]
 MAIN = """
@@ -52,7 +56,81 @@ def test_one_file_and_its_requirements(project):
 def test_the_debian_that_fits_is_said_before_one_is_rented(project, wants: str, said: str):
     table = f'[tool.poetry]\nname = "shop"\n[tool.poetry.dependencies]\npython = "{wants}"\nfastapi = "*"\n'
     top = project({"main.py": MAIN, "pyproject.toml": table, "requirements.txt": "fastapi\n"})
-    assert said in app_file(str(top), str(top)).text
+    written = app_file(str(top), str(top))
+    assert said in written.text and said in " ".join(written.notes)
+
+
+ASYNCMY = [f"asyncmy-0.2.10-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl" for minor in (11, 12)]
+PROJECT = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
+
+
+def locked(kind: str, files: list[str], version: str = "0.2.10") -> str:
+    """fastapi, which needs asyncmy in this lock, and pywin32, which nobody needs."""
+    rows = {"poetry": 'file = "{}"', "uv": 'url = "https://x.example/{}"', "pylock": 'name = "{}"'}
+    table = {"poetry": "files", "uv": "wheels", "pylock": "wheels"}[kind]
+    own = ", ".join(f"{{ {rows[kind].format(file)} }}" for file in files)
+    needs = {"poetry": 'dependencies = {asyncmy = "*"}', "uv": 'dependencies = [{ name = "asyncmy" }]', "pylock": ""}
+    head = "packages" if kind == "pylock" else "package"
+    return f"""[[{head}]]
+name = "fastapi"
+version = "1.0"
+{needs[kind]}
+[[{head}]]
+name = "asyncmy"
+version = "{version}"
+{table} = [{own}]
+[[{head}]]
+name = "pywin32"
+version = "1"
+{table} = [{{ {rows[kind].format("pywin32-1-cp311-cp311-win_amd64.whl")} }}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("poetry.lock", "poetry"), ("pdm.lock", "poetry"), ("uv.lock", "uv"), ("pylock.toml", "pylock")],
+)
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            ASYNCMY,
+            "The app wants Debian 12, which has Python 3.11: of what {} has, asyncmy==0.2.10 has no wheel for 3.13",
+        ),
+        ([*ASYNCMY, "asyncmy-0.2.10-cp39-abi3-manylinux_2_17_x86_64.whl"], ""),
+        ([*ASYNCMY, "asyncmy-0.2.10-py3-none-any.whl"], ""),
+        (ASYNCMY[1:], "No Debian's own Python has wheels of all that {} has: asyncmy==0.2.10 has no wheel for 3.11; "),
+    ],
+)
+def test_a_lock_tells_which_debian_has_its_wheels(project, name, kind, files, told):
+    """A stranger's app was refused on Debian 13 after a minute, for wheels that its lock lists by name."""
+    top = project({"main.py": MAIN, "pyproject.toml": PROJECT, name: locked(kind, files)})
+    written = app_file(str(top), str(top))
+    notes = " ".join(written.notes)
+    assert told.format(name) in notes and ("Debian" in notes) == bool(told)
+    assert " ".join(notes.split()) in written.text.replace("\n# ", " ")
+
+
+def test_a_package_that_no_python_has_a_wheel_of_is_told_with_another(project):
+    lock = locked("uv", ["psycopg2-0.2.10-cp311-cp311-win_amd64.whl"]).replace('"asyncmy"', '"psycopg2"')
+    top = project({"main.py": MAIN, "pyproject.toml": PROJECT, "uv.lock": lock})
+    assert "Write psycopg2-binary: the same as wheels" in " ".join(app_file(str(top), str(top)).notes)
+
+
+@pytest.mark.parametrize(
+    ("files", "day", "told"),
+    [
+        ({"Dockerfile": "FROM python:3.10-slim AS base\n"}, "", "Debian 12: its own recipes have Python 3.10"),
+        ({".python-version": "3.13\n"}, "", "Debian 13: its own recipes have Python 3.13"),
+        ({}, "2023-11-02", "Debian 12: its last commit is of 2023-11-02"),
+        ({}, "2025-11-02", ""),
+        ({"Dockerfile": "FROM python:3.10\n", "requirements.txt": "fastapi\n"}, "", ""),
+    ],
+)
+def test_what_is_pinned_fits_the_python_of_its_recipes(project, files, day, told):
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi==0.104.1\n"} | files)
+    notes = " ".join(app_file(str(top), str(top), "", day).notes)
+    assert told in notes and ("Debian" in notes) == bool(told)
 
 
 def test_all_that_a_source_shows(project):
@@ -111,6 +189,40 @@ def test_what_the_source_says_of_its_app_counts(project):
         {"app/__init__.py": APP, "app/main.py": APP, "entrypoint.sh": "exec uvicorn app.main:app --port 80\n"}
     )
     assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_app"] == "app.main:app"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Makefile", "run:\n\tuvicorn shop.web:server --reload\n"),
+        ("justfile", "run:\n    uvicorn shop.web:server\n"),
+        ("README.md", "Run it: `uvicorn shop.web:server`\n"),
+        ("run.py", "import uvicorn\nif __name__ == '__main__':\n    uvicorn.run('shop.web:server', reload=True)\n"),
+    ],
+)
+def test_what_people_are_told_to_run_is_the_app(project, name, text):
+    files = {"main.py": APP, "shop/__init__.py": "", "shop/web.py": APP.replace("app =", "server =")}
+    top = project(files | {name: text})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_app"] == "shop.web:server"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"src/main.py": "from fastapi import FastAPI\nclass App(FastAPI): ...\napp = App()\n"},
+        {
+            "src/core/web.py": "from fastapi import FastAPI as Base\nclass App(Base): ...\n",
+            "src/main.py": "from src.core.web import App\napp: App = App()\n@app.get('/healthz')\ndef x(): ...\n",
+        },
+        # Of something that isn't read.
+        {"src/main.py": "import lib\napp = lib.make()\n", "Makefile": "run:\n\tuvicorn src.main:app\n"},
+    ],
+)
+def test_an_app_of_a_class_of_its_own_is_found(project, files):
+    top = project(files | {"src/__init__.py": "", "requirements.txt": "fastapi\n"})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert values["fastapi_app"] == "src.main:app"
+    assert values.get("fastapi_health_path") == ("/healthz" if "src/core/web.py" in files else None)
 
 
 @pytest.mark.parametrize(
@@ -173,12 +285,46 @@ def test_what_every_service_has_is_wanted_of_nobody(project):
     assert "fastapi_env" not in yaml.safe_load(app_file(str(top), str(top)).text)
 
 
-def test_a_database_beside_the_code_is_put_where_the_app_may_write(project):
-    top = project({"main.py": APP + "import os\nURL = os.getenv('DB_URL', 'sqlite:///./shop.db')\n"})
-    values = yaml.safe_load(app_file(str(top), str(top)).text)
-    assert values["fastapi_shared_paths"] == ["data"]
-    name = values["fastapi_name"]
-    assert values["fastapi_env"] == {"DB_URL": f"sqlite:////srv/{name}/shared/data/shop.db"}
+@pytest.mark.parametrize(
+    ("files", "shared", "told"),
+    [
+        ({"main.py": "URL = os.getenv('DB_URL', 'sqlite:///./shop.db')"}, ["shop.db"], "main.py:4 has shop.db."),
+        ({"main.py": "db = sqlite3.connect('a.db')", "a.db": "x"}, ["a.db"], "it begins as the source's a.db, once."),
+        # A directory that the source hasn't got is shared as a whole, for what is written beside the file.
+        ({"main.py": "handler = RotatingFileHandler('logs/app.log')"}, ["logs"], "main.py:4 has logs."),
+        ({"main.py": "open('app/n.json', 'w')\nos.makedirs('app/up')", "app/x": ""}, ["app/n.json", "app/up"], ""),
+        ({"main.py": "os.makedirs('data')\nsqlite3.connect('data/a.db')"}, ["data"], ""),
+        ({"main.py": "os.makedirs('up')\nos.makedirs('static')", "up/.gitkeep": "", "static/a.css": ""}, ["up"], ""),
+        ({"main.py": "def f(n): open(f'up/{n}', 'w')", "up/a": ""}, ["up"], "begins as the source's up, once."),
+        (
+            {"main.py": "u = os.environ['DB_URL']", ".env.example": "DB_URL=sqlite:///./e.db\n"},
+            ["e.db"],
+            ".env.example",
+        ),
+    ],
+)
+def test_a_file_beside_the_code_is_shared(project, files, shared, told):
+    """The app was deployed by an edit of its source alone."""
+    main = APP + "import os\n" + files["main.py"] + "\n"
+    top = project({"requirements.txt": "fastapi\n", **files, "main.py": main})
+    written = app_file(str(top), str(top))
+    values = yaml.safe_load(written.text)
+    assert values["fastapi_shared_paths"] == shared
+    assert values.get("fastapi_env", {}) == ({"DB_URL": "sqlite:///./e.db"} if ".env.example" in files else {})
+    assert told in written.text.replace("\n# ", " ")
+    assert written.notes == [
+        f"What the app writes to {', '.join(shared)} is kept in /srv/my-shop/shared: backups are yours."
+    ]
+
+
+def test_a_database_of_whoever_develops_it_stays_behind(project):
+    text = "import sqlite3\nsqlite3.connect('a.db')\ndef f(n): open(f'up/{n}', 'wb')\n"
+    top = project({"main.py": APP + text, "a.db": "", "up/b": "", ".gitignore": "*.db\nup/\n"})
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    written = app_file(str(top), str(top)).text
+    values = yaml.safe_load(written)
+    assert values["fastapi_shared_paths"] == ["a.db", "up"] and values["fastapi_exclude"][-2:] == ["/a.db", "/up"]
+    assert "files that git ignores" in written and "begins as" not in written
 
 
 @pytest.mark.parametrize(
@@ -218,6 +364,7 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
         ("[alembic]\nsqlalchemy.url = sqlite:///./x.db\n", 'config.set_main_option("sqlalchemy.url", url)', False),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
+        ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
     ],
 )
 def test_an_address_of_alembics_own_is_told(project, ini, env, told):
@@ -227,11 +374,7 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     written = written.replace("\n# ", " ")
     assert ("alembic.ini line 3 is `sqlalchemy.url = sqlite:///./x.db`: beside the code" in written) == told
     if told:
-        assert (
-            "Write there sqlalchemy.url = sqlite:////srv/my-shop/shared/data/shop.db, or add to moves/env.py" in written
-        )
-        url = """os.environ["DB_URL"].replace("sqlite+aiosqlite", "sqlite")"""
-        assert f'config.set_main_option("sqlalchemy.url", {url})' in written
+        assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
 
 
 def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere(project):
@@ -271,6 +414,29 @@ def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere
             "alembic upgrade head",
             "[tool.alembic]",
         ),
+        (
+            {"api/moves/env.py": "", "api/moves/versions/a.py": "", "api/alembic.ini": "script_location = api/moves\n"},
+            "alembic -c api/alembic.ini upgrade head",
+            "there is api/alembic.ini.",
+        ),
+        (
+            {"a/b/env.py": "", "a/b/versions/a.py": "", "a/alembic.ini": "script_location = %(here)s/b\n"},
+            "cd a && alembic upgrade head",
+            "there is a/alembic.ini.",
+        ),
+        # env.py was never committed.
+        ({"alembic/README": "", "alembic.ini": "script_location = alembic\n"}, None, "is no env.py"),
+        # A database of whoever develops the app, which has another by its environment.
+        (
+            {
+                "alembic/env.py": "",
+                "alembic/versions/a.py": "",
+                "alembic.ini": "script_location = alembic\nsqlalchemy.url = postgresql://u:geheim@localhost/x\n",
+                "db.py": "import os\nURL = os.environ['URL']\n",
+            },
+            None,
+            "takes no other than that. If it is the host's too: fastapi_before_swap: [alembic upgrade head]",
+        ),
         # Versions of something else.
         ({"api/versions/v1.py": ""}, None, ""),
     ],
@@ -280,8 +446,9 @@ def test_migrations_are_seen_wherever_they_are(project, files, command, told):
     top = project({"main.py": APP, "requirements.txt": "fastapi\nalembic\n"} | files)
     text = app_file(str(top), str(top)).text
     assert yaml.safe_load(text).get("fastapi_before_swap") == (command and [command])
-    assert told in text.replace("\n# ", " ") and ("no alembic.ini" in text.replace("\n# ", " ")) == bool(
-        told and not command
+    said = text.replace("\n# ", " ")
+    assert told in said and ("no alembic.ini" in said) == (
+        bool(told) and "alembic.ini" not in "".join(files) and not command
     )
 
 
@@ -378,6 +545,132 @@ def test_a_secret_of_the_apps_own_is_made_up(project):
     assert not any(value in written.shown for value in env.values()) and "JWT_SECRET" in written.shown
 
 
+def test_what_a_shipped_example_has_is_not_written_again(project):
+    """Its secrets and addresses are examples all the same."""
+    settings = """
+        from pydantic_settings import BaseSettings
+        class Settings(BaseSettings):
+            log_level: str
+            db_password: str
+            secret_jwt_key: str
+            secret_fernet_key: str
+            model_config = {"env_file": ("envs/.env.template", ".env")}
+        """
+    example = "LOG_LEVEL=info\nDB_PASSWORD=x\nSECRET_JWT_KEY=x\nSECRET_FERNET_KEY=x\n"
+    top = project({"main.py": APP, "config.py": settings, "envs/.env.template": example})
+    env = yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"]
+    assert list(env) == ["DB_PASSWORD", "SECRET_JWT_KEY", "SECRET_FERNET_KEY"] and env["DB_PASSWORD"] == "TODO"
+    assert len(base64.urlsafe_b64decode(env["SECRET_FERNET_KEY"])) == 32
+
+
+@pytest.mark.parametrize(
+    ("requirements", "name", "value"),
+    [
+        ("sqlalchemy\npymysql\n", "db_port", "3306"),
+        ("sqlalchemy\npsycopg2-binary\n", "db_port", "5432"),
+        ("sqlalchemy\npymysql\n", "postgres_port", "5432"),
+        ("", "mysql_port", "3306"),
+        ("", "rds_db", "0"),
+        ("", "jwt_access_expire_minutes", "30"),
+        ("", "jwt_refresh_expire_days", "7"),
+        ("", "csrf_cookie_samesite", "lax"),
+        ("", "csrf_cookie_secure", "true"),
+        ("", "app_host", "127.0.0.1"),
+        ("", "app_port", "8000"),
+        ("", "mail_starttls", "true"),
+        ("", "mail_host", "TODO"),
+        ("", "db_user", "my_shop"),
+        ("", "mysql_database", "my_shop"),
+        ("", "postgres_db", "my_shop"),
+        ("", "project_name", "my_shop"),
+        ("", "db_password", "TODO"),
+        ("", "smtp_user", "TODO"),
+        ("", "frontend_host", "TODO"),
+    ],
+)
+def test_what_most_have_is_by_the_driver_that_is_required(project, requirements, name, value):
+    """PostgreSQL's port was a guess for an app with asyncmy, which waited 87 s for it."""
+    settings = f"from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    {name}: str\n"
+    top = project({"main.py": APP, "config.py": settings, "requirements.txt": f"fastapi\n{requirements}"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"] == {name.upper(): value}
+
+
+def test_a_port_beside_a_databases_name_is_the_databases(project):
+    settings = "import os\nPORT, DATABASE = int(os.getenv('PORT')), os.getenv('DATABASE')\n"
+    top = project({"main.py": APP, "config.py": settings, "requirements.txt": "fastapi\naiomysql\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"] == {"PORT": "3306"}
+
+
+@pytest.mark.parametrize(
+    ("requirements", "told"),
+    [
+        ("sqlalchemy\npymysql\n", "As mysql+pymysql://USER:PASSWORD@127.0.0.1/NAME, by the driver"),
+        ("sqlmodel\nasyncpg\n", "As postgresql+asyncpg://USER"),
+        ("databases\nasyncpg\n", "As postgresql://USER"),
+        ("pymongo\n", ""),
+    ],
+)
+def test_the_address_of_a_database_is_told_by_its_driver(project, requirements, told):
+    """A stranger wrote postgresql:// for an app of MySQL's."""
+    text = APP + "import os\nURL = os.getenv('DATABASE_URL', '')\n"
+    top = project({"main.py": text, "requirements.txt": f"fastapi\n{requirements}"})
+    written = app_file(str(top), str(top))
+    assert written.left == ["fastapi_domains", "DATABASE_URL"] and told in written.text
+    assert ("USER:PASSWORD" in written.text) == bool(told)
+
+
+def test_a_containers_name_is_the_host_itself(project):
+    settings = """
+        import os
+        from pydantic_settings import BaseSettings
+        DB_HOST, HOSTNAME = os.getenv("DB_HOST", "mysql-shared"), os.getenv("HOSTNAME", "web")
+        CACHE, QUEUE = os.getenv("CACHE_URL", "redis://redis:6379/0"), os.getenv("QUEUE_URL", "amqp://u:p@queue/")
+        class Settings(BaseSettings):
+            redis_host: str = "redis"
+            kafka_servers: str = "kafka:9092"
+            smtp_host: str = "mail.example.com"
+            db_server: str = "localhost"
+            company_address: str = "Street"
+            other_host: str = os.getenv("OTHER_HOST", "10.0.0.1")
+        """
+    top = project({"main.py": APP, "config.py": settings})
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_env"] == {
+        "DB_HOST": "127.0.0.1",
+        "CACHE_URL": "redis://127.0.0.1:6379/0",
+        "QUEUE_URL": "TODO",
+        "REDIS_HOST": "127.0.0.1",
+        "KAFKA_SERVERS": "127.0.0.1:9092",
+    }
+    assert "wants it. By default it is mysql-shared, a container's name that the host doesn't know." in written.text
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "requirements", "packages"),
+    [
+        (
+            "FROM python:3.11\nRUN apt-get update && apt-get install -y --no-install-recommends \\\n"
+            "    build-essential gcc curl libpq-dev \\\n    # for scans\n    tesseract-ocr tesseract-ocr-deu \\\n"
+            "    poppler-utils libgl1-mesa-glx && rm -rf /var/lib/apt/lists/*\n",
+            "",
+            ["libgl1", "poppler-utils", "tesseract-ocr", "tesseract-ocr-deu"],
+        ),
+        ("RUN apt install -y git ffmpeg=7:5.1 ; echo graphviz\n", "", ["ffmpeg"]),
+        ("", "pytesseract==0.3\npyodbc\n", ["libodbc2", "tesseract-ocr"]),
+        ("RUN apt-get install -y build-essential python3-dev\n", "requests\n", None),
+    ],
+)
+@pytest.mark.project(
+    "variable",
+    "programs or libraries of Debian's, as `tesseract`",
+    "`fastapi_packages: [tesseract-ocr]`; init.yml writes it",
+)
+def test_what_the_app_calls_is_installed(project, dockerfile, requirements, packages):
+    """A reader of scans was served without its reader."""
+    top = project({"main.py": APP, "Dockerfile": dockerfile, "requirements.txt": f"fastapi\n{requirements}"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text).get("fastapi_packages") == packages
+
+
 def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
     top = project(
         {
@@ -410,11 +703,11 @@ def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
         "ALGORITHM": "HS256",
         "ACCESS_TOKEN_EXPIRE_MINUTES": "60",
         "DEBUG": "false",
-        "RELOAD": "TODO",
+        "RELOAD": "false",
         "POSTGRES_PORT": "5433",
         "POSTGRES_USER": "shop",
         "POSTGRES_PASSWORD": "TODO",
-        "POSTGRES_HOST": "TODO",
+        "POSTGRES_HOST": "127.0.0.1",
         "REDIS_PORT": "6379",
         "ENVIRONMENT": "TODO",
         "MAIL_FROM": "TODO",
@@ -581,3 +874,73 @@ def test_the_playbook_writes_it_once_and_preflight_refuses_it(project, tmp_path)
     assert status == 2, said
     for name in ("ansible_host", "ansible_user", "fastapi_domains"):
         assert f"{name} is 'TODO': it still has to be filled in" in said, said
+
+
+@pytest.mark.parametrize(
+    ("requirements", "day", "told"),
+    [
+        ("fastapi\nuvicorn==0.30.0\njinja2>=3\n", "2025-07-14", "2 of the 3 requirements name no exact version"),
+        ("fastapi\n", "2020-07-14", "is of 2020-07-14; this is when both Debians' Pythons had their wheels"),
+        ("fastapi==0.110.0\n", "2023-07-14", ""),
+        ("fastapi\n", "", ""),
+        ("fastapi\n", str(datetime.datetime.now(datetime.UTC).date()), ""),
+    ],
+)
+def test_versions_of_an_apps_own_days_are_written(project, requirements, day, told):
+    """Three of six strangers' projects were served, and answered 500 with the newest of what they name."""
+    top = project({"main.py": APP, "requirements.txt": requirements})
+    written = app_file(str(top), str(top), "", day).text
+    assert yaml.safe_load(written).get("fastapi_packages_until") == (max(day, "2024-12-01") if told else None)
+    assert told in written.replace("\n# ", " ")
+
+
+def test_what_a_lock_names_needs_no_day(project):
+    """Of a poetry.lock it was said that none of its versions is exact."""
+    top = project({"main.py": APP, "pyproject.toml": PROJECT, "poetry.lock": locked("poetry", ASYNCMY)})
+    assert "packages_until" not in app_file(str(top), str(top), "", "2025-07-14").text
+
+
+def test_the_day_of_the_last_commit_is_that_of_the_directory(project, tmp_path, monkeypatch):
+    top = project({"main.py": APP, "untracked/x": ""})
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2024-03-05T12:00:00Z")
+    git = ["git", "-C", str(top), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    assert last_day(str(top)) == ""
+    for command in (["init", "-q"], ["add", "main.py"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    assert (last_day(str(top)), last_day(str(top / "untracked"))) == ("2024-03-05", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work" / "in").mkdir(parents=True)
+    into, origin = open_source(f"file://{top}", "", str(tmp_path / "work" / "in"))
+    assert last_day(into, f"file://{top}", origin["revision"]) == "2024-03-05"
+
+
+def test_a_user_beside_a_password_is_the_apps(project):
+    """Filled in as it was written, PostgreSQL refused the user deploy: the service's own, which the app took for it."""
+    lines = [f"{name} = os.getenv('{name.upper()}')" for name in ("user", "password", "database")]
+    text = "\n".join(["import os", *lines, "{test}", "    {then}", ""])
+    top = project(
+        {
+            "requirements.txt": "fastapi\n",
+            "main.py": APP + text.format(test="if not all([user, password, database]):", then="url = 'sqlite://'"),
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert "#   USER: ...  # main.py:4" in written.text and written.left == ["fastapi_domains"]
+    assert "# main.py:7 does without USER, PASSWORD, DATABASE, unless all of them are set." in written.text
+    project(
+        {
+            "requirements.txt": "fastapi\n",
+            "main.py": APP + text.format(test="if not all([user, password, database]):", then="raise ValueError"),
+        }
+    )
+    written = app_file(str(top), str(top))
+    assert written.left == ["fastapi_domains", "DATABASE", "PASSWORD", "USER"] and "does without" not in written.text
+    project({"requirements.txt": "fastapi\n", "main.py": APP + "import os\nprint(os.getenv('USER'))\n"})
+    assert "USER" not in app_file(str(top), str(top)).text
+
+
+def test_what_the_app_writes_to_is_nothing_for_the_proxy(project):
+    text = "app.mount('/up', StaticFiles(directory='up'))\ndef f(n): open(f'up/{n}', 'wb')\n"
+    top = project({"main.py": APP + text, "up/a": ""})
+    written = app_file(str(top), str(top)).text
+    assert yaml.safe_load(written)["fastapi_shared_paths"] == ["up"] and "fastapi_static" not in written

@@ -49,6 +49,9 @@ def shop(environment: None, wheelhouse: Path, tmp_path: Path) -> Collector:
     for version in ("9.1", "15.0", "17.4"):
         make_wheel(links, "websockets", version)
     make_wheel(links, "wsproto", "1.2", ("h11>=0.9",))
+    for version in ("2.0.0", "3.1"):
+        make_wheel(links, "greenlet", version)
+    make_wheel(links, "old-sqlalchemy", "2.0", ("greenlet<3",))
     make_wheel(links, "chat", "1", ("wsproto",))
     make_wheel(links, "old-chat", "1", ("websockets<10",))
     cache = tools.cache_directory()
@@ -174,6 +177,27 @@ def test_an_app_with_a_websocket_endpoint_gets_what_speaks_it(
     # The tested servers stay, and an app without such an endpoint gets none.
     assert (found["gunicorn"], found["uvicorn"]) == ("27.0.1", "0.54.0")
     assert not {"websockets", "wsproto"} & resolved(shop, ["fastapi"]).keys()
+
+
+@pytest.mark.project(
+    "served",
+    "`EmailStr`, a `Form()` or `create_async_engine`, and no library for it",
+    "what it needs is added, where nothing is locked",
+)
+def test_what_an_import_needs_is_added_where_nothing_is_locked(shop: Collector) -> None:
+    """SQLAlchemy 2.1 doesn't bring greenlet by itself, and each app with an asynchronous engine broke."""
+
+    def found(requirements: Requirements) -> str | None:
+        pins = injected(requirements, HOST.markers, False, {"greenlet": "for create_async_engine, db.py:1"})
+        return versions_of(resolve(shop, requirements, pins, shop.cache, "requirements.txt")).get("greenlet")
+
+    assert found(Requirements(lines=["fastapi"])) == "3.1"
+    assert found(Requirements(lines=["fastapi"], constraints=["greenlet<3"])) == "2.0.0"
+    assert found(Requirements(lines=["fastapi", "greenlet==2.0.0"])) == "2.0.0"
+    # What the app's own packages bring.
+    assert found(Requirements(lines=["old-sqlalchemy"])) == "2.0.0"
+    locked = Requirements(lines=["fastapi==0.121.0"], hashes={("fastapi", "0.121"): {"0" * 64}})
+    assert "greenlet" not in injected(locked, HOST.markers, False, {"greenlet": ""})
 
 
 def test_an_index_without_what_speaks_websockets_is_told_so(shop: Collector) -> None:

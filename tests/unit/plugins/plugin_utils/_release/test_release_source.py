@@ -21,7 +21,9 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.options i
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-NAME = st.text(string.ascii_letters + "._-é", min_size=1, max_size=6).filter(lambda name: name not in (".", ".."))
+NAME = st.text(string.ascii_letters + "._-é", min_size=1, max_size=6).filter(
+    lambda name: name not in (".", "..") and not release_source.excluded(name, True, release_source.NEVER_SHIPPED)
+)
 TREE = st.dictionaries(
     st.tuples(NAME.map(lambda name: "d" + name), NAME),
     st.tuples(st.binary(max_size=30), st.booleans()),
@@ -143,6 +145,17 @@ def test_links_inside_are_kept_and_those_that_lead_out_refused_all_at_once(tmp_p
     with pytest.raises(ReleaseError) as refused:
         release_source.scan(str(tmp_path), [])
     assert all(f"{name} is a symlink to" in str(refused.value) for name in ("out", "absolute", "winding"))
+
+
+@pytest.mark.project("served", "an `.env.template` or the like that the code names, as by `env_file`", "it is shipped")
+def test_an_example_of_the_environment_is_shipped_where_the_code_names_it(tmp_path: Path) -> None:
+    """A settings class had 25 of its defaults in an envs/.env.template, and nothing was set on the host."""
+    for name in (".env", "envs/.env", "envs/.env.template", "envs/.env.example", "envs/.env.template.local"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("A=1\n")
+    (tmp_path / "settings.py").write_text("env_file = (ENVS / '.env.template', ENVS / '.env')  # not .env.example\n")
+    assert [entry.path for entry in release_source.scan(str(tmp_path), [])] == ["envs/.env.template", "settings.py"]
+    assert [entry.path for entry in release_source.scan(str(tmp_path), ["envs"])] == ["settings.py"]
 
 
 @pytest.mark.parametrize("patterns", [[], ["tests"], DEFAULT_EXCLUDE])

@@ -419,8 +419,9 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
         {
             "app/__init__.py": "",
             "app/models.py": """
-                from pydantic import BaseModel
-                class Pool(BaseModel):
+                from pydantic import BaseModel as Base
+                class Model(Base): ...
+                class Pool(Model):
                     size: int
                     timeout: int = 3
                 class Database(BaseModel):
@@ -450,30 +451,146 @@ def test_settings_in_models_have_the_names_that_the_environment_has(project):
     )
     names = ["DB__POOL__SIZE", "DB__URL", "DEBUG", "SECOND__SIZE", "SESSION__SECRET_KEY"]
     assert sorted(code.wanted) == [f"SHORTENER__{name}" for name in names]
-    assert str(code.wanted["SHORTENER__DB__URL"]) == "app/models.py:7"
+    assert str(code.wanted["SHORTENER__DB__URL"]) == "app/models.py:8"
+    # As pydantic says it.
+    assert code.variables["db"] == ["SHORTENER__DB__URL", "SHORTENER__DB__POOL__SIZE"]
+    assert code.variables["db.pool.timeout"] == ["SHORTENER__DB__POOL__TIMEOUT"]
+
+
+def test_a_default_that_says_to_write_another_is_none(project):
+    """`db_password: str = 'add db password to .env'`, and each route with a database answered 500."""
+    fields = "class S(BaseSettings):\n    db_user: str = 'add db user to .env'\n    db_host: str = 'localhost'\n"
+    asks = "import os\nA = os.getenv('POSTGRES_DB', '<your database>')\nB = os.getenv('MAPS_KEY', 'your_key')\n"
+    assert sorted(project({"config.py": asks + fields}).wanted) == ["DB_USER", "POSTGRES_DB"]
+
+
+def test_who_has_a_users_name_wants_its_password(project):
+    """`os.getenv("DB_PASSWORD") or ""` is the password of nobody."""
+    lines = "import os\nDB_USER, DB_PASSWORD = os.getenv('DB_USER'), os.getenv('DB_PASSWORD') or ''\n"
+    asks = "A_PASSWORD = os.getenv('A_PASSWORD')\nurl = f'mysql://{os.getenv(\"DB_USER\")}@h'\n"
+    assert sorted(project({"config.py": lines + asks}).wanted) == ["DB_PASSWORD", "DB_USER"]
+
+
+def test_a_settings_class_may_be_below_one_of_the_apps_own(project):
+    code = project(
+        {
+            "base.py": """
+                from pydantic_settings import BaseSettings as Base, SettingsConfigDict
+                class AppSettings(Base):
+                    model_config = SettingsConfigDict(env_prefix="SHOP_")
+                """,
+            "config.py": """
+                from base import AppSettings
+                class Settings(AppSettings):
+                    url: str
+                """,
+        }
+    )
+    assert sorted(code.wanted) == ["SHOP_URL"]
+
+
+def test_a_default_of_none_that_a_field_refuses_is_none(project):
+    """Input should be a valid string, of a value that nobody had set: pydantic-settings looks at defaults too."""
+    fields = """
+        from typing import Optional
+        from pydantic import BaseModel, Field
+        from {} import BaseSettings
+        class Inner(BaseModel):
+            name: str = None
+        class Settings(BaseSettings):
+            token: str = None
+            port: int = Field(None, alias="SHOP_PORT")
+            more: Optional[str] = None
+            other: str | None = Field(default=None)
+            inner: Inner = Inner()
+        """
+    assert sorted(project({"a.py": fields.format("pydantic_settings")}).wanted) == ["SHOP_PORT", "TOKEN"]
+    assert sorted(project({"a.py": fields.format("pydantic")}).wanted) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "written"),
+    ("lines", "wanted"),
     [
-        ('engine = create_engine("sqlite:///./shop.db")', ("DATABASE_URL", "os.getenv")),
-        ('URL = os.getenv("DB_URL", "sqlite+aiosqlite:///shop.db")', ("DB_URL", "")),
-        ('class Settings(BaseSettings):\n    db: str = "sqlite:///shop.db"', ("DB", "")),
-        ('class Settings(BaseSettings):\n    db: str = Field("sqlite:///shop.db")', ("DB", "")),
-        ('URL = "sqlite:///:memory:"', None),
-        ('URL = "sqlite:////var/lib/shop.db"', None),
+        ("port = int(os.getenv('X'))", True),
+        ("class Config:\n    port = float(os.environ.get('X'))", True),
+        ("hosts = os.getenv('X').split(',')", True),
+        ("class Config:\n    X = os.getenv('X')\nconfig = Config()\nurl = config.X.replace('a', 'b')", True),
+        ("class M(BaseModel):\n    a: str\nm = M(a=os.getenv('X'))", True),
+        ("X = os.getenv('X')\nurl = f'mysql://u@{X}/db'", True),
+        ("X = os.getenv('X')\nurl = f'mysql://u:{quote_plus(X)}@h/db'", True),
+        ("url = URL.create('mysql', username=os.getenv('X'))", True),
+        ("title = f'Shop {os.getenv(\"X\")}'", False),
+        ("conf = ConnectionConfig(MAIL_FROM=os.getenv('X'))", True),
+        ("class M(BaseModel):\n    a: str | None\nm = M(a=os.getenv('X'))", False),
+        ("port = int(os.getenv('X') or 5)", False),
+        ("port = int(os.getenv('X')) if os.getenv('X') else 5", False),
+        ("X = os.getenv('X')\nif X:\n    X.split(',')", False),
+        ("try:\n    port = int(os.getenv('X'))\nexcept TypeError: ...", False),
+        ("def f():\n    return int(os.getenv('X'))", False),
     ],
 )
-def test_a_database_beside_the_code_is_told_before_it_is_written_to(project, tmp_path, text, written):
+def test_what_is_used_at_import_as_if_it_were_set_is_wanted(project, lines, wanted):
+    """`int()` of nothing: each name cost a run."""
+    code = project({"config.py": f"import os\nfrom pydantic import BaseModel\n{lines}\n"})
+    assert (list(code.wanted), list(code.asked)) == (["X"] * wanted, ["X"])
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ('engine = create_engine("sqlite:///./shop.db")', ["shop.db"]),
+        ('URL = os.getenv("DB_URL", "sqlite+aiosqlite:///shop.db?timeout=9")', ["shop.db DB_URL"]),
+        ('class Settings(BaseSettings):\n    db: str = Field("sqlite:///shop.db")', ["shop.db DB"]),
+        ('NAME = "database.db"\nURL = f"sqlite:///{NAME}"', ["database.db"]),
+        ('HERE = Path(__file__).resolve().parent\nURL = f"sqlite:///{HERE}/shop.db"', ["shop.db"]),
+        ('URL = os.getenv("A_URL", f"sqlite:///{NAME}")\nNAME = "a.sqlite3"', ["a.sqlite3 A_URL"]),
+        ('URL = "sqlite:///" + os.path.join(os.path.dirname(__file__), "data", "x.db")', ["data/x.db"]),
+        ("import settings as s\ndb = sqlite3.connect(s.DB_FILE)", ["games.db"]),
+        ("from sqlite3 import connect\nfrom settings import DB_FILE\ndb = connect(DB_FILE)", ["games.db"]),
+        ('async def f():\n    async with aiosqlite.connect("a.db") as db: ...', ["a.db"]),
+        (
+            'Tortoise(db_url="sqlite://t.sqlite3")\nSqliteDatabase("p.db")\nTinyDB("n.json")',
+            ["n.json", "p.db", "t.sqlite3"],
+        ),
+        ('def save():\n    with open("data.json", "w") as f: ...', ["data.json"]),
+        ('Path("state.json").write_text("{}")\n(Path(__file__).parent / "n.txt").open("a")', ["n.txt", "state.json"]),
+        (
+            'RotatingFileHandler("app.log")\nlogging.basicConfig(filename="b.log")\nlogger.add("c.log")',
+            ["app.log", "b.log", "c.log"],
+        ),
+        ('open("a.json")\nopen("b.json", "rb")\nopen(name, "w")\nopen(f"{name}.json", "w")\ntemplates.open("a.x")', []),
+        ('URL = "sqlite:///:memory:"\nOTHER = "sqlite://"\nopen("x.py", "w")\nopen("lock", "w")', []),
+        ('URL = "sqlite:////var/lib/shop.db"\nopen("/tmp/x.log", "w")\nopen("../x.log", "w")', []),
+        ('for x in y:\n    NAME = x\nURL = f"sqlite:///{NAME}"', []),
+        ('DB = {"drivername": "sqlite", "database": os.path.join("var", "s.db")}', ["var/s.db"]),
+        ('u = URL.create("sqlite+aiosqlite", database="s.db")\nURL.create("postgresql", database="x.y")', ["s.db"]),
+        ('LOG = {"a": {"class": "logging.FileHandler", "filename": "app.log"}, "filename": "b.log"}', ["app.log"]),
+        ('p = os.getenv("DB_PATH", "./b.db")\nURL = "sqlite:///" + p', ["b.db"]),
+        ('logger.add("logs/{time:YYYY-MM-DD}/x.log")', ["logs"]),
+        ('frame.to_csv("out.csv")\nimage.save(path)', ["out.csv"]),
+        # Uploads, under names that come with requests.
+        ('UP = "app/uploads"\ndef f(file):\n    open(f"{UP}/{file.name}", "wb")', ["app/uploads"]),
+        (
+            'def f(n):\n    p = os.path.join("up", n)\n    open(p, "wb")\ndef g(n):\n    p = "x" + n\n    open(p, "w")',
+            ["up"],
+        ),
+        ('UP = Path("up")\nasync def f(n):\n    async with aiofiles.open(UP / "in" / n, "wb") as out: ...', ["up/in"]),
+        ('def f(n):\n    open(f"/tmp/{n}", "wb")\n    open(f"{n}.json", "w")\n    open(f"{n}/x", "w")', []),
+        ('def f(n):\n    open(f"code/{n}", "wb")', []),
+    ],
+)
+def test_a_file_beside_the_code_is_told_before_it_is_written_to(project, tmp_path, text, files):
     """Its app was deployed, and the first sign-up failed: attempt to write a readonly database."""
-    code = project({"main.py": MAIN + "import os\n" + text + "\n", "data/__init__.py": ""})
-    told = [sentence for sentence in said(code, tmp_path, name="shop") if "beside the code" in sentence]
-    assert bool(told) == bool(written)
-    if written:
-        variable, how = written
-        assert how in told[0] and "fastapi_shared_paths: [storage]" in told[0]
-        assert f"{{{variable}: sqlite" in told[0] and ":////srv/shop/shared/storage/shop.db}" in told[0]
-        assert said(code, tmp_path, name="shop", shared_paths=["shop.db"]) == []
+    lines = MAIN + "import os, sqlite3, aiosqlite, logging\nfrom pathlib import Path\n" + text + "\n"
+    code = project({"main.py": lines, "settings.py": 'DB_FILE = "games.db"\n', "code/x.py": ""})
+    assert sorted(f"{path} {variable}".strip() for path, (_at, variable) in code.files.items()) == files
+    told = [sentence for sentence in said(code, tmp_path, shared_paths=["media"]) if "beside the code" in sentence]
+    assert bool(told) == bool(files)
+    if files:
+        assert f"fastapi_shared_paths: [media, {', '.join(path for path in code.files)}]" in told[0]
+        assert said(code, tmp_path, shared_paths=list(code.files)) == []
+        there = {variable: "x" for _at, variable in code.files.values() if variable}
+        assert bool(said(code, tmp_path, env=there)) == (not there)
 
 
 @pytest.mark.parametrize(
@@ -597,3 +714,74 @@ def test_a_websocket_endpoint_is_seen_however_it_is_hung(tmp_path: Path, text: s
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_it.py").write_text("app.add_websocket_route('/ws', ws)")
     assert has_sockets(str(tmp_path), ["tests/test_it.py", "main.py", "gone.py"]) == there
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("dogs_db = {0: 'Rex'}\n@app.post('/dog')\ndef add(dog):\n    dogs_db[max(dogs_db) + 1] = dog", ["dogs_db"]),
+        ("todos: list[str] = []\n@app.post('/')\nasync def add(x):\n    if x:\n        todos.append(x)", ["todos"]),
+        ("from store import items\n@app.delete('/{i}')\ndef drop(i):\n    del items[i]", ["items"]),
+        ("import store\n@app.put('/')\ndef put(i):\n    store.items.update(i)", ["store.items"]),
+        ("last = 0\n@app.post('/')\ndef add():\n    global last\n    last += 1", ["last"]),
+        # A function's own, a parameter, a cache, what is read, and what no request changes.
+        ("db = {}\n@app.post('/')\ndef add():\n    db = {}\n    db['x'] = 1", []),
+        ("db = {}\n@app.post('/')\ndef add(db):\n    db.add(1)", []),
+        ("my_cache = {}\n@app.post('/')\ndef add(x):\n    my_cache[x] = 1", []),
+        ("db = {}\n@app.get('/')\ndef get(x):\n    db[x] = 1", []),
+        ("db = {}\n@app.post('/')\ndef add(x):\n    return db[x]\ndef fill():\n    db['x'] = 1", []),
+        ("db = {}\n@mock.patch('x.y')\ndef add(x):\n    db[x] = 1", []),
+        ("db = Session()\n@app.post('/')\ndef add(x):\n    db.add(x)", []),
+    ],
+)
+def test_what_requests_change_in_memory_wants_one_worker(project, tmp_path, text, names):
+    """A new dog was there, there, and missing: each of two workers had its own."""
+    code = project({"main.py": MAIN + text + "\n", "store.py": "items = {}\n"})
+    assert list(code.memory) == names
+    told = [sentence for sentence in said(code, tmp_path) if "in memory" in sentence]
+    assert len(told) == len(names)
+    if names:
+        assert f"changes {names[0]}, which is in memory: each worker has its own" in told[0]
+        assert told[0].endswith("Write fastapi_workers: 1, or keep it in a database.")
+        assert said(code, tmp_path, workers=1) == []
+
+
+def test_what_is_asked_for_and_used_at_once_is_wanted(project):
+    """One failed deploy for each: int() argument must be a string, not 'NoneType'."""
+    code = project(
+        {
+            "config.py": """
+                import os
+                class Config:
+                    PORT = int(os.getenv("A_PORT"))
+                    URL = os.getenv("B_URL")
+                hosts = os.getenv("C_HOSTS").split(",")
+                word = os.getenv("D_WORD")
+                words = word.split()
+                """,
+            "main.py": MAIN
+            + """
+import os
+from config import Config
+url = Config.URL.replace("a", "b")
+maybe = os.getenv("E_X")
+if maybe:
+    parts = maybe.split()
+other = os.getenv("F_X")
+if not other:
+    other = "x"
+more = other.split()
+a = int(os.getenv("G_X")) if os.getenv("G_X") else 1
+b = (os.getenv("H_X") or "a").split()
+c = os.getenv("I_X")
+d = c and c.split()
+def later():
+    return int(os.getenv("J_X"))
+try:
+    e = int(os.getenv("K_X"))
+except TypeError:
+    e = 1
+""",
+        }
+    )
+    assert sorted(code.wanted) == ["A_PORT", "B_URL", "C_HOSTS", "D_WORD"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import lacking
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import lacking, needed
 
 INSTALLED = {"fastapi", "pydantic", "starlette", "sqlalchemy", "passlib", "pydantic_settings"}
 Lacks = Callable[..., str]
@@ -22,6 +22,21 @@ def lacks(tmp_path: Path) -> Lacks:
         return lacking(str(tmp_path), files, app, INSTALLED | (brought or set()), minor, "requirements.txt")
 
     return of
+
+
+def test_what_classes_need_of_other_packages_is_named_as_requirements_have_it(tmp_path: Path) -> None:
+    files = {
+        "main.py": "from fastapi import FastAPI, Form\nimport db, yaml\nfrom fastapi.testclient import TestClient\n",
+        "db.py": "from sqlalchemy.ext.asyncio import create_async_engine\nfrom pydantic import EmailStr\n",
+        "unused.py": "from fastapi.templating import Jinja2Templates\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert needed(str(tmp_path), files, "main:app") == {
+        "python-multipart": "for Form, main.py:1",
+        "greenlet": "for create_async_engine, db.py:1",
+        "email-validator": "for EmailStr, db.py:2",
+    }
 
 
 def test_what_is_missing_is_told_with_its_place_and_its_packages_name(lacks: Lacks) -> None:
