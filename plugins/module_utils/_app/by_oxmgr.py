@@ -119,9 +119,14 @@ class BySlot:
         self.systemd = systemd
         self.oxmgr = oxmgr
         self.wanted = oxmgr if wanted and OXMGR_UNIT in wanted.files else systemd
+        live = systemd.app.live()
+        self.changes = bool(wanted and live) and self._of(live or "") is not self.wanted
 
-    def _of(self, slot: str) -> Supervisor:
+    def _of(self, slot: str) -> BySystemd:
         return self.oxmgr if self.oxmgr.app.under_oxmgr(slot) else self.systemd
+
+    def _other(self, slot: str) -> BySystemd:
+        return self.systemd if self._of(slot) is self.oxmgr else self.oxmgr
 
     def by(self, slot: str) -> str:
         return self._of(slot).by(slot)
@@ -145,6 +150,11 @@ class BySlot:
         self._of(slot).listen(slot)
 
     def begin(self, slot: str, verb: str) -> str:
+        if verb == "restart":
+            # In place the slot may have been the other's until now. What comes meanwhile waits in its socket.
+            for order in ("stop", "disable"):
+                self.systemd.systemd.run(["systemctl", "--quiet", order, "--", self._other(slot).called(slot)])
+            self.boot(slot)
         return self._of(slot).begin(slot, verb)
 
     def forgive(self, slot: str) -> None:
@@ -153,9 +163,7 @@ class BySlot:
     def stop(self, slot: str) -> None:
         self._of(slot).stop(slot)
         # What waited in the socket may have had systemd start the other one, where its text has just changed back.
-        for other in (self.systemd, self.oxmgr):
-            if other is not self._of(slot):
-                other.stop(slot)
+        self._other(slot).stop(slot)
 
     def leave(self, slot: str) -> None:
         self._of(slot).leave(slot)

@@ -18,6 +18,8 @@ class BySystemd:
     :param systemd: how systemd is asked.
     """
 
+    changes = False
+
     def __init__(self, systemd: Systemd, app: App) -> None:
         self.systemd = systemd
         self.app = app

@@ -103,6 +103,10 @@ class Supervisor(Protocol):
     may be the release's fault.
     """
 
+    changes: bool
+    """Whether the slot that has the traffic is another supervisor's than the one that is wanted, so that nothing that
+    runs in it can be kept."""
+
     def by(self, slot: str) -> str:
         """Its name."""
 

@@ -70,7 +70,8 @@ class Swap(Back):
         current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
         self.now = steps.now(self.live, current, standing)
         # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
-        strategy = "restart" if self.cut and terms.strategy == "reload" else terms.strategy
+        # Nor can those of another supervisor.
+        strategy = "restart" if (self.cut or supervisor.changes) and terms.strategy == "reload" else terms.strategy
         self.slot = steps.target(self.now, strategy)
         self.other = steps.other(self.slot)
         self.commands = commands

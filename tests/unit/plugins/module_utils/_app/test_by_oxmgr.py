@@ -121,6 +121,23 @@ def test_between_the_two_each_slot_has_its_own(app):
     assert f"{app.units}/hello-oxmgr@.service" not in supervisor_of(systemd, app, PLAIN).files(PLAIN)
 
 
+def test_in_place_a_slot_goes_from_one_to_the_other_and_only_that_one_starts_at_boot(app):
+    said = []
+    systemd = Systemd(lambda command: said.append(" ".join(command)) or (0, "", ""))
+    fill(app, "blue", PLAIN)
+    app.point_to("blue")
+    supervisor = supervisor_of(systemd, app, UNDER)
+    assert supervisor.changes and not supervisor_of(systemd, app, PLAIN).changes
+    fill(app, "blue", UNDER)
+    supervisor.begin("blue", "restart")
+    assert said == [
+        "systemctl --quiet stop -- hello@blue.service",
+        "systemctl --quiet disable -- hello@blue.service",
+        "systemctl --quiet enable -- hello-oxmgr@blue.service hello@blue.socket",
+        "systemctl restart -- hello-oxmgr@blue.service",
+    ]
+
+
 def test_a_daemons_memory_limit_needs_no_new_start_and_its_sandbox_does():
     changed = {text: Snapshot("two", "", {**UNDER.files, OXMGR_UNIT: text}, UNDER.unit) for text in ("a", "b")}
     more = Snapshot("two", "", {**UNDER.files, OXMGR_UNIT: "[Service]\nMemoryMax=2G\n"}, UNDER.unit)
