@@ -262,6 +262,9 @@ def _processes(out: Written, code: Code, recipes: str) -> None:
         # The log is the journal's, and a file of it in the release couldn't be written.
         command = " ".join(re.sub(r"\s(?:--detach|(?:--(?:log|pid)file[ =]|-f )\S+)", "", match[0]).split())
         name = "beat" if re.search(r" beat( |$)", command) else "worker"
+        if name == "beat" and not re.search(r" (?:-s|--schedule)[ =]|cheduler", command):
+            # It notes there when it has sent what, by itself where it was started: in the release, which is read-only.
+            command += " -s ../../home/celerybeat-schedule"
         name = f"{name}-{len(found) + 1}" if name in found else name
         if command not in found.values() and "{{" not in command:
             found[name] = command

@@ -67,7 +67,7 @@ def _lacking(packages: dict[str, dict[str, list[str]]], target: Target) -> list[
 
 def _packages(lock: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     """The files' names of each version of each package that the app needs; a lock has what is for development too."""
-    listed = lock.get("package") or lock.get("packages") or []
+    listed = locks.with_files(lock) or lock.get("packages") or []
     needs: dict[str, set[str]] = {}
     found: dict[str, dict[str, list[str]]] = {}
     for package in listed:

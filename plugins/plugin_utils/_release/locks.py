@@ -100,7 +100,7 @@ def _line(name: str, extras: list[str], marker: str) -> str:
 
 
 def _poetry(lock: dict[str, Any], wanted: Sequence[str]) -> Iterator[Locked]:
-    for package in lock.get("package", []):
+    for package in with_files(lock):
         origin = package.get("source", {})
         kind = str(origin.get("type", "legacy"))
         commit = f"{origin.get('url')}@{origin.get('resolved_reference')}" if kind == "git" else ""
@@ -121,6 +121,12 @@ def _pdm(lock: dict[str, Any]) -> Iterator[Locked]:
         path = str(package.get("path", ""))
         path = "" if path.endswith((".whl", ".gz", ".zip")) else path
         yield Locked(name, package.get("version", ""), _digests(package), elsewhere, marker, commit, path)
+
+
+def with_files(lock: dict[str, Any]) -> list[dict[str, Any]]:
+    """The packages of a lock, each with its files, which Poetry before 1.3 lists at the end for all."""
+    apart = lock.get("metadata", {}).get("files", {})
+    return [{"files": apart.get(package["name"], []), **package} for package in lock.get("package", [])]
 
 
 def _digests(package: dict[str, Any]) -> set[str]:

@@ -254,7 +254,11 @@ def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought
             "web: uvicorn app.main:app\nworker: celery -A app.tasks worker -c 2\nbeat: celery -A app.tasks beat\n",
             {
                 "worker": {"command": "celery -A app.tasks worker -c 2"},
-                "beat": {"command": "celery -A app.tasks beat", "instances": 1, "hosts": "first"},
+                "beat": {
+                    "command": "celery -A app.tasks beat -s ../../home/celerybeat-schedule",
+                    "instances": 1,
+                    "hosts": "first",
+                },
             },
         ),
         (

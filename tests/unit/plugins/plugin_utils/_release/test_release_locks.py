@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.listed import fitting_debian
 
 A, B = "a" * 64, "b" * 64
 PROJECT = """
@@ -61,6 +63,16 @@ def test_the_project_says_what_and_its_lock_which(tmp_path: Path, name: str, pro
     # What nobody asks for, as pytest here, limits nothing.
     assert found.constraints == ["fastapi==0.110.3", "uvicorn==0.30.6", "colorama==0.4.6", "pytest==9.2"]
     assert found.hashes[("fastapi", "0.110.3")] == {A}
+
+
+def test_an_old_lock_of_poetrys_lists_the_files_at_its_end(tmp_path: Path) -> None:
+    """Each wheel was refused, because none had a hash that was listed."""
+    old = '[[package]]\nname = "fastapi"\nversion = "0.110.3"\n[metadata]\nlock-version = "1.1"\n[metadata.files]\n'
+    old += f'fastapi = [{{file = "fastapi-0.110.3-cp311-cp311-manylinux1_x86_64.whl", hash = "sha256:{A}"}}]\n'
+    found = read(tmp_path, "poetry.lock", old, OLD_POETRY.replace("uvicorn", "#").replace("colorama", "#"))
+    assert found.hashes[("fastapi", "0.110.3")] == {A}
+    said = fitting_debian("poetry.lock", tomllib.loads(old), {"project": {"dependencies": ["fastapi"]}}, "")
+    assert "Debian 12" in said
 
 
 def test_one_of_two_versions_counts_where_its_marker_says(tmp_path: Path) -> None:
