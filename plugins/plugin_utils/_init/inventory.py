@@ -257,6 +257,7 @@ def _containers(out: Written, code: Code) -> None:
 def _processes(out: Written, code: Code, recipes: str) -> None:
     """What the source's own recipes run beside its web: a queue's workers, and their scheduler."""
     found: dict[str, str] = {}
+    known = set[tuple[str, ...]]()
     # In a list of words as in a line for the shell.
     for match in _WORKERS.finditer(re.sub(r"""["']\s*,\s*["']""", " ", recipes)):
         # The log is the journal's, and a file of it in the release couldn't be written.
@@ -265,8 +266,11 @@ def _processes(out: Written, code: Code, recipes: str) -> None:
         if name == "beat" and not re.search(r" (?:-s|--schedule)[ =]|cheduler", command):
             # It notes there when it has sent what, by itself where it was started: in the release, which is read-only.
             command += " -s ../../home/celerybeat-schedule"
+        # A second recipe starts the same once more; workers of another queue or app are others.
+        whose = (name, *(re.findall(r" (?:-A|--app|-Q|--queues)[ =](\S+)", command) or [command]))
         name = f"{name}-{len(found) + 1}" if name in found else name
-        if command not in found.values() and "{{" not in command:
+        if whose not in known and "{{" not in command:
+            known.add(whose)
             found[name] = command
     if found:
         out.comment("As the source's own recipes start them. They run and move with the app, and are in its status.")

@@ -273,6 +273,21 @@ def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought
         ),
         ("start.sh", "uv run arq app.worker.Settings && true\n", {"worker": {"command": "arq app.worker.Settings"}}),
         ("start.sh", "poetry run dramatiq app.jobs &\n", {"worker": {"command": "dramatiq app.jobs"}}),
+        (
+            "start.sh",
+            "celery -A t beat -s x\ncelery -A t beat -s y\ncelery -A t worker\ncelery -A t worker -P solo\n"
+            "celery -A t worker -Q mail\n",
+            {
+                "beat": {"command": "celery -A t beat -s x", "instances": 1, "hosts": "first"},
+                "worker": {"command": "celery -A t worker"},
+                "worker-3": {"command": "celery -A t worker -Q mail"},
+            },
+        ),
+        (
+            "start.sh",
+            "arq a.Settings\narq b.Settings\n",
+            {"worker": {"command": "arq a.Settings"}, "worker-2": {"command": "arq b.Settings"}},
+        ),
         ("start.sh", "echo celery is used for jobs\n", None),
     ],
 )
