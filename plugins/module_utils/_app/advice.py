@@ -92,8 +92,6 @@ _UNSET = re.compile(
     r"required|must be (?:set|given|defined|provided))\b|"
     r"(?:^|[.:;,] )(?:[Mm]issing|(?:[Pp]lease )?[Ss]et)\b[^.\nA-Z]{0,40}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
 )
-_NOTHING: Mapping[str, Sequence[str]] = {}
-_NOWHERE: Mapping[str, str] = {}
 _TYPES = ("str", "int", "float", "bool", "bytes", "none", "url", "date", "datetime", "decimal")
 _CERTIFICATE = re.compile(r"cafile|certfile|keyfile|load_cert_chain|load_verify_locations")
 _NO_NAME = "Name or service not known|[Nn]ame resolution|could not translate host name|Failed to resolve"
@@ -148,8 +146,8 @@ def advice(
     said: str,
     root: str = "/srv/NAME",
     shared: Sequence[str] = (),
-    settings: Mapping[str, Sequence[str]] = _NOTHING,
-    hosts: Mapping[str, str] = _NOWHERE,
+    settings: Mapping[str, Sequence[str]] | None = None,
+    hosts: Mapping[str, str] | None = None,
 ) -> str:
     """What to write, a sentence or two for each reason; '' where none is known.
 
@@ -159,8 +157,8 @@ def advice(
     :param settings: by what pydantic calls a setting, the variables that it has by the source.
     :param hosts: by the names of containers that are defaults in the source, the variable that each is the default of.
     """
-    found, read = list[str](), traces(said)
-    found += _settings(said, read, settings)
+    found, read, hosts = list[str](), traces(said), hosts or {}
+    found += _settings(said, read, settings or {})
     files = [own(path) for trace in read for path, _line, _code in trace.frames]
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
         found.append(_module(name, [file for file in files if file]))
