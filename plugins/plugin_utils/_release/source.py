@@ -33,7 +33,7 @@ NEVER_SHIPPED = (
 """Secrets and version control, whatever fastapi_exclude says: who writes a pattern there means to leave more out."""
 
 
-EXAMPLES = tuple(f".env.{kind}" for kind in ("template", "example", "sample", "dist"))
+TEMPLATES = tuple(f".env.{kind}" for kind in ("template", "example", "sample", "dist"))
 """Not so these, by whose name nothing in them is secret: they are shipped where the code names them, as a settings
 class does that has its defaults there."""
 _NAMED = re.compile(rb"""["'/](\.env\.(?:template|example|sample|dist))["']""")
@@ -93,7 +93,7 @@ def scan(source: str, patterns: Iterable[str], outside: list[str] | None = None)
         for entry in entries
         if entry.path in (RECORD, ".venv") or entry.path.startswith(".venv/")
     ]
-    examples = {entry.path for entry in entries if os.path.basename(entry.path) in EXAMPLES}
+    examples = {entry.path for entry in entries if os.path.basename(entry.path) in TEMPLATES}
     named = _named(source, entries) if examples else set()
     entries = [entry for entry in entries if entry.path not in examples or os.path.basename(entry.path) in named]
     if problems:
@@ -109,7 +109,7 @@ def _walk(
         for item in listing:
             path = f"{below}{item.name}"
             is_directory = item.is_dir(follow_symlinks=False)
-            never = () if item.name in EXAMPLES else NEVER_SHIPPED
+            never = () if item.name in TEMPLATES else NEVER_SHIPPED
             if excluded(path, is_directory, [*never, *patterns]):
                 continue
             if item.is_symlink():
