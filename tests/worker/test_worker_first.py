@@ -104,6 +104,14 @@ def test_one_that_followed_and_fails_ends_the_first_start(gunicorn: Gunicorn) ->
     assert "filled already" in gunicorn.log()
 
 
+def test_one_that_had_nothing_to_wait_for_follows_too(gunicorn: Gunicorn) -> None:
+    """The first may be up before the second has begun."""
+    gunicorn.switch("lifespan-once")
+    gunicorn.start(workers=1, hooks=HOOKS)
+    gunicorn.signal(signal.SIGTTIN)
+    assert gunicorn.exit_code() == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 def test_an_order_to_stop_ends_who_waits_at_once(gunicorn: Gunicorn, number: int) -> None:
     gunicorn.switch("lifespan-hang")

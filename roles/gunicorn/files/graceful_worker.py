@@ -417,7 +417,7 @@ class GracefulWorker(UvicornWorker):
         self.config.callback_notify = None  # GracefulServer has a heartbeat of its own
         self.began = 0.0
         self.up = False
-        self.waited = False  # for the one that went first
+        self.followed = False  # the one that went first at the app's first start
 
     def init_process(self) -> None:
         if _shared[DIED_STARTING]:
@@ -450,8 +450,9 @@ class GracefulWorker(UvicornWorker):
             signal.signal(number, self._end_at_once)
         _call_itself(WAIT_NAME)
         while not _shared[SLOWEST_STARTUP] and not _goes_first():
-            self.waited = True
             time.sleep(0.05)
+        # Also one that had nothing to wait for, because the first was quick.
+        self.followed = bool(_shared[SLOWEST_STARTUP])
         # One before it may have told the arbiter to give up: the SIGTERM is on the way, unless that one died.
         end = time.monotonic() + GIVING_UP
         while not select.select([_give_up], [], [], 0)[0] and time.monotonic() < end:
@@ -467,7 +468,7 @@ class GracefulWorker(UvicornWorker):
         # and further each time that it proves too little.
         trying = self.began - _shared[FAILING_SINCE]
         slowest = 3 * _shared[SLOWEST_STARTUP]
-        if not slowest or self.waited:  # the one that went first had the CPUs for itself
+        if not slowest or self.followed:  # the one that went first had the CPUs for itself
             slowest = max(slowest, _limits["startup"] or 0)
         allowed = max(self.cfg.timeout, slowest, min(2 * trying, HUNG_STARTUP_MAX))
         beat = self.began + allowed - self.cfg.timeout
@@ -489,7 +490,7 @@ class GracefulWorker(UvicornWorker):
         if not (self.booted and isinstance(error, SystemExit)):  # Uvicorn has logged a lifespan's failure
             self.log.error("Worker startup failed", exc_info=error)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the waits below end at once, whatever the app installed
-        if (self.waited or not _shared[SLOWEST_STARTUP]) and not _has_traffic():
+        if (self.followed or not _shared[SLOWEST_STARTUP]) and not _has_traffic():
             try:
                 os.read(_give_up, 1)
             except BlockingIOError:
