@@ -30,7 +30,7 @@ from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
 from .needed import packages
-from .usual import beginning, filled, on_host
+from .usual import beginning, filled, of_example, on_host
 
 HOSTS = f"""\
 ---
@@ -148,7 +148,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if code.migrations:
-        _migrations(out, top, requirements, code)
+        _migrations(out, top, requirements, code, required)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
@@ -320,8 +320,11 @@ def _name(top: str, source: str) -> str:
     return TODO
 
 
-def _migrations(out: Written, top: str, requirements: str, code: Code) -> None:
-    """Where what hosts get has Alembic: many projects have it among what is for development alone."""
+def _migrations(out: Written, top: str, requirements: str, code: Code, required: t.Collection[str]) -> None:
+    """Where what hosts get has Alembic: many projects have it among what is for development alone.
+
+    :param required: names of the packages that the app requires.
+    """
     found = code.migrations
     inis = sorted((path for path in found if path.endswith("alembic.ini")), key=len)
     table = lockfile.load_project(top)
@@ -354,7 +357,9 @@ def _migrations(out: Written, top: str, requirements: str, code: Code) -> None:
             f"host's too: {PREFIX}before_swap: {_yaml(command)}"
         )
         return
-    if re.search(r"(?mi)^\s*alembic\b", needed):
+    # Of a Pipfile.lock all is installed; other locks have what is for development, too.
+    whole = requirements.endswith("Pipfile.lock") and "alembic" in required
+    if whole or re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return
     out.comment(
@@ -553,6 +558,12 @@ def _env(
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
     asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
+    for name, place in list(asked.items()):
+        if (value := of_example(name, values.get(name, ""))) and not SQLITE.fullmatch(value):
+            # The app would start without it, and fail where it comes by.
+            del asked[name]
+            if example not in code.examples:
+                rows.append((name, value, f"{place} asks for it, and {example} has it."))
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked, *made}]
     if rows or made or asked or behind:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")

@@ -136,6 +136,8 @@ def filled(
         return usual(bare, packages) or value, "Tests alone use it."
     if _SWITCH.search(bare):
         return "false", "On a host."
-    if value := usual(bare, packages, app):
+    # REDIS_PORT, of a class that has the prefix REDIS_, is no port of the app's.
+    whole = usual(name, packages, app) if name.upper().endswith(f"_{bare.upper()}") else ""
+    if value := whole or usual(bare, packages, app):
         return value, "It is a guess: the app's own name." if value == app.replace("-", "_") else _GUESS
     return "", ""

@@ -614,6 +614,34 @@ def test_what_most_have_is_by_the_driver_that_is_required(project, requirements,
     assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"] == {name.upper(): value}
 
 
+def test_what_only_an_example_sets_is_set_where_it_holds_for_a_host(project):
+    """The app started without it, and its login answered 500."""
+    code = "import os\nALGORITHM = os.getenv('ALGORITHM')\n"
+    code += "HOST = os.getenv('MAIL_HOST')\nKEY = os.getenv('API_KEY')\n"
+    example = "ALGORITHM=HS256\nMAIL_HOST=mail.example.com\nAPI_KEY=abc\n"
+    top = project({"main.py": APP, "config.py": code, ".env.example": example})
+    text = app_file(str(top), str(top)).text
+    assert yaml.safe_load(text)["fastapi_env"]["ALGORITHM"] == "HS256"
+    assert "MAIL_HOST: ..." in text and "abc" not in text
+
+
+def test_a_port_of_a_class_with_a_prefix_is_what_the_prefix_says(project):
+    code = "from pydantic_settings import BaseSettings, SettingsConfigDict\n"
+    for kind in ("REDIS", "SMTP"):
+        code += (
+            f"class {kind}(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='{kind}_')\n    port: int\n"
+        )
+    top = project({"main.py": APP, "config.py": code, "requirements.txt": "fastapi\nasyncpg\n"})
+    values = yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"]
+    assert values == {"REDIS_PORT": "6379", "SMTP_PORT": "587"}
+
+
+def test_what_a_pipfile_locks_is_installed(project):
+    lock = '{"default": {"fastapi": {"version": "==0.110.0"}, "alembic": {"version": "==1.13"}}}'
+    top = project({"main.py": APP, "Pipfile.lock": lock, "alembic.ini": "", "alembic/env.py": ""})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_before_swap"] == ["alembic upgrade head"]
+
+
 def test_a_port_beside_a_databases_name_is_the_databases(project):
     settings = "import os\nPORT, DATABASE = int(os.getenv('PORT')), os.getenv('DATABASE')\n"
     top = project({"main.py": APP, "config.py": settings, "requirements.txt": "fastapi\naiomysql\n"})
