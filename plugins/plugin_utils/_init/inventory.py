@@ -30,7 +30,7 @@ from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
 from .needed import packages
-from .usual import beginning, filled, of_example, on_host
+from .usual import beginning, filled, of_any_host, of_example, of_service, on_host
 
 HOSTS = f"""\
 ---
@@ -543,7 +543,7 @@ def _env(
     of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
     for name, place in code.wanted.items():
         bare = code.bare.get(name, name)
-        bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") else bare
+        bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") and not of_service(name) else bare
         value, why = filled(name, bare, example, values, there, called)
         given = f"{example} has {values[name]}" if values.get(name) else ""
         if name in code.hosts and (here := on_host(*code.hosts[name])):
@@ -559,12 +559,12 @@ def _env(
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
     asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
     for name, place in list(asked.items()):
-        if (value := of_example(name, values.get(name, ""))) and not SQLITE.fullmatch(value):
+        if (value := of_example(name, values.get(name, ""))) and of_any_host(name, value):
             # The app would start without it, and fail where it comes by.
             del asked[name]
             if example not in code.examples:
                 rows.append((name, value, f"{place} asks for it, and {example} has it."))
-    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *asked, *made}]
+    behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *code.asked, *made}]
     if rows or made or asked or behind:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
     if rows or made:

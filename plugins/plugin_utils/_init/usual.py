@@ -39,7 +39,8 @@ _USUAL = {
     r"(\w+_)?COOKIE_(SECURE|HTTP_?ONLY)": "true",
     r"(\w+_)?(CSRF|COOKIE|SESSION)\w*_MAX_AGE": "3600",
     r"LOG(GING)?_LEVEL": "INFO",
-    r"(\w+_)?(MAIL|SMTP)_?PORT": "587",
+    r"(\w+_)?(E?MAIL|SMTP)_?PORT": "587",
+    r"(\w+_)?(RABBIT(MQ)?|AMQP)_?PORT": "5672",
     r"(\w+_)?(MAIL|SMTP)_(START_?)?TLS": "true",
     r"(\w+_)?(MAIL|SMTP)_SSL(_TLS)?": "false",
     r"(\w+_)?(REDIS|RDS)_?PORT": "6379",
@@ -102,6 +103,19 @@ def beginning(bare: str, packages: t.Collection[str]) -> str:
     return " or ".join(f"{scheme}://USER:PASSWORD@127.0.0.1/NAME" for scheme in schemes)
 
 
+def of_service(name: str) -> bool:
+    """Whether a variable's name says of which service it is."""
+    return bool(re.search(r"(?i)(^|_)(redis|rds|e?mail|smtp|rabbit(mq)?|amqp|mysql|mariadb|postgres\w*?|pg)_", name))
+
+
+def of_any_host(name: str, value: str) -> bool:
+    """Whether an example's value is nobody's own: a number or a switch, or a word that says how and not who."""
+    if re.search(r"(?i)(^|_)(s?id|user\w*|phone|chat|account|client|bucket)($|_)", name):
+        return False
+    how = re.search(r"(?i)(algorithm|level|same_?site|tz|timezone|lang(uage)?|locale|format|env(ironment)?)$", name)
+    return bool(how or re.fullmatch(r"(?i)\d+(\.\d+)?|true|false|yes|no|on|off", value))
+
+
 def on_host(name: str, default: str) -> str:
     """A default with a container's name, as it is for what runs on the host; '' where a password is in it."""
     return "" if "@" in default else re.sub(rf"(^|//){re.escape(name)}(?!://)\b", r"\g<1>127.0.0.1", default, count=1)
@@ -137,7 +151,6 @@ def filled(
     if _SWITCH.search(bare):
         return "false", "On a host."
     # REDIS_PORT, of a class that has the prefix REDIS_, is no port of the app's.
-    whole = usual(name, packages, app) if name.upper().endswith(f"_{bare.upper()}") else ""
-    if value := whole or usual(bare, packages, app):
+    if value := usual(name if of_service(name) else bare, packages, app):
         return value, "It is a guess: the app's own name." if value == app.replace("-", "_") else _GUESS
     return "", ""
