@@ -104,29 +104,30 @@ def supervisor_of(systemd: Systemd, app: App, wanted: Snapshot | None = None) ->
     under |= {OXMGR_UNIT in wanted.files} if wanted else set()
     if True not in under:
         return BySystemd(systemd, app)
-    oxmgr = ByOxmgr(systemd, app)
-    return BySlot(BySystemd(systemd, app), oxmgr, wanted) if False in under else oxmgr
+    return BySlot(systemd, app, wanted) if False in under else ByOxmgr(systemd, app)
 
 
-class BySlot:
+class BySlot(BySystemd):
     """Each slot by the one that it was filled for, so that a run that was cut off anywhere, while the app moves from
     one to the other, leaves nothing in doubt. See Supervisor.
+
+    What is asked and ordered of a unit is inherited: the unit is the slot's own.
 
     :param wanted: what a deploy brings; None where nothing is to be started.
     """
 
-    def __init__(self, systemd: BySystemd, oxmgr: ByOxmgr, wanted: Snapshot | None) -> None:
-        self.systemd = systemd
-        self.oxmgr = oxmgr
-        self.wanted = oxmgr if wanted and OXMGR_UNIT in wanted.files else systemd
-        live = systemd.app.live()
+    def __init__(self, systemd: Systemd, app: App, wanted: Snapshot | None) -> None:
+        super().__init__(systemd, app)
+        self.plain, self.oxmgr = BySystemd(systemd, app), ByOxmgr(systemd, app)
+        self.wanted = self.oxmgr if wanted and OXMGR_UNIT in wanted.files else self.plain
+        live = app.live()
         self.changes = bool(wanted and live) and self._of(live or "") is not self.wanted
 
     def _of(self, slot: str) -> BySystemd:
-        return self.oxmgr if self.oxmgr.app.under_oxmgr(slot) else self.systemd
+        return self.oxmgr if self.app.under_oxmgr(slot) else self.plain
 
     def _other(self, slot: str) -> BySystemd:
-        return self.systemd if self._of(slot) is self.oxmgr else self.oxmgr
+        return self.plain if self._of(slot) is self.oxmgr else self.oxmgr
 
     def by(self, slot: str) -> str:
         return self._of(slot).by(slot)
@@ -137,48 +138,27 @@ class BySlot:
     def files(self, wanted: Snapshot) -> dict[str, str]:
         return self.wanted.files(wanted)
 
-    def reread(self) -> None:
-        self.systemd.reread()
+    def _standing(self, slot: str, service: dict[str, str], socket: dict[str, str]) -> Standing:
+        return self._of(slot)._standing(slot, service, socket)
 
-    def standing(self) -> dict[str, Standing]:
-        return {slot: self._of(slot).standing()[slot] for slot in SLOTS}
-
-    def state(self, slot: str) -> State:
-        return self._of(slot).state(slot)
-
-    def listen(self, slot: str) -> None:
-        self._of(slot).listen(slot)
+    def _seen(self, slot: str, unit: dict[str, str]) -> State:
+        return self._of(slot)._seen(slot, unit)
 
     def begin(self, slot: str, verb: str) -> str:
         if verb == "restart":
             # In place the slot may have been the other's until now. What comes meanwhile waits in its socket.
             for order in ("stop", "disable"):
-                self.systemd.systemd.run(["systemctl", "--quiet", order, "--", self._other(slot).called(slot)])
+                self.systemd.run(["systemctl", "--quiet", order, "--", self._other(slot).called(slot)])
             self.boot(slot)
         return self._of(slot).begin(slot, verb)
-
-    def forgive(self, slot: str) -> None:
-        self._of(slot).forgive(slot)
 
     def stop(self, slot: str) -> None:
         self._of(slot).stop(slot)
         # What waited in the socket may have had systemd start the other one, where its text has just changed back.
         self._other(slot).stop(slot)
 
-    def leave(self, slot: str) -> None:
-        self._of(slot).leave(slot)
-
-    def boot(self, slot: str, last: bool = True) -> None:
-        self._of(slot).boot(slot, last)
-
-    def no_boot(self, slot: str) -> None:
-        self._of(slot).no_boot(slot)
-
     def lines(self, slot: str, since: float, count: int) -> str:
         return self._of(slot).lines(slot, since, count)
 
     def where_lines(self, slot: str) -> str:
         return self._of(slot).where_lines(slot)
-
-    def start_again(self, slot: str) -> str:
-        return self._of(slot).start_again(slot)
