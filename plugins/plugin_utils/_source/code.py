@@ -13,7 +13,6 @@ import ast
 import os
 import re
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -24,6 +23,7 @@ from .memory import changed, stores
 from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
+from .nodes import parsed
 from .nodes import text as _text
 from .paths import SQLITE, configured_file, constant_directory, constant_path, written_file
 from .secret import is_kept, is_own
@@ -117,7 +117,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         code.served += [name.decode() for name in _RUN.findall(content)]
         try:
             if _TELLING.search(content):
-                trees[path] = _parsed(content)
+                trees[path] = parsed(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             code.unread.append(path)
     old = any(_OLD_PYDANTIC.search(_bytes(top, path)) for path in paths if _REQUIREMENTS.search(path))
@@ -191,18 +191,11 @@ def has_sockets(top: str, paths: Iterable[str]) -> bool:
         try:
             with open(os.path.join(top, path), "rb") as file:
                 content = file.read(_MOST_BYTES)
-            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(_parsed(content)))):
+            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(parsed(content)))):
                 return True
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return False
-
-
-def _parsed(content: bytes) -> ast.Module:
-    """What Python warns of in it, such as an escape that is none, is for its author."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(content)
 
 
 def _is_socket(node: ast.AST) -> bool:

@@ -13,11 +13,10 @@ import ast
 import os
 import re
 import sys
-import warnings
 from collections.abc import Collection, Iterator
 
 from ...module_utils._app.advice import PACKAGES
-from .nodes import called, text
+from .nodes import called, parsed, text
 from .shown import Place
 
 _NEEDS = {
@@ -113,9 +112,8 @@ def _reached(top: str, paths: Collection[str], app: str) -> Iterator[tuple[str, 
                 continue
             seen.add(path)
             try:
-                with open(os.path.join(top, path), "rb") as file, warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    tree = ast.parse(file.read())
+                with open(os.path.join(top, path), "rb") as file:
+                    tree = parsed(file.read())
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
             yield path, tree

@@ -7,6 +7,20 @@
 from __future__ import annotations
 
 import ast
+import functools
+import warnings
+
+
+@functools.lru_cache(1000)
+def parsed(content: bytes) -> ast.Module:
+    """A file's tree, which nobody may change: several look at the same source in one task. What Python warns of in it,
+    such as an escape that is none, is for its author.
+
+    :raises SyntaxError: and ValueError, RecursionError, MemoryError, where it is no Python.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(content)
 
 
 def text(node: ast.expr | None) -> str | None:
