@@ -61,10 +61,9 @@ def _health(value: Any) -> Meant:
         keys["health_cmd"] = f"curl -fsS -m {limit} {shlex.quote(url)}"
     elif isinstance(value.get("command"), str):
         keys["health_cmd"] = value["command"]
-    for names, key in ((("interval",), "health_interval_secs"), (("timeout",), "health_timeout_secs")):
-        found = next((seconds(value[name]) for name in names if name in value), None)
-        if found is not None:
-            keys[key] = found
+    for name in ("interval", "timeout"):
+        if (found := seconds(value.get(name, ""))) is not None:
+            keys[f"health_{name}_secs"] = found
     for name in ("retries", "max_failures", "failures", "unhealthy_threshold"):
         if isinstance(value.get(name), int):
             keys["health_max_failures"] = value[name]
