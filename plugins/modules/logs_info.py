@@ -49,6 +49,10 @@ options:
     description: Only lines of this process or timer.
     type: str
     default: ""
+  deploys:
+    description: Not the app's lines, but those of the deploys that pushes have started (see role webhook).
+    type: bool
+    default: false
   only:
     description:
       - V(access) is the access log, V(problems) are warnings, errors and what the app wrote to its standard error,
@@ -106,9 +110,10 @@ def main() -> None:
     options["slot"]["choices"] = ["", "blue", "green"]
     options["only"]["choices"] = ["", "access", "problems", "app"]
     spec = {"name": {"type": "str", "required": True}, "lines": {"type": "int"}, **options}
+    spec["deploys"] = {"type": "bool", "default": False}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     name = module.params["name"]
-    query = asked(module.params["lines"], **{option: module.params[option] for option in options})
+    query = asked(module.params["lines"], **{option: module.params[option] for option in (*options, "deploys")})
     finish(module, lambda: answer(name, query), NotRead)
 
 

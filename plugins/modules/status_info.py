@@ -127,6 +127,25 @@ commands:
       by: ann@laptop
       command: python -m app.admin create ann
       outcome: status 0
+pushes:
+  description:
+    - The last eight pushes that this host took, the newest last, where it deploys what is pushed (role webhook).
+    - The state is C(waiting), C(running), C(deployed), C(failed), C(overtaken) by a newer one, C(not deployed), as an
+      older state isn't, or C(cut off).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - number: 17
+      ref: refs/heads/main
+      commit: 362cc8a599b639112585415b14f49078e5e3b528
+      by: ann
+      received: "2026-11-25T01:12:03Z"
+      started: "2026-11-25T01:12:03Z"
+      ended: "2026-11-25T01:12:14Z"
+      state: deployed
+      reason: ""
+      tries: 1
 deploying:
   description: Who deploys right now, since when and how far it is; empty where nobody does.
   returned: success

@@ -28,11 +28,17 @@ SITE_KINDS = ("caddy", "nginx")
 PROXY_UNITS = {"caddy": "caddy.service", "nginx": "nginx.service"}
 # What nginx has of an app beside its site: the timer before what it starts.
 _NGINX_UNITS = ("-nginx-logs.timer", "-nginx-logs.service", "-nginx-ready.service", "-nginx-certificate.service")
+# What takes pushes, and deploys them: what starts another before it.
+_PUSH_UNITS = (
+    *("-webhook.socket", "-webhook.service", "-webhook-hooks.service"),
+    *("-deploys.path", "-deploys.service"),
+)
 _FILES = {
     # The order is that of their removal.
     "nginx": ["/etc/nginx/sites-enabled/zz-graceful-{name}.conf"],
     "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"],
     "unit": [
+        *(f"/etc/systemd/system/{{name}}{unit}" for unit in _PUSH_UNITS),
         "/etc/systemd/system/{name}-oxmgr@.service",
         "/etc/systemd/system/{name}@.service",
         "/etc/systemd/system/{name}@.socket",
@@ -41,6 +47,9 @@ _FILES = {
         "/etc/systemd/system/systemd-journald@{name}.service.d/graceful.conf",
     ],
     "journal": [
+        "/etc/graceful-webhook/{name}.json",
+        "/etc/graceful-webhook/{name}.secret",
+        "/etc/systemd/journald@{name}-deploys.conf",
         "/etc/systemd/journald@{name}.conf",
         "/usr/local/bin/{name}-run",
         "/usr/local/bin/{name}-logs",
@@ -89,7 +98,7 @@ def boot_links(host: HostTree, name: str) -> list[str]:
     """What `systemctl enable` made for the slots, also where the unit's file is gone."""
     directory = host.at("/etc/systemd/system")
     wants = [entry for entry in names_in(directory) if entry.endswith((".wants", ".requires"))]
-    units = [*oxmgr_units(name), *slot_units(name), *nginx_units(name)]
+    units = [*push_units(name), *oxmgr_units(name), *slot_units(name), *nginx_units(name)]
     found = [f"{directory}/{entry}/{unit}" for entry in wants for unit in units]
     return found + [f"{place}/{unit}" for place, unit in _beside_links(directory, name)]
 
@@ -135,6 +144,11 @@ def nginx_units(name: str) -> list[str]:
     return [f"{name}{unit}" for unit in _NGINX_UNITS]
 
 
+def push_units(name: str) -> list[str]:
+    """What takes pushes and deploys them, where this host does."""
+    return [f"{name}{unit}" for unit in _PUSH_UNITS]
+
+
 def log_units(name: str) -> list[str]:
     return [f"{name}-log-files.service"]
 
@@ -151,13 +165,21 @@ def command_units(host: HostTree, name: str) -> list[str]:
 
 
 def journal_units(name: str) -> list[str]:
-    journald = f"systemd-journald@{name}"
-    return [f"{journald}.service", f"{journald}.socket", f"systemd-journald-varlink@{name}.socket"]
+    return [
+        unit
+        for journal in (f"{name}-deploys", name)
+        for unit in (
+            f"systemd-journald@{journal}.service",
+            f"systemd-journald@{journal}.socket",
+            f"systemd-journald-varlink@{journal}.socket",
+        )
+    ]
 
 
 def units(name: str) -> list[str]:
     proxied = [*slot_units(name), *nginx_units(name)]
     return [
+        *push_units(name),
         *oxmgr_units(name),
         *proxied,
         *log_units(name),
@@ -171,10 +193,11 @@ def journals(host: HostTree, name: str) -> list[Removable]:
     """The journal's files of the app's namespace, whatever machine id they were written under."""
     found = []
     for directory in (host.at("/var/log/journal"), host.at("/run/log/journal")):
-        fits = [entry for entry in names_in(directory) if re.fullmatch(rf"[0-9a-f]{{32}}\.{re.escape(name)}", entry)]
-        found += [Removable(directory, entry) for entry in fits]
-    if os.path.isdir(host.at(f"/run/systemd/journal.{name}")):
-        found.append(Removable(host.at("/run/systemd"), f"journal.{name}"))
+        mine = rf"[0-9a-f]{{32}}\.{re.escape(name)}(-deploys)?"
+        found += [Removable(directory, entry) for entry in names_in(directory) if re.fullmatch(mine, entry)]
+    for entry in (f"journal.{name}", f"journal.{name}-deploys"):
+        if os.path.isdir(host.at(f"/run/systemd/{entry}")):
+            found.append(Removable(host.at("/run/systemd"), entry))
     return found
 
 
@@ -186,7 +209,14 @@ def named_trees(host: HostTree, name: str) -> list[Removable]:
         ("/etc/letsencrypt/renewal", f"graceful-{name}.conf"),
         ("/etc/letsencrypt/live", f"graceful-{name}"),
         ("/etc/letsencrypt/archive", f"graceful-{name}"),
+        ("/etc/graceful-deploys", name),
+        ("/var/lib/graceful-deploys", name),
+        ("/var/lib/graceful-webhook", name),
     ]
+    # What they share goes with the last: nobody is to become root by what nobody uses.
+    if names_in(host.at("/etc/graceful-deploys")) == [name]:
+        places += [("/etc/sudoers.d", "graceful-deploys"), ("/usr/local/lib", "graceful-deploys")]
+        places += [("/usr/local/lib", "graceful-webhook")]
     found = [Removable(host.at(base), entry) for base, entry in places if os.path.lexists(host.at(f"{base}/{entry}"))]
     drop_ins = Removable(host.at("/etc/systemd/system"), f"systemd-journald@{name}.service.d")
     # One of the administrator's own stays.

@@ -126,6 +126,7 @@ def _services(facts: Facts, name: str) -> Iterable[Step]:
     units = [
         *facts.beside,
         *facts.commands,
+        *places.push_units(name),
         *places.transient_units(name),
         *places.oxmgr_units(name),
         *places.slot_units(name),

@@ -39,6 +39,8 @@ PLAIN = re.compile(r"[A-Za-z0-9._+@/-]+", re.ASCII)
 LONGEST_ROOT = 96
 
 
+DEPLOYS = "-deploys"
+"""Ends the name of the journal that an app's deploys have where pushes start them."""
 DAEMONS = "-oxmgr"
 """Ends the name of the units that run an app's slots where Oxmgr does, and so no app's."""
 
@@ -61,6 +63,11 @@ def name(variable: str, value: t.Any) -> Problem | None:
     if value in WELL_KNOWN or value.startswith("systemd-"):
         wrong = f"a well-known service has that name, and {value}@.service or /run/{value} would collide with it."
         return Problem(variable, value, wrong, write(variable, "hello" if "systemd" in value else f"{value[:27]}-app"))
+    if value.endswith(DEPLOYS):
+        wrong = (
+            f"the deploys of what is pushed to {value.removesuffix(DEPLOYS)} have that name, or would have it one day."
+        )
+        return Problem(variable, value, wrong, write(variable, f"{value.removesuffix(DEPLOYS)}-app"))
     if value.endswith(DAEMONS):
         wrong = f"the units of {value.removesuffix(DAEMONS)}'s own Oxmgr have that name, or would have it one day."
         return Problem(variable, value, wrong, write(variable, f"{value.removesuffix(DAEMONS)}-app"))

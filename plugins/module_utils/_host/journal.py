@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 LINES = 100
 FIELDS = "MESSAGE,PRIORITY,UNIT,SYSLOG_IDENTIFIER,_PID,_SYSTEMD_UNIT"
@@ -62,6 +63,7 @@ class Query:
     :param request: only what has this text in it, such as a request's id.
     :param slot: ``blue``, ``green``, or empty for both.
     :param process: of this process or timer alone; empty for all.
+    :param deploys: not the app's lines, but those of the deploys that pushes have started.
     :param only: ``access``, ``problems`` (warnings and worse), ``app`` (all but the access log), or empty for all.
     """
 
@@ -72,25 +74,41 @@ class Query:
     slot: str = ""
     only: str = ""
     process: str = ""
+    deploys: bool = False
 
 
-def asked(lines: int | None, since: str, until: str, request: str, slot: str, only: str, process: str = "") -> Query:
+def asked(lines: int | None, since: str, until: str, request: str, slot: str, only: str, **more: Any) -> Query:
     """The query for what somebody wrote. Who names a time or a request, and no number of lines, wants all of it."""
     count = lines if lines is not None else 0 if since or request else LINES
-    return Query(count, since, until, request, slot, only, process)
+    return Query(count, since, until, request, slot, only, **more)
 
 
 def journalctl(name: str, query: Query, follow: bool = False) -> list[str]:
     """The command whose answer has the lines; systemd's own words about the app's units are among them."""
-    command = ["journalctl", f"--namespace=+{name}", "--quiet", "--output=json", "--all", f"--output-fields={FIELDS}"]
+    namespace = f"{name}-deploys" if query.deploys else f"+{name}"
+    command = [
+        "journalctl",
+        f"--namespace={namespace}",
+        "--quiet",
+        "--output=json",
+        "--all",
+        f"--output-fields={FIELDS}",
+    ]
+    if query.deploys:
+        # Of what else is in there, such as sudo's lines for each task, nobody is the wiser.
+        command += [f"--unit={name}-deploys.service", "_TRANSPORT=stdout", "+", "_PID=1"]
+        return command + _bounds(query, follow)
     slots = [query.slot] if query.slot else [] if query.process else ["blue", "green"]
     # Of the second, in which Oxmgr runs the slot, there is often none.
     command += [f"--unit={unit}@{slot}.service" for slot in slots for unit in (name, f"{name}-oxmgr")]
     # Of processes and timers: an app's name has no dot, so no other app's begins like this.
     command += [] if query.slot else [f"--unit={name}.{query.process}.*" if query.process else f"--unit={name}.*"]
-    command += ONLY.get(query.only, [])
+    return command + ONLY.get(query.only, []) + _bounds(query, follow)
+
+
+def _bounds(query: Query, follow: bool) -> list[str]:
     options = {"since": query.since, "until": query.until}
-    command += [f"--{option}={value}" for option, value in options.items() if value]
+    command = [f"--{option}={value}" for option, value in options.items() if value]
     # --lines would count what comes before the search.
     command += [f"--lines={query.lines}"] if query.lines and not query.request else ["--no-tail"] if follow else []
     return command + (["--follow"] if follow else [])
@@ -180,7 +198,8 @@ def read(name: str, query: Query, follow: bool = False, raw: bool = False) -> It
     :raises NotRead: where journalctl refuses, such as a time that is none.
     """
     # What has been written already has to be there to be read.
-    subprocess.run(["journalctl", f"--namespace={name}", "--sync"], capture_output=True, check=False)
+    namespace = f"{name}-deploys" if query.deploys else name
+    subprocess.run(["journalctl", f"--namespace={namespace}", "--sync"], capture_output=True, check=False)
     found = collections.deque[str](maxlen=query.lines) if query.request and query.lines and not follow else None
     command = journalctl(name, query, follow)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -218,6 +237,9 @@ def main(arguments: Sequence[str], name: str) -> int:
         "-p", "--problems", dest="only", action="store_const", const="problems", help="warnings and worse"
     )
     parser.add_argument("-P", "--process", default="", metavar="NAME", help="only of this process or timer")
+    parser.add_argument(
+        "--deploys", action="store_true", help="what the deploys said that pushes have started, in place of the app"
+    )
     parser.add_argument("--app", dest="only", action="store_const", const="app", help="all but the access log")
     parser.add_argument("--since", default="", metavar="TIME", help="from then on, all of it")
     parser.add_argument("--until", default="", metavar="TIME")
@@ -225,7 +247,8 @@ def main(arguments: Sequence[str], name: str) -> int:
     # argparse takes the -1h of `--since -1h` for an option.
     text = re.sub(r"(^|\0)(--since|--until)\0", r"\1\2=", "\0".join(arguments))
     given = parser.parse_args(text.split("\0") if text else [])
-    query = asked(given.lines, given.since, given.until, given.request, given.slot, given.only or "", given.process)
+    more = {"process": given.process, "deploys": given.deploys}
+    query = asked(given.lines, given.since, given.until, given.request, given.slot, given.only or "", **more)
     # An app may write half a character, or one that the reader's terminal hasn't got.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

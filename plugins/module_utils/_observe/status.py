@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
 from .._process import units
 from .._process.generations import Generations
+from .._push.pushes import known
 from .text import render
 
 READY_LIMIT = 5.0
@@ -33,6 +35,8 @@ LAST_LINES = 10
 """So many lines of a service that was given up."""
 COMMANDS = 5
 """So many of the last commands."""
+PUSHES = 8
+"""So many of the last pushes, where this host takes them."""
 LOOK_BACK = 60
 """Seconds before its end from which on they are."""
 
@@ -55,6 +59,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "releases": _releases(app, entries, slots),
         "history": entries,
         "commands": command.last(app.root, COMMANDS),
+        "pushes": [dataclasses.asdict(push) for push in known(app.name)[-PUSHES:]],
         "maintenance": os.path.exists(os.path.join(app.root, "maintenance")),
         "deploying": note if held else {},
         # One that ended just now has cleared it.
@@ -70,6 +75,7 @@ def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[
         *facts["releases"],
         *facts["history"],
         *facts["commands"],
+        *facts["pushes"],
         *facts["processes"],
         *facts["timers"],
     ]:

@@ -98,6 +98,20 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         if whole and len(whole["reason"]) > CELL:
             text = f"{whole['release']}: {whole['reason']}"
             lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
+    if facts["pushes"]:
+        rows = [
+            [
+                str(p["number"]),
+                p["received"][:16].replace("T", " "),
+                p["ref"].removeprefix("refs/heads/").removeprefix("refs/"),
+                p["commit"][:12],
+                p["state"],
+                p["by"],
+                _short(p["reason"]),
+            ]
+            for p in reversed(facts["pushes"])
+        ]
+        lines += ["", *table([["push", "received (UTC)", "of", "commit", "", "who", ""], *rows])]
     if facts["commands"]:
         rows = [
             [c["started"][:16].replace("T", " "), c["release"], c["outcome"], c["by"], _short(c["command"])]

@@ -16,7 +16,7 @@ from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ...module_utils._plan.flow import plan_for
 from ...module_utils._plan.timeouts import Refusal
-from . import env_file, front, oxmgr, processes, rules
+from . import env_file, front, oxmgr, processes, rules, webhook
 from . import rules as sandbox
 from .site import check_site
 from .specification import Spec, choices
@@ -54,7 +54,7 @@ SYNONYMS = {
 }
 # What to write for the variables that have no default.
 SAMPLES = {"name": "hello", "source": "/home/me/hello"}
-SECRET = frozenset({"env", "credentials", "index_url", "protect", "processes"})
+SECRET = frozenset({"env", "credentials", "index_url", "protect", "processes", "webhook_secret"})
 
 RULES: dict[str, rules.Rule] = {
     "name": shapes.name,
@@ -110,6 +110,10 @@ RULES: dict[str, rules.Rule] = {
     "log_max_size": rules.size,
     "log_retention": rules.retention,
     "log_files": front.boolean,
+    "webhook_path": webhook.path,
+    "webhook_branch": webhook.branch,
+    "webhook_tags": webhook.tags,
+    "webhook_secret": webhook.secret,
     "processes": processes.entries,
     "timers": processes.entries,
 }
@@ -211,7 +215,7 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
             problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, SAMPLES[name])))
     bad = {problem.variable.partition("[")[0] for problem in problems} | set(unread)
     good = {name: value for name, value in values.items() if name not in bad}
-    together = [*check_site(good), *processes.same_names(good), *oxmgr.check(good)]
+    together = [*check_site(good), *processes.same_names(good), *oxmgr.check(good), *webhook.check(good)]
     problems += [problem for problem in together if problem.variable not in bad]
     found = [(problem.variable, problem.sentence) for problem in problems]
     return found + [pair for pair in check_plan(values) if pair[0] not in bad]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import hashlib
 import os
@@ -166,8 +167,7 @@ def checkout(remote: Remote, cache: str, into: str) -> str:
         )
     git = _Git(remote, mirror)
     with mutex(os.path.join(os.path.dirname(mirror), f".{os.path.basename(mirror)}.lock")):
-        if not os.path.isdir(os.path.join(mirror, "refs")):
-            git.run("Making a mirror", ["init", "--quiet", "--bare", "--template=", mirror])
+        _make(git)
         if not (COMMIT.fullmatch(remote.version) and git.commit(remote.version)):
             _fetch(git, remote)
         commit = _resolve(git, remote)
@@ -183,6 +183,40 @@ def checkout(remote: Remote, cache: str, into: str) -> str:
         git.run("Writing the files", [f"--work-tree={into}", "checkout-index", "--all"], index=f"{into}.index")
         os.unlink(f"{into}.index")
     return commit
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the repository says of a commit that a push named.
+
+    :param commit: in full, of a tag the one that it leads to; '' where the repository hasn't it.
+    :param head: what the ref leads to now; '' where it is gone.
+    :param within: whether the ref's history has the commit.
+    :param passed: whether the commit `since` has it among its own, or is it.
+    """
+
+    commit: str
+    head: str
+    within: bool
+    passed: bool
+
+
+def standing(remote: Remote, cache: str, ref: str, commit: str, since: str = "") -> Standing:
+    """Fetch, and see how a commit stands to a ref; a commit that no branch or tag has isn't asked for."""
+    mirror = mirror_of(remote, cache)
+    os.makedirs(os.path.dirname(mirror), mode=0o700, exist_ok=True)
+    git = _Git(remote, mirror)
+    with mutex(os.path.join(os.path.dirname(mirror), f".{os.path.basename(mirror)}.lock")):
+        _make(git)
+        _fetch(git, dataclasses.replace(remote, version="HEAD"))
+        whole, head, last = git.commit(commit), git.commit(ref), since and git.commit(since)
+        within = bool(whole and head) and git.within(whole, head)
+        return Standing(whole, head, within, bool(whole and last) and git.within(whole, last))
+
+
+def _make(git: _Git) -> None:
+    if not os.path.isdir(os.path.join(git.mirror, "refs")):
+        git.run("Making a mirror", ["init", "--quiet", "--bare", "--template=", git.mirror])
 
 
 def _fetch(git: _Git, remote: Remote) -> None:
@@ -248,6 +282,14 @@ class _Git:
             return self.run("Looking it up", ["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]).strip()
         except ReleaseError:
             return ""
+
+    def within(self, commit: str, other: str) -> bool:
+        """Whether `other` is the commit, or comes after it."""
+        try:
+            self.run("Comparing", ["merge-base", "--is-ancestor", commit, other])
+        except ReleaseError:
+            return False
+        return True
 
     def names(self) -> list[str]:
         """Branches and tags, the newest first."""
