@@ -21,9 +21,10 @@ MAKE_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 def path(variable: str, value: t.Any) -> Problem | None:
-    if problem := rules.url_path(variable, value):
+    problem = rules.url_path(variable, value)
+    if problem and rules.plain_path(value) != "/":
         return problem
-    if len(value) < 2:
+    if problem or len(value) < 2:
         wrong = "the app's own pages are there; pushes need a path that the app has nothing at."
         return Problem(variable, value, wrong, write(variable, SAMPLE))
     return None
@@ -50,7 +51,7 @@ def secret(variable: str, value: t.Any) -> Problem | None:
         return None
     wrong = f"it has to be {SHORTEST_SECRET} or more of letters, digits and . _ ~ + / = : @ % ^ * , ! -, since whoever "
     wrong += "guesses it deploys."
-    return Problem(variable, HIDDEN, wrong, f"Make one: {MAKE_SECRET}")
+    return Problem(variable, HIDDEN, wrong, f"Make one by {MAKE_SECRET}.")
 
 
 def check(values: dict[str, t.Any]) -> list[Problem]:

@@ -216,7 +216,8 @@ def known_hosts(servers: Iterable[tuple[str, int]]) -> str:
         if real != server or settings.get("port", str(port)) != str(port):
             raise ShipError(
                 f"{server} is a name of this machine's own (ssh reaches {real} by it, port "
-                f"{settings.get('port', port)}), and the host that deploys wouldn't know it. Write that in place of {server}."
+                f"{settings.get('port', port)}), and the host that deploys wouldn't know it. Write that in place of "
+                f"{server}."
             )
         files = f"{settings.get('userknownhostsfile', '')} {settings.get('globalknownhostsfile', '')}".split()
         found = _known(name, files or ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"])
