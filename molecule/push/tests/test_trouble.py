@@ -1,0 +1,95 @@
+"""Whatever goes wrong with a push, what serves goes on, and the next push finds its way."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from conftest import LIMIT, NAME
+
+
+@pytest.mark.core
+def test_what_does_not_import_is_told_and_the_old_one_serves(pushed, load, tally):
+    live = pushed.live
+    with load() as running:
+        note = pushed.became(pushed.taken(pushed.commit(fault="import")))
+        assert note["state"] == "failed" and "broken at import" in note["reason"], note
+        assert pushed.live == live
+        pushed.deployed(pushed.commit())
+    running.counted.nothing_lost()
+    tally("a push that doesn't import, and the next one", running)
+
+
+def test_what_needs_a_package_that_is_not_there_is_told(pushed):
+    live = pushed.live
+    note = pushed.became(pushed.taken(pushed.commit(requirements__txt="fastapi==0.165.0\nno-such-package-here==1.0\n")))
+    assert note["state"] == "failed" and "no-such-package-here" in note["reason"], note
+    assert pushed.live == live
+    pushed.ask.run("cd /opt/work; git checkout -q HEAD~1 -- requirements.txt")
+    pushed.deployed(pushed.commit())
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("phase", ["Collect what", "Bring the release"])
+def test_a_deploy_that_is_killed_is_begun_once_more(pushed, ask, load, tally, phase):
+    since = ask.run("date +%s").strip()
+    with load() as running:
+        commit = pushed.commit()
+        number = pushed.taken(commit)
+        pushed.running(number)
+        log = f"journalctl --namespace {NAME}-deploys --since @{since} --output cat | grep -c 'TASK.*{phase}' || true"
+        ask.until(f"it is at: {phase}", lambda: int(ask.run(log)), LIMIT)
+        ask.run(f"systemctl kill --signal KILL {NAME}-deploys.service")
+        note = pushed.became(number)
+        assert (note["state"], note["tries"]) == ("deployed", 2), (note, pushed.log())
+        assert pushed.live == commit
+    running.counted.nothing_lost()
+    tally(f"the deploying process killed ({phase.lower()} …)", running)
+
+
+def test_a_deploy_that_is_killed_twice_leaves_the_next_push_its_turn(pushed, ask):
+    number = pushed.taken(pushed.commit())
+    for tries in (1, 2):
+        ask.until(f"try {tries}", lambda: pushed.notes().get(number, {}).get("tries") == tries, LIMIT)  # noqa: B023
+        ask.run(f"systemctl kill --signal KILL {NAME}-deploys.service")
+    note = pushed.became(number)
+    assert note["state"] == "cut off" and "2 times" in note["reason"], note
+    pushed.deployed(pushed.commit())
+
+
+@pytest.mark.core
+def test_what_was_under_way_at_a_reboot_is_deployed_after_it(pushed, ask):
+    commit = pushed.commit()
+    number = pushed.taken(commit)
+    pushed.running(number)
+    subprocess.run(["docker", "restart", "--time", "60", ask.host.backend.host], check=True, capture_output=True)
+    ask.until("the app serves again", lambda: ask.host.run("curl -sf http://127.0.0.1/ready").rc == 0, LIMIT)
+    note = pushed.became(number)
+    assert note["state"] == "deployed", (note, pushed.log())
+    assert pushed.live == commit
+    pushed.deployed(pushed.commit())
+
+
+def test_a_push_waits_for_who_deploys_by_hand(pushed, ask):
+    hold = "import fcntl, time; file = open('/srv/swap/deploy.lock', 'r+'); fcntl.flock(file, fcntl.LOCK_EX); "
+    hold += """file.write('{"by": "ann@laptop", "since": "today", "release": "", "phase": "watch"}'); file.flush(); """
+    ask.run(
+        f'systemd-run --quiet --collect --unit=holder python3 -c "{hold}time.sleep(300)"'.replace('"by"', '\\"by\\"')
+    )
+    try:
+        commit = pushed.commit()
+        number = pushed.taken(commit)
+        ask.until("it says for whom it waits", lambda: "ann@laptop" in pushed.log(), LIMIT)
+    finally:
+        ask.run("systemctl stop holder; : >/srv/swap/deploy.lock")
+    assert pushed.became(number)["state"] == "deployed"
+    assert pushed.live == commit
+
+
+def test_the_listener_comes_back(pushed, ask):
+    ask.run(f"systemctl kill --signal KILL {NAME}-webhook-hooks.service")
+    ask.until(
+        "it listens again",
+        lambda: ask.show(f"{NAME}-webhook-hooks.service", "ActiveState")["ActiveState"] == "active",
+    )
+    pushed.deployed(pushed.commit())
