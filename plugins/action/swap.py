@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -14,6 +15,7 @@ from ansible.utils.display import Display
 from ..module_utils._app.history import deployer
 from ..module_utils._process.calendar import calendars
 from ..plugin_utils._inputs.env_file import render
+from ..plugin_utils._inputs.waiting import waiting
 
 
 class ActionModule(ActionBase):
@@ -32,9 +34,10 @@ class ActionModule(ActionBase):
             spec["calendars"] = spec.get("calendars") or calendars(str(spec.pop("schedule")))
         arguments |= {"processes": processes, "timers": timers}
         arguments["process_environments"] = {name: render(env) for name, env in own.items()}
-        result.update(self._execute_module("graceful.deploy.swap", arguments, task_vars=task_vars))
+        call = partial(self._execute_module, "graceful.deploy.swap", task_vars=task_vars)
+        host = (task_vars or {}).get("inventory_hostname", "host")
+        result.update(waiting(call, arguments, host))
         if result.get("changed") and not result.get("failed"):
-            host = (task_vars or {}).get("inventory_hostname", "host")
             for line in [*result.get("commands", []), result["msg"]]:
                 Display().display(f"{host}: {line}")
         return result

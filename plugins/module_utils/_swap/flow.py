@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import grp
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -80,6 +82,8 @@ class Deploy:
         """What to say of the host after a failure that nobody thought of."""
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
+        self.waited = ""
+        """For whom the lock was waited for, a sentence; '' where it was free."""
 
     def hide(self, text: str) -> str:
         """A text without the app's secrets: what an app or a command of it says may quote any of them."""
@@ -164,14 +168,18 @@ class Deploy:
 
     def _lock(self) -> DeployLock:
         try:
-            lock = DeployLock(self.app.root)
+            with self._kept():
+                lock = DeployLock(self.app.root, self.params["lock_wait"])
         except FileNotFoundError:
             raise CommandFailed(
                 f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
                 "Fix fastapi_name or fastapi_root, or run site.yml first."
             ) from None
         except Held as held:
-            raise CommandFailed(held.sentence(self.app.name)) from held
+            failure = CommandFailed(held.sentence(self.app.name))
+            failure.more = {"held": held.note}
+            raise failure from held
+        self.waited = lock.waited
         rename_environment(self.app.root)
         if lock.left:
             entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
@@ -184,12 +192,28 @@ class Deploy:
             lock.clear()
         return lock
 
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """While another deploy is waited for, nobody's pruning takes the release: it has never served, so it would be
+        the first to go (_release/place.py)."""
+        with contextlib.ExitStack() as stack:
+            release = self.params["release"]
+            if release and self.params["lock_wait"]:
+                with contextlib.suppress(OSError):
+                    place = os.open(os.path.join(self.app.root, "releases", release), os.O_RDONLY | os.O_DIRECTORY)
+                    stack.callback(os.close, place)
+                    fcntl.flock(place, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield
+
     def _swap(self) -> Swap:
         params, app = self.params, self.app
         if params["rollback"]:
             return self._rollback()
         if not self.check and not record_of(app.root, params["release"]):
-            raise CommandFailed(f"Release {params['release']} is not complete under {app.root}/releases.")
+            gone = f"Release {params['release']} is not complete under {app.root}/releases."
+            if self.waited:
+                gone += " A deploy beside this one has removed it. Nothing has moved; run again, which builds it anew."
+            raise CommandFailed(gone)
         parts = ("release", "environment", "files", "unit", "socket", "credentials")
         wanted = Snapshot(*(params[name] for name in parts))
         terms = Terms(**{name: params[name] for name in Terms.__dataclass_fields__})
@@ -345,6 +369,7 @@ class Deploy:
             "steps": said,
             "phases": swap.phases,
             "seconds": seconds,
+            "waited": self.waited,
             "commands": [self.hide(note) for note in swap.notes],
             "msg": msg,
             "diff": ([diff] if said else [])

@@ -24,7 +24,7 @@ from .specification import Spec, choices
 # What the collection's playbooks read beside the role's own variables.
 PLAYBOOK_VARIABLES = frozenset({"hosts", "serial"})
 # What counts when an app is taken off a host: the rest may be gone, or bad, by then.
-FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user"})
+FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user", "lock_wait"})
 # What others call things, where the nearest name by letters would be another one.
 SYNONYMS = {
     "port": "http_port",
@@ -86,6 +86,7 @@ RULES: dict[str, rules.Rule] = {
     "on_failure": rules.unit,
     "ready_timeout": rules.number(1, 3600, 60, "seconds"),
     "bake": rules.number(0, 600, 2, "seconds"),
+    "lock_wait": rules.number(0, 3600, 300, "seconds"),
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),
