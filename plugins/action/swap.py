@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._app.history import deployer
 from ..module_utils._process.calendar import calendars
+from ..plugin_utils._inputs import notify
 from ..plugin_utils._inputs.env_file import render
 from ..plugin_utils._inputs.waiting import waiting
 
@@ -25,6 +26,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
+        if problem := notify.deployer("deployer", arguments.get("by") or ""):
+            return {**result, "failed": True, "msg": problem.sentence}
         arguments["by"] = arguments.get("by") or deployer()
         # What a process has in its environment may be secret, unlike the rest of it.
         processes = {name: dict(spec) for name, spec in (arguments.get("processes") or {}).items()}
