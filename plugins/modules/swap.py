@@ -25,6 +25,7 @@ description:
     told who holds it and since when, or waits for O(lock_wait) seconds. What is live, which releases there are and what
     the units say is read when the lock is had, and not before.
   - What became of each deploy is in C(history.jsonl) under O(root), one JSON object a line.
+  - Whom C(fastapi_notify) names is told of each outcome, when the lock is free again. M(graceful.deploy.tell) says how.
   - Where what an app or a command printed quotes a secret of O(environment) or O(credentials), C(***) is told and kept.
 options:
   name:
@@ -275,6 +276,12 @@ waited:
   type: str
   sample: "Waited 12 s for another deploy, of which then: ann@laptop began at 2026-11-25T00:58:16Z with release
     81d04e3f2a9c, and is in phase watch (process 4711)."
+told:
+  description: Whom C(fastapi_notify) names and was told of it. Who couldn't be told is a warning.
+  returned: success, or when it failed after it had begun
+  type: list
+  elements: str
+  sample: [slack at hooks.example.org]
 held:
   description: What another deploy that is under way says of itself, such as C(by), C(since), C(release) and C(phase).
   returned: when it failed for that

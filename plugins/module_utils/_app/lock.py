@@ -89,7 +89,7 @@ def left_in(root: str) -> dict[str, Any]:
 
 
 class DeployLock:
-    """The app's deploy lock, held until this process ends, however it ends.
+    """The app's deploy lock, held until it is released or this process ends, however it ends.
 
     :param root: the app's directory.
     :param wait: seconds for which the end of another one that has it is waited for. What was read before, such as what
@@ -103,7 +103,7 @@ class DeployLock:
         """For whom it was waited, and how long; empty where it was free."""
         begun = time.monotonic()
         seen: dict[str, Any] | None = None
-        # Never closed by hand, and not inherited by what is started: the kernel frees it with this process.
+        # Not inherited by what is started: the kernel frees it with this process, where that doesn't itself.
         while True:
             try:
                 self.descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
@@ -137,3 +137,9 @@ class DeployLock:
 
     def clear(self) -> None:
         self.write({})
+
+    def release(self) -> None:
+        """Let the next one begin while this process goes on, with nothing that moves anything."""
+        self.clear()
+        os.close(self.descriptor)
+        self.descriptor = -1
