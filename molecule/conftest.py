@@ -93,7 +93,7 @@ LEFT_TO_THE_OTHER = {
     "processes-trixie": ["test_generations"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
     "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
-    "swap-bookworm": ["test_children", "test_drains", "test_moves"],
+    "swap-bookworm": ["test_children", "test_drains", "test_moves", "test_told"],
     "swap-trixie": ["test_bad_releases", "test_cut_off"],
 }
 

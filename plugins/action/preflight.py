@@ -18,7 +18,7 @@ from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..module_utils._preflight.background import lines
-from ..plugin_utils._inputs import caddy, check, hosts, oxmgr, processes
+from ..plugin_utils._inputs import caddy, check, hosts, notify, oxmgr, processes
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.bring import Choice
 from ..plugin_utils._inputs.program import Program, named
@@ -33,8 +33,8 @@ HOST_VARIABLES = (
     *("name", "root", "user", "group", "python", "supervisor", "oxmgr"),
     *("proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
-    # Of processes and timers what for_host() says.
-    *("writable_paths", "background", *PLAN_SPEC),
+    # Of processes, timers and who is told what for_host() says.
+    *("writable_paths", "background", "notify", *PLAN_SPEC),
 )
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
@@ -77,7 +77,8 @@ class ActionModule(ActionBase):
         found += problems
         if found:
             return self._refused(variables, found)
-        answer = self._ask_host(values | background, variables.task_vars)
+        told = notify.for_host(values["notify"], values["name"], str(variables.task_vars.get("inventory_hostname", "")))
+        answer = self._ask_host(values | background | {"notify": told}, variables.task_vars)
         # Which Python it has, where Ansible had to look for it: else each task of ours would look again.
         facts = {"ansible_facts": answer.get("ansible_facts", {})}
         if answer.get("failed") or answer.get("unreachable"):

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.history import deployer
 from ..module_utils._process.calendar import calendars
+from ..plugin_utils._inputs import notify
 from ..plugin_utils._inputs.env_file import render
+from ..plugin_utils._inputs.waiting import waiting
 
 
 class ActionModule(ActionBase):
@@ -23,6 +26,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
+        if problem := notify.deployer("deployer", arguments.get("by") or ""):
+            return {**result, "failed": True, "msg": problem.sentence}
         arguments["by"] = arguments.get("by") or deployer()
         # What a process has in its environment may be secret, unlike the rest of it.
         processes = {name: dict(spec) for name, spec in (arguments.get("processes") or {}).items()}
@@ -32,9 +37,10 @@ class ActionModule(ActionBase):
             spec["calendars"] = spec.get("calendars") or calendars(str(spec.pop("schedule")))
         arguments |= {"processes": processes, "timers": timers}
         arguments["process_environments"] = {name: render(env) for name, env in own.items()}
-        result.update(self._execute_module("graceful.deploy.swap", arguments, task_vars=task_vars))
+        call = partial(self._execute_module, "graceful.deploy.swap", task_vars=task_vars)
+        host = (task_vars or {}).get("inventory_hostname", "host")
+        result.update(waiting(call, arguments, host))
         if result.get("changed") and not result.get("failed"):
-            host = (task_vars or {}).get("inventory_hostname", "host")
             for line in [*result.get("commands", []), result["msg"]]:
                 Display().display(f"{host}: {line}")
         return result

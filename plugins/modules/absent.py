@@ -47,7 +47,16 @@ options:
         system user without a shell.
     type: bool
     default: false
+  lock_wait:
+    description:
+      - Seconds to wait for a deploy of the app to end, or for a release that is being built, at most; 0 fails at once
+        where there is one. What there is to remove is looked up anew then.
+    type: int
+    default: 0
 attributes:
+  action:
+    support: full
+    description: Has an action plugin of the same name, which says for whom it waits.
   check_mode:
     support: full
     description: Says what would be removed.
@@ -85,6 +94,15 @@ kept:
   type: list
   elements: str
   sample: ["/srv/hello/shared stays, the app's data; -e fastapi_remove_data=true removes it too."]
+waited:
+  description: For what it waited; empty where nothing was in the way.
+  returned: success
+  type: str
+  sample: "Waited for a release of hello that was being built."
+held:
+  description: What a deploy that is under way says of itself, such as C(by), C(since), C(release) and C(phase).
+  returned: when it failed for that
+  type: dict
 msg:
   description: The outcome in a sentence, with what stays.
   returned: success
@@ -108,6 +126,7 @@ ARGUMENTS = {
     "group": {"type": "str", "default": "deploy"},
     "remove_data": {"type": "bool", "default": False},
     "remove_user": {"type": "bool", "default": False},
+    "lock_wait": {"type": "int", "default": 0},
 }
 
 

@@ -14,6 +14,7 @@ author:
 description:
   - Says which release is live, since when, with how many workers and how much memory, which releases are on the host
     and which of them are known to be bad, and what became of the last deploys.
+  - A deploy that was cut off is told once to whom C(fastapi_notify) names, by this module or by the next deploy.
   - Prints a table for people, and returns the same as data. Secrets that the app's words quote are C(***) in both.
 extends_documentation_fragment:
   - graceful.deploy.read_only
@@ -156,11 +157,19 @@ cut_off:
   returned: success
   type: dict
   sample: {}
+told:
+  description: Whom C(fastapi_notify) names and was told of a deploy that was cut off.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._app import names
+from ..module_utils._app import names, tell
 from ..module_utils._app.slots import App
 from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed, Systemd
@@ -181,7 +190,16 @@ def main() -> None:
         module.fail_json(msg=problem.sentence)
     app = App(name, module.params["root"] or f"/srv/{name}")
     deploys = max(1, module.params["deploys"])
-    finish(module, lambda: {"changed": False, **report(Systemd(module.run_command), app, deploys)}, CommandFailed)
+
+    def answer() -> dict[str, Any]:
+        facts = report(Systemd(module.run_command), app, deploys)
+        event = tell.of_cut_off(facts["cut_off"]) if facts["cut_off"] and not module.check_mode else None
+        said, warnings = tell.end(tell.begin(app.root, event) if event else None)
+        for sentence in warnings:
+            module.warn(sentence)
+        return {"changed": False, **facts, "told": said["told"]}
+
+    finish(module, answer, CommandFailed)
 
 
 if __name__ == "__main__":

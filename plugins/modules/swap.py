@@ -22,8 +22,10 @@ description:
   - A release that doesn't become ready never has a request. One that dies or fails O(health_path) while it is watched
     loses the traffic again, by itself. The run fails with its last log lines, and what was live before is live.
   - One deploy of an app moves traffic at a time. The lock ends with its holder, however that ends, and a second one is
-    told who holds it and since when.
+    told who holds it and since when, or waits for O(lock_wait) seconds. What is live, which releases there are and what
+    the units say is read when the lock is had, and not before.
   - What became of each deploy is in C(history.jsonl) under O(root), one JSON object a line.
+  - Whom C(fastapi_notify) names is told of each outcome, when the lock is free again. M(graceful.deploy.tell) says how.
   - Where what an app or a command printed quotes a secret of O(environment) or O(credentials), C(***) is told and kept.
 options:
   name:
@@ -193,6 +195,12 @@ options:
         that has asked while the new release died would answer clients with 503 until it asks again.
     type: str
     default: ""
+  lock_wait:
+    description:
+      - Seconds to wait for another deploy of the app to end, at most; 0 fails at once where there is one. The release
+        isn't pruned by anybody meanwhile.
+    type: int
+    default: 0
   by:
     description: Who deploys, for the lock and the history. Empty is the user and host of the control node.
     type: str
@@ -262,6 +270,22 @@ seconds:
   returned: success
   type: float
   sample: 4.9
+waited:
+  description: For whose deploy it waited, and how long; empty where nobody else deployed.
+  returned: success
+  type: str
+  sample: "Waited 12 s for another deploy, of which then: ann@laptop began at 2026-11-25T00:58:16Z with release
+    81d04e3f2a9c, and is in phase watch (process 4711)."
+told:
+  description: Whom C(fastapi_notify) names and was told of it. Who couldn't be told is a warning.
+  returned: success, or when it failed after it had begun
+  type: list
+  elements: str
+  sample: [slack at hooks.example.org]
+held:
+  description: What another deploy that is under way says of itself, such as C(by), C(since), C(release) and C(phase).
+  returned: when it failed for that
+  type: dict
 commands:
   description: Each command of O(before) with the seconds that it took and the last line that it printed.
   returned: success
@@ -317,6 +341,7 @@ ARGUMENTS = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_unit": {"type": "str", "default": ""},
+    "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},
 }
 

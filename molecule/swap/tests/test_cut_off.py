@@ -142,6 +142,48 @@ def test_two_deploys_at_once(site, load, sabotage):
     site.alone()
 
 
+@pytest.mark.core
+def test_two_deploys_at_once_of_which_each_waits_for_the_other(site, load):
+    """Two people's runs, each of a release of its own and with units of its own: both end well, one after the other."""
+    known, slowly = len(site.history()), {"fastapi_lock_wait": "300", "fastapi_bake": 5}
+    with load() as running:
+        before = site.release
+        first = site.start(**slowly, fastapi_health_interval=9)
+        second = site.start(**slowly, fastapi_health_interval=11)
+        said = [process.communicate(timeout=400)[0] for process in (first, second)]
+        assert [first.returncode, second.returncode] == [0, 0], said
+    deploys = site.history()[known:]
+    assert [entry["outcome"] for entry in deploys] == ["live", "live"], said
+    assert [entry["previous"] for entry in deploys] == [before, deploys[0]["release"]]
+    # The one that had to wait has said so, once.
+    waits = [text.count("waits up to 300 s for another deploy: ") for text in said]
+    assert sorted(waits) == [0, 1], said
+    assert f"with release {deploys[0]['release']}" in " ".join(said[waits.index(1)].split())
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [before, *(entry["release"] for entry in deploys)]
+    assert site.release == deploys[1]["release"]
+    site.alone()
+
+
+def test_a_rollback_waits_for_a_deploy_and_goes_back_from_it(site, load, sabotage):
+    """What it goes back from is what is live when its turn has come, and not when it was asked for."""
+    good = site.release
+    with load() as running:
+        sabotage("touch /run/there; sleep 3", "ready")
+        release = site.clone()
+        first = site.begin(release)
+        site.ask.until("the first is under way", lambda: site.ask.host.file("/run/there").exists)
+        site.ask.run("rm -f /run/there /run/saboteur.json")
+        result = site.rollback(lock_wait=60)
+        assert not site.first.swap.result(first).get("failed")
+    assert not result.get("failed"), result
+    assert f"with release {release}" in result["waited"], result
+    assert (result["release"], site.release) == (good, good)
+    running.counted.nothing_lost()
+    assert list(running.counted.releases) == [good, release]
+    site.alone()
+
+
 def test_the_disk_is_full_in_a_phase(site, load, sabotage):
     """Not a byte is free from the phase on: the deploy fails with the reason or ends well, and what serves goes on."""
     served = [site.release]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 from .._app import names, roots
-from .._app.lock import DeployLock, Held, now
+from .._app.lock import PAUSE, DeployLock, Held, now
 from .._app.slots import SLOTS, App
 from .._host import files
 from .._host.probe import Door, ask
@@ -42,6 +43,10 @@ class Removal:
         self.app = App(params["name"], params["root"])
         self.state = "Nothing was removed."
         """What to say of the host after a failure that nobody thought of."""
+        self.until = time.monotonic() + (0 if check else params.get("lock_wait", 0))
+        """Until when the end of what is in the way is waited for, on the monotonic clock."""
+        self.waited = ""
+        """For what it was waited, a sentence; '' where nothing was in the way."""
         self.lock: DeployLock | None = None
         """The deploy's lock, held until the process ends."""
 
@@ -79,12 +84,17 @@ class Removal:
             "changed": bool(said),
             "removed": said,
             "kept": self.kept,
+            "waited": self.waited,
             "msg": " ".join([msg, *self.kept]),
             "diff": [{"prepared": "".join(f"{line}\n" for line in said)}] if said else [],
         }
 
     def _look(self) -> None:
         facts = absent_facts.read_facts(self.systemd, self.host, self.params)
+        while facts.building and time.monotonic() < self.until:
+            self.waited = f"Waited for a release of {self.app.name} that was being built."
+            time.sleep(PAUSE)
+            facts = absent_facts.read_facts(self.systemd, self.host, self.params)
         if why := steps.refusal(facts, self.params):
             raise CommandFailed(f"Nothing was removed. {why}")
         self.facts = facts
@@ -111,9 +121,17 @@ class Removal:
         if not steps.is_proven(self.facts, self.app.name, self.app.root):
             return None
         try:
-            return DeployLock(self.app.root)
+            lock = DeployLock(self.app.root, max(0.0, self.until - time.monotonic()))
+        except FileNotFoundError:
+            # Another removal was waited for, or has just ended.
+            self._look()
+            return None
         except Held as held:
-            raise CommandFailed(f"Nothing was removed. {held.sentence(self.app.name)}") from held
+            failure = CommandFailed(f"Nothing was removed. {held.sentence(self.app.name)}")
+            failure.more = {"held": held.note}
+            raise failure from held
+        self.waited = lock.waited or self.waited
+        return lock
 
     def _write_note(self) -> None:
         """What can't be seen any more once the site is gone."""

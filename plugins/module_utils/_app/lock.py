@@ -9,12 +9,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from .._host.files import hold, sync_directory
 
 NAME = "deploy.lock"
+PAUSE = 0.2
+"""Seconds between two tries to get a lock that somebody else holds."""
 UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
 """The note of a deploy that a power cut has left half or as zeros: it was cut off, and that is all that is known."""
 
@@ -25,21 +28,29 @@ def now() -> str:
 
 
 class Held(Exception):
-    """Somebody else deploys; carries the holder's note."""
+    """Somebody else deploys; carries the holder's note, and for how many seconds its end was waited for."""
 
-    def __init__(self, note: dict[str, Any]) -> None:
+    def __init__(self, note: dict[str, Any], waited: float = 0) -> None:
         super().__init__(str(note))
         self.note = note
+        self.waited = waited
 
     def sentence(self, name: str) -> str:
         """Who holds the lock of the app ``name``, and what to do."""
-        who, since, phase, pid = (self.note.get(key, "unknown") for key in ("by", "since", "phase", "pid"))
-        release = self.note.get("release")
-        what = f" with release {release}" if release else ""
-        return (
-            f"Another deploy of {name} is moving traffic on this host: {who} began at {since}{what}, and is in phase "
-            f"{phase} (process {pid}). Run again when it has ended."
-        )
+        advice = "Run again when it has ended, or have the run wait for that: -e fastapi_lock_wait=300."
+        if self.waited:
+            advice = (
+                f"This run has waited {self.waited:.0f} s for its end (fastapi_lock_wait). Run again when it has ended."
+            )
+        return f"Another deploy of {name} is moving traffic on this host: {holder(self.note)}. {advice}"
+
+
+def holder(note: dict[str, Any]) -> str:
+    """Who holds the lock, since when, with what and how far."""
+    who, since, phase, pid = (note.get(key, "unknown") for key in ("by", "since", "phase", "pid"))
+    release = note.get("release")
+    what = f" with release {release}" if release else ""
+    return f"{who} began at {since}{what}, and is in phase {phase} (process {pid})"
 
 
 def note_in(root: str) -> dict[str, Any]:
@@ -78,18 +89,33 @@ def left_in(root: str) -> dict[str, Any]:
 
 
 class DeployLock:
-    """The app's deploy lock, held until this process ends, however it ends.
+    """The app's deploy lock, held until it is released or this process ends, however it ends.
 
     :param root: the app's directory.
+    :param wait: seconds for which the end of another one that has it is waited for. What was read before, such as what
+        is live, may be another by then.
     :raises Held: when another process has it.
+    :raises FileNotFoundError: where there is no such directory, or there is none any more.
     """
 
-    def __init__(self, root: str) -> None:
-        # Never closed by hand, and not inherited by what is started: the kernel frees it with this process.
-        try:
-            self.descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
-        except BlockingIOError:
-            raise Held(note_in(root)) from None
+    def __init__(self, root: str, wait: float = 0) -> None:
+        self.waited = ""
+        """For whom it was waited, and how long; empty where it was free."""
+        begun = time.monotonic()
+        seen: dict[str, Any] | None = None
+        # Not inherited by what is started: the kernel frees it with this process, where that doesn't itself.
+        while True:
+            try:
+                self.descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
+                break
+            except BlockingIOError:
+                note, waited = note_in(root), time.monotonic() - begun
+                if waited >= wait:
+                    raise Held(note, wait) from None
+                seen = note if seen is None else seen
+                time.sleep(PAUSE)
+        if seen is not None:
+            self.waited = f"Waited {time.monotonic() - begun:.0f} s for another deploy, of which then: {holder(seen)}."
         # Who may read a file may lock it: the app's own user, say, for ever.
         os.fchmod(self.descriptor, 0o600)
         sync_directory(root)
@@ -111,3 +137,9 @@ class DeployLock:
 
     def clear(self) -> None:
         self.write({})
+
+    def release(self) -> None:
+        """Let the next one begin while this process goes on, with nothing that moves anything."""
+        self.clear()
+        os.close(self.descriptor)
+        self.descriptor = -1

@@ -35,7 +35,8 @@ def finish(
         result = work()
     except known as failure:
         # Ansible refuses an answer that isn't UTF-8, with all that it says.
-        module.fail_json(msg=hide(str(failure)).encode(errors="backslashreplace").decode())
+        more = getattr(failure, "more", {})
+        module.fail_json(msg=hide(str(failure)).encode(errors="backslashreplace").decode(), **more)
     except Exception as error:
         said = hide(f"{type(error).__name__}: {error}").encode(errors="backslashreplace").decode()
         msg = f"{state()} The host answered in a way that this version of graceful.deploy doesn't know ({said})."

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 """Runs a command without a shell: exit status, standard output, standard error."""
@@ -23,6 +24,8 @@ class CommandFailed(Exception):
 
     said = ""
     """The last that it printed, where the text leaves that out."""
+    more: Mapping[str, Any] = {}
+    """What the module's result has beside the text."""
 
 
 def parse_show(text: str) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from .background import read_background
 from .caddy import read_caddy
 from .certificates import read_certificates
 from .logs import read_logs
+from .notify import read_notify
 from .oxmgr import read_oxmgr
 from .roots import read_root
 
@@ -203,6 +204,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "oxmgr": read_supervisor(params, run),
         "proxy_installed": any(os.path.exists(f"/usr/{place}/{params['proxy']}") for place in ("bin", "sbin")),
         "missing_paths": [path for path in params.get("writable_paths") or [] if not os.path.isdir(path)],
+        "notify": read_notify(params),
         "missing_unit": missing_unit(params.get("on_failure") or ""),
         "background": read_background(params, run, UNIT_DIRECTORIES),
         "plain_unit": os.path.lexists(f"/etc/systemd/system/{name}.service"),

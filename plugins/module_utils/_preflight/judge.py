@@ -14,6 +14,7 @@ from .._host.files import Room
 from .background import judge_background
 from .certificates import judge_certificates
 from .logs import judge_logs
+from .notify import judge_notify
 from .ports import check_taken, judge_ports, judge_switch
 from .roots import judge_root
 
@@ -143,8 +144,9 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         problems.append(Problem("writable_paths", params["writable_paths"], wrong, advice))
     background, warnings = judge_background(params, facts["background"])
     found, more = judge_certificates(params, facts["certificates"])
-    problems += background + found
-    warnings += more
+    told, about = judge_notify(params, facts["notify"])
+    problems += background + found + told
+    warnings += more + about
     warnings += judge_logs(params, facts["logs"])
     release, python = facts["os"], facts["python"]
     if not problems and (release.get("id") != "debian" or release.get("version_id") not in TESTED_DEBIAN):
@@ -176,4 +178,5 @@ def summary(facts: dict[str, t.Any]) -> dict[str, t.Any]:
         "caddy": facts["caddy"],
         "nginx": facts["nginx"],
         "oxmgr": facts["oxmgr"],
+        "notify": {"current": facts["notify"]["current"]},
     }

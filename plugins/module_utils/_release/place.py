@@ -83,7 +83,8 @@ def put_in_place(root: str, release: str, tree: str) -> bool:
 def prune(root: str, release: str, keep: int) -> list[str]:
     """Remove old releases, and the wheels that were theirs alone.
 
-    Renamed first: a release is complete or has no release's name, also while it goes.
+    Renamed first: a release is complete or has no release's name, also while it goes. One that somebody holds stays:
+    its deploy waits for another to end (_swap/flow.py).
     """
     releases, _path = paths(root, release)
     with mutex(mutex_of(releases)):
@@ -91,10 +92,15 @@ def prune(root: str, release: str, keep: int) -> list[str]:
         stand = standing(root, records)
         protected = {*stand["protected"], *running_from(root), release}
         old = to_prune(created(records), stand["served"], protected, keep)
+        gone = []
         for name in old:
-            grave = tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=releases)
-            os.rename(os.path.join(releases, name), os.path.join(grave, name))
-            shutil.rmtree(grave, ignore_errors=True)
-        stay = [record for name, record in records.items() if name not in old]
+            with mutex(os.path.join(releases, name), wait=False) as free:
+                if not free:
+                    continue
+                grave = tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=releases)
+                os.rename(os.path.join(releases, name), os.path.join(grave, name))
+                shutil.rmtree(grave, ignore_errors=True)
+                gone.append(name)
+        stay = [record for name, record in records.items() if name not in gone]
         store.prune(root, {sha256 for record in stay for sha256 in record.get("wheels", {}).values()})
-    return old
+    return gone

@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import grp
 import hashlib
 import json
 import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from .._app import history, names
+from .._app import history, names, tell
 from .._app.advice import advice
 from .._app.by_oxmgr import supervisor_of
 from .._app.lock import DeployLock, Held, left_in, now
@@ -36,6 +39,8 @@ from .steps import Failed, Terms
 from .swap import Swap
 
 Warn = Callable[[str], None]
+EVENTS = {history.LIVE: "live", history.BACK: "moved_back", history.FAILED: "failed"}
+"""What is told of each outcome."""
 FRONT_LIMIT = 30.0
 """Seconds in which the front door has to answer after a move: a proxy may just have seen an app that wasn't ready."""
 
@@ -80,6 +85,12 @@ class Deploy:
         """What to say of the host after a failure that nobody thought of."""
         self.left: dict[str, Any] = {}
         """The note of a run that was cut off before this one."""
+        self.waited = ""
+        """For whom the lock was waited for, a sentence; '' where it was free."""
+        self.telling: list[subprocess.Popen[str] | None] = []
+        """What tells of this deploy's outcome, and of the one that was cut off before it."""
+        self.told: list[str] = []
+        """Whom it has told."""
 
     def hide(self, text: str) -> str:
         """A text without the app's secrets: what an app or a command of it says may quote any of them."""
@@ -98,6 +109,12 @@ class Deploy:
         """
         if problem := names.name("name", self.params["name"]):
             raise CommandFailed(problem.sentence)
+        try:
+            return self._result()
+        finally:
+            self._end_telling()
+
+    def _result(self) -> dict[str, Any]:
         lock = None if self.check else self._lock()
         self.left = lock.left if lock else left_in(self.app.root)
         swap = self._swap()
@@ -106,7 +123,7 @@ class Deploy:
         previous = self._previous(swap)
         self._may(swap)
         failure = None
-        seconds, why, log = 0.0, "", ""
+        seconds, why, log, unseen = 0.0, "", "", ""
         if swap.steps and lock:
             begun, at = time.monotonic(), now()
             note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
@@ -121,9 +138,19 @@ class Deploy:
             seconds = round(time.monotonic() - begun, 2)
             if failure:
                 why, log = self._why(failure)
+            outcome, reason = self._outcome(swap, failure), self._reason(swap, why)
             if failure or swap.ran or not swap.commands:
-                self._write_history(swap, previous, at, seconds, failure, why)
-            lock.clear()
+                self._write_history(swap, previous, at, seconds, failure, outcome, reason)
+            lock.release()
+            if swap.front and not failure and not swap.commands:
+                unseen = self._ask_front(swap)
+            if failure or not swap.commands:
+                event = EVENTS.get(outcome, "failed")
+                if (event, self.kind) == ("live", "rollback"):
+                    event = "rolled_back"
+                known = {"by": self.params["by"], "release": swap.wanted.release, "previous": previous}
+                self._tell({**known, "event": event, "seconds": seconds, "reason": unseen or reason})
+                self._end_telling()
         elif lock and not swap.commands:
             # What a run that was cut off at its very end has left.
             self.app.clear()
@@ -134,11 +161,13 @@ class Deploy:
                 self.warn(sentence)
         if failure:
             record = record_of(self.app.root, swap.wanted.release)
-            raise CommandFailed(told(failure, why, log, self.app.root, record)) from failure
+            failed = CommandFailed(told(failure, why, log, self.app.root, record))
+            failed.more = {"told": self.told}
+            raise failed from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
-        if swap.front and swap.steps and lock and not swap.commands:
-            self._ask_front(swap)
+        if unseen:
+            raise CommandFailed(unseen)
         return self._told(swap, seconds)
 
     def _why(self, failure: Exception) -> tuple[str, str]:
@@ -149,14 +178,27 @@ class Deploy:
         log = self.hide(failure.log)
         return because(self.hide(failure.why), log), log
 
-    def _ask_front(self, swap: Swap) -> None:
-        """Ask once as clients do. The release has proved itself on its socket, so what fails here is the proxy's."""
+    def _ask_front(self, swap: Swap) -> str:
+        """Ask once as clients do; what is wrong, '' where nothing is. The release has proved itself on its socket, so
+        what fails here is the proxy's."""
         answer = wait_until_good(self._front(), self.params["health_path"], FRONT_LIMIT)
-        if isinstance(answer, str):
-            raise CommandFailed(
-                f"Release {swap.wanted.release} is live in slot {swap.slot}, and answers on its own socket, but not "
-                f"through the proxy: {answer.rstrip('.')}. Run site.yml, which sees to the proxy."
-            )
+        if not isinstance(answer, str):
+            return ""
+        return (
+            f"Release {swap.wanted.release} is live in slot {swap.slot}, and answers on its own socket, but not "
+            f"through the proxy: {answer.rstrip('.')}. Run site.yml, which sees to the proxy."
+        )
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self.telling.append(tell.begin(self.app.root, event))
+
+    def _end_telling(self) -> None:
+        """Warn of whom couldn't be told; nothing else comes of that."""
+        while self.telling:
+            said, warnings = tell.end(self.telling.pop(0))
+            self.told += said["told"]
+            for sentence in warnings:
+                self.warn(sentence)
 
     def _front(self) -> Door:
         host, port, tls, scheme = (self.params[name] for name in ("host", "front_port", "front_tls", "scheme"))
@@ -164,14 +206,18 @@ class Deploy:
 
     def _lock(self) -> DeployLock:
         try:
-            lock = DeployLock(self.app.root)
+            with self._kept():
+                lock = DeployLock(self.app.root, self.params["lock_wait"])
         except FileNotFoundError:
             raise CommandFailed(
                 f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
                 "Fix fastapi_name or fastapi_root, or run site.yml first."
             ) from None
         except Held as held:
-            raise CommandFailed(held.sentence(self.app.name)) from held
+            failure = CommandFailed(held.sentence(self.app.name))
+            failure.more = {"held": held.note}
+            raise failure from held
+        self.waited = lock.waited
         rename_environment(self.app.root)
         if lock.left:
             entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
@@ -182,14 +228,32 @@ class Deploy:
             entry["reason"] = f"cut off in phase {lock.left.get('phase')}"
             self._append({key: value for key, value in entry.items() if key not in ("since", "pid", "phase")})
             lock.clear()
+            # Meanwhile this one goes on.
+            self._tell(tell.of_cut_off(lock.left))
         return lock
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """While another deploy is waited for, nobody's pruning takes the release: it has never served, so it would be
+        the first to go (_release/place.py)."""
+        with contextlib.ExitStack() as stack:
+            release = self.params["release"]
+            if release and self.params["lock_wait"]:
+                with contextlib.suppress(OSError):
+                    place = os.open(os.path.join(self.app.root, "releases", release), os.O_RDONLY | os.O_DIRECTORY)
+                    stack.callback(os.close, place)
+                    fcntl.flock(place, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield
 
     def _swap(self) -> Swap:
         params, app = self.params, self.app
         if params["rollback"]:
             return self._rollback()
         if not self.check and not record_of(app.root, params["release"]):
-            raise CommandFailed(f"Release {params['release']} is not complete under {app.root}/releases.")
+            gone = f"Release {params['release']} is not complete under {app.root}/releases."
+            if self.waited:
+                gone += " A deploy beside this one has removed it. Nothing has moved; run again, which builds it anew."
+            raise CommandFailed(gone)
         parts = ("release", "environment", "files", "unit", "socket", "credentials")
         wanted = Snapshot(*(params[name] for name in parts))
         terms = Terms(**{name: params[name] for name in Terms.__dataclass_fields__})
@@ -282,12 +346,26 @@ class Deploy:
             return self.left.get("previous")
         return previous
 
-    def _write_history(
-        self, swap: Swap, previous: str | None, at: str, seconds: float, failure: Exception | None, why: str
-    ) -> None:
-        outcome = history.RAN if swap.commands else history.LIVE
+    def _outcome(self, swap: Swap, failure: Exception | None) -> str:
         if failure and not (isinstance(failure, CommandFailed) and swap.moved):
-            outcome = history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
+            return history.BACK if isinstance(failure, Failed) and failure.moved_back else history.FAILED
+        return history.RAN if swap.commands else history.LIVE
+
+    def _reason(self, swap: Swap, why: str) -> str:
+        """In one line, and without the release, which tables have in a column of its own."""
+        said = (why or self.hide(swap.broke)).encode(errors="backslashreplace").decode()
+        return said.partition("\n")[0].removeprefix(f"Release {swap.wanted.release} ")
+
+    def _write_history(
+        self,
+        swap: Swap,
+        previous: str | None,
+        at: str,
+        seconds: float,
+        failure: Exception | None,
+        outcome: str,
+        reason: str,
+    ) -> None:
         taken = {"worker_memory": swap.taken} if swap.taken and outcome == history.LIVE else {}
         self._append(
             {
@@ -307,12 +385,7 @@ class Deploy:
                 **({"tried": self._tried()} if failure and self.kind == "deploy" else {}),
                 **({"commands": [self.hide(line) for line in swap.ran]} if swap.ran else {}),
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
-                # The table has the release in a column of its own.
-                "reason": (why or self.hide(swap.broke))
-                .encode(errors="backslashreplace")
-                .decode()
-                .partition("\n")[0]
-                .removeprefix(f"Release {swap.wanted.release} "),
+                "reason": reason,
             }
         )
 
@@ -345,6 +418,8 @@ class Deploy:
             "steps": said,
             "phases": swap.phases,
             "seconds": seconds,
+            "waited": self.waited,
+            "told": self.told,
             "commands": [self.hide(note) for note in swap.notes],
             "msg": msg,
             "diff": ([diff] if said else [])

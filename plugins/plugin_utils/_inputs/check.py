@@ -16,7 +16,7 @@ from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ...module_utils._plan.flow import plan_for
 from ...module_utils._plan.timeouts import Refusal
-from . import env_file, front, oxmgr, processes, rules, webhook
+from . import env_file, front, notify, oxmgr, processes, rules, webhook
 from . import rules as sandbox
 from .site import check_site
 from .specification import Spec, choices
@@ -24,7 +24,7 @@ from .specification import Spec, choices
 # What the collection's playbooks read beside the role's own variables.
 PLAYBOOK_VARIABLES = frozenset({"hosts", "serial"})
 # What counts when an app is taken off a host: the rest may be gone, or bad, by then.
-FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user"})
+FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user", "lock_wait"})
 # What others call things, where the nearest name by letters would be another one.
 SYNONYMS = {
     "port": "http_port",
@@ -48,13 +48,15 @@ SYNONYMS = {
     "migrations": "before_swap",
     "pre_deploy": "before_swap",
     "secrets": "credentials",
+    **dict.fromkeys(("notifications", "notify_url", "slack", "slack_webhook", "webhook_url", "alerts"), "notify"),
+    **dict.fromkeys(("deployed_by", "by", "author"), "deployer"),
     "read_write_paths": "writable_paths",
     **dict.fromkeys(("celery", "beat", "background", "background_jobs", "background_workers", "daemons"), "processes"),
     **dict.fromkeys(("cron", "cron_jobs", "cronjobs", "crontab", "jobs", "schedule", "schedules"), "timers"),
 }
 # What to write for the variables that have no default.
 SAMPLES = {"name": "hello", "source": "/home/me/hello"}
-SECRET = frozenset({"env", "credentials", "index_url", "protect", "processes", "webhook_secret"})
+SECRET = frozenset({"env", "credentials", "index_url", "protect", "processes", "notify", "webhook_secret"})
 
 RULES: dict[str, rules.Rule] = {
     "name": shapes.name,
@@ -86,6 +88,9 @@ RULES: dict[str, rules.Rule] = {
     "on_failure": rules.unit,
     "ready_timeout": rules.number(1, 3600, 60, "seconds"),
     "bake": rules.number(0, 600, 2, "seconds"),
+    "notify": notify.targets,
+    "deployer": notify.deployer,
+    "lock_wait": rules.number(0, 3600, 300, "seconds"),
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),

@@ -90,6 +90,22 @@ def test_the_host_is_told_what_it_needs_and_no_secret(source: Path) -> None:
     assert keywords == {"task_vars": variables}
 
 
+def test_the_host_is_asked_for_what_tells_and_given_no_address(source: Path) -> None:
+    hook = f"https://hooks.example.org/{CANARY}"
+    # YAML reads `on` without quotes as true, also in the place of a key.
+    variables = good(source, fastapi_notify=[{"slack": hook, True: ["failed"]}, {"command": f"sh /opt/x {CANARY}"}])
+    plugin = action(variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "timers": {}})
+    assert not plugin.run(None, variables).get("failed")
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    asked = arguments["variables"]["notify"]
+    assert asked["commands"] == [{"program": "sh", "paths": ["/opt/x"], "user": "nobody"}]
+    assert (asked["https"], asked["mail"], len(asked["digest"])) == (True, False, 8)
+    assert CANARY not in str(arguments)
+    result = run(good(source, fastapi_notify=[{"slack": hook, "onn": "x"}]))
+    assert result["failed"] and "fastapi_notify: target 1 has 'onn'" in result["msg"]
+    assert CANARY not in str(result)
+
+
 def test_bad_variables_cost_no_trip(source: Path) -> None:
     variables = good(source, fastapi_name="Hello", fastapi_workers=0)
     plugin = action(variables, {})

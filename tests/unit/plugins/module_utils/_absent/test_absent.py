@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
 import re
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._absent import account as absent_account
 from ansible_collections.graceful.deploy.plugins.module_utils._absent import facts as absent_facts
+from ansible_collections.graceful.deploy.plugins.module_utils._absent import flow as absent_flow
 from ansible_collections.graceful.deploy.plugins.module_utils._absent import front as absent_front
 from ansible_collections.graceful.deploy.plugins.module_utils._absent import places
 from ansible_collections.graceful.deploy.plugins.module_utils._absent.flow import Removal
@@ -316,6 +320,37 @@ def test_a_deploy_or_a_build_under_way_is_respected(machine: Machine) -> None:
         machine.absent()
     machine.absent()
     assert machine.files() == STAYS
+
+
+def test_a_removal_waits_for_a_deploy_or_a_build_where_it_is_told_to(machine: Machine) -> None:
+    lock = DeployLock(str(machine.root))
+    lock.write({"by": "ann@laptop", "since": "now", "pid": 7, "phase": "ready"})
+    with pytest.raises(CommandFailed, match="has waited 1 s for its end") as failed:
+        machine.absent(lock_wait=1)
+    assert failed.value.more["held"]["by"] == "ann@laptop"
+    timer = threading.Timer(0.5, os.close, [lock.descriptor])
+    timer.start()
+    building = machine.root / "releases/.building-x"
+    building.mkdir()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(absent_facts.mutex(str(building)))
+        more = threading.Timer(1, stack.pop_all().close)
+        more.start()
+        result = machine.absent(lock_wait=30)
+    assert result["waited"]
+    assert machine.files() == STAYS
+
+
+def test_of_two_removals_the_second_finds_nothing_more(machine: Machine, monkeypatch) -> None:
+    """The first has taken the directory with the lock that the second waits for."""
+
+    def gone(root: str, _wait: float) -> DeployLock:
+        shutil.rmtree(root)
+        raise FileNotFoundError(root)
+
+    monkeypatch.setattr(absent_flow, "DeployLock", gone)
+    machine.absent(lock_wait=1)
+    assert not machine.root.exists()
 
 
 def test_a_mounted_file_system_is_not_emptied(machine: Machine) -> None:

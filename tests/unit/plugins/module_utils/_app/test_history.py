@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
@@ -146,11 +149,8 @@ sys.stdin.read()
 
 
 def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    holder = hold(tmp_path)
     try:
-        assert holder.stdout.readline() == b"held\n"
         assert is_held(str(tmp_path))
         with pytest.raises(Held) as held:
             DeployLock(str(tmp_path))
@@ -168,6 +168,60 @@ def test_a_second_deployer_is_told_who_holds_the_lock_which_ends_with_its_holder
     assert note_in(str(tmp_path)) == {}
     assert is_held(str(tmp_path))
     os.close(lock.descriptor)
+
+
+def hold(root) -> subprocess.Popen[bytes]:
+    """A deploy that holds the lock until it is killed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HOLD, str(root)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert holder.stdout.readline() == b"held\n"
+    return holder
+
+
+def test_who_waits_gets_the_lock_when_its_holder_ends_and_says_who_that_was(tmp_path):
+    holder = hold(tmp_path)
+    timer = threading.Timer(0.5, holder.kill)
+    timer.start()
+    try:
+        lock = DeployLock(str(tmp_path), 30)
+    finally:
+        timer.join()
+        holder.communicate()
+    assert lock.waited.startswith("Waited ") and "ann@laptop began at noon" in lock.waited
+    assert lock.left["phase"] == "ready"
+    os.close(lock.descriptor)
+    lock = DeployLock(str(tmp_path), 30)
+    assert lock.waited == ""
+    os.close(lock.descriptor)
+
+
+def test_who_has_waited_in_vain_says_how_long(tmp_path):
+    holder = hold(tmp_path)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(Held) as held:
+            DeployLock(str(tmp_path), 1)
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert 1 <= time.monotonic() - begun < 10
+    assert "has waited 1 s for its end (fastapi_lock_wait)" in held.value.sentence("hello")
+
+
+def test_a_directory_that_goes_while_its_lock_is_waited_for_is_gone(tmp_path):
+    """A removal unlinks the lock last, and then the directory."""
+    root = tmp_path / "hello"
+    root.mkdir()
+    holder = hold(root)
+    timer = threading.Timer(0.5, lambda: (shutil.rmtree(root), holder.kill()))
+    timer.start()
+    try:
+        with pytest.raises(FileNotFoundError):
+            DeployLock(str(root), 30)
+    finally:
+        timer.join()
+        holder.communicate()
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o000])

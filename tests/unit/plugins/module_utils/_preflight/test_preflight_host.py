@@ -96,6 +96,7 @@ def host(**changes: object) -> dict[str, object]:
         "proxy_installed": False,
         "missing_paths": [],
         "missing_unit": "",
+        "notify": {"current": True, "sendmail": True, "authorities": True, "commands": []},
         "background": {"foreign": {}, "missing_paths": {}, "timers": {}},
         "plain_unit": False,
     }

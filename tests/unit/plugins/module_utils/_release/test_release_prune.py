@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -113,6 +114,19 @@ def test_a_release_that_a_command_runs_from_stays_until_that_has_ended(host: Hos
     note.write_text(json.dumps({"release": oldest, "boot": command.boot(), "ended": "now"}))
     host.deploy("live", keep=2)
     assert oldest not in host.there
+
+
+def test_a_release_whose_deploy_waits_for_another_stays(host: Host) -> None:
+    """It has never served, and would be the first to go."""
+    waits = host.deploy("failed", keep=2)
+    place = os.open(host.root / "releases" / waits, os.O_RDONLY)
+    fcntl.flock(place, fcntl.LOCK_SH)
+    for _ in range(3):
+        host.deploy("live", keep=2)
+    assert waits in host.there
+    os.close(place)
+    host.deploy("live", keep=2)
+    assert waits not in host.there
 
 
 def test_a_release_that_was_rolled_back_from_goes_before_the_good_ones(host: Host) -> None:

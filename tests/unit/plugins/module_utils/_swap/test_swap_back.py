@@ -89,8 +89,9 @@ def deploy(app, host, release, strategy="swap", rollback=False, warn=print, **mo
     try:
         return run.result()
     finally:
-        # As the end of a process does.
-        os.close(locks[0].descriptor)
+        # As the end of a process does, where the run hasn't released it.
+        if locks[0].descriptor >= 0:
+            os.close(locks[0].descriptor)
 
 
 def first_call_of_a_second_deploy(app):

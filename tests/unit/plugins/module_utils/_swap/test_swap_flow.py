@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import grp
 import json
 import os
 import pwd
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils._app import command, history
 from ansible_collections.graceful.deploy.plugins.module_utils._app.by_systemd import BySystemd
-from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock, is_held
 from ansible_collections.graceful.deploy.plugins.module_utils._app.names import missing
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import complete
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
@@ -26,7 +31,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow 
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import rules as swap_rules
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import start as swap_start
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch as swap_watch
-from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Failed, Terms
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.watch import Start, Watch, killed
 from ansible_collections.graceful.deploy.plugins.modules import swap as swap_module
 
@@ -600,6 +605,106 @@ def cut_off(app):
         return history.read(app.root)
 
     return leave
+
+
+def free(path):
+    """Whether pruning could have a release."""
+    place = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(place)
+    return True
+
+
+def test_a_release_stays_while_its_deploy_waits_and_is_looked_for_again_then(app):
+    release = Path(app.root, "releases/c3")
+    first = DeployLock(app.root)
+    first.write({"by": "bob@desk", "since": "noon", "release": "d4", "phase": "watch"})
+    run = deploy(app, release="c3", lock_wait=20)
+    told: list[str] = []
+
+    def second():
+        try:
+            run.result()
+        except CommandFailed as failure:
+            told.append(str(failure))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    end = time.monotonic() + 10
+    while free(release) and time.monotonic() < end:
+        time.sleep(0.01)
+    held = not free(release)
+    # Somebody who doesn't ask takes it all the same.
+    shutil.rmtree(release)
+    first.release()
+    thread.join(20)
+    assert held
+    assert "bob@desk began at noon with release d4" in run.waited
+    assert told and "Release c3 is not complete" in told[0] and "run again, which builds it anew" in told[0]
+
+
+TELLS = """
+import json, sys
+with open(__file__ + ".got", "a") as file:
+    print(json.dumps(json.load(sys.stdin)), file=file)
+print(json.dumps({"told": ["slack at x"], "not_told": [{"target": "url at y", "why": "no answer"}]}))
+"""
+
+
+@pytest.fixture
+def telling(app):
+    """What the host's program was asked to tell."""
+    (Path(app.root) / "commands").mkdir()
+    (Path(app.root) / "commands/notify").write_text("{}")
+    program = Path(app.root, "commands/tell.py")
+    program.write_text(TELLS)
+    got = Path(f"{program}.got")
+    return lambda: [json.loads(line) for line in got.read_text().splitlines()] if got.exists() else []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_deploy_that_was_cut_off_is_told_by_the_next_which_goes_on_meanwhile(app, cut_off, telling, capsys, check):
+    cut_off("a1", "watch", "deploy")
+    run = deploy(app, release="none", check=check)
+    # Also where that one may not be itself.
+    with contextlib.suppress(CommandFailed):
+        run.result()
+    assert [(event["event"], event["release"], event["reason"]) for event in telling()] == (
+        [] if check else [("cut_off", "a1", "in phase watch")]
+    )
+    assert run.told == ([] if check else ["slack at x"])
+    assert ("url at y could not be told: no answer." in capsys.readouterr().out) is not check
+
+
+def test_a_try_is_told_with_its_reason_and_the_run_says_whom(app, telling, monkeypatch):
+    """When the lock is free."""
+    (Path(app.root) / "slots").mkdir()
+
+    def fails(swap):
+        swap.told("fill")
+        raise Failed("Release c3 isn't well: no such table", "Nothing has moved.", "")
+
+    held = []
+    ended = swap_flow.tell.end
+    monkeypatch.setattr(swap_flow.Swap, "apply", fails)
+    monkeypatch.setattr(swap_flow.tell, "end", lambda process: (held.append(is_held(app.root)), ended(process))[1])
+    with pytest.raises(CommandFailed) as failed:
+        deploy(app, release="c3", states=("inactive", "inactive")).result()
+    assert failed.value.more["told"] == ["slack at x"]
+    (event,) = telling()
+    told = {
+        "event": "failed",
+        "by": "ann@laptop",
+        "release": "c3",
+        "previous": None,
+        "reason": "isn't well: no such table",
+    }
+    assert {key: event[key] for key in told} == told
+    assert held == [False]
 
 
 @pytest.mark.parametrize("check", [True, False])
