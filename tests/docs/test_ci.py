@@ -199,7 +199,7 @@ def test_play_hands_over_the_commit_and_leaves_no_secret(app):
     done = app.play("site", "--check", "--diff", VAULT_PASSWORD="hidden-word", GITLAB_USER_LOGIN="ann")
     assert (done.returncode, done.stderr) == (0, "")
     record = app.record.read_text()
-    assert record.startswith("--inventory\ninventory\ngraceful.deploy.site\n-e\n")
+    assert record.startswith("--inventory\ninventory\ngraceful.deploy.site\n-e\nfastapi_lock_wait=300\n")
     assert f"fastapi_source=file://{app.top}\n-e\nfastapi_version={app.git('rev-parse', 'HEAD')}\n--check\n" in record
     assert "mode 600\n" in record and "StrictHostKeyChecking=yes" in record and "LOGNAME=ann\n" in record
     assert app.environment["SSH_PRIVATE_KEY"] + "\n192.0.2.10 ssh-ed25519 " in record
