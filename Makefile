@@ -53,11 +53,14 @@ lint-collection: environments
 	ANSIBLE_COLLECTIONS_PATH=.collections antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --check-extra-docs-refs .
 
 lint-shell: environments
-	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run scripts/lib.sh $$(grep -l '^#!/usr/bin/env bash' scripts/*)
+	shellcheck --external-sources --source-path=SCRIPTDIR .ci/run examples/ci/play scripts/lib.sh $$(grep -l '^#!/usr/bin/env bash' scripts/*)
 
-# With the schemas that it brings along, so without a network.
+# With the schemas that it brings along, so without a network. No job may hang for the six hours that GitHub gives it.
+WORKFLOWS := .github/workflows/*.yml examples/ci/github/*.yml
 lint-workflows: environments
-	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	check-jsonschema --builtin-schema custom.github-workflows-require-timeout $(WORKFLOWS)
+	check-jsonschema --builtin-schema vendor.gitlab-ci examples/ci/gitlab/.gitlab-ci.yml
 
 types: environments ## mypy
 	mypy
