@@ -90,7 +90,6 @@ def test_every_variable_that_a_guide_names_exists():
     entries = [entry for spec in specs for entry in spec["argument_specs"].values()]
     # Two are the playbooks'.
     known = {name for entry in entries for name in entry.get("options", {})} | {"fastapi_hosts", "fastapi_serial"}
-    known |= {"fastapi_lock_wait"}
     guides = [path for path in DOCUMENTS if path.parent in (ROOT, ROOT / "docs")]
     used = {(path.name, name) for path in guides for name in re.findall(r"\bfastapi_[a-z_]*[a-z]\b", path.read_text())}
     assert {(path, name) for path, name in used if name not in known} == set()
