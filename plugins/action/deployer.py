@@ -108,6 +108,7 @@ class ActionModule(ActionBase):
             "branch": params["branch"],
             "tags": params["tags"],
             "inventories": [f"{top}/{place}" for place in places],
+            "hosts": params["hosts"],
             "vault_ids": [f"{vault_id}@{top}/{path}" for vault_id, path in names.items()],
             "extra": params["extra"],
         }

@@ -53,6 +53,11 @@ class Push:
     def branch(self) -> bool:
         return self.ref.startswith("refs/heads/")
 
+    @property
+    def deployer(self) -> str:
+        """As the history and whoever is told have it."""
+        return f"push {self.number} by {self.by}"
+
     def now(self, **changes: object) -> Push:
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
@@ -78,9 +83,14 @@ def read(path: str) -> Push | None:
         )
         if not good or not _REF.fullmatch(push.ref) or not _COMMIT.fullmatch(push.commit):
             return None
-        return push.now(by=_line(push.by), reason=_line(push.reason))
+        return push.now(by=person(push.by), reason=_line(push.reason))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def person(text: str) -> str:
+    """A name as the git server has it, without what Ansible would take for a template."""
+    return re.sub(r"[^\w .@+-]", "", text)[:100].strip() or "unknown"
 
 
 def _line(text: str) -> str:

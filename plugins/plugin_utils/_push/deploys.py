@@ -41,6 +41,7 @@ class Settings:
     """What the role webhook wrote down.
 
     :param inventories: paths for `-i`.
+    :param hosts: all that are deployed to.
     :param extra: variables that playbooks read before any host's.
     :param limit: seconds that one deploy may take.
     """
@@ -50,6 +51,7 @@ class Settings:
     branch: str
     tags: str
     inventories: list[str]
+    hosts: list[str] = field(default_factory=list)
     vault_ids: list[str] = field(default_factory=list)
     extra: dict[str, t.Any] = field(default_factory=dict)
     limit: int = 3600
@@ -60,6 +62,8 @@ Ask = t.Callable[[Push, str], Standing]
 Deploy = t.Callable[[Push], str]
 """Deploys it; why it failed, or ''."""
 Say = t.Callable[[str], None]
+Tell = t.Callable[[Push], None]
+"""Tells of a push that failed."""
 
 
 def why_not(push: Push, settings: Settings, ran: t.Sequence[Push], stands: Standing) -> str:
@@ -94,9 +98,11 @@ def why_not(push: Push, settings: Settings, ran: t.Sequence[Push], stands: Stand
 class Deploys:
     """The pushes of one app on this host."""
 
-    def __init__(self, settings: Settings, taken: str, states: str, ask: Ask, deploy: Deploy, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, taken: str, states: str, ask: Ask, deploy: Deploy, say: Say, tell: Tell
+    ) -> None:
         self.settings, self.taken, self.states = settings, taken, states
-        self.ask, self.deploy, self.say = ask, deploy, say
+        self.ask, self.deploy, self.say, self.tell = ask, deploy, say, tell
 
     def run(self) -> None:
         """Deploy until nothing waits."""
@@ -138,7 +144,10 @@ class Deploys:
                 reason, state = str(error), FAILED
             if reason:
                 self.say(f"{push} isn't deployed: {reason}")
-                self.note(push.now(state=state, ended=now(), reason=reason.split("\n")[0]))
+                ended = push.now(state=state, ended=now(), reason=reason.split("\n")[0])
+                self.note(ended)
+                if state == FAILED:
+                    self.tell(ended)
                 continue
             for older in waiting[place + 1 :]:
                 self.note(older.now(state=OVERTAKEN, ended=now(), reason=f"push {push.number} is newer"))
@@ -146,34 +155,32 @@ class Deploys:
             self.note(begun)
             self.say(f"Deploying {begun}.")
             reason = self.deploy(begun)
-            self.note(begun.now(state=FAILED if reason else DEPLOYED, ended=now(), reason=reason))
+            ended = begun.now(state=FAILED if reason else DEPLOYED, ended=now(), reason=reason)
+            self.note(ended)
             self.say(f"{begun} {f'failed: {reason}' if reason else 'is deployed.'}")
+            if reason:
+                self.tell(ended)
             return
 
     def note(self, push: Push) -> None:
         store.note(self.states, push)
 
 
-def command(settings: Settings, variables: str) -> list[str]:
-    """The run of Ansible for one push; pure.
-
-    :param variables: path of a file with what this push adds.
-    """
+def ansible(settings: Settings, program: str, what: str) -> list[str]:
+    """A call of one of Ansible's programs with all that the role has brought; pure."""
     inventories = [word for path in settings.inventories for word in ("-i", path)]
     vaults = [word for each in settings.vault_ids for word in ("--vault-id", each)]
-    program = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-    return [program, PLAYBOOK, *inventories, *vaults, "--extra-vars", f"@{variables}"]
+    return [os.path.join(os.path.dirname(sys.executable), program), what, *inventories, *vaults]
 
 
 def variables(settings: Settings, push: Push) -> dict[str, t.Any]:
     """What a push says beside the inventory; pure."""
-    who = f"{push.by}, push {push.number}"
     return {
         **settings.extra,
         "fastapi_source": settings.source,
         "fastapi_version": push.commit,
         "fastapi_lock_wait": LOCK_WAIT,
-        "fastapi_deployer": who,
+        "fastapi_deployer": push.deployer,
     }
 
 
@@ -203,7 +210,7 @@ def run_ansible(settings: Settings, push: Push, *options: str) -> tuple[str, str
         with open(given, "w", encoding="utf-8") as file:
             json.dump(variables(settings, push), file)
         environment = {**os.environ, "GRACEFUL_FIRST_FAILURE": failure}
-        words = [*command(settings, given), *options]
+        words = [*ansible(settings, "ansible-playbook", PLAYBOOK), "--extra-vars", f"@{given}", *options]
         with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, process_group=0) as ran:
             try:
                 status = ran.wait(settings.limit)
@@ -215,6 +222,29 @@ def run_ansible(settings: Settings, push: Push, *options: str) -> tuple[str, str
                 return "", f"it took longer than {settings.limit} s"
         host, said = first_failure(failure)
         return (host, said or f"ansible-playbook ended with {status}") if status else ("", "")
+
+
+def telling(settings: Settings, push: Push) -> list[str]:
+    """The call that tells whom fastapi_notify names of a push that failed, unless its deploy has; pure."""
+    said = {
+        "name": settings.name,
+        "event": "failed",
+        "by": push.deployer,
+        "commit": push.commit,
+        # No template, whatever the app's own words are.
+        "reason": re.sub(r"\{(?=[{%#])", "{ ", push.reason),
+        "unless_told_since": push.started or push.received,
+    }
+    words = ansible(settings, "ansible", settings.hosts[0])
+    root = '"root": "{{ fastapi_root | default(\'\') }}"'
+    return [*words, "--become", "-m", "graceful.deploy.tell", "-a", f"{json.dumps(said)[:-1]}, {root}}}"]
+
+
+def tell(settings: Settings, push: Push) -> None:
+    """Where nobody can be told, the deploy's own log says why."""
+    if settings.hosts:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(telling(settings, push), stdin=subprocess.DEVNULL, timeout=120, check=False)
 
 
 def attempt(settings: Settings) -> int:
@@ -248,14 +278,11 @@ def main(arguments: t.Sequence[str]) -> int:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    Deploys(
-        settings,
-        store.TAKEN.format(name=settings.name),
-        states,
-        ask,
-        lambda push: reason_of(*run_ansible(settings, push)),
-        say,
-    ).run()
+    def deploy(push: Push) -> str:
+        return reason_of(*run_ansible(settings, push))
+
+    taken = store.TAKEN.format(name=settings.name)
+    Deploys(settings, taken, states, ask, deploy, say, lambda push: tell(settings, push)).run()
     return 0
 
 
