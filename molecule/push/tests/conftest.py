@@ -86,6 +86,12 @@ class Pushed:
         record = json.loads(self.ask.run(f"cat {ROOT}/slots/{slot}/release/release.json"))
         return str(record["source"]["revision"])
 
+    def heard(self, number: int) -> list[dict[str, Any]]:
+        """What fastapi_notify's target was told of a push."""
+        lines = self.ask.host.run("cat /var/log/told.jsonl").stdout.splitlines()
+        told = [json.loads(line) for line in lines]
+        return [each for each in told if each["by"].startswith(f"push {number} by ")]
+
     def log(self) -> str:
         return self.ask.run(f"{NAME}-logs --deploys -n 200")
 

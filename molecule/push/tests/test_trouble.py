@@ -15,7 +15,11 @@ def test_what_does_not_import_is_told_and_the_old_one_serves(pushed, load, tally
         note = pushed.became(pushed.taken(pushed.commit(fault="import")))
         assert note["state"] == "failed" and "broken at import" in note["reason"], note
         assert pushed.live == live
-        pushed.deployed(pushed.commit())
+        # Once, by the deploy itself, with the reason and who has pushed.
+        (told,) = pushed.heard(note["number"])
+        assert told["event"] == "failed" and "broken at import" in told["reason"] and told["commit"] == note["commit"]
+        good = pushed.deployed(pushed.commit())
+        assert [told["event"] for told in pushed.heard(good["number"])] == ["live"]
     running.counted.nothing_lost()
     tally("a push that doesn't import, and the next one", running)
 
@@ -25,6 +29,10 @@ def test_what_needs_a_package_that_is_not_there_is_told(pushed):
     note = pushed.became(pushed.taken(pushed.commit(requirements__txt="fastapi==0.165.0\nno-such-package-here==1.0\n")))
     assert note["state"] == "failed" and "no-such-package-here" in note["reason"], note
     assert pushed.live == live
+    # That failed before any host was reached, so the one who ran it tells.
+    pushed.ask.until("it is told", lambda: pushed.heard(note["number"]), LIMIT)
+    (told,) = pushed.heard(note["number"])
+    assert told["event"] == "failed" and "no-such-package-here" in told["reason"], told
     pushed.ask.run("cd /opt/work; git checkout -q HEAD~1 -- requirements.txt")
     pushed.deployed(pushed.commit())
 
