@@ -91,7 +91,8 @@ class ActionModule(ActionBase):
             os.path.abspath(path) if "," not in path else path for path in self._task_vars["ansible_inventory_sources"]
         ]
         places, files = ship.inventory(sources)
-        vault = {vault_id: secret.bytes for vault_id, secret in self._loader._vault.secrets or []}
+        # Two may have one id, as two --vault-password-file have.
+        vault = [(vault_id, secret.bytes) for vault_id, secret in self._loader._vault.secrets or []]
         if ship.lacks_password(files, vault):
             raise ship.ShipError(
                 "The inventory has vaulted values, and this run no vault password to give to the host."
@@ -100,15 +101,16 @@ class ActionModule(ActionBase):
             files += ship.here(self._host)
             places.append("inventory/here")
         top = f"{SETTINGS}/{params['name']}"
-        names = {vault_id: f"vault/{number}" for number, vault_id in enumerate(vault, start=1)}
-        files += [ship.File(names[vault_id], secret) for vault_id, secret in vault.items()]
+        files += [ship.File(f"vault/{number}", secret) for number, (_id, secret) in enumerate(vault, start=1)]
         settings = {
             "name": params["name"],
             "source": source,
             "branch": params["branch"],
             "tags": params["tags"],
             "inventories": [f"{top}/{place}" for place in places],
-            "vault_ids": [f"{vault_id}@{top}/{path}" for vault_id, path in names.items()],
+            "vault_ids": [
+                f"{vault_id}@{top}/vault/{number}" for number, (vault_id, _secret) in enumerate(vault, start=1)
+            ],
             "extra": params["extra"],
         }
         files.append(ship.File("deploys.json", (json.dumps(settings, indent=1) + "\n").encode()))
