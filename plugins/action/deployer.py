@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._push import install
-from ..plugin_utils._push import ship
+from ..plugin_utils._push import servers, ship
 from ..plugin_utils._release.git import is_git
 
 MODULE, LAYER = "graceful.deploy.deployer", "graceful.deploy.layer"
@@ -114,14 +114,14 @@ class ActionModule(ActionBase):
             "extra": params["extra"],
         }
         files.append(ship.File("deploys.json", (json.dumps(settings, indent=1) + "\n").encode()))
-        files.append(ship.File("known_hosts", ship.known_hosts(self._servers(params)).encode()))
+        files.append(ship.File("known_hosts", servers.known_hosts(self._servers(params)).encode()))
         files.append(ship.File("environment", ship.environment(params["name"], digest).encode()))
         files.append(ship.File("ansible.cfg", ship.configuration(params["name"]).encode()))
         return files
 
     def _servers(self, params: dict[str, Any]) -> list[tuple[str, int]]:
         """Whom the deploying user speaks to by ssh: the git server, and the other hosts."""
-        found = [server] if (server := ship.server_of(params["source"])) else []
+        found = [server] if (server := servers.server_of(params["source"])) else []
         for host in params["hosts"]:
             known = self._task_vars["hostvars"][host]
             if host != self._host and known.get("ansible_connection", "ssh") in ("ssh", "smart", "ansible.builtin.ssh"):
