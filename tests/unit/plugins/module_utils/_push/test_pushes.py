@@ -102,7 +102,7 @@ def test_huge_files_are_not_read_to_their_end(tmp_path: Path) -> None:
 
 def test_links_pipes_and_directories_are_no_pushes(tmp_path: Path) -> None:
     """As root, status would read whatever a link leads to, and wait for whoever writes into a pipe."""
-    elsewhere = put(tmp_path, json.dumps(GOOD), "elsewhere")
+    elsewhere = put(tmp_path, json.dumps(GOOD | {"number": 1}), "elsewhere")
     place = tmp_path / "queue"
     place.mkdir()
     (place / "00000001.json").symlink_to(elsewhere)

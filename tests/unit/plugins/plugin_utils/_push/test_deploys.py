@@ -384,6 +384,11 @@ def test_a_run_that_hangs_is_ended_with_all_that_it_started(
         assert not alive(pid), os.kill(pid, signal.SIGKILL)
 
 
+def test_a_run_that_ends_at_once_when_it_is_told_to_leaves_nobody_to_kill(playbook: Path) -> None:
+    script(playbook, "exec sleep 100")
+    assert deploys.run_ansible(Settings("hello", "x", "main", "", [], limit=1), PUSH) == ("", "it took longer than 1 s")
+
+
 @pytest.mark.parametrize(
     ("host", "said", "reason"),
     [
