@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._push import install
-from ..plugin_utils._push import ship
+from ..plugin_utils._push import servers, ship
 from ..plugin_utils._release.git import is_git
 
 MODULE, LAYER = "graceful.deploy.deployer", "graceful.deploy.layer"
@@ -91,7 +91,8 @@ class ActionModule(ActionBase):
             os.path.abspath(path) if "," not in path else path for path in self._task_vars["ansible_inventory_sources"]
         ]
         places, files = ship.inventory(sources)
-        vault = {vault_id: secret.bytes for vault_id, secret in self._loader._vault.secrets or []}
+        # Two may have one id, as two --vault-password-file have.
+        vault = [(vault_id, secret.bytes) for vault_id, secret in self._loader._vault.secrets or []]
         if ship.lacks_password(files, vault):
             raise ship.ShipError(
                 "The inventory has vaulted values, and this run no vault password to give to the host."
@@ -100,8 +101,7 @@ class ActionModule(ActionBase):
             files += ship.here(self._host)
             places.append("inventory/here")
         top = f"{SETTINGS}/{params['name']}"
-        names = {vault_id: f"vault/{number}" for number, vault_id in enumerate(vault, start=1)}
-        files += [ship.File(names[vault_id], secret) for vault_id, secret in vault.items()]
+        files += [ship.File(f"vault/{number}", secret) for number, (_id, secret) in enumerate(vault, start=1)]
         settings = {
             "name": params["name"],
             "source": source,
@@ -109,18 +109,20 @@ class ActionModule(ActionBase):
             "tags": params["tags"],
             "inventories": [f"{top}/{place}" for place in places],
             "hosts": params["hosts"],
-            "vault_ids": [f"{vault_id}@{top}/{path}" for vault_id, path in names.items()],
+            "vault_ids": [
+                f"{vault_id}@{top}/vault/{number}" for number, (vault_id, _secret) in enumerate(vault, start=1)
+            ],
             "extra": params["extra"],
         }
         files.append(ship.File("deploys.json", (json.dumps(settings, indent=1) + "\n").encode()))
-        files.append(ship.File("known_hosts", ship.known_hosts(self._servers(params)).encode()))
+        files.append(ship.File("known_hosts", servers.known_hosts(self._servers(params)).encode()))
         files.append(ship.File("environment", ship.environment(params["name"], digest).encode()))
         files.append(ship.File("ansible.cfg", ship.configuration(params["name"]).encode()))
         return files
 
     def _servers(self, params: dict[str, Any]) -> list[tuple[str, int]]:
         """Whom the deploying user speaks to by ssh: the git server, and the other hosts."""
-        found = [server] if (server := ship.server_of(params["source"])) else []
+        found = [server] if (server := servers.server_of(params["source"])) else []
         for host in params["hosts"]:
             known = self._task_vars["hostvars"][host]
             if host != self._host and known.get("ansible_connection", "ssh") in ("ssh", "smart", "ansible.builtin.ssh"):

@@ -12,8 +12,9 @@ version_added: 0.1.0
 author:
   - The graceful.deploy authors (@graceful)
 description:
-  - Writes the host, the action and the message of the first task that failed to a file, as JSON. What started
-    C(ansible-playbook) reads there why it failed.
+  - Writes the host, the action and the message of the first failure by which a run fails to a file, as JSON, when the
+    run ends. What started C(ansible-playbook) reads there why it failed.
+  - A failure that is ignored, or that a block rescues, is none.
   - Does nothing where the environment variable E(GRACEFUL_FIRST_FAILURE) names no file.
 options:
   path:
@@ -26,6 +27,7 @@ options:
 
 import json
 import typing as t
+from collections.abc import Mapping
 
 from ansible.plugins.callback import CallbackBase
 
@@ -38,25 +40,37 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._written = False
+        self._failures: list[dict[str, str]] = []
+        self._items: dict[tuple[str, str], str] = {}
 
-    def _write(self, result: t.Any) -> None:
-        path = self.get_option("path")
-        if self._written or not path:
-            return
-        self._written = True
-        found = result._result
-        first = {
-            "host": result._host.get_name(),
-            "action": result._task.action,
-            "msg": str(found.get("msg") or found.get("stderr") or "it didn't say why"),
-        }
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(first, file)
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
+        # Of a loop, it is the first bad item that says why.
+        self._items.setdefault((result.host.get_name(), result.task._uuid), said(result.result))
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
-            self._write(result)
+            self._note(result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        self._write(result)
+        if not result.task.ignore_unreachable:
+            self._note(result)
+
+    def _note(self, result: t.Any) -> None:
+        name = result.host.get_name()
+        why = self._items.get((name, result.task._uuid)) or said(result.result)
+        self._failures.append({"host": name, "action": result.task.action, "msg": why})
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        path = self.get_option("path")
+        # After one that nothing rescues, a host has no other that something does.
+        rescued = dict(stats.rescued)
+        for failure in self._failures if path else []:
+            rescued[failure["host"]] = rescued.get(failure["host"], 0) - 1
+            if rescued[failure["host"]] < 0:
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(failure, file)
+                return
+
+
+def said(result: Mapping[str, t.Any]) -> str:
+    return str(result.get("msg") or result.get("stderr") or result.get("censored") or "it didn't say why")

@@ -25,7 +25,7 @@ options:
   state:
     description:
       - V(present) brings what the host lacks.
-      - V(tried) changes nothing, and says whether a push could be deployed now.
+      - V(tried) says whether a push could be deployed now, and removes versions that no app is deployed by any more.
     type: str
     choices: [present, tried]
     default: present
@@ -134,7 +134,7 @@ def steps(params: dict[str, t.Any], check: bool) -> dict[str, t.Any]:
     """What the action plugin asks for, in at most three trips."""
     name, digest = params["name"], params["digest"]
     if params["step"] == "trial":
-        return {"changed": False, "reason": install.trial(name, digest)}
+        return {"changed": bool(not check and install.remove_stale(digest)), "reason": install.trial(name, digest)}
     lacks = not install.present(digest)
     if params["step"] == "ask":
         return {"changed": False, "lacks": lacks}

@@ -216,7 +216,8 @@ def named_trees(host: HostTree, name: str) -> list[Removable]:
     # What they share goes with the last: nobody is to become root by what nobody uses.
     if names_in(host.at("/etc/graceful-deploys")) == [name]:
         places += [("/etc/sudoers.d", "graceful-deploys"), ("/usr/local/lib", "graceful-deploys")]
-        places += [("/usr/local/lib", "graceful-webhook")]
+        # With the mirror of what was pushed.
+        places += [("/usr/local/lib", "graceful-webhook"), ("/var/lib/graceful-deploys", "cache")]
     found = [Removable(host.at(base), entry) for base, entry in places if os.path.lexists(host.at(f"{base}/{entry}"))]
     drop_ins = Removable(host.at("/etc/systemd/system"), f"systemd-journald@{name}.service.d")
     # One of the administrator's own stays.

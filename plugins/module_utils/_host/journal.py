@@ -85,15 +85,10 @@ def asked(lines: int | None, since: str, until: str, request: str, slot: str, on
 
 def journalctl(name: str, query: Query, follow: bool = False) -> list[str]:
     """The command whose answer has the lines; systemd's own words about the app's units are among them."""
-    namespace = f"{name}-deploys" if query.deploys else f"+{name}"
-    command = [
-        "journalctl",
-        f"--namespace={namespace}",
-        "--quiet",
-        "--output=json",
-        "--all",
-        f"--output-fields={FIELDS}",
-    ]
+    namespace = f"{name}-deploys" if query.deploys else name
+    # What systemd says of a unit is in the host's own journal.
+    command = ["journalctl", f"--namespace=+{namespace}", "--quiet", "--output=json", "--all"]
+    command.append(f"--output-fields={FIELDS}")
     if query.deploys:
         # Of what else is in there, such as sudo's lines for each task, nobody is the wiser.
         command += [f"--unit={name}-deploys.service", "_TRANSPORT=stdout", "+", "_PID=1"]

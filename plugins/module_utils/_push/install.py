@@ -29,6 +29,7 @@ RUNNER = "ansible_collections.graceful.deploy.plugins.plugin_utils._push.deploys
 COMPLETE = "complete"
 MADE = "# Written by Ansible (graceful.deploy.webhook), with a secret that this host made."
 SERVICES = "/etc/systemd/system/*-deploys.service"
+PROCESSES = "/proc/[0-9]*/cmdline"
 
 
 def place_of(digest: str) -> str:
@@ -76,16 +77,12 @@ def install(digest: str, archive: str, requirements: str, index_url: str) -> Non
         os.close(lock)
 
 
-def stale() -> list[str]:
-    """Digests that no app's service runs by."""
-    used = "".join(read_text(path) for path in glob.glob(SERVICES))
-    return [name for name in names_in(BASE) if name not in used]
-
-
-def remove_stale() -> list[str]:
-    gone = stale()
-    for digest in gone:
-        shutil.rmtree(place_of(digest), ignore_errors=True)
+def remove_stale(digest: str) -> list[str]:
+    """Remove what no app's service is started by any more, nor a deploy that goes on; not the one of this digest."""
+    used = [digest, *(read_text(path) for path in [*glob.glob(SERVICES), *glob.glob(PROCESSES)])]
+    gone = [name for name in names_in(BASE) if not any(name in text for text in used)]
+    for name in gone:
+        shutil.rmtree(place_of(name), ignore_errors=True)
     return gone
 
 

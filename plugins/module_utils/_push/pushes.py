@@ -12,20 +12,23 @@ import os
 import re
 from dataclasses import dataclass
 
-from .._host.files import names_in, write
+from .._host.files import names_in, sync_directory, write
 
 TAKEN = "/var/lib/graceful-webhook/{name}/queue"
 """Pushes that wait, as the user who listens wrote them."""
 STATES = "/var/lib/graceful-deploys/{name}/pushes"
 KEPT = 100
-_FILE = re.compile(r"(\d{8,12})\.json")
+_FILE = re.compile(r"\d{8,12}\.json", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _REF = re.compile(r"refs/(heads|tags)/[^\x00-\x20\x7f~^:?*\[\\]{1,200}")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?", re.ASCII)
 # More is no push of ours.
 _LARGEST = 1 << 16
+HIGHEST = 10**12 - 1
 
 WAITING, RUNNING, DEPLOYED, FAILED = "waiting", "running", "deployed", "failed"
 OVERTAKEN, PASSED_OVER, CUT_OFF = "overtaken", "not deployed", "cut off"
+_KNOWN = {WAITING, RUNNING, DEPLOYED, FAILED, OVERTAKEN, PASSED_OVER, CUT_OFF}
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,30 @@ def read(path: str) -> Push | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
             found = json.loads(file.read(_LARGEST))
-        known = {field.name: found[field.name] for field in dataclasses.fields(Push) if field.name in found}
-        push = Push(**known)
-        texts = [push.ref, push.commit, push.by, push.received, push.state, push.started, push.ended, push.reason]
-        good = (
-            all(isinstance(text, str) for text in texts)
-            and isinstance(push.number, int)
-            and isinstance(push.tries, int)
-        )
-        if not good or not _REF.fullmatch(push.ref) or not _COMMIT.fullmatch(push.commit):
-            return None
-        return push.now(by=person(push.by), reason=_line(push.reason))
+        push = Push(**{field.name: found[field.name] for field in dataclasses.fields(Push) if field.name in found})
+        named = int(os.path.basename(path).partition(".")[0])
+        return push.now(by=person(push.by), reason=_line(push.reason)) if _good(push) and push.number == named else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _good(push: Push) -> bool:
+    """Whether all of it is what it says to be.
+
+    :raises TypeError: where something is of another type.
+    """
+    return bool(
+        type(push.number) is type(push.tries) is int
+        and 0 < push.number <= HIGHEST
+        and 0 <= push.tries <= HIGHEST
+        and _REF.fullmatch(push.ref)
+        and push.ref.isprintable()
+        and _COMMIT.fullmatch(push.commit)
+        and all(_TIME.fullmatch(time) for time in (push.received, push.started, push.ended))
+        and push.state in _KNOWN
+        and isinstance(push.by, str)
+        and isinstance(push.reason, str)
+    )
 
 
 def person(text: str) -> str:
@@ -94,6 +108,7 @@ def person(text: str) -> str:
 
 
 def _line(text: str) -> str:
+    """On one line, and without what a terminal would take for its own."""
     return "".join(char if char.isprintable() else " " for char in text)[:500]
 
 
@@ -111,11 +126,16 @@ def note(directory: str, push: Push) -> None:
     """Write down what has become of a push, on the disk when this returns."""
     text = json.dumps(dataclasses.asdict(push)) + "\n"
     write(os.path.join(directory, f"{push.number:08}.json"), text.encode(), 0o640)
+    sync_directory(directory)
 
 
 def prune(directory: str) -> None:
+    """Forget the oldest, but for those that are still to come to their end."""
     for name in numbers(directory)[:-KEPT]:
-        os.unlink(os.path.join(directory, name))
+        path = os.path.join(directory, name)
+        push = read(path)
+        if not push or push.state not in (WAITING, RUNNING):
+            os.unlink(path)
 
 
 def known(name: str) -> list[Push]:

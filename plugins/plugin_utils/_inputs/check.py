@@ -56,6 +56,8 @@ SYNONYMS = {
 }
 # What to write for the variables that have no default.
 SAMPLES = {"name": "hello", "source": "/home/me/hello"}
+# Those whose default isn't empty, and that say something by being so.
+MAY_BE_EMPTY = frozenset({"webhook_branch"})
 SECRET = frozenset({"env", "credentials", "index_url", "protect", "processes", "notify", "webhook_secret"})
 
 RULES: dict[str, rules.Rule] = {
@@ -170,7 +172,7 @@ def check_value(name: str, value: t.Any, option: dict[str, t.Any]) -> list[Probl
     allowed = choices(option)
     problem = None
     # An empty text where the default isn't one: `fastapi_source:` from a variable of the shell that nobody set.
-    if value is None or (value == "" and option.get("default") != ""):
+    if value is None or (value == "" and option.get("default") != "" and name not in MAY_BE_EMPTY):
         if option.get("default") == "":
             advice = write(name, "")
         else:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
@@ -14,16 +15,18 @@ from . import rules
 
 SHORTEST_SECRET = 20
 SAMPLE = "/-/push"
-# As git has it, without what a shell or a glob would take for its own.
-_NAME = re.compile(r"(?![-./])(?!.*(\.\.|//|/\.|@\{))[A-Za-z0-9._/+@#-]+(?<![./])(?<!\.lock)", re.ASCII)
-_PATTERN = re.compile(r"(?![-./])(?!.*(\.\.|//|/\.|@\{))[A-Za-z0-9._/+@#*?-]+(?<![./])", re.ASCII)
+# As git has it, without what a shell or a glob would take for its own, and as long as pushes are believed.
+_GOOD = r"(?![-./])(?!refs/)(?!.*(\.\.|//|/\.|\./|\.lock(/|$)))[A-Za-z0-9._/+@#%s-]{1,200}(?<![./])"
+_NAME, _PATTERN = re.compile(_GOOD % "", re.ASCII), re.compile(_GOOD % "*?", re.ASCII)
 MAKE_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 def path(variable: str, value: t.Any) -> Problem | None:
     problem = rules.url_path(variable, value)
-    if problem and rules.plain_path(value) != "/":
+    if problem and isinstance(value, str) and rules.plain_path(value) != "/":
         return problem
+    if problem and not isinstance(value, str):
+        return Problem(variable, value, problem.wrong, write(variable, SAMPLE))
     if problem or len(value) < 2:
         wrong = "the app's own pages are there; pushes need a path that the app has nothing at."
         return Problem(variable, value, wrong, write(variable, SAMPLE))
@@ -31,7 +34,8 @@ def path(variable: str, value: t.Any) -> Problem | None:
 
 
 def branch(variable: str, value: t.Any) -> Problem | None:
-    if isinstance(value, str) and _NAME.fullmatch(value) and not value.startswith("refs/"):
+    # An empty one is none, where tags are what is deployed.
+    if isinstance(value, str) and (value == "" or _NAME.fullmatch(value)):
         return None
     wrong = "it has to be the name of one branch, as git has it."
     given = value.removeprefix("refs/heads/") if isinstance(value, str) else ""
@@ -39,7 +43,7 @@ def branch(variable: str, value: t.Any) -> Problem | None:
 
 
 def tags(variable: str, value: t.Any) -> Problem | None:
-    if isinstance(value, str) and _PATTERN.fullmatch(value) and not value.startswith("refs/"):
+    if isinstance(value, str) and _PATTERN.fullmatch(value):
         return None
     wrong = "it has to be a pattern of tags' names, in which * and ? stand for characters."
     given = value.removeprefix("refs/tags/") if isinstance(value, str) else ""
@@ -65,25 +69,40 @@ def check(values: dict[str, t.Any]) -> list[Problem]:
         found.append(
             Problem("webhook_path", at, wrong, "Write fastapi_proxy: caddy, or take it out and deploy from your CI.")
         )
-    elif values.get("tls") in ("off", "", None) and not values.get("trusted_proxies", [""]):
+    elif values.get("tls") in ("off", "") and not values.get("trusted_proxies", [""]):
         wrong = "without TLS whoever sees a push on its way could send another in its place, and fastapi_tls is off."
         advice = (
             "Write fastapi_tls: acme and fastapi_domains, or fastapi_trusted_proxies where another proxy has the TLS."
         )
         found.append(Problem("webhook_path", at, wrong, advice))
-    if at in (values.get("health_path"), values.get("ready_path")):
-        wrong = "the app is asked there whether it is well."
-        found.append(Problem("webhook_path", at, wrong, write("webhook_path", SAMPLE)))
-    for static in values.get("static") or {}:
-        if at == static or at.startswith(f"{str(static).rstrip('/')}/"):
-            wrong = f"fastapi_static has files below {static}."
-            found.append(Problem("webhook_path", at, wrong, write("webhook_path", SAMPLE)))
-    for entry in values.get("protect") or []:
-        guarded = str(entry.get("path", "")).rstrip("/") if isinstance(entry, dict) else ""
-        if guarded and (at == guarded or at.startswith(f"{guarded}/")):
-            wrong = f"fastapi_protect lets only some in below {guarded}, and the git server is none of them."
-            found.append(Problem("webhook_path", at, wrong, write("webhook_path", SAMPLE)))
+    if wrong := taken(at, values):
+        found.append(Problem("webhook_path", at, wrong, write("webhook_path", free(values))))
     if not values.get("webhook_branch", "main") and not values.get("webhook_tags", ""):
         wrong = "it is empty, and so is fastapi_webhook_tags: no push would deploy anything."
         found.append(Problem("webhook_branch", HIDDEN, wrong, write("webhook_branch", "main")))
     return found
+
+
+def taken(at: str, values: dict[str, t.Any]) -> str:
+    """What the site has at a path already; '' where it has nothing."""
+    if at in (values.get("health_path"), values.get("ready_path")):
+        return "the app is asked there whether it is well."
+    for static in map(str, values.get("static") or {}):
+        if _below(at, static):
+            return f"fastapi_static has files below {static}."
+    for entry in values.get("protect") or []:
+        guarded = str(entry.get("path", "")).rstrip("/") if isinstance(entry, dict) else ""
+        # The proxies take /Admin for /admin there.
+        if guarded and _below(at.lower(), guarded.lower()):
+            return f"fastapi_protect lets only some in below {guarded}, and the git server is none of them."
+    return ""
+
+
+def _below(path: str, top: str) -> bool:
+    return f"{path}/".startswith(f"{top.rstrip('/')}/")
+
+
+def free(values: dict[str, t.Any]) -> str:
+    """A path that the site has nothing at."""
+    others = (f"/-push-{number}" for number in itertools.count(1))
+    return next(path for path in itertools.chain([SAMPLE], others) if not taken(path, values))

@@ -26,12 +26,14 @@ from ...module_utils._app.lock import now
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._push import pushes as store
 from ...module_utils._push.pushes import CUT_OFF, DEPLOYED, FAILED, OVERTAKEN, PASSED_OVER, RUNNING, WAITING, Push
-from .._release.git import Standing, remote_of, standing
+from .._release.git import HEAD, Standing, remote_of, standing
 from .._release.tools import cache_directory
 
 PLAYBOOK = "graceful.deploy.release"
 LOCK_WAIT = 600
 """Seconds to wait for somebody who deploys by hand."""
+GRACE = 30
+"""Seconds for a deploy that took too long to end by itself."""
 TRIES = 2
 """So often is a push begun: once more where the host went down, or the deploy was killed."""
 
@@ -87,8 +89,7 @@ def why_not(push: Push, settings: Settings, ran: t.Sequence[Push], stands: Stand
         return ""
     if last and stands.commit == last.commit:
         return ""
-    before = [other for other in ran if (other.ref, other.commit) == (push.ref, stands.commit)]
-    if before and not push.branch:
+    if before := [other for other in ran if (other.ref, other.commit) == (push.ref, stands.commit)]:
         return f"{before[-1]} brought it, and {last} came after that"
     if last and stands.passed:
         return f"{last} came after that commit. To go back, run rollback.yml, or push the older state as a new commit"
@@ -122,21 +123,27 @@ class Deploys:
 
     def take(self) -> list[Push]:
         """What waits, the newest first. A file is taken away when it has been noted, so none is lost in between."""
-        known = {push.number for push in store.pushes(self.states)}
+        known = {push.number: push for push in store.pushes(self.states)}
         for name in store.numbers(self.taken):
             path = os.path.join(self.taken, name)
             push = store.read(path)
-            if push and push.number not in known:
-                self.note(Push(push.number, push.ref, push.commit, push.by, push.received))
-            with contextlib.suppress(FileNotFoundError):
+            if not push:
+                self.say(f"{name} is no push, and is thrown away.")
+            elif not _is_noted(push, known.get(push.number)):
+                # Above all others in any case: who has emptied the listener's directory begins anew with its numbers.
+                number = max(push.number, max(known, default=0) + 1)
+                known[number] = Push(number, push.ref, push.commit, push.by, push.received)
+                self.note(known[number])
+            # It would start this for ever; whoever listens may make a directory of such a name.
+            with contextlib.suppress(OSError):
                 os.unlink(path)
         return [push for push in reversed(store.pushes(self.states)) if push.state == WAITING]
 
     def one(self, waiting: t.Sequence[Push]) -> None:
         """Deploy the newest that may be; the others have been overtaken by it."""
         for place, push in enumerate(waiting):
+            # By their numbers: none is begun after a newer one, and a clock may go back.
             ran = [other for other in store.pushes(self.states) if other.started and other.number != push.number]
-            ran.sort(key=lambda other: (other.started, other.number))
             try:
                 stands = self.ask(push, ran[-1].commit if ran else "")
                 reason, state = why_not(push, self.settings, ran, stands), PASSED_OVER
@@ -166,6 +173,11 @@ class Deploys:
         store.note(self.states, push)
 
 
+def _is_noted(push: Push, noted: Push | None) -> bool:
+    """Whether the push was noted by a run that was killed before the push's file was gone."""
+    return noted is not None and (push.ref, push.received) == (noted.ref, noted.received)
+
+
 def ansible(settings: Settings, program: str, what: str) -> list[str]:
     """A call of one of Ansible's programs with all that the role has brought; pure."""
     inventories = [word for path in settings.inventories for word in ("-i", path)]
@@ -190,16 +202,18 @@ def first_failure(path: str) -> tuple[str, str]:
         with open(path, encoding="utf-8") as file:
             first = json.load(file)
         return str(first["host"]), str(first["msg"]).strip()
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "", ""
 
 
 def reason_of(host: str, said: str) -> str:
     """Why a run failed, on one line; pure."""
-    first, _newline, rest = said.partition("\n")
+    first, _newline, rest = said.strip().partition("\n")
     if first.endswith("to fix first.") and (problem := re.match(r"1\. (.*)", rest)):
         more = len(re.findall(r"^\d+\. ", rest, re.MULTILINE)) - 1
         first = problem[1] + (f" (and {more} more)" if more else "")
+    # Colours of a program, or what no terminal and no file takes.
+    first = "".join(char if char.isprintable() else " " for char in first).strip()
     return f"{host}: {first}" if host and first else first
 
 
@@ -217,8 +231,10 @@ def run_ansible(settings: Settings, push: Push, *options: str) -> tuple[str, str
             except subprocess.TimeoutExpired:
                 os.killpg(ran.pid, signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    ran.wait(30)
-                os.killpg(ran.pid, signal.SIGKILL)
+                    ran.wait(GRACE)
+                # What it has left behind; mostly nothing.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(ran.pid, signal.SIGKILL)
                 return "", f"it took longer than {settings.limit} s"
         host, said = first_failure(failure)
         return (host, said or f"ansible-playbook ended with {status}") if status else ("", "")
@@ -249,7 +265,7 @@ def tell(settings: Settings, push: Push) -> None:
 
 def attempt(settings: Settings) -> int:
     """Do all that a deploy does but for its changes; standard error says why one would fail: an exit status."""
-    ref = f"refs/heads/{settings.branch}" if settings.branch else "HEAD"
+    ref = f"refs/heads/{settings.branch}" if settings.branch else HEAD
     try:
         stands = standing(remote_of(settings.source, ""), cache_directory(), ref, ref)
         if not stands.commit:

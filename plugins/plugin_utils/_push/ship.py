@@ -3,23 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a host needs to deploy by itself, collected on the control node: this collection, the inventory and its
-passwords, and the keys by which the git server and the other hosts are known."""
+passwords, and settings."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import os
 import re
-import shlex
 import stat
 import tarfile
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._push import install
 
 COLLECTION = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -69,13 +68,20 @@ def collection_archive() -> bytes:
     return gzip.compress(packed.getvalue(), mtime=0)
 
 
-def _files(top: str, parts: Iterable[str]) -> t.Iterator[str]:
+def _files(top: str, parts: Iterable[str], links: bool = False) -> t.Iterator[str]:
+    """:param links: whether links to directories are followed, as Ansible does in an inventory."""
     for part in parts:
         path = os.path.join(top, part)
         if os.path.isfile(path):
             yield path
-        for place, directories, names in os.walk(path):
-            directories[:] = sorted(name for name in directories if not _NEVER.match(name))
+        for place, directories, names in os.walk(path, followlinks=links):
+            # A link to where it is would have no end.
+            here = f"{os.path.realpath(place)}/"
+            directories[:] = sorted(
+                name
+                for name in directories
+                if not _NEVER.match(name) and not here.startswith(f"{os.path.realpath(os.path.join(place, name))}/")
+            )
             yield from (os.path.join(place, name) for name in names if not _NEVER.match(name))
 
 
@@ -85,7 +91,7 @@ def inventory(sources: Sequence[str]) -> tuple[list[str], list[File]]:
     :param sources: as Ansible has them, absolute.
     :raises ShipError: where a source is no file that can be copied.
     """
-    places, files = [], []
+    places, found = [], list[tuple[str, str]]()
     for number, source in enumerate(sources, start=1):
         if "," in source and not os.path.exists(source):
             raise ShipError(
@@ -97,27 +103,38 @@ def inventory(sources: Sequence[str]) -> tuple[list[str], list[File]]:
         name = f"inventory/{number}"
         if os.path.isdir(source):
             places.append(name)
-            files += _tree(source, name)
+            found += _tree(source, name)
         else:
             places.append(f"{name}/{os.path.basename(source)}")
-            files.append(_read(source, f"{name}/{os.path.basename(source)}"))
+            found.append((source, f"{name}/{os.path.basename(source)}"))
             for beside in ("group_vars", "host_vars"):
                 place = os.path.join(os.path.dirname(source), beside)
-                files += _tree(place, f"{name}/{beside}") if os.path.isdir(place) else []
+                found += _tree(place, f"{name}/{beside}") if os.path.isdir(place) else []
     if not places:
         raise ShipError("This run has no inventory. Write one, such as inventory/hosts.yml, and name it by -i.")
-    if len(files) > _MOST:
+    if len(found) > _MOST:
         raise ShipError(
-            f"The inventory has {len(files)} files, and {_MOST} are the most. Give it a directory of its own."
+            f"The inventory has more than {_MOST} files, which are the most. Give it a directory of its own."
         )
-    return places, files
+    return places, [_read(path, name) for path, name in found]
 
 
-def _tree(source: str, name: str) -> list[File]:
-    return [_read(path, f"{name}/{os.path.relpath(path, source)}") for path in sorted(_files(source, [""]))]
+def _tree(source: str, name: str) -> list[tuple[str, str]]:
+    """The files below a directory, and their new names; no more than are one too many."""
+    paths = sorted(itertools.islice(_files(source, [""], links=True), _MOST + 1))
+    return [(path, f"{name}/{os.path.relpath(path, source)}") for path in paths]
 
 
 def _read(path: str, name: str) -> File:
+    try:
+        return _read_file(path, name)
+    except OSError as error:
+        raise ShipError(
+            f"{path} is in the inventory, and can't be read ({error.strerror}). Remove it, or make it readable."
+        ) from None
+
+
+def _read_file(path: str, name: str) -> File:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
         raise ShipError(
@@ -135,6 +152,11 @@ def here(host: str) -> list[File]:
         "ansible_become_method": "ansible.builtin.sudo",
         "ansible_become": True,
         "ansible_become_user": "root",
+        # By sudo's own names they would count for more.
+        "ansible_sudo_user": "root",
+        **dict.fromkeys(("ansible_become_exe", "ansible_sudo_exe"), "sudo"),
+        **dict.fromkeys(("ansible_become_flags", "ansible_sudo_flags"), "-H -S -n"),
+        **dict.fromkeys(("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"), ""),
     }
     hosts = {"all": {"hosts": {host: None}}}
     return [
@@ -186,72 +208,12 @@ display_skipped_hosts = false
 [ssh_connection]
 pipelining = true
 ssh_args = {ssh} -o UserKnownHostsFile={install.SETTINGS}/{name}/known_hosts
+[inventory]
+# Ansible would go on without the hosts of a source that it can't read, and call that a success.
+any_unparsed_is_failed = true
+host_pattern_mismatch = error
 """
 
 
-def lacks_password(files: Sequence[File], passwords: Mapping[str, bytes]) -> bool:
+def lacks_password(files: Sequence[File], passwords: Sequence[object]) -> bool:
     return not passwords and any(VAULTED in file.content for file in files)
-
-
-def server_of(source: str) -> tuple[str, int] | None:
-    """Host and port that ssh is asked for by a git URL; None where it goes another way."""
-    source = source.removeprefix("git+")
-    if match := re.match(r"ssh://(?:[^/@]*@)?(\[[^\]]+\]|[^/:]+)(?::(\d+))?/", source):
-        return match[1].strip("[]"), int(match[2] or 22)
-    if "://" not in source and (match := re.match(r"(?:[^/@:]*@)?([^/:]+):", source)):
-        return match[1], 22
-    return None
-
-
-def known_hosts(servers: Iterable[tuple[str, int]]) -> str:
-    """The lines of this machine's known_hosts for servers.
-
-    :raises ShipError: for those that it has never met, or knows by another name.
-    """
-    lines, unknown = dict[str, None](), []
-    for server, port in servers:
-        name = server if port == 22 else f"[{server}]:{port}"
-        settings = _ssh_settings(server, port)
-        real = settings.get("hostname", server)
-        if real != server or settings.get("port", str(port)) != str(port):
-            raise ShipError(
-                f"{server} is a name of this machine's own (ssh reaches {real} by it, port "
-                f"{settings.get('port', port)}), and the host that deploys wouldn't know it. Write that in place of "
-                f"{server}."
-            )
-        files = f"{settings.get('userknownhostsfile', '')} {settings.get('globalknownhostsfile', '')}".split()
-        found = _known(name, files or ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"])
-        lines |= dict.fromkeys(found)
-        unknown += [] if found else [name]
-    if unknown:
-        raise ShipError(
-            f"{' and '.join(unknown)}: this machine's known_hosts has no key of it, so the host that deploys couldn't "
-            "tell it from another. Connect to it once by ssh, compare the key with what its owner publishes, and run "
-            "again."
-        )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _ssh_settings(server: str, port: int) -> dict[str, str]:
-    """How ssh, as git and Ansible start it here, takes a server's name."""
-    command = f"{os.environ.get('GIT_SSH_COMMAND') or 'ssh'} -G -p {port} {shlex.quote(server)}"
-    try:
-        said = run("Asking ssh", ["/bin/sh", "-c", command], os.environ, CONTROL_NODE)
-    except ProgramError:
-        return {}
-    return {key: value for line in said.splitlines() for key, _blank, value in [line.partition(" ")]}
-
-
-def _known(name: str, files: Iterable[str]) -> list[str]:
-    found = []
-    for file in map(os.path.expanduser, files):
-        if os.path.exists(file):
-            try:
-                said = run("Looking for its key", ["ssh-keygen", "-F", name, "-f", file], os.environ, CONTROL_NODE)
-            except ProgramError:
-                continue
-            for line in said.splitlines():
-                _hashed, _blank, key = line.partition(" ")
-                # A hashed name says no more than the one that was asked for.
-                found += [f"{name} {key}"] if key and not line.startswith(("#", "@")) else []
-    return found

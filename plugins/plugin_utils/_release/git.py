@@ -24,7 +24,8 @@ from ...module_utils._release.place import mutex
 from .tools import cache_directory, forget_unused
 
 _NAMES = "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
-_HEAD = "refs/graceful/head"
+HEAD = "refs/graceful/head"
+"""What a mirror calls the branch that the repository's own HEAD names."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 """A full commit id, by SHA-1 or SHA-256."""
@@ -208,7 +209,7 @@ def standing(remote: Remote, cache: str, ref: str, commit: str, since: str = "")
     git = _Git(remote, mirror)
     with mutex(os.path.join(os.path.dirname(mirror), f".{os.path.basename(mirror)}.lock")):
         _make(git)
-        _fetch(git, dataclasses.replace(remote, version="HEAD"))
+        _fetch(git, dataclasses.replace(remote, version="" if ref == HEAD else "HEAD"))
         whole, head, last = git.commit(commit), git.commit(ref), since and git.commit(since)
         within = bool(whole and head) and git.within(whole, head)
         return Standing(whole, head, within, bool(whole and last) and git.within(whole, last))
@@ -220,7 +221,7 @@ def _make(git: _Git) -> None:
 
 
 def _fetch(git: _Git, remote: Remote) -> None:
-    wanted = [*_NAMES] if remote.version else [*_NAMES, f"+HEAD:{_HEAD}"]
+    wanted = [*_NAMES] if remote.version else [*_NAMES, f"+HEAD:{HEAD}"]
     command = ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "origin"]
     try:
         git.run("Fetching", [*command, *wanted])
@@ -241,7 +242,7 @@ def _fetch(git: _Git, remote: Remote) -> None:
 def _resolve(git: _Git, remote: Remote) -> str:
     version = remote.version
     if not version:
-        return git.commit(_HEAD)
+        return git.commit(HEAD)
     tag, branch = git.commit(f"refs/tags/{version}"), git.commit(f"refs/heads/{version}")
     if tag and branch and tag != branch:
         raise ReleaseError(

@@ -18,9 +18,11 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+# As git has it; whoever deploys believes no other.
+REF = re.compile(r"refs/(heads|tags)/[^\x00-\x20\x7f~^:?*\[\\]{1,200}")
 EVENTS = frozenset({"push", "Push Hook", "Tag Push Hook"})
 """Those that bring a commit, by GitHub's, Gitea's and Forgejo's words and by GitLab's."""
 LONGEST = 200
@@ -31,24 +33,29 @@ def read(environment: Mapping[str, str], branch: str, tags: str) -> tuple[dict[s
 
     :param environment: by names that the role's template gives.
     """
-    event = next(
-        (environment[name] for name in ("EVENT_GITHUB", "EVENT_GITLAB", "EVENT_GITEA") if environment.get(name)), ""
-    )
+    event = _first(environment, "EVENT_GITHUB", "EVENT_GITLAB", "EVENT_GITEA")
     if event and event not in EVENTS:
         return {}, f"the event {_line(event)} deploys nothing; choose push"
-    ref, commit = environment.get("REF", ""), environment.get("COMMIT") or environment.get("AFTER", "")
+    ref, commit = _first(environment, "REF"), _first(environment, "COMMIT", "AFTER")
     kind, _slash, name = ref.removeprefix("refs/").partition("/")
     if not ref.startswith("refs/") or not name:
         return {}, "it has no ref, such as refs/heads/main"
     if not (kind == "heads" and name == branch) and not (kind == "tags" and tags and fnmatch.fnmatchcase(name, tags)):
         wanted = [f"branch {branch}"] * bool(branch) + [f"tags {tags}"] * bool(tags)
         return {}, f"{_line(ref)} isn't deployed, but {' and '.join(wanted)}"
+    if not REF.fullmatch(ref) or not ref.isprintable():
+        return {}, f"{_line(ref)} is no name that git has"
     if not COMMIT.fullmatch(commit):
         return {}, "its field after is no commit"
     if not commit.strip("0"):
         return {}, f"{_line(ref)} was deleted"
-    by = next((environment[name] for name in ("BY_NAME", "BY_USER", "BY_LOGIN", "BY") if environment.get(name)), "")
-    return {"ref": _line(ref), "commit": commit, "by": _line(by) or "unknown"}, ""
+    by = _first(environment, "BY_NAME", "BY_USER", "BY_LOGIN", "BY")
+    return {"ref": ref, "commit": commit, "by": _line(by) or "unknown"}, ""
+
+
+def _first(environment: Mapping[str, str], *names: str) -> str:
+    """The first of these that says something. webhook writes JSON's null so, such as GitLab's of a deleted branch."""
+    return next((text for name in names if (text := environment.get(name, "")) not in ("", "<nil>")), "")
 
 
 def _line(text: str) -> str:
@@ -58,22 +65,33 @@ def _line(text: str) -> str:
 
 def keep(queue: str, push: Mapping[str, str]) -> int:
     """Note the push, on the disk when this returns; its number."""
-    counter = os.open(os.path.join(os.path.dirname(queue), "number"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    place = os.path.dirname(queue)
+    counter = os.open(os.path.join(place, "number"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Beside the queue, which has nothing but whole pushes: whatever is in it starts a deploy.
+    beside = os.path.join(place, "new")
     try:
         fcntl.flock(counter, fcntl.LOCK_EX)
-        number = int(os.pread(counter, 20, 0) or b"0") + 1
-        os.pwrite(counter, b"%d" % number, 0)
+        number = last_number(os.pread(counter, 20, 0), os.listdir(queue)) + 1
+        os.ftruncate(counter, os.pwrite(counter, b"%d" % number, 0))
         os.fsync(counter)
         received = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        path = os.path.join(queue, f"{number:08}.json")
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
+        with open(beside, "w", encoding="utf-8") as file:
             json.dump({"number": number, "received": received, **push}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(f"{path}.new", path)
+        os.rename(beside, os.path.join(queue, f"{number:08}.json"))
+        directory = os.open(queue, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.fsync(directory)
+        os.close(directory)
         return number
     finally:
         os.close(counter)
+
+
+def last_number(noted: bytes, waiting: Sequence[str]) -> int:
+    """The last that was given, also where a power cut has left nothing of the note."""
+    given = [int(name[:-5]) for name in waiting if re.fullmatch(r"\d{8,12}\.json", name, re.ASCII)]
+    return max([int(noted) if re.fullmatch(rb"\d{1,12}", noted) else 0, *given])
 
 
 def listening(port: int, limit: float = 15.0) -> int:

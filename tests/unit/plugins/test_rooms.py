@@ -57,7 +57,8 @@ def test_each_file_is_used():
     """A file that nothing imports is dead; modules, actions and filters are what Ansible calls."""
     used = {parts for found in FILES.values() for parts in found}
     unused = [path for path in FILES if path.parts[0] in PRIVATE and path.with_suffix("").parts not in used]
-    assert unused == []
+    # The service that deploys what was pushed runs it by `python -m`.
+    assert unused == [Path("plugin_utils/_push/deploys.py")]
 
 
 def test_what_is_in_a_room_is_private():

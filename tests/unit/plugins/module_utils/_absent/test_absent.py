@@ -77,7 +77,32 @@ class Machine:
         (root / "live.sock").symlink_to(f"/run/{name}/blue.sock")
         (root / "live").symlink_to("slots/blue")
         self.states = dict.fromkeys((f"{name}@blue.service", "caddy.service"), "active")
+        self.take_pushes()
         return self
+
+    def take_pushes(self, name: str = "") -> None:
+        """What role webhook makes."""
+        top, name = self.top, name or self.name
+        units = top / "etc/systemd/system"
+        ends = ("webhook.socket", "webhook.service", "webhook-hooks.service", "deploys.path", "deploys.service")
+        for end in ends:
+            put(units / f"{name}-{end}", OURS)
+        for end in ("webhook.socket", "deploys.path", "deploys.service"):
+            (units / f"multi-user.target.wants/{name}-{end}").symlink_to(units / f"{name}-{end}")
+        put(top / f"etc/graceful-webhook/{name}.json", f"{{{{/*\n{OURS}*/}}}}\n[]\n")
+        put(top / f"etc/graceful-webhook/{name}.secret", OURS)
+        put(top / f"etc/systemd/journald@{name}-deploys.conf", OURS)
+        put(top / f"var/log/journal/{MACHINE}.{name}-deploys/system.journal")
+        (top / f"run/systemd/journal.{name}-deploys").mkdir(parents=True)
+        for path in ("deploys.json", "known_hosts", "inventory/1/hosts.yml"):
+            put(top / f"etc/graceful-deploys/{name}/{path}")
+        put(top / f"var/lib/graceful-deploys/{name}/key")
+        put(top / f"var/lib/graceful-deploys/{name}/pushes/00000001.json")
+        put(top / "var/lib/graceful-deploys/cache/git/0123/HEAD")
+        put(top / f"var/lib/graceful-webhook/{name}/queue/00000002.json")
+        put(top / "etc/sudoers.d/graceful-deploys", OURS)
+        put(top / "usr/local/lib/graceful-deploys/0123456789abcdef/complete")
+        put(top / "usr/local/lib/graceful-webhook/push.py", OURS)
 
     def supervise(self, digest: str = "0123456789abcdef") -> None:
         """Oxmgr in the place of systemd."""
@@ -176,7 +201,7 @@ def test_check_mode_says_the_same_and_does_nothing(machine: Machine) -> None:
     assert machine.absent()["removed"] == told["removed"]
 
 
-@pytest.mark.parametrize("step", range(18))
+@pytest.mark.parametrize("step", range(30))
 def test_a_run_that_is_cut_off_anywhere_is_finished_by_the_next(
     machine: Machine, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +301,9 @@ def test_what_is_not_the_apps_stays(machine: Machine) -> None:
     assert outside.exists() and (machine.root / "notes.txt").exists()
     names = {path for path in machine.files() if re.search(r"\bhello(?!-shop)\b", path)}
     assert names == {"srv/hello/notes.txt"}
+    # The shop is deployed by pushes, still.
+    shared = {path for path in machine.files() if re.match(r"etc/sudoers|usr/local/lib/graceful-[dw]|.*/cache/", path)}
+    assert len(shared) == 4
     assert (shop.root / "releases/0123456789ab/release.json").exists()
     assert (machine.top / f"var/log/journal/{MACHINE}.hello-shop/system.journal").exists()
     assert (machine.top / "var/log/caddy/hello-shop.access.log").exists()
@@ -484,9 +512,12 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
         "/var/log/nginx/NAME.access.json",
         "/var/log/nginx/NAME.error.txt",
         "/var/log/caddy/NAME.access.log",
+        "/etc/graceful-deploys/NAME",
+        "/var/lib/graceful-deploys/NAME",
+        "/var/lib/graceful-webhook/NAME",
     }
     text = ""
-    for role in ("caddy", "nginx", "gunicorn", "log_rotation", "oxmgr"):
+    for role in ("caddy", "nginx", "gunicorn", "log_rotation", "oxmgr", "webhook"):
         for folder in ("tasks", "vars", "templates", "files"):
             text += "".join(path.read_text() for path in sorted((ROOT / "roles" / role / folder).glob("*")))
         variables = ROOT / "roles" / role / "vars/main.yml"
@@ -499,6 +530,7 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
     # The beginning of the names of units, which are known by their ends; and see named_trees().
     assert strays == {
         "/etc/systemd/system/NAME-nginx",
+        "/etc/systemd/system/NAME",
         "/var/lib/logrotate/graceful-NAME",
         # A unit's that is disabled, and certbot's.
         "/etc/systemd/system/multi-user.target.wants/NAME-nginx-certificate.service",

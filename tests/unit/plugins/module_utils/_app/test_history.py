@@ -276,6 +276,7 @@ def test_any_entry_of_a_history_can_be_shown(entry):
         "releases": [],
         "history": entries,
         "commands": [],
+        "pushes": [],
         "processes": [],
         "timers": [],
     }

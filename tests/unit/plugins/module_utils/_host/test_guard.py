@@ -17,6 +17,7 @@ NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ("
 ARGUMENTS = {
     "absent": {"name": "hello", "root": "/srv/hello"},
     "caddy": {"name": "hello"},
+    "deployer": {"name": "hello", "step": "ask", "digest": "0123456789abcdef"},
     "layer": {"units": [{"name": "none.service"}]},
     "logs_info": {"name": "hello"},
     "oxmgr": {"name": "hello"},
@@ -29,6 +30,7 @@ ARGUMENTS = {
 WORK = {
     "absent": "Removal",
     "caddy": "read_caddy",
+    "deployer": "steps",
     "layer": "Layer",
     "logs_info": "read",
     "oxmgr": "read_oxmgr",

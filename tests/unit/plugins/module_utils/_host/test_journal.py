@@ -122,6 +122,27 @@ def test_the_question(query, wanted, unwanted):
     assert not {*unwanted} & {*command}
 
 
+def test_the_question_after_deploys():
+    command = log_reader.journalctl("hello", log_reader.asked(None, "-1h", "", "", "", "", deploys=True), follow=True)
+    # systemd's words, such as that the deploy was killed, are in the host's own journal.
+    assert command[:2] == ["journalctl", "--namespace=+hello-deploys"]
+    place = command.index("--unit=hello-deploys.service")
+    assert command[place:] == [
+        *("--unit=hello-deploys.service", "_TRANSPORT=stdout", "+", "_PID=1"),
+        *("--since=-1h", "--no-tail", "--follow"),
+    ]
+    assert [word for word in command if "unit" in word] == ["--unit=hello-deploys.service"]
+    assert "--lines=5" in log_reader.journalctl("hello", log_reader.asked(5, "", "", "", "", "", deploys=True))
+
+
+def test_the_command_reads_the_journal_of_the_deploys(journal, capsys):
+    asked = journal({"MESSAGE": "Deploying push 7 (main at 362cc8a599b6, by ann)."})
+    assert log_reader.main(["--deploys", "--since", "-1h"], "hello") == 0
+    assert asked()[0] == ["--namespace=hello-deploys", "--sync"]
+    assert {"--namespace=+hello-deploys", "--since=-1h"} <= {*asked()[-1]}
+    assert capsys.readouterr().out.endswith("Deploying push 7 (main at 362cc8a599b6, by ann).\n")
+
+
 def test_a_request_is_found_by_its_id_the_last_ones_where_so_many_are_asked_for(journal):
     entries = [{"MESSAGE": json.dumps({**REQUEST, "path": f"/{n}", "request_id": f"id{n % 2}"})} for n in range(6)]
     journal(*entries)

@@ -289,6 +289,18 @@ def test_status_is_a_table_for_people():
             {"started": "2026-11-25T01:12:03Z", "release": "c3", "by": "ann@laptop", "outcome": "status 7"}
             | {"command": "python -m app.admin " + 99 * "x"}
         ],
+        "pushes": [
+            {"number": 16, "ref": "refs/tags/v1.0", "commit": 40 * "a", "by": "ann", "received": "2026-11-25T01:12:03Z"}
+            | {"state": "failed", "reason": "web1: it isn't well" + 99 * "x"},
+            {
+                "number": 17,
+                "ref": "refs/heads/main",
+                "commit": 40 * "b",
+                "by": "bob",
+                "received": "2026-11-25T02:12:03Z",
+            }
+            | {"state": "waiting", "reason": ""},
+        ],
         "processes": [
             {
                 "process": "worker",
@@ -338,6 +350,9 @@ def test_status_is_a_table_for_people():
     assert ["2026-11-25", "00:58", "deploy", "c3", "swap", "4.5", "s", "live", "ann@laptop"] in rows
     told = "2026-11-25 01:12     c3       status 7  ann@laptop  python -m app.admin xxx"
     assert any(line.strip().startswith(told) and line.endswith("x…") for line in text.splitlines()), text
+    (head,) = [number for number, row in enumerate(rows) if row[:1] == ["push"]]
+    assert rows[head + 1] == ["17", "2026-11-25", "02:12", "main", 12 * "b", "waiting", "bob"]
+    assert rows[head + 2][:9] == ["16", "2026-11-25", "01:12", "tags/v1.0", 12 * "a", "failed", "ann", "web1:", "it"]
 
 
 def test_status_says_what_to_do_about_a_service_that_was_given_up(app):
@@ -381,6 +396,7 @@ def test_status_of_nothing():
         "releases": [],
         "history": [],
         "commands": [],
+        "pushes": [],
         "processes": [],
         "timers": [],
     }
@@ -401,6 +417,7 @@ def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
         "releases": [],
         "history": history,
         "commands": [],
+        "pushes": [],
         "processes": [],
         "timers": [],
     }
