@@ -72,7 +72,8 @@ def test_who_has_no_secret_is_refused(pushed, ask):
 
 def test_a_huge_body_is_refused_and_costs_no_memory(pushed, ask):
     commit = pushed.commit()
-    assert pushed.told(commit, size=6 << 20)[0] == 413
+    # 0 where the client still writes when it is refused, and sees the connection's end.
+    assert pushed.told(commit, size=6 << 20)[0] in (413, 0)
     # What announces no size is cut.
     chunked = "head -c 60000000 /dev/zero | curl -s -o /dev/null -w '%{http_code}' -H 'Transfer-Encoding: chunked' "
     assert ask.run(f"{chunked} --data-binary @- http://127.0.0.1/-/push || true") in ("413", "400", "500", "502", "000")
