@@ -52,6 +52,7 @@ def end(process: subprocess.Popen[str] | None) -> tuple[dict[str, Any], list[str
     nothing: dict[str, Any] = {"told": [], "not_told": [], "nobody": "No targets are set: fastapi_notify is empty."}
     if process is None:
         return nothing, []
+    err = ""
     try:
         out, err = process.communicate(timeout=LIMIT)
         said = {**nothing, **json.loads(out)}
