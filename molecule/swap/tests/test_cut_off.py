@@ -162,6 +162,10 @@ def test_two_deploys_at_once_of_which_each_waits_for_the_other(site, load):
     running.counted.nothing_lost()
     assert list(running.counted.releases) == [before, *(entry["release"] for entry in deploys)]
     assert site.release == deploys[1]["release"]
+    # The units, too, are the second one's, which had looked at the host before the first one wrote them.
+    interval = (9, 11)[waits.index(1)]
+    assert f"WatchdogSec={3 * interval}\n" in site.ask.run("cat /etc/systemd/system/swap@.service")
+    assert site.ask.show(site.unit(site.live), "NeedDaemonReload") == {"NeedDaemonReload": "no"}
     site.alone()
 
 
