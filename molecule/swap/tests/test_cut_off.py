@@ -153,7 +153,9 @@ def test_two_deploys_at_once_of_which_one_waits_for_the_other(site, load, sabota
         before = site.release
         # Whichever is first goes on when the other waits for it, which holds its release meanwhile.
         sabotage("until [ -e /run/go-on ]; do sleep 0.1; done", "ready")
-        first, second = (site.start(fastapi_lock_wait="300", fastapi_health_interval=each) for each in (9, 11))
+        # Few are kept, so that each would have the other's go.
+        given = {"fastapi_lock_wait": "300", "fastapi_keep_releases": 2}
+        first, second = (site.start(**given, fastapi_health_interval=each) for each in (9, 11))
         try:
             site.ask.until("the other waits", lambda: "held" in site.ask.run(HELD), 120)
         finally:
