@@ -132,7 +132,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._app import names, tell
+from ..module_utils._app import names
+from ..module_utils._app.tell import begin, end
 from ..module_utils._host.guard import finish
 
 TEXTS = ("by", "release", "previous", "commit", "reason", "unless_told_since")
@@ -161,7 +162,7 @@ def main() -> None:
 
     def answer() -> dict[str, Any]:
         given = {**event, "check": module.check_mode}
-        said, warnings = tell.end(tell.begin(module.params["root"] or f"/srv/{name}", given))
+        said, warnings = end(begin(module.params["root"] or f"/srv/{name}", given))
         for sentence in warnings:
             module.warn(sentence)
         return {"changed": bool(said["told"]), **said}

@@ -9,6 +9,9 @@ import signal
 import pytest
 
 KILL = "touch /run/killed; kill -9 $PPID"
+HELD = """for each in /srv/swap/releases/*/; do
+  if grep -q "FLOCK .* READ .*:$(stat -c %i $each) " /proc/locks; then echo held; fi
+done"""
 FILL = "head -c 2G /dev/zero >/srv/filler 2>/dev/null"
 
 
@@ -143,14 +146,22 @@ def test_two_deploys_at_once(site, load, sabotage):
 
 
 @pytest.mark.core
-def test_two_deploys_at_once_of_which_each_waits_for_the_other(site, load):
+def test_two_deploys_at_once_of_which_one_waits_for_the_other(site, load, sabotage):
     """Two people's runs, each of a release of its own and with units of its own: both end well, one after the other."""
-    known, slowly = len(site.history()), {"fastapi_lock_wait": "300", "fastapi_bake": 5}
+    known = len(site.history())
     with load() as running:
         before = site.release
-        first = site.start(**slowly, fastapi_health_interval=9)
-        second = site.start(**slowly, fastapi_health_interval=11)
+        # Whichever is first goes on when the other waits for it, which holds its release meanwhile.
+        sabotage("until [ -e /run/go-on ]; do sleep 0.1; done", "ready")
+        # Few are kept, so that each would have the other's go.
+        given = {"fastapi_lock_wait": "300", "fastapi_keep_releases": 2}
+        first, second = (site.start(**given, fastapi_health_interval=each) for each in (9, 11))
+        try:
+            site.ask.until("the other waits", lambda: "held" in site.ask.run(HELD), 120)
+        finally:
+            site.ask.run("touch /run/go-on; rm -f /run/saboteur.json")
         said = [process.communicate(timeout=400)[0] for process in (first, second)]
+        site.ask.run("rm /run/go-on")
         assert [first.returncode, second.returncode] == [0, 0], said
     deploys = site.history()[known:]
     assert [entry["outcome"] for entry in deploys] == ["live", "live"], said
@@ -162,6 +173,10 @@ def test_two_deploys_at_once_of_which_each_waits_for_the_other(site, load):
     running.counted.nothing_lost()
     assert list(running.counted.releases) == [before, *(entry["release"] for entry in deploys)]
     assert site.release == deploys[1]["release"]
+    # The units, too, are the second one's, which had looked at the host before the first one wrote them.
+    interval = (9, 11)[waits.index(1)]
+    assert f"WatchdogSec={3 * interval}\n" in site.ask.run("cat /etc/systemd/system/swap@.service")
+    assert site.ask.show(site.unit(site.live), "NeedDaemonReload") == {"NeedDaemonReload": "no"}
     site.alone()
 
 

@@ -236,7 +236,8 @@ def test_no_secret_is_told_and_a_try_of_the_targets_says_whom_it_reaches(site, t
     """By the module, for who sees a deploy fail before it moves anything, and by a shell on the host."""
     root, slot = ROOT, site.live
     site.ask.run(f"echo 'CANARY=\"{SECRET}\"' >{root}/slots/{slot}/env.told")
-    event = {"event": "failed", "by": "push 18", "reason": f"no way to {SECRET} and postgresql://a:b@db"}
+    who = f"push 18 at {time.time()}"
+    event = {"event": "failed", "by": who, "reason": f"no way to {SECRET} and postgresql://a:b@db"}
     event |= {"unless_told_since": "2026-01-01T00:00:00Z"}
     tell = f"python3 -BEsS {root}/commands/tell.py"
     said = json.loads(site.ask.run(f"{tell} <<'END'\n{json.dumps(event)}\nEND"))
@@ -246,7 +247,7 @@ def test_no_secret_is_told_and_a_try_of_the_targets_says_whom_it_reaches(site, t
     assert message["reason"] == "no way to [CANARY] and postgresql://[hidden]@db"
     assert message["previous"] == site.release
     again = json.loads(site.ask.run(f"{tell} <<'END'\n{json.dumps(event)}\nEND"))
-    assert again["told"] == [] and "push 18 was told" in again["nobody"]
+    assert again["told"] == [] and f"{who} was told" in again["nobody"]
     # The module does the same.
     words = {"name": "swap", "event": "live", "reason": "a test"}
     status, text = site.control.run("molecule/swap/tell.yml", told=words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ BUILDING = ".building-"
 
 GENERATIONS = "generations"
 """Name of the directory in the app's with what its processes and timers are started from."""
+
+ON_ITS_WAY = 3600.0
+"""Seconds for which a release that nobody has tried is kept for its deploy, which may wait for as long for another."""
 
 RECORD = "release.json"
 """Name of the file that is written last and makes a release complete."""
@@ -88,6 +92,18 @@ def created(records: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {release: str(record["created"]) for release, record in records.items()}
 
 
+def untried(entries: Iterable[history.HistoryEntry], created: Mapping[str, str], now: float) -> set[str]:
+    """Releases that were made within the last hour and of which no deploy is on record: one may be on its way, or wait
+    for another. That other one has made a release too, and would take one that has never served first.
+
+    :param created: as in to_prune().
+    :param now: seconds since the epoch.
+    """
+    tried = {entry["release"] for entry in entries}
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now - ON_ITS_WAY))
+    return {release for release, made in created.items() if release not in tried and made >= since}
+
+
 def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What to_prune() decides by: ``served``, and ``protected`` but for the release just made."""
     entries = history.read(root)
@@ -97,6 +113,7 @@ def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     held |= _held(os.path.join(root, GENERATIONS))
     target = history.rollback_target(entries, records, live)
     protected = {release for slot in held.values() for release in slot.values()} | ({target} if target else set())
+    protected |= untried(entries, created(records), time.time())
     served = {release: last for release, last in history.last_served(entries).items() if release not in bad}
     return {"served": served, "protected": sorted(protected)}
 

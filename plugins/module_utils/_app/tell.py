@@ -20,8 +20,12 @@ MOST_REASON = 4000
 """Characters of a reason that are handed on; what is told is shorter."""
 
 
-def begin(root: str, event: Mapping[str, Any]) -> subprocess.Popen[str] | None:
-    """Begin to tell of an event; None where there is nobody to be told. A deploy needn't wait for it before it ends.
+Telling = subprocess.Popen[str] | OSError | None
+"""What tells, or why it couldn't be started; None where there is nobody to be told."""
+
+
+def begin(root: str, event: Mapping[str, Any]) -> Telling:
+    """Begin to tell of an event. A deploy needn't wait for it before its own end.
 
     :param root: the app's directory.
     :param event: as roles/deploy_user/files/tell.py reads it: ``event``, and what else is known.
@@ -34,8 +38,8 @@ def begin(root: str, event: Mapping[str, Any]) -> subprocess.Popen[str] | None:
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace")
-    except OSError:
-        return None
+    except OSError as error:
+        return error
     try:
         if process.stdin:
             process.stdin.write(json.dumps(given))
@@ -47,11 +51,14 @@ def begin(root: str, event: Mapping[str, Any]) -> subprocess.Popen[str] | None:
     return process
 
 
-def end(process: subprocess.Popen[str] | None) -> tuple[dict[str, Any], list[str]]:
+def end(process: Telling) -> tuple[dict[str, Any], list[str]]:
     """What came of it, as the program says it, and a warning for each target that couldn't be told; never a failure."""
     nothing: dict[str, Any] = {"told": [], "not_told": [], "nobody": "No targets are set: fastapi_notify is empty."}
     if process is None:
         return nothing, []
+    if isinstance(process, OSError):
+        return nothing, [f"Nobody was told: {process}."]
+    err = ""
     try:
         out, err = process.communicate(timeout=LIMIT)
         said = {**nothing, **json.loads(out)}

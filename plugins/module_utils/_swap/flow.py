@@ -12,7 +12,6 @@ import grp
 import hashlib
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -87,7 +86,7 @@ class Deploy:
         """The note of a run that was cut off before this one."""
         self.waited = ""
         """For whom the lock was waited for, a sentence; '' where it was free."""
-        self.telling: list[subprocess.Popen[str] | None] = []
+        self.telling: list[tell.Telling] = []
         """What tells of this deploy's outcome, and of the one that was cut off before it."""
         self.told: list[str] = []
         """Whom it has told."""

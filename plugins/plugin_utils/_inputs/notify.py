@@ -23,7 +23,7 @@ EVENTS = ("live", "failed", "moved_back", "rolled_back", "cut_off")
 KINDS = ("url", "slack", "mail", "command")
 KEYS = {"url": ("headers",), "command": ("user",)}
 """What a target may have beside its kind and ``on``."""
-EXAMPLES = {
+SAMPLES = {
     "url": "url: https://ci.example.org/deploys",
     "slack": "slack: 'https://hooks.slack.com/services/...'",
     "mail": "mail: ops@example.org",
@@ -69,7 +69,7 @@ def _keyed(target: dict[t.Any, t.Any]) -> dict[t.Any, t.Any]:
 def targets(variable: str, value: t.Any) -> Problem | None:
     """The rule for the whole list."""
     value = plainly(value)
-    sample = write(variable, f"[{{{EXAMPLES['slack']}}}]")
+    sample = write(variable, f"[{{{SAMPLES['slack']}}}]")
     if not isinstance(value, list):
         return Problem(variable, HIDDEN, "it has to be a list of targets.", sample)
     if len(value) > MOST_TARGETS:
@@ -89,7 +89,7 @@ def _normal(target: t.Any) -> dict[str, t.Any]:
     :raises _Wrong: where it is none.
     """
     if not isinstance(target, dict):
-        raise _Wrong("isn't a mapping.", f"Write it as in {{{EXAMPLES['url']}}}.")
+        raise _Wrong("isn't a mapping.", f"Write it as in {{{SAMPLES['url']}}}.")
     target = _keyed(target)
     kinds = [kind for kind in KINDS if kind in target]
     known = [*(kinds or KINDS), *(key for kind in kinds for key in KEYS.get(kind, ())), "on"]
@@ -125,7 +125,7 @@ def _meant(key: object, known: list[str], target: dict[t.Any, t.Any]) -> str:
 
 def _text(kind: str, value: t.Any) -> str:
     if not isinstance(value, str) or not value:
-        raise _Wrong(f"has a {kind} that isn't text, or is empty.", f"Write it as in {EXAMPLES[kind]}.")
+        raise _Wrong(f"has a {kind} that isn't text, or is empty.", f"Write it as in {SAMPLES[kind]}.")
     if not value.isprintable():
         raise _Wrong(f"has a {kind} with a newline, a tab or the like in it.", "Write it on one line.")
     return value
@@ -133,7 +133,7 @@ def _text(kind: str, value: t.Any) -> str:
 
 def _address(kind: str, value: t.Any) -> str:
     address = _text(kind, value)
-    example = f"Write the whole address, as in {EXAMPLES[kind]}."
+    example = f"Write the whole address, as in {SAMPLES[kind]}."
     try:
         parts = urlsplit(address)
         host, _port = parts.hostname or "", parts.port
@@ -176,18 +176,18 @@ def _headers(value: t.Any) -> dict[str, str]:
 def _mail(value: t.Any) -> list[str]:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not found:
-        raise _Wrong("has a mail that is no address and no list of them.", f"Write it as in {EXAMPLES['mail']}.")
+        raise _Wrong("has a mail that is no address and no list of them.", f"Write it as in {SAMPLES['mail']}.")
     for address in found:
         # A name alone is a user of the host's. None may look like an option of sendmail's.
         if not isinstance(address, str) or not re.fullmatch(
             r"[A-Za-z0-9_][\w.+%-]*(@[A-Za-z0-9][A-Za-z0-9.-]*)?", address, re.A
         ):
-            raise _Wrong("has a mail with something else than plain addresses.", f"Write it as in {EXAMPLES['mail']}.")
+            raise _Wrong("has a mail with something else than plain addresses.", f"Write it as in {SAMPLES['mail']}.")
     return [str(address) for address in found]
 
 
 def _command(value: t.Any) -> list[str]:
-    example = f"Write it as in {EXAMPLES['command']}, or as a list of words."
+    example = f"Write it as in {SAMPLES['command']}, or as a list of words."
     words = value
     if isinstance(value, str):
         _text("command", value)

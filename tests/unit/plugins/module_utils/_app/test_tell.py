@@ -67,6 +67,15 @@ def test_one_that_is_gone_fails_nothing(root):
     assert "Nobody was told" in warnings[0]
 
 
+def test_a_python_that_is_not_there_is_a_warning(root, monkeypatch):
+    def missing(command, **_options):
+        raise FileNotFoundError(2, "No such file or directory", command[0])
+
+    monkeypatch.setattr(tell.subprocess, "Popen", missing)
+    _said, warnings = tell.end(tell.begin(str(root), {"event": "live"}))
+    assert warnings == ["Nobody was told: [Errno 2] No such file or directory: '/usr/bin/python3'."]
+
+
 def test_a_note_that_nobody_can_read_is_told_as_one():
     known = {"by": "ann@laptop", "since": "noon", "pid": 7, "release": "b2", "previous": "a1", "phase": "watch"}
     event = tell.of_cut_off(known)

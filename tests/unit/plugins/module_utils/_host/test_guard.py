@@ -26,6 +26,7 @@ ARGUMENTS = {
     | {"group": "deploy", "user": "deploy", "python": "/usr/bin/python3"},
     "status_info": {"name": "hello"},
     "swap": {"name": "hello", "root": "/srv/hello", "group": "root"},
+    "tell": {"name": "hello", "event": "live"},
 }
 WORK = {
     "absent": "Removal",
@@ -38,6 +39,7 @@ WORK = {
     "release_host": "answer",
     "status_info": "report",
     "swap": "Deploy",
+    "tell": "begin",
     "worker_plan_info": "plan_from_params",
 }
 

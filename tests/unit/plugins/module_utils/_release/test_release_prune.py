@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,26 @@ def test_a_release_whose_deploy_waits_for_another_stays(host: Host) -> None:
     os.close(place)
     host.deploy("live", keep=2)
     assert waits not in host.there
+
+
+def test_of_two_deploys_at_once_neither_prunes_what_the_other_has_just_made(host: Host) -> None:
+    """For an hour; one that has failed is on record, and goes as before."""
+    for _ in range(4):
+        host.deploy("live", keep=2)
+    made = host.deploy("failed", keep=2)
+    (host.root / "history.jsonl").write_text("".join((host.root / "history.jsonl").read_text().splitlines(True)[:-1]))
+    record = host.root / "releases" / made / "release.json"
+
+    def since(seconds: float) -> None:
+        created = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - seconds))
+        record.write_text(json.dumps({"id": made, "created": created}))
+
+    since(3000)
+    host.deploy("live", keep=2)
+    assert made in host.there
+    since(4000)
+    host.deploy("live", keep=2)
+    assert made not in host.there
 
 
 def test_a_release_that_was_rolled_back_from_goes_before_the_good_ones(host: Host) -> None:
