@@ -31,6 +31,7 @@ from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, beside
+from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
 from .swap import Swap
@@ -75,6 +76,7 @@ class Deploy:
         self.systemd = Systemd(run)
         self.warn: Warn = lambda sentence: warn(self.hide(sentence))
         self.app = App(params["name"], params["root"])
+        self.left_over = OfOxmgr(self.systemd, self.app)
         self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
         self.state = "Nothing was changed."
         """What to say of the host after a failure that nobody thought of."""
@@ -129,6 +131,11 @@ class Deploy:
             self.app.clear()
             self.app.follow(self.app.live())
             self.move.tidy()
+        # Whether it goes with a deploy is known when that is done.
+        ended = not (failure or swap.commands or (self.check and swap.steps))
+        left = ended and bool(self.left_over.paths)
+        if left and not self.check:
+            self.left_over.remove()
         for sentence in (swap.says, *swap.left_out, broken(swap.broke)) if not failure else ():
             if sentence:
                 self.warn(sentence)
@@ -139,7 +146,7 @@ class Deploy:
             self.warn(stood_in(swap.candidate.watch.missing))
         if swap.front and swap.steps and lock and not swap.commands:
             self._ask_front(swap)
-        return self._told(swap, seconds)
+        return self._told(swap, seconds, left)
 
     def _why(self, failure: Exception) -> tuple[str, str]:
         """What is wrong, first in the app's own words, and its last lines; both without secrets."""
@@ -322,7 +329,8 @@ class Deploy:
         except OSError as error:
             self.warn(f"What became of this deploy could not be written to {history.path(self.app.root)}: {error}")
 
-    def _told(self, swap: Swap, seconds: float) -> dict[str, Any]:
+    def _told(self, swap: Swap, seconds: float, left: bool) -> dict[str, Any]:
+        """:param left: whether what Oxmgr had is taken away, or would be."""
         release, before, said = swap.wanted.release, swap.before or "nothing", swap.sentences()
         msg = f"Release {release} is live in slot {swap.slot}."
         if said and swap.commands:
@@ -335,9 +343,11 @@ class Deploy:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
             way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {swap.says or self.params['reason']}"
             msg = f"Release {release} is live in slot {swap.slot}, {way} {self.move.says}".rstrip()
+        if left:
+            msg = f"{msg} {SAYS}"
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {
-            "changed": bool(said),
+            "changed": bool(said) or left,
             "slot": swap.slot,
             "release": release,
             "previous": swap.before,
