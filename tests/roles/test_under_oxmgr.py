@@ -165,6 +165,25 @@ def test_an_environment_that_nobody_of_ours_wrote_starts_nothing(capsys):
     assert "canary" not in capsys.readouterr().err
 
 
+def test_credentials_are_the_apps_to_read_in_a_directory_of_roots(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.append((os.path.basename(path), user, group)))
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    (source / "key").write_text("canary")
+    # What an earlier start has left goes.
+    target.mkdir()
+    (target / "old").write_text("")
+    assert slot.copy_credentials(str(source), str(target), 1234, 4321)
+    assert given == [("key", 1234, 4321), ("target", -1, 4321)]
+    assert [(path.name, path.read_text(), path.stat().st_mode & 0o777) for path in target.iterdir()] == [
+        ("key", "canary", 0o400)
+    ]
+    assert target.stat().st_mode & 0o777 == 0o750
+    (source / "key").unlink()
+    assert not slot.copy_credentials(str(source), str(target), 1234, 4321) and not target.exists()
+
+
 def test_of_several_sockets_a_slot_takes_its_own(tmp_path):
     """In a process of its own, as 3 and up are what the daemon has from systemd."""
     program = f"""

@@ -90,6 +90,10 @@ ATTEMPTS = {
     "read the environment file": (f'open("{ROOT}/slots/blue/env")', "PermissionError"),
     "read the other's": (f'open("{ROOT}/slots/green/env")', "PermissionError"),
     "read root's credentials": (f'os.listdir("{ROOT}/slots/blue/credentials")', "PermissionError"),
+    "put something to its own credentials": (
+        f'open("/run/{NAME}-oxmgr/SLOT/credentials/x", "w")',
+        "PermissionError",
+    ),
     "read Oxmgr's state": (f'open("/var/lib/{NAME}-oxmgr/SLOT/state.json")', "PermissionError"),
     "reach Oxmgr's events": (
         f'__import__("socket").socket(1).connect("/var/lib/{NAME}-oxmgr/SLOT/events.sock")',
