@@ -82,6 +82,23 @@ def test_one_that_is_busy_is_waited_for_no_longer_than_was_said():
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_daemon_forgets_what_it_was_told_and_starts_only_where_nobody_reaches_it(tmp_path, monkeypatch, own):
+    networks = {"/proc/self/ns/net": 2 if own else 1, "/proc/1/ns/net": 1}
+    monkeypatch.setattr(daemon.os, "stat", lambda path: os.stat_result((0, networks[path], *[0] * 8)))
+    (tmp_path / "state.json").write_text("{}")
+    for name, value in {"OXMGR_HOME": str(tmp_path), "OXMGR_DAEMON_ADDR": "127.0.0.1:1"}.items():
+        monkeypatch.setenv(name, value)
+    if own:
+        # Also where it remembers nothing.
+        daemon.main("forget")
+        daemon.main("forget")
+        assert os.listdir(tmp_path) == []
+    else:
+        with pytest.raises(daemon.Refused, match="no network of its own"):
+            daemon.main("forget")
+
+
 @pytest.fixture
 def oxfile(render, tmp_path):
     def written(**variables) -> Path:

@@ -84,7 +84,9 @@ class ByOxmgr(BySystemd):
         return read_text(path, TOLD).strip().removeprefix("STATUS=")
 
     def lines(self, slot: str, since: float, count: int) -> str:
-        return last_lines(self.systemd.run, self.app.name, self._process(slot), since, count)
+        # Where nothing of the slot was started, its daemon's say why.
+        of_slot = last_lines(self.systemd.run, self.app.name, self._process(slot), since, count)
+        return of_slot or super().lines(slot, since, count)
 
     def where_lines(self, slot: str) -> str:
         return f"{self.app.name}-logs --slot {slot}"
