@@ -151,8 +151,8 @@ def main_pid(unit: str) -> int:
     state = dict(line.split("=", 1) for line in said.split("\n") if "=" in line)
     if state.get("ActiveState") not in ("active", "activating", "reloading") or state.get("MainPID", "0") == "0":
         raise Refused(
-            f"{unit} is {state.get('ActiveState') or 'unknown'}, so there is nobody to ask. If status.yml says that this "
-            f"slot is live: systemctl restart {unit}. Else the next deploy starts it."
+            f"{unit} is {state.get('ActiveState') or 'unknown'}, so there is nobody to ask. If status.yml says that "
+            f"this slot is live: systemctl restart {unit}. Else the next deploy starts it."
         )
     return int(state["MainPID"])
 
