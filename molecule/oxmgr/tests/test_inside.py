@@ -191,13 +191,14 @@ def open_network(ask) -> Iterator[None]:
 def test_no_daemon_is_started_in_an_open_network_and_the_deploy_says_so(site, ask, open_network):
     """Not for a moment; and the reason is on the screen."""
     live, before = site.live, site.release
-    started = lambda: ask.show(site.unit(site.standby), "ExecMainStartTimestampMonotonic")  # noqa: E731
+    started = lambda: ask.show(site.unit(site.standby), "ExecMainStartTimestampMonotonic").popitem()[1]  # noqa: E731
     last = started()
     status, said = site.run()
     assert status == 2
     assert "has no network of its own" in " ".join(said.split()), said
     assert (site.live, site.release, site.history()[-1]["outcome"]) == (live, before, "failed")
-    assert started() == last
+    # systemd forgets the last one where what comes before it fails.
+    assert started() in (last, "0")
     site.alone()
 
 
