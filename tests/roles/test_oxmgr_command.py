@@ -51,6 +51,7 @@ def test_what_does_no_harm_is_given_to_it(words: str) -> None:
         ("stop hello-blue", "hello-blue serves"),
         ("delete hello-blue", "hello-blue serves"),
         ("rm -- hello-blue", "hello-blue serves"),
+        ("stop --wait hello-blue", "hello-blue serves"),
         ("stop all", "Name one app"),
         ("restart all", "Name one app"),
         ("stop 1", "Name one app"),

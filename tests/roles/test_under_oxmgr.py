@@ -82,6 +82,23 @@ def test_one_that_is_busy_is_waited_for_no_longer_than_was_said():
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_daemon_forgets_what_it_was_told_and_starts_only_where_nobody_reaches_it(tmp_path, monkeypatch, own):
+    networks = {"/proc/self/ns/net": 2 if own else 1, "/proc/1/ns/net": 1}
+    monkeypatch.setattr(daemon.os, "stat", lambda path: os.stat_result((0, networks[path], *[0] * 8)))
+    (tmp_path / "state.json").write_text("{}")
+    for name, value in {"OXMGR_HOME": str(tmp_path), "OXMGR_DAEMON_ADDR": "127.0.0.1:1"}.items():
+        monkeypatch.setenv(name, value)
+    if own:
+        # Also where it remembers nothing.
+        daemon.main("forget")
+        daemon.main("forget")
+        assert os.listdir(tmp_path) == []
+    else:
+        with pytest.raises(daemon.Refused, match="no network of its own"):
+            daemon.main("forget")
+
+
 @pytest.fixture
 def oxfile(render, tmp_path):
     def written(**variables) -> Path:
@@ -163,6 +180,25 @@ def test_an_environment_that_nobody_of_ours_wrote_starts_nothing(capsys):
     with pytest.raises(SystemExit):
         slot.environment('A="1"\nSECRET=canary\n')
     assert "canary" not in capsys.readouterr().err
+
+
+def test_credentials_are_the_apps_to_read_in_a_directory_of_roots(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.append((os.path.basename(path), user, group)))
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    (source / "key").write_text("canary")
+    # What an earlier start has left goes.
+    target.mkdir()
+    (target / "old").write_text("")
+    assert slot.copy_credentials(str(source), str(target), 1234, 4321)
+    assert given == [("key", 1234, 4321), ("target", -1, 4321)]
+    assert [(path.name, path.read_text(), path.stat().st_mode & 0o777) for path in target.iterdir()] == [
+        ("key", "canary", 0o400)
+    ]
+    assert target.stat().st_mode & 0o777 == 0o750
+    (source / "key").unlink()
+    assert not slot.copy_credentials(str(source), str(target), 1234, 4321) and not target.exists()
 
 
 def test_of_several_sockets_a_slot_takes_its_own(tmp_path):

@@ -16,8 +16,16 @@ from testinfra.backend.base import CommandResult
 SCENARIO = Path(__file__).resolve().parents[1]
 SLOTS = ("blue", "green")
 PROGRAM = f"/usr/local/lib/{NAME}-oxmgr"
-# Its tests, which are asked here as well; behind this directory, so that a name is this one's first.
-sys.path.append(str(SWAP / "tests"))
+# The tests of swap, which are asked here as well, and the client of supervise; behind this directory, whose names come
+# first.
+sys.path += [str(SWAP / "tests"), str(SWAP.parent / "supervise" / "tests")]
+
+
+def left_of_oxmgr(ask) -> list[str]:
+    """What the app's Oxmgr has on the host, and what of it runs."""
+    places = f"/run/{NAME}-oxmgr /var/lib/{NAME}-oxmgr /usr/local/lib/*oxmgr* /usr/local/bin/{NAME}-oxmgr"
+    units = "/etc/systemd/system/*oxmgr* /etc/systemd/system/*/*oxmgr*"
+    return ask.run(f"ls -d {places} {units} 2>/dev/null || true; pgrep --list-full oxmgr || true").splitlines()
 
 
 class Oxmgr(Site):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from deploys import Site
+from conftest import PROGRAM, left_of_oxmgr
+from deploys import NAME, Site
 
+PROGRAMS = "/usr/local/lib/graceful-oxmgr-"
 PHASES = "fill start put ready enable move disable watch drain done"
 KILL = "touch /run/killed; kill -9 $PPID"
 TOLD = ("files", "unit", "socket")
@@ -64,6 +66,73 @@ def test_there_and_back_by_a_persons_runs(site, load, tally):
         assert "changed=0 " in site.good("site", fastapi_source=source, fastapi_supervisor=name)
         assert "changed=0 " in site.good("site", "--check", fastapi_source=source, fastapi_supervisor=name)
         assert ("Oxmgr" in site.good("status")) is oxmgr
+
+
+@pytest.mark.core
+def test_what_oxmgr_had_goes_with_the_last_slot_that_it_ran(site, ask, load, tally):
+    """The next deploy after the way back to systemd; and a person's run brings it all again."""
+    site.good(fastapi_supervisor="systemd")
+    site.alone(oxmgr=False)
+    # The slot before this one is still filled for it.
+    assert f"/usr/local/bin/{NAME}-oxmgr" in left_of_oxmgr(ask)
+    source = site.source()
+    with load() as running:
+        said = site.good(fastapi_source=source, fastapi_supervisor="systemd")
+    running.counted.nothing_lost()
+    assert "What Oxmgr had of it is gone from the host" in " ".join(said.split()), said
+    assert left_of_oxmgr(ask) == []
+    site.alone(oxmgr=False)
+    assert "changed=0 " in site.good("site", fastapi_source=source, fastapi_supervisor="systemd")
+    with load() as running:
+        site.good(fastapi_source=source)
+    running.counted.nothing_lost()
+    site.alone()
+
+
+@pytest.mark.core
+def test_another_program_of_oxmgrs(site, ask, load, tally, tmp_path):
+    """An upgrade, and the way back: the daemons start anew with it, and requests wait in the sockets meanwhile. The
+    program that nothing runs any more goes."""
+    source, other = site.source(), tmp_path / "oxmgr"
+    # Another one by its digest, and to the kernel the same.
+    other.write_bytes(ask.host.run(f"cat {PROGRAM}").stdout_bytes + b"\0")
+    site.good(fastapi_source=source)
+    slot, release = site.live, site.release
+    before = ask.run(f"readlink {PROGRAM}").strip()
+    for what, brought in (("upgraded", {"fastapi_oxmgr": str(other)}), ("downgraded", {})):
+        daemon, program = site.daemon(slot), ask.run(f"readlink {PROGRAM}").strip()
+        checked = site.good("site", "--check", fastapi_source=source, **brought)
+        assert "changed=0 " not in checked and site.daemon(slot) == daemon
+        with load() as running:
+            site.good("site", fastapi_source=source, **brought)
+        tally(f"Oxmgr is {what}", running)
+        running.counted.nothing_lost()
+        now = ask.run(f"readlink {PROGRAM}").strip()
+        assert now != program and site.daemon(slot) not in (daemon, "0")
+        assert ask.run(f"readlink /proc/{site.daemon(slot)}/exe").strip() == now
+        assert ask.run(f"ls -d {PROGRAMS}*").split() == [now]
+        assert (site.live, site.release) == (slot, release)
+        site.alone()
+        assert "changed=0 " in site.good("site", fastapi_source=source, **brought)
+    assert now == before
+
+
+def test_a_program_that_doesnt_run_changes_nothing(site, ask, load, tmp_path):
+    """It is started once before anything that serves is started anew by it."""
+    half = tmp_path / "oxmgr"
+    content = ask.host.run(f"cat {PROGRAM}").stdout_bytes
+    half.write_bytes(content[: len(content) // 2] + b"0.5.0Oxmgr process manager OXMGR_DAEMON_ADDR")
+    source, link = site.source(), ask.run(f"readlink {PROGRAM}")
+    site.good(fastapi_source=source)
+    daemon = site.daemon(site.live)
+    with load() as running:
+        status, said = site.run("site", fastapi_source=source, fastapi_oxmgr=str(half))
+    assert status == 2 and "Nothing goes by this Oxmgr yet" in " ".join(said.split()), said
+    running.counted.nothing_lost()
+    assert (site.daemon(site.live), ask.run(f"readlink {PROGRAM}")) == (daemon, link)
+    site.alone()
+    site.good("site", fastapi_source=source)
+    assert ask.run(f"ls {PROGRAMS}*") == link
 
 
 @pytest.mark.parametrize("oxmgr", [False, True], ids=["to systemd", "to Oxmgr"])
@@ -130,13 +199,16 @@ def test_a_rollback_goes_by_the_supervisor_that_runs(site, by_systemd, load):
     running.counted.nothing_lost()
     assert site.release == before
     site.alone(oxmgr=False)
-    change(site, by_systemd, True, before)
+    # Both slots are systemd's now, so that Oxmgr has to be brought again.
+    site.good()
     site.alone()
 
 
 @pytest.mark.parametrize("strategy", ["restart", "reload"])
 def test_in_place(site, by_systemd, load, strategy):
     """For hosts that hold one slot."""
+    # Both are Oxmgr's, so that it stays.
+    site.deploy()
     for oxmgr in (False, True):
         call = site.first.swap if oxmgr else by_systemd
         release = site.clone()

@@ -90,6 +90,10 @@ ATTEMPTS = {
     "read the environment file": (f'open("{ROOT}/slots/blue/env")', "PermissionError"),
     "read the other's": (f'open("{ROOT}/slots/green/env")', "PermissionError"),
     "read root's credentials": (f'os.listdir("{ROOT}/slots/blue/credentials")', "PermissionError"),
+    "put something to its own credentials": (
+        f'open("/run/{NAME}-oxmgr/SLOT/credentials/x", "w")',
+        "PermissionError",
+    ),
     "read Oxmgr's state": (f'open("/var/lib/{NAME}-oxmgr/SLOT/state.json")', "PermissionError"),
     "reach Oxmgr's events": (
         f'__import__("socket").socket(1).connect("/var/lib/{NAME}-oxmgr/SLOT/events.sock")',
@@ -184,13 +188,17 @@ def open_network(ask) -> Iterator[None]:
     ask.run(f"rm -r {directory}; systemctl daemon-reload")
 
 
-def test_the_launcher_refuses_an_open_network_and_the_deploy_says_so(site, open_network):
-    """The reason of a launcher that fails is on the screen."""
+def test_no_daemon_is_started_in_an_open_network_and_the_deploy_says_so(site, ask, open_network):
+    """Not for a moment; and the reason is on the screen."""
     live, before = site.live, site.release
+    started = lambda: ask.show(site.unit(site.standby), "ExecMainStartTimestampMonotonic").popitem()[1]  # noqa: E731
+    last = started()
     status, said = site.run()
     assert status == 2
     assert "has no network of its own" in " ".join(said.split()), said
     assert (site.live, site.release, site.history()[-1]["outcome"]) == (live, before, "failed")
+    # systemd forgets the last one where what comes before it fails.
+    assert started() in (last, "0")
     site.alone()
 
 

@@ -225,23 +225,9 @@ def named_trees(host: HostTree, name: str) -> list[Removable]:
 
 
 def oxmgr_places(host: HostTree, name: str) -> list[Removable]:
-    """The directories in which the app's Oxmgr keeps its state, the program where no other app has it, and last the
-    link to it, by which it is known."""
-    found = []
-    for state in (f"/var/lib/{name}-oxmgr", f"/run/{name}-oxmgr"):
-        # As systemd makes it: root's, with one for each slot. Somebody may have a directory of such a name.
-        with contextlib.suppress(OSError):
-            status = os.lstat(host.at(state))
-            inside = set(names_in(host.at(state)))
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and inside <= set(SLOTS):
-                found.append(state)
-    link = oxmgr.link_of(name)
-    target = oxmgr.leads(host.at(link))
-    if target in oxmgr.brought(host.top) and target not in oxmgr.in_use(name, host.top):
-        found.append(target)
-    if target.startswith(oxmgr.BROUGHT):
-        found.append(link)
-    return [Removable(host.at(os.path.dirname(path)), os.path.basename(path)) for path in found]
+    """What the app's Oxmgr keeps and is, and last the link by which it is known."""
+    paths = oxmgr.places(name, host.top)
+    return [Removable(host.at(os.path.dirname(path)), os.path.basename(path)) for path in paths]
 
 
 def logs(host: HostTree, name: str) -> list[Removable]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -36,9 +35,8 @@ class ByOxmgr(BySystemd):
         return f"{self.app.name}-{slot}"
 
     def files(self, wanted: Snapshot) -> dict[str, str]:
-        unit = os.path.join(self.app.units, f"{self.app.name}-oxmgr@.service")
         # The slots' own unit is there, too, and not started: commands and processes get their sandbox from it.
-        return {**super().files(wanted), unit: wanted.files.get(OXMGR_UNIT, "")}
+        return {**super().files(wanted), self.app.daemons_file: wanted.files.get(OXMGR_UNIT, "")}
 
     def _seen(self, slot: str, unit: dict[str, str]) -> State:
         daemon = super()._seen(slot, unit)
@@ -86,7 +84,9 @@ class ByOxmgr(BySystemd):
         return read_text(path, TOLD).strip().removeprefix("STATUS=")
 
     def lines(self, slot: str, since: float, count: int) -> str:
-        return last_lines(self.systemd.run, self.app.name, self._process(slot), since, count)
+        # Where nothing of the slot was started, its daemon's say why.
+        of_slot = last_lines(self.systemd.run, self.app.name, self._process(slot), since, count)
+        return of_slot or super().lines(slot, since, count)
 
     def where_lines(self, slot: str) -> str:
         return f"{self.app.name}-logs --slot {slot}"

@@ -166,6 +166,11 @@ class App:
         return os.path.join(self.units, f"{self.name}@.service")
 
     @property
+    def daemons_file(self) -> str:
+        """The unit of the slots' Oxmgr."""
+        return os.path.join(self.units, f"{self.name}-oxmgr@.service")
+
+    @property
     def socket_file(self) -> str:
         return os.path.join(self.units, f"{self.name}@.socket")
 

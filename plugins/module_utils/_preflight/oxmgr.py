@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import pwd
 import re
+import stat
 import typing as t
 
+from .._app.slots import SLOTS
 from .._host.files import names_in, read_text, sha256_of
 
 PROGRAM = "/usr/bin/oxmgr"
@@ -61,6 +64,26 @@ def in_use(name: str, top: str = "") -> set[str]:
     """What the links of the other apps lead to."""
     links = [f"{LIBRARY}/{entry}" for entry in names_in(top + LIBRARY) if entry.endswith("-oxmgr")]
     return {leads(top + link) for link in links if link != link_of(name)} - {""}
+
+
+def places(name: str, top: str = "") -> list[str]:
+    """The directories in which the app's Oxmgr keeps its state, the program where no other app has it, and last the
+    link to it, by which it is known."""
+    found = []
+    for state in (f"/var/lib/{name}-oxmgr", f"/run/{name}-oxmgr"):
+        # As systemd makes it: root's, with one for each slot. Somebody may have a directory of such a name.
+        with contextlib.suppress(OSError):
+            status = os.lstat(top + state)
+            inside = set(names_in(top + state))
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and inside <= set(SLOTS):
+                found.append(state)
+    link = link_of(name)
+    target = leads(top + link)
+    if target in brought(top) and target not in in_use(name, top):
+        found.append(target)
+    if target.startswith(BROUGHT):
+        found.append(link)
+    return found
 
 
 def led_by(path: str) -> str:

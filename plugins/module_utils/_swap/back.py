@@ -25,6 +25,12 @@ FRONT_BACK = 1.0
 """Seconds in which the proxy has to have a good answer for clients while a release is watched, so that a single bad one
 undoes nothing."""
 
+CLOSES = 2.0
+"""Seconds to wait for the socket of a slot that doesn't serve to be closed. Where its workers finish their requests it
+takes longer, and nothing is waited for."""
+HEARD = 0.3
+"""Seconds in which the proxy hears that it was."""
+
 
 def unforeseen(error: Exception) -> str:
     """A failure that isn't the release's, in a sentence."""
@@ -133,6 +139,18 @@ class Back:
         seconds later: have it ask now."""
         if self.front and self.front_unit and not ask(self.front, self.terms.health_path, FRONT_BACK).good:
             self.run(["systemctl", "reload-or-restart", "--", self.front_unit])
+
+    def _have_proxy_ask_when_closed(self, slot: str) -> None:
+        """What waited in the socket of a slot that doesn't serve is refused when that closes, and the proxy takes it
+        for the new release's answer if it was its question."""
+        closes = time.monotonic() + CLOSES
+        while os.path.exists(self.app.socket(slot)) and time.monotonic() < closes:
+            time.sleep(0.05)
+        # systemd closes it beside, and the proxy takes a moment to hear of it.
+        heard = time.monotonic() + HEARD
+        while time.monotonic() < heard:
+            self._have_proxy_ask()
+            time.sleep(0.1)
 
     def _can_go_back(self) -> bool:
         """Whether the other slot, which an earlier run has left running, can have the traffic."""

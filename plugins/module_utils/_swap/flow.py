@@ -33,6 +33,7 @@ from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, beside
+from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
 from .swap import Swap
@@ -79,6 +80,7 @@ class Deploy:
         self.systemd = Systemd(run)
         self.warn: Warn = lambda sentence: warn(self.hide(sentence))
         self.app = App(params["name"], params["root"])
+        self.left_over = OfOxmgr(self.systemd, self.app)
         self.gid = 0 if check else grp.getgrnam(params["group"]).gr_gid
         self.state = "Nothing was changed."
         """What to say of the host after a failure that nobody thought of."""
@@ -140,6 +142,7 @@ class Deploy:
             outcome, reason = self._outcome(swap, failure), self._reason(swap, why)
             if failure or swap.ran or not swap.commands:
                 self._write_history(swap, previous, at, seconds, failure, outcome, reason)
+            left = not failure and self._leave(swap)
             lock.release()
             if swap.front and not failure and not swap.commands:
                 unseen = self._ask_front(swap)
@@ -155,6 +158,10 @@ class Deploy:
             self.app.clear()
             self.app.follow(self.app.live())
             self.move.tidy()
+            left = self._leave(swap)
+        else:
+            # Whether it goes with a deploy is known when that is done.
+            left = not swap.steps and self._leave(swap)
         for sentence in (swap.says, *swap.left_out, broken(swap.broke)) if not failure else ():
             if sentence:
                 self.warn(sentence)
@@ -167,7 +174,14 @@ class Deploy:
             self.warn(stood_in(swap.candidate.watch.missing))
         if unseen:
             raise CommandFailed(unseen)
-        return self._told(swap, seconds)
+        return self._told(swap, seconds, left)
+
+    def _leave(self, swap: Swap) -> bool:
+        """Take away what the other supervisor has left, where the traffic has its release; whether there is any."""
+        left = not swap.commands and bool(self.left_over.paths)
+        if left and not self.check:
+            self.left_over.remove()
+        return left
 
     def _why(self, failure: Exception) -> tuple[str, str]:
         """What is wrong, first in the app's own words, and its last lines; both without secrets."""
@@ -394,7 +408,8 @@ class Deploy:
         except OSError as error:
             self.warn(f"What became of this deploy could not be written to {history.path(self.app.root)}: {error}")
 
-    def _told(self, swap: Swap, seconds: float) -> dict[str, Any]:
+    def _told(self, swap: Swap, seconds: float, left: bool) -> dict[str, Any]:
+        """:param left: whether what Oxmgr had is taken away, or would be."""
         release, before, said = swap.wanted.release, swap.before or "nothing", swap.sentences()
         msg = f"Release {release} is live in slot {swap.slot}."
         if said and swap.commands:
@@ -407,9 +422,11 @@ class Deploy:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
             way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {swap.says or self.params['reason']}"
             msg = f"Release {release} is live in slot {swap.slot}, {way} {self.move.says}".rstrip()
+        if left:
+            msg = f"{msg} {SAYS}"
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {
-            "changed": bool(said),
+            "changed": bool(said) or left,
             "slot": swap.slot,
             "release": release,
             "previous": swap.before,

@@ -336,7 +336,10 @@ class Swap(Back):
         if "watch" in self.steps and start and (trouble := self.candidate.watch.lost(start)):
             # The last moment in which there is something to go back to.
             self._go_back(trouble, self.candidate.watch.log(start.since))
-        if self.other in self.now.up:
+        served = self.other in self.now.up
+        if served:
             self._empty(self.other, self.terms.patience)
         # Nothing new can reach it.
         self.supervisor.leave(self.other)
+        if self.front and not served:
+            self._have_proxy_ask_when_closed(self.other)

@@ -44,7 +44,8 @@ def choose(host: dict[str, t.Any], program: Program | None) -> dict[str, t.Any]:
         "present": path in host["brought"],
         "source": PROGRAM if host["there"] else "",
         "packages": [] if digest else ["oxmgr"],
-        "linked": host["link"] == path,
+        # Somebody may have taken away what the link leads to.
+        "linked": host["link"] == path and path in host["brought"],
         "stale": [old for old in host["brought"] if old not in (path, *host["in_use"])],
         "daemons": host.get("daemons", []),
     }

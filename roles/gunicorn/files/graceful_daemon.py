@@ -4,7 +4,8 @@
 
 """What the unit of a slot's Oxmgr calls, and Oxmgr itself as its health check; as root, in the daemon's network.
 
-    graceful_daemon.py forget              before it starts: it is to start nothing by what it remembers
+    graceful_daemon.py forget              before it starts: it is to start nothing by what it remembers, and only where
+                                           nobody else reaches it
     graceful_daemon.py begin APP PROGRAM   when it has started: the slot, as its oxfile says
     graceful_daemon.py reload              new workers in place of those that run
     graceful_daemon.py watch TOLD SECONDS  an arbiter that hangs is ended
@@ -64,6 +65,17 @@ def ask(address: str, request: dict[str, Any], limit: float) -> dict[str, Any]:
     return dict(answer)
 
 
+def forget(home: str) -> None:
+    """:raises Refused: where it would listen in the host's network: systemd goes on where it can't make another."""
+    if os.stat("/proc/self/ns/net").st_ino == os.stat("/proc/1/ns/net").st_ino:
+        raise Refused(
+            "Oxmgr isn't started: it has no network of its own here, so that everybody on this host could command it, "
+            "and it is root. Write fastapi_supervisor: systemd."
+        )
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(home, "state.json"))
+
+
 def spec(oxfile: str, app: str) -> dict[str, Any]:
     """What Oxmgr is to be told of an app of an oxfile; it has other words for some of it there."""
     with open(oxfile, "rb") as file:
@@ -112,8 +124,7 @@ def watch(home: str, told: str, limit: float) -> None:
 def main(verb: str, *given: str) -> None:
     home, address = os.environ["OXMGR_HOME"], os.environ["OXMGR_DAEMON_ADDR"]
     if verb == "forget":
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(home, "state.json"))
+        forget(home)
     elif verb == "begin":
         oxfile = os.path.join(os.path.dirname(os.path.abspath(__file__)), "oxfile.toml")
         begin(address, *given, oxfile)

@@ -104,7 +104,8 @@ def environment(text: str) -> dict[str, str]:
 
 
 def copy_credentials(source: str, target: str, user: int, group: int) -> bool:
-    """Root's secrets as files of the app's user, in memory. Whether there are any."""
+    """Root's secrets as files of the app's user, in memory. Whether there are any. The directory stays root's: what an
+    app could put there, root would have to get rid of at the next start."""
     shutil.rmtree(target, ignore_errors=True)
     names = os.listdir(source) if os.path.isdir(source) else []
     if not names:
@@ -116,7 +117,8 @@ def copy_credentials(source: str, target: str, user: int, group: int) -> bool:
             with os.fdopen(number, "wb") as copy:
                 shutil.copyfileobj(file, copy)
         os.chown(os.path.join(target, name), user, group)
-    os.chown(target, user, group)
+    os.chown(target, -1, group)
+    os.chmod(target, 0o750)
     return True
 
 

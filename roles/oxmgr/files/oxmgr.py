@@ -136,8 +136,8 @@ def _of_target(name: str, serves: str, command: str, given: list[str]) -> str:
     target = next((word for word in given if word != "--"), "")
     if target == "all" or not re.search(r"[A-Za-z_-]", target) or re.search(r"[./]", target):
         return f"Name one app as {name}-oxmgr list does, such as {serves or f'{name}-blue'}: no number, file or all."
-    if target == serves and command in ENDS:
-        return f"{target} serves, and requests would wait for ever. {name}-oxmgr restart {target} starts it anew."
+    if serves in given and command in ENDS:
+        return f"{serves} serves, and requests would wait for ever. {name}-oxmgr restart {serves} starts it anew."
     return ""
 
 
@@ -151,8 +151,8 @@ def main_pid(unit: str) -> int:
     state = dict(line.split("=", 1) for line in said.split("\n") if "=" in line)
     if state.get("ActiveState") not in ("active", "activating", "reloading") or state.get("MainPID", "0") == "0":
         raise Refused(
-            f"{unit} is {state.get('ActiveState') or 'unknown'}, so there is nobody to ask, and Oxmgr's command would "
-            "start a daemon in your session. status.yml says what is live; a deploy starts the other one."
+            f"{unit} is {state.get('ActiveState') or 'unknown'}, so there is nobody to ask. If status.yml says that "
+            f"this slot is live: systemctl restart {unit}. Else the next deploy starts it."
         )
     return int(state["MainPID"])
 

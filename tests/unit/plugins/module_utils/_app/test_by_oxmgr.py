@@ -81,6 +81,14 @@ def test_what_oxmgr_has_not_written_yet_is_nothing(app, tmp_path, monkeypatch):
         assert supervisor._record("blue") == {}
 
 
+@pytest.mark.parametrize("of_slot", ["its app's own\n", ""])
+def test_where_a_slot_has_said_nothing_its_daemon_is_asked(app, of_slot):
+    def run(command):
+        return 0, "the daemon's\n" if "--unit=hello-oxmgr@blue.service" in command else of_slot, ""
+
+    assert ByOxmgr(Systemd(run), app).lines("blue", 0, 5) == (of_slot.strip() or "the daemon's")
+
+
 def test_a_dead_process_is_nobody(tmp_path):
     assert started_at(os.getpid()) and not started_at(2**22 + 1)
 

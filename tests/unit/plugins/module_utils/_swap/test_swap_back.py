@@ -328,6 +328,27 @@ def test_a_proxy_that_has_seen_a_release_die_is_had_to_ask_again(app, monkeypatc
     assert host.after_reboot() == "a1"
 
 
+def test_a_proxy_whose_question_waited_in_a_dead_slot_is_had_to_ask_again(app, monkeypatch):
+    """It is refused when that slot's socket is closed, after the new release has the traffic."""
+    host = first_call_of_a_second_deploy(app)
+    # It died, and its supervisor waits before it tries again.
+    host.active.discard("hello@blue.service")
+    order = []
+
+    def run(command):
+        order.append(" ".join(word for word in command if not word.startswith("-")))
+        return host(command)
+
+    stopped = lambda: [each for each in order if each.startswith("systemctl stop") and "blue" in each]  # noqa: E731
+    reloaded = "systemctl reload-or-restart caddy.service"
+    asked = lambda *_: Answer(503 if stopped() and reloaded not in order else 200, "")  # noqa: E731
+    for module in (back, swap, probe):
+        monkeypatch.setattr(module, "ask", asked, raising=False)
+    deploy(app, run, "b2", front_port=80, front_unit="caddy.service")
+    assert app.live() == "green"
+    assert order.count(reloaded) == 1 and order.index(reloaded) > order.index(stopped()[0])
+
+
 def test_clients_are_asked_for_all_the_while_that_a_release_is_watched(app, monkeypatch):
     host = first_call_of_a_second_deploy(app)
     answers, slices = [], []

@@ -52,6 +52,9 @@ def test_the_hosts_own_is_copied_so_that_no_upgrade_changes_it() -> None:
     assert said(INSTALLED) == ""
     again = oxmgr.choose(INSTALLED | {"digest": "0123456789abcdef"}, None)
     assert (again["program"], again["present"], again["linked"]) == (OLD, True, True)
+    # Where that was taken away, a deploy alone brings it, too.
+    gone = oxmgr.choose(INSTALLED | {"digest": "0123456789abcdef", "brought": [OTHER]}, None)
+    assert (gone["program"], gone["present"], gone["linked"]) == (OLD, False, False)
 
 
 def test_what_no_app_has_any_more_is_stale() -> None:
