@@ -25,8 +25,8 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
-from .._source.code import has_sockets
 from .._source.lacks import needed
+from .._source.sockets import has_sockets
 from . import git, lockfile, project, trees
 from .project import Project
 from .requirements import Requirements

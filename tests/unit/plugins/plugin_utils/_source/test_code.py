@@ -7,8 +7,9 @@ from textwrap import dedent
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.plugin_utils._source.advice import HEALTH, READY, advice, settings_in
-from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import has_sockets, read_code
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import read_code
 from ansible_collections.graceful.deploy.plugins.plugin_utils._source.shown import Code
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.sockets import has_sockets
 
 MAIN = """
 from fastapi import FastAPI
