@@ -20,9 +20,11 @@ from ...module_utils._app.words import PREFIX
 from ...module_utils._host.files import names_in, read_text
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
-from .._release import lockfile, pyproject
+from .._release import lockfile, locks, pyproject
 from .._release.git import ignored, is_git, name_of
+from .._release.instead import served
 from .._release.listed import fitting_debian
+from .._release.requirements import Requirements
 from .._release.source import PLACEHOLDERS, scan
 from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
@@ -134,6 +136,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
         out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
     app = _app(out, code, _served(top, whole), _texts(r"(?i)^readme\b", top, whole))
     requirements = _requirements(out, top, whole)
+    _instead(out, top, requirements)
     _until(out, top, requirements, day)
     _debian(out, top, requirements, day, _served(top, whole))
     _unread(out, top)
@@ -425,15 +428,31 @@ def _requirements(out: Written, top: str, whole: str) -> str:
         return ""
 
 
+def _listed(top: str, requirements: str) -> Requirements:
+    """What the app asks for, of a uv.lock only what it pins; nothing where that can't be read."""
+    try:
+        listed = lockfile.read(top, requirements, None)
+        if os.path.basename(requirements) == "uv.lock":
+            name = str(lockfile.project_of(lockfile.load_project(top)).get("name", ""))
+            return Requirements(locks.uv_pins(lockfile.load(top, requirements), name))
+    except ReleaseError:
+        return Requirements()
+    return listed
+
+
+def _instead(out: Written, top: str, requirements: str) -> None:
+    """What each run will say, where another version than the app's is taken."""
+    for told in served(_listed(top, requirements), requirements, {})[1]:
+        out.comment(told)
+        out.notes.append(told)
+
+
 def _until(out: Written, top: str, requirements: str, day: str) -> None:
     """Versions of the days in which the app was written, where nothing names them."""
     today = datetime.datetime.now(datetime.UTC).date()
     if not day or (today - datetime.date.fromisoformat(day)).days < _OLD:
         return
-    try:
-        listed = lockfile.read(top, requirements, None)
-    except ReleaseError:
-        return
+    listed = _listed(top, requirements)
     if loose := len(listed.loose):
         bound = max(day, _PYTHON_313)
         then = "is of this day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"

@@ -10,6 +10,8 @@ import concurrent.futures
 import functools
 import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError, to_prune
@@ -17,12 +19,12 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError
 from ...module_utils._release.index import read_index
 from .._source.code import read_code
 from .._source.lacks import lacking as lacking_modules
-from . import bundle, methods, project, wheels
+from . import bundle, instead, methods, project, wheels
 from .deliver import Ways, deliver
 from .packages import canonicalize_name
 from .read import Source, read_source
 from .requirements import Requirements, injected
-from .resolver import Collector, check_pinned, locked, on_shelf
+from .resolver import Collector, locked, on_shelf
 from .sdist import NeedsBuildHost
 from .shelf import pins_of
 from .source import release_id
@@ -47,6 +49,8 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     target = target_of(facts["interpreter"])
     asking = functools.partial(lacking, source.requirements, params["index_url"], ways.say)
     check_python(source.requires_python, target.version, target.machine, asking)
+    requirements, changes = instead.served(source.requirements, source.requirements_name, target.markers)
+    source = replace(source, requirements=requirements)
     pins = injected(source.requirements, target.markers, source.sockets, source.needs)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
@@ -70,7 +74,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
     try:
-        made = collect(params, source, target, pins, ways, facts.get("set", {}).get(release, ""))
+        made = collect(params, source, target, pins, ways, facts.get("set", {}).get(release, ""), changes)
     except NeedsBuildHost as needs:
         what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
         if not collecting:
@@ -175,13 +179,19 @@ def lacking(requirements: Requirements, index_url: str, say: Say, other: Target)
 
 
 def collect(
-    params: dict[str, Any], source: Source, target: Target, pins: list[str], ways: Ways, ready: str
+    params: dict[str, Any],
+    source: Source,
+    target: Target,
+    pins: list[str],
+    ways: Ways,
+    ready: str,
+    told: Sequence[str] = (),
 ) -> methods.Made:
     """The wheels or the locked requirements, and meanwhile what installs them on the host.
 
     :param ready: name of the set of wheels, where an earlier task of this run has collected them.
+    :param told: what is taken in place of what the app names.
     """
-    check_pinned(source.requirements, target, source.requirements_name)
     cache = cache_directory()
     options = source.requirements.options
     tools = provide(cache, options, params["index_url"], ways.say)
@@ -189,6 +199,8 @@ def collect(
     index = functools.cache(lambda: read_index(tools.pip, options, params["index_url"], CONTROL_NODE))
     if collected := wheels.named(cache, ready):
         return methods.from_wheels(collected, host_installers(cache, tools, target, index))
+    for sentence in told:
+        ways.say(sentence)
     workshop = workshop_of(params, target, ways.query, ways.build, ways.say)
     collector = Collector(cache, tools, index(), target, ways.say, workshop)
     wanted = (collector, source.requirements, pins, source.requirements_name)

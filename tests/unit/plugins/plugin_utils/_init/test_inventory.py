@@ -118,6 +118,35 @@ def test_a_package_that_no_python_has_a_wheel_of_is_told_with_another(project):
 
 
 @pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.txt": "fastapi==0.68.0\nuvicorn==0.15.0\n"},
+        {
+            "pyproject.toml": '[project]\nname = "shop"\ndependencies = ["fastapi", "uvicorn"]\n',
+            "uv.lock": """
+[[package]]
+name = "shop"
+source = { virtual = "." }
+dependencies = [{ name = "uvicorn" }]
+[package.metadata]
+requires-dist = [{ name = "fastapi" }, { name = "uvicorn" }]
+[[package]]
+name = "uvicorn"
+version = "0.15.0"
+source = { registry = "https://pypi.org/simple" }
+""",
+        },
+    ],
+)
+def test_what_is_taken_in_place_of_a_line_is_said_at_once(project, files: dict[str, str]):
+    top = project({"main.py": MAIN} | files)
+    written = app_file(str(top), str(top))
+    name = next(name for name in files if name != "pyproject.toml")
+    assert f"{name} has uvicorn==0.15.0, and workers need uvicorn 0.22.0 or newer" in " ".join(written.notes)
+    assert "0.22.0 is taken in its place" in " ".join(written.text.replace("\n# ", " ").split())
+
+
+@pytest.mark.parametrize(
     ("files", "day", "told"),
     [
         ({"Dockerfile": "FROM python:3.10-slim AS base\n"}, "", "Debian 12: its own recipes have Python 3.10"),
