@@ -51,14 +51,26 @@ def needs(node: ast.AST) -> set[str]:
     return set()
 
 
-def at_import(tree: ast.AST) -> Iterator[ast.AST]:
-    """What runs in any case where a module is imported."""
+def at_import(tree: ast.AST, calling: bool = False) -> Iterator[ast.AST]:
+    """What runs in any case where a module is imported.
+
+    :param calling: whether its functions are called then, too.
+    """
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if not isinstance(node, SOMETIMES):
+        if not isinstance(node, SOMETIMES) or (calling and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
             yield node
             waiting += ast.iter_child_nodes(node)
+
+
+def handed(node: ast.AST) -> list[ast.expr]:
+    """What an env.py of Alembic's hands on as the address of its database."""
+    if isinstance(node, ast.Return) and node.value is not None:
+        return [node.value]
+    if not isinstance(node, ast.Call):
+        return []
+    return node.args[1:2] if _called(node) == "set_main_option" else [e.value for e in node.keywords if e.arg == "url"]
 
 
 def uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:

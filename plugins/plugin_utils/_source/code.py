@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...module_utils._app.roots import ENDING
-from .asked import ENGINES, GETENV, all_of, asks, at_import, getenv, kinds_of, needs, uses
+from .asked import ENGINES, GETENV, all_of, asks, at_import, getenv, handed, kinds_of, needs, uses
 from .memory import changed, stores
 from .modules import ASIDE, IMPORTS, MOST_BYTES, OF_SRC, is_imported, module_of, no_packages
 from .nodes import called as _called
@@ -30,6 +30,7 @@ from .nodes import text as _text
 from .paths import SQLITE, configured_file, constant_directory, constant_path, written_file
 from .secret import is_kept, is_own
 from .shown import Code, Place, Router
+from .sockets import keeping
 
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
@@ -68,7 +69,9 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     """Read the Python files among `paths`, which count from `top`. Never raises for what is in them."""
     code, paths = Code(), list(paths)
     contents: dict[str, bytes] = {}
-    python = [path for path in sorted(paths) if path.endswith(".py") and not ASIDE.search(path)]
+    code.migrations = _migrations(paths)
+    scripts = {f"{directory}/env.py" for directory in code.migrations}
+    python = [p for p in sorted(paths) if p.endswith(".py") and (p in scripts or not ASIDE.search(p))]
     for path in python:
         try:
             with open(os.path.join(top, path), "rb") as file:
@@ -76,17 +79,6 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         except OSError:
             code.unread.append(path)
     code.examples = [path for path in sorted(paths) if os.path.basename(path).startswith(".env.")]
-    versions = sorted(
-        {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
-    )
-    code.migrations = [directory for directory in versions if f"{directory}/env.py" in paths]
-    inis = [path for path in sorted(paths) if os.path.basename(path) == "alembic.ini"]
-    code.migrations += [
-        ini
-        for ini in inis
-        if ini == "alembic.ini"
-        or any(f"{each}/".startswith(ini.removesuffix("alembic.ini")) for each in code.migrations)
-    ]
     packages = {path.removesuffix("/__init__.py") for path in python}
     if any(OF_SRC.search(content) for content in contents.values()):
         packages.add("src")
@@ -158,6 +150,20 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     return code
 
 
+def _migrations(paths: list[str]) -> list[str]:
+    """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
+    versions = sorted(
+        {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
+    )
+    found = [directory for directory in versions if f"{directory}/env.py" in paths]
+    inis = [path for path in sorted(paths) if os.path.basename(path) == "alembic.ini"]
+    return found + [
+        ini
+        for ini in inis
+        if ini == "alembic.ini" or any(f"{each}/".startswith(ini.removesuffix("alembic.ini")) for each in found)
+    ]
+
+
 def _bytes(top: str, path: str) -> bytes:
     """What a file holds; nothing where it can't be read."""
     try:
@@ -198,8 +204,6 @@ class _File:
                 self._import(node)
             elif isinstance(node, (ast.AnnAssign, ast.Assign)):
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-                if isinstance(node, ast.AnnAssign):
-                    self._keeps_sockets(node)
                 if isinstance(target, ast.Name) and node.value is not None:
                     self.values[target.id] = node.value
                     self.attributes |= {target.id} if target.id.isupper() else set()
@@ -246,6 +250,7 @@ class _File:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
                     self._random(inner)
         self._asked()
+        self.code.listeners += map(self._at, keeping(self.tree))
 
     def _address(self, node: ast.expr, variable: str) -> None:
         """An address that can't be right on a host: of a database beside the code, or of a container."""
@@ -675,8 +680,10 @@ class _File:
                 self.code.together[self._at(node)] = names
         models = {each.name: each for each in self.nodes if isinstance(each, ast.ClassDef) and self._is_strict(each)}
         others = {key: name for key, name in held.items() if key[1:].isupper() or not key.startswith(".")}
-        for node in at_import(self.tree):
-            for part in uses(node, models):
+        # Alembic imports its script to call what is in it.
+        script = any(self.path == f"{directory}/env.py" for directory in self.code.migrations)
+        for node in at_import(self.tree, calling=script):
+            for part in [*uses(node, models), *(handed(node) if script else ())]:
                 local = _name(part)
                 # What is given another value first isn't what was asked for.
                 changed = local in self.held and local not in self.values
@@ -692,11 +699,6 @@ class _File:
 
     def _is_strict(self, node: ast.ClassDef) -> bool:
         return any(self.full(_name(base)).rpartition(".")[2] == "BaseModel" for base in node.bases)
-
-    def _keeps_sockets(self, node: ast.AnnAssign) -> None:
-        """A list, set or dict of WebSockets: each worker has its own."""
-        if node.value is not None and _LISTENERS.search(ast.unparse(node.annotation)):
-            self.code.listeners.append(self._at(node))
 
 
 def _maker(node: ast.expr) -> str:
@@ -758,7 +760,6 @@ _CONTAINER = re.compile(
     r"(?:\+\w+)?://)(?:[^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(?::\d+)?(?:/|$)"
 )
 _ASKING = ("getenv", "env", "config", "Field", "setdefault", "Query", "Option")
-_LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")
 # Annotations of what one environment variable can hold.
 _PLAIN = re.compile(
     r"(?:[\w.]+\.)?(?:str|int|float|bool|bytes|Path|SecretStr|EmailStr|\w*Dsn|\w*Url)"
