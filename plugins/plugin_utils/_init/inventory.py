@@ -23,7 +23,7 @@ from .._inputs.specification import load_spec
 from .._release import lockfile, locks, pyproject
 from .._release.git import ignored, is_git, name_of
 from .._release.instead import served
-from .._release.listed import fitting_debian
+from .._release.listed import fitting_debian, fitting_pins, packages_of
 from .._release.requirements import Requirements
 from .._release.source import PLACEHOLDERS, scan
 from .._source.advice import HEALTH, READY, alone, like, settings_in
@@ -32,7 +32,7 @@ from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
 from .needed import packages
-from .usual import beginning, filled, of_any_host, of_example, of_service, on_host
+from .usual import MADE_UP, beginning, filled, of_any_host, of_example, of_service, on_host
 
 HOSTS = f"""\
 ---
@@ -102,11 +102,17 @@ def _yaml(value: object) -> str:
     return str(value) if word and str(value).lower() not in _WORDS else json.dumps(value)
 
 
-def app_file(top: str, source: str, version: str = "", day: str = "") -> Written:
+Files = t.Callable[[Requirements], dict[str, list[str]]]
+
+
+def app_file(
+    top: str, source: str, version: str = "", day: str = "", files: Files = lambda _requirements: {}
+) -> Written:
     """The text of group_vars/all/app.yml for the app in the directory `top`.
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     :param day: of its last commit.
+    :param files: gives the names of all files that an index has of what is pinned; {} where none is asked.
     """
     code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
@@ -135,10 +141,10 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
         left_out = [*_patterns(), *(f"/{path}" for path in (*outside, *own))]
         out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
     app = _app(out, code, _served(top, whole), _texts(r"(?i)^readme\b", top, whole))
-    requirements = _requirements(out, top, whole)
+    requirements = _requirements(out, top, whole, _served(top, whole))
     _instead(out, top, requirements)
     _until(out, top, requirements, day)
-    _debian(out, top, requirements, day, _served(top, whole))
+    _debian(out, top, requirements, day, _served(top, whole), files)
     _unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
@@ -360,15 +366,24 @@ def _migrations(out: Written, top: str, requirements: str, code: Code, required:
             f"host's too: {PREFIX}before_swap: {_yaml(command)}"
         )
         return
-    # Of a Pipfile.lock all is installed; other locks have what is for development, too.
-    whole = requirements.endswith("Pipfile.lock") and "alembic" in required
-    if whole or re.search(r"(?mi)^\s*alembic\b", needed):
+    if _is_locked(top, requirements, "alembic", required) or re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return
     out.comment(
         f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before "
         f"each new release: {PREFIX}before_swap: {_yaml(command)}"
     )
+
+
+def _is_locked(top: str, requirements: str, name: str, required: t.Collection[str]) -> bool:
+    """Whether a lock brings a package to hosts: it may have what is for development, too, and what others need."""
+    if requirements.endswith("Pipfile.lock"):
+        return name in required
+    try:
+        lock = lockfile.load(top, requirements) if requirements.endswith((".lock", ".toml")) else {}
+        return name in packages_of(lock, lockfile.load_project(top))
+    except (ReleaseError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _served(*directories: str) -> str:
@@ -416,14 +431,42 @@ def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
 _SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-z_][\w.]*:[A-Za-z_]\w*)""")
 
 
-def _requirements(out: Written, top: str, whole: str) -> str:
+_INSTALLS = {
+    "uv.lock": r"\buv\s+sync\b|\buv\.lock\b",
+    "poetry.lock": r"\bpoetry\s+(install|sync)\b|\bpoetry\.lock\b",
+    "pdm.lock": r"\bpdm\s+(install|sync)\b|\bpdm\.lock\b",
+    "Pipfile.lock": r"\bpipenv\s+(install|sync)\b|\bPipfile\.lock\b",
+}
+"""How the source's own recipes name a lock."""
+
+
+def _better(top: str, named: t.Sequence[str], recipes: str) -> tuple[str, str]:
+    """Of several files that say what the app needs the one that its own recipes install, or a lock that goes with
+    pyproject.toml; and why. ('', '') where the first is as good."""
+    readable = []
+    for name in named:
+        try:
+            if {"fastapi", "starlette"} & lockfile.names(top, name, lockfile.read(top, name, None)):
+                readable.append(name)
+        except ReleaseError:
+            continue
+    said = [name for name in readable if re.search(_INSTALLS.get(name, rf"\b{re.escape(name)}(?![\w.])"), recipes)]
+    if len(said) == 1:
+        return said[0], f"{said[0]} is what the source's own recipes install."
+    locks = [name for name in readable if name.endswith((".lock", ".toml"))]
+    return (locks[0], f"{locks[0]} is a lock that goes with the project.") if locks else ("", "")
+
+
+def _requirements(out: Written, top: str, whole: str, recipes: str) -> str:
     try:
         return lockfile.find_requirements(top, "", whole)
     except ReleaseError as error:
         several = re.search(rf"(?:has|There are|There is) (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
         if several:
-            out.line("requirements", several[2], f"There {'are' if ' and ' in several[1] else 'is'} {several[1]}.")
-            return several[2]
+            chosen, why = _better(top, several[1].split(" and "), recipes)
+            there = f"There {'are' if ' and ' in several[1] else 'is'} {several[1]}. {why}".rstrip()
+            out.line("requirements", chosen or several[2], there)
+            return chosen or several[2]
         out.line("requirements", TODO, str(error).replace(top, "the source"))
         return ""
 
@@ -465,14 +508,19 @@ def _until(out: Written, top: str, requirements: str, day: str) -> None:
         )
 
 
-def _debian(out: Written, top: str, requirements: str, day: str, recipes: str) -> None:
+def _debian(out: Written, top: str, requirements: str, day: str, recipes: str, files: Files) -> None:
     """Which Debian the app fits, on the screen too: who has rented the other one begins anew."""
     try:
         lock = lockfile.load(top, requirements) if requirements.endswith((".lock", ".toml")) else {}
     except ReleaseError:
         lock = {}
-    told = fitting_debian(requirements, lock, lockfile.load_project(top), lockfile.requires_python(top))
-    if not told and requirements.endswith(".txt"):
+    wanted = lockfile.requires_python(top)
+    told, there = fitting_debian(requirements, lock, lockfile.load_project(top), wanted), {}
+    if not lock:
+        listed = _listed(top, requirements)
+        there = files(listed)
+        told = fitting_pins(requirements, listed, there, wanted) if there else told
+    if not told and not there and requirements.endswith(".txt"):
         pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
         own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
         python = re.search(r"(?m)^(?:python-)?3\.(\d+)", own) or re.search(r"(?im)^FROM\s+\S*python:?3\.(\d+)", recipes)
@@ -591,6 +639,8 @@ def _env(
     for name, value, comment in rows:
         out.text += f"  {name}: {_yaml(value)}  # {comment}\n"
         out.left += [name] if value == TODO else []
+    if mail := [name for name, _value, comment in rows if MADE_UP in comment]:
+        out.notes.append(f"No mail is sent until {', '.join(mail)} in {PREFIX}env are yours: what is there is made up.")
     for name, place in made.items():
         why = "has a default that everybody can read" if name in code.open_secrets else "wants it"
         why = "makes it up, in each worker and at each start another one" if name in code.random else why

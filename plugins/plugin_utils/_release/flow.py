@@ -21,12 +21,12 @@ from .._source.code import read_code
 from .._source.lacks import lacking as lacking_modules
 from . import bundle, instead, methods, project, wheels
 from .deliver import Ways, deliver
-from .packages import canonicalize_name
+from .packages import Requirement, canonicalize_name
 from .read import Source, read_source
 from .requirements import Requirements, injected
 from .resolver import Collector, locked, on_shelf
 from .sdist import NeedsBuildHost
-from .shelf import pins_of
+from .shelf import MOST, TWINS, files_of, pins_of
 from .source import release_id
 from .target import Target, check_python, target_of
 from .tools import Say, cache_directory, host_installers, provide
@@ -176,6 +176,22 @@ def lacking(requirements: Requirements, index_url: str, say: Say, other: Target)
     except (ReleaseError, ProgramError):
         return []
     return [f"{item.pin}{f' ({item.instead} has one)' * bool(item.instead)}" for item in shelf.lacking(other)]
+
+
+def files_of_pins(requirements: Requirements, say: Say) -> dict[str, list[str]]:
+    """Names of all files that the index has of what an app pins, by package; {} where it can't be asked."""
+    names = {Requirement(line).name for line in (*requirements.lines, *requirements.constraints) if "==" in line}
+    names = {*map(canonicalize_name, names)}
+    names |= {TWINS[name][0] for name in names & TWINS.keys()}
+    if not names:
+        return {}
+    try:
+        tools = provide(cache_directory(), requirements.options, "", say)
+        say(f"Asking the index which Pythons have wheels of the {len(names)} packages that are pinned…")
+        index = read_index(tools.pip, requirements.options, "", CONTROL_NODE)
+        return files_of(sorted(names)[:MOST], tools, index)
+    except (ReleaseError, ProgramError, ValueError):
+        return {}
 
 
 def collect(

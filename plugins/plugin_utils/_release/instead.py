@@ -15,8 +15,8 @@ from .requirements import LOWEST, Requirements, named
 
 _STANDARD = ("httptools", "python-dotenv", "pyyaml", "uvloop", "websockets")
 """What uvicorn[standard] brings. Named one by one, each may be as old as the app has it."""
-_SAME = {"psycopg2": "psycopg2-binary"}
-"""Packages that are compiled where they are installed, with the same code as wheels."""
+SAME = {"psycopg2": "psycopg2-binary"}
+"""Packages that are compiled where they are installed, with those that are the same as wheels."""
 _OTHERS = frozenset({"datetime"})
 """Packages that are called as a module of Python's, and bring another one: DateTime."""
 
@@ -117,7 +117,7 @@ def twin(
     :param nearest: the version of a package that is nearest to another and has a wheel; '' for none.
     """
     name = canonicalize_name(missing.partition("==")[0])
-    other = _SAME.get(name, "")
+    other = SAME.get(name, "")
     if not other or name not in named([*requirements.lines, *requirements.constraints]):
         return None
     brought = other in named(requirements.lines)

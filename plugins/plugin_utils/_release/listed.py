@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which Debian's own Python has all wheels that a lock lists by their files' names: nobody is asked. Pure."""
+"""Which Debian's own Python has wheels of all that an app pins, by the names of their files. Pure."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,10 @@ from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from . import locks
+from .instead import SAME, served, twin
 from .packages import canonicalize_name
-from .shelf import TWINS, Lacking, Shelf
+from .requirements import Requirements
+from .shelf import TWINS, Lacking, Shelf, nearest, pins_of
 from .target import DEBIANS, Target, debian_for, debians
 
 _MOST_NAMES = 3
@@ -28,12 +31,52 @@ def fitting_debian(name: str, lock: dict[str, Any], pyproject: dict[str, Any], w
     :param wanted: what the app asks of the Python.
     """
     try:
-        packages = _packages(lock, pyproject)
+        packages = packages_of(lock, pyproject)
         there = debians(wanted, "x86_64")
         missing = {debian: _lacking(packages, its) for debian, its in there.items()}
     except (ReleaseError, ValueError, KeyError, TypeError, AttributeError):
         # A lock with a mistake is refused where it is read.
         return debian_for(wanted)
+    if all(missing.values()) and (stuck := [item for item in next(iter(missing.values()), []) if not item.pythons]):
+        return f"No Debian has wheels of all that {name} has: {stuck[0].told(next(iter(there.values())))}"
+    return _said(name, missing, wanted, "Have it locked with newer versions")
+
+
+def fitting_pins(name: str, requirements: Requirements, files: dict[str, list[str]], wanted: str) -> str:
+    """The same for what has no files' names in it, as requirements.txt.
+
+    :param files: names of all files on the index by package.
+    """
+    try:
+        there = debians(wanted, "x86_64")
+    except ReleaseError:
+        return ""
+    missing: dict[str, list[Lacking]] = {}
+    for debian, its in there.items():
+        bare = served(requirements, name, its.markers)[0]
+        closest = functools.partial(_nearest, files, its)
+        for pin in [f"{package}=={version}" for package, version in pins_of(_lines(bare), its).items()]:
+            other = twin(bare, pin, closest)
+            bare = other[0] if other else bare
+        missing[debian] = Shelf(pins_of(_lines(bare), its), files).lacking(its)
+    best = min(missing, key=lambda debian: len(missing[debian]), default="")
+    instead = ", ".join(item.instead for item in missing.get(best, []) if item.instead)
+    return _said(name, missing, wanted, f"For {best} write {instead}" if instead else "Write newer versions")
+
+
+def _lines(requirements: Requirements) -> list[str]:
+    return [*requirements.constraints, *requirements.lines]
+
+
+def _nearest(files: dict[str, list[str]], target: Target, name: str, version: str) -> str:
+    return nearest(name, version, files.get(name, []), target).partition("==")[2]
+
+
+def _said(name: str, missing: dict[str, list[Lacking]], wanted: str, write: str) -> str:
+    """:param missing: by Debian, what has no wheel for its Python.
+    :param write: what to do where that is so on each.
+    """
+    there = debians(wanted, "x86_64")
     if not any(missing.values()):
         return debian_for(wanted)
     asks = f", and the app needs Python {wanted}" if wanted and len(there) < len(DEBIANS) else ""
@@ -41,11 +84,9 @@ def fitting_debian(name: str, lock: dict[str, Any], pyproject: dict[str, Any], w
     told = "; ".join(_told(items, there[debian]) for debian, items in missing.items() if items)
     if good:
         return f"The app wants {good[0]}: of what {name} has, {told}{asks}."
-    if stuck := [item for item in next(iter(missing.values())) if not item.pythons]:
-        return f"No Debian has wheels of all that {name} has: {stuck[0].told(next(iter(there.values())))}"
     return (
-        f"No Debian's own Python has wheels of all that {name} has: {told}{asks}. Have it locked with newer versions, "
-        "or put a Python that fits on the host, and set fastapi_python to it."
+        f"No Debian's own Python has wheels of all that {name} has: {told}{asks}. {write}, or put a Python that fits "
+        "on the host, and set fastapi_python to it."
     )
 
 
@@ -62,10 +103,11 @@ def _lacking(packages: dict[str, dict[str, list[str]]], target: Target) -> list[
     for name, versions in sorted(packages.items()):
         each = [Shelf({name: version}, {name: files}).lacking(target) for version, files in versions.items()]
         found += each[-1] if all(each) else []
-    return [item for item in found if item.pythons or item.pin.partition("==")[0] in TWINS]
+    known = TWINS.keys() - SAME.keys()
+    return [item for item in found if item.pythons or item.pin.partition("==")[0] in known]
 
 
-def _packages(lock: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+def packages_of(lock: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     """The files' names of each version of each package that the app needs; a lock has what is for development too."""
     listed = locks.with_files(lock) or lock.get("packages") or []
     needs: dict[str, set[str]] = {}
