@@ -16,7 +16,8 @@ from ansible.utils.display import Display
 
 from ..module_utils._app.releases import ReleaseError
 from ..module_utils._host.text import mask
-from ..plugin_utils._init.inventory import HOSTS, Written, app_file
+from ..plugin_utils._init.inventory import HOSTS, app_file
+from ..plugin_utils._init.written import Written
 from ..plugin_utils._release.flow import files_of_pins
 from ..plugin_utils._release.git import is_git, last_day
 from ..plugin_utils._release.read import open_source
