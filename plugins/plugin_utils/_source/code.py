@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...module_utils._app.roots import ENDING
+from ...module_utils._host.text import mask
 from .asked import ENGINES, GETENV, all_of, asks, at_import, getenv, handed, kinds_of, needs, uses
 from .memory import changed, stores
 from .modules import ASIDE, IMPORTS, MOST_BYTES, OF_SRC, is_imported, module_of, no_packages
@@ -27,7 +28,7 @@ from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import parsed
 from .nodes import text as _text
-from .paths import SQLITE, configured_file, constant_directory, constant_path, written_file
+from .paths import SQLITE, configured_file, constant_directory, constant_path, own_attributes, written_file
 from .secret import is_kept, is_own
 from .shown import Code, Place, Router
 from .sockets import keeping
@@ -192,6 +193,8 @@ class _File:
         """What names stand for."""
         self.attributes: set[str] = set()
         """Names of constants, and of what a class has."""
+        self.own: dict[str, ast.expr] = {}
+        """What its classes' attributes are made of, where that is said once: of self.path what it is by default."""
         self.held: dict[str, str] = {}
         """Names, with the variable that each has the value of."""
 
@@ -236,6 +239,7 @@ class _File:
         stored += [node.arg for node in self.nodes if isinstance(node, ast.arg)]
         times = Counter(stored)
         self.values = {name: value for name, value in self.values.items() if times[name] == 1}
+        self.own = own_attributes(self.nodes)
         for node, function in self._all():
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -267,6 +271,9 @@ class _File:
         ):
             # No engine is made of it.
             self.code.wanted.setdefault(variable, self._at(node))
+        elif url and variable and _OWN_DATABASE.match(url) and not variable.startswith("TEST_"):
+            self.code.defaults.setdefault(variable, (self._at(node), mask(url)))
+            self.code.containers[self._at(node)] = ""
         elif url and (match := _CONTAINER.match(url)):
             self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
@@ -352,6 +359,8 @@ class _File:
         """A path of constants, from the source's top; None for any other."""
 
         def meaning(name: str) -> str | None:
+            if (own := self.own.get(name)) is not None and steps:
+                return self._below(own, values, steps - 1)
             places = [self.code.meant(self._key(name)), *([f".{name.rpartition('.')[2]}"] if "." in name else [])]
             file, value = next((values[place] for place in places if place in values), (self, None))
             return file._below(value, values, steps - 1) if value and steps else None
@@ -561,8 +570,8 @@ class _File:
                 continue
             if item.value is not None:
                 default = self._default(item.value)
-                self._address(default, name.upper())
                 alias = self._alias(item.value) if isinstance(item.value, ast.Call) else ""
+                self._address(default, (alias or name).upper())
                 # A call that isn't Field's is the default itself.
                 whole = item.value if _maker(item.value) else default
                 self._open(whole, (alias or name).upper(), (alias or short).upper())
@@ -753,6 +762,8 @@ _HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
 _OF_A_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_")
 # What stands in a default for what somebody else has to say.
 _PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
+# A database of whoever develops the app, whose user nobody else has.
+_OWN_DATABASE = re.compile(r"(?:postgres\w*|mysql|mariadb)(?:\+\w+)?://[^@/:]+:[^@/]+@(?:localhost|127\.0\.0\.1)\b")
 _DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(
