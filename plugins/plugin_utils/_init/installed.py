@@ -10,6 +10,7 @@ import datetime
 import os
 import re
 import typing as t
+from dataclasses import dataclass, replace
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
@@ -18,10 +19,28 @@ from .._inputs.rules import TODO
 from .._release import lockfile, locks
 from .._release.instead import served
 from .._release.listed import fitting_debian, fitting_pins, packages_of
-from .._release.requirements import Requirements
+from .._release.packages import canonicalize_version
+from .._release.raised import Files, bare, lacking
+from .._release.requirements import Requirements, named
+from .._release.shelf import Lacking, version_of
+from .._release.target import Target, debians
 from .written import Written
 
-Files = t.Callable[[Requirements], dict[str, list[str]]]
+
+@dataclass(frozen=True)
+class Asked:
+    """What an index says; of none by itself.
+
+    :param files: gives the names of all files of what is pinned, by package; {} where it can't be asked.
+    :param versions: gives versions in place of those that have no wheel for a Python; none where none go together.
+    """
+
+    files: t.Callable[[Requirements], Files] = lambda _listed: {}
+    versions: t.Callable[[Requirements, list[Lacking], Files, Target], list[str]] = lambda *_asked: []
+
+
+UNASKED = Asked()
+
 _OLD = 60
 """Days after which today's versions aren't those that an app was written with."""
 _PYTHON_313 = "2024-12-01"
@@ -35,13 +54,17 @@ _INSTALLS = {
 """How the source's own recipes name a lock."""
 
 
-def requirements_of(out: Written, top: str, whole: str, recipes: str) -> str:
+def _is_locked_with(top: str, name: str, package: str) -> bool:
+    return is_locked(top, name, package, required_by(top, name))
+
+
+def requirements_of(out: Written, top: str, whole: str, recipes: str, needs: t.Collection[str]) -> str:
     try:
         return lockfile.find_requirements(top, "", whole)
     except ReleaseError as error:
         several = re.search(rf"(?:has|There are|There is) (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
         if several:
-            chosen, why = _better(top, several[1].split(" and "), recipes)
+            chosen, why = _better(top, several[1].split(" and "), recipes, needs)
             there = f"There {'are' if ' and ' in several[1] else 'is'} {several[1]}. {why}".rstrip()
             out.line("requirements", chosen or several[2], there)
             return chosen or several[2]
@@ -49,9 +72,12 @@ def requirements_of(out: Written, top: str, whole: str, recipes: str) -> str:
         return ""
 
 
-def _better(top: str, named: t.Sequence[str], recipes: str) -> tuple[str, str]:
+def _better(top: str, named: t.Sequence[str], recipes: str, needs: t.Collection[str]) -> tuple[str, str]:
     """Of several files that say what the app needs the one that its own recipes install, or a lock that goes with
-    pyproject.toml; and why. ('', '') where the first is as good."""
+    pyproject.toml; and why. ('', '') where the first is as good.
+
+    :param needs: packages that what the app imports needs, which are added to what isn't locked.
+    """
     readable = []
     for name in named:
         try:
@@ -60,9 +86,15 @@ def _better(top: str, named: t.Sequence[str], recipes: str) -> tuple[str, str]:
         except ReleaseError:
             continue
     said = [name for name in readable if re.search(_INSTALLS.get(name, rf"\b{re.escape(name)}(?![\w.])"), recipes)]
+    if for_hosts := [name for name in readable if "prod" in name]:
+        return for_hosts[0], f"{for_hosts[0]} is for hosts, by its name."
     if len(said) == 1:
         return said[0], f"{said[0]} is what the source's own recipes install."
-    locks = [name for name in readable if name.endswith((".lock", ".toml"))]
+    locks = [
+        name
+        for name in readable
+        if name.endswith((".lock", ".toml")) and all(_is_locked_with(top, name, needed) for needed in needs)
+    ]
     return (locks[0], f"{locks[0]} is a lock that goes with the project.") if locks else ("", "")
 
 
@@ -121,33 +153,74 @@ def until(out: Written, top: str, requirements: str, day: str) -> None:
         )
 
 
-def which_debian(out: Written, top: str, requirements: str, day: str, recipes: str, files: Files) -> None:
+def which_debian(out: Written, top: str, requirements: str, day: str, recipes: str, index: Asked) -> None:
     """Which Debian the app fits, on the screen too: who has rented the other one begins anew."""
+    wanted, project = lockfile.requires_python(top), lockfile.load_project(top)
     try:
         lock = lockfile.load(top, requirements) if requirements.endswith((".lock", ".toml")) else {}
     except ReleaseError:
         lock = {}
-    wanted = lockfile.requires_python(top)
-    told, there = fitting_debian(requirements, lock, lockfile.load_project(top), wanted), {}
-    if not lock:
+    told, known = fitting_debian(requirements, lock, project, wanted), False
+    if not lock or told.startswith("No Debian"):
         listed = _listed(top, requirements)
-        there = files(listed)
-        told = fitting_pins(requirements, listed, there, wanted) if there else told
-    if not told and not there and requirements.endswith(".txt"):
-        pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
-        own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
-        python = re.search(r"(?m)^(?:python-)?3\.(\d+)", own) or re.search(r"(?im)^FROM\s+\S*python:?3\.(\d+)", recipes)
-        newer = python and int(python[1]) > 12
-        if pinned and (python or (day and day < _PYTHON_313)):
-            why = f"its own recipes have Python 3.{python[1]}" if python else f"its last commit is of {day}"
-            told = (
-                f"The app most likely fits {'Debian 13' if newer else 'Debian 12'}: {why}, and {pinned} of its "
-                "requirements name an exact version, which may have no wheel for the other's. Debian 12 has Python "
-                "3.11, and Debian 13 has 3.13."
-            )
+        if lock:
+            # A lock has what is for development, too.
+            kept = packages_of(lock, project).keys()
+            listed = replace(listed, constraints=[line for line in listed.constraints if named([line]) <= kept])
+        files = index.files(listed)
+        known = bool(files)
+        for name, versions in packages_of(lock, project).items() if lock and known else ():
+            # What came later has a hash that the lock doesn't list.
+            own = [*map(canonicalize_version, versions)]
+            others = [file for file in files.get(name, []) if version_of(file, name) not in own]
+            files[name] = [*others, *(file for its in versions.values() for file in its)]
+        told = _of_index(out, requirements, listed, files, wanted, index) if known else told
+    if not told and not known and requirements.endswith(".txt"):
+        told = _by_day(top, requirements, day, recipes)
     if told:
         out.comment(told)
         out.notes.append(told)
+
+
+def _of_index(out: Written, requirements: str, listed: Requirements, files: Files, wanted: str, index: Asked) -> str:
+    """The same by what an index has. Where no Debian fits, later versions of what it lacks are written."""
+    try:
+        there = debians(wanted, "x86_64")
+    except ReleaseError:
+        return ""
+    taken = {debian: bare(listed, requirements, files, its) for debian, its in there.items()}
+    missing = {debian: lacking(taken[debian], files, its) for debian, its in there.items()}
+    for debian in sorted(missing, key=lambda each: len(missing[each])) if all(missing.values()) else ():
+        if versions := index.versions(taken[debian], missing[debian], files, there[debian]):
+            minor = there[debian].minor
+            out.line(
+                "versions",
+                versions,
+                f"Taken in place of what {requirements} names: of that, no Debian's own Python has all wheels. These "
+                f"are the first later versions for {debian}'s, and go with the rest; nobody has tried the app with "
+                f"them. To have the named ones, put a Python that has wheels of them on the host, see {PREFIX}python.",
+            )
+            return (
+                f"The app wants {debian}, which has Python {minor}, and {len(versions)} newer versions than "
+                f"{requirements} names: they are in {PREFIX}versions. Try the app with them."
+            )
+    return fitting_pins(requirements, missing, wanted)
+
+
+def _by_day(top: str, requirements: str, day: str, recipes: str) -> str:
+    """The same by the Python of the source's own recipes, or by how old it is, where nothing else tells."""
+    pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
+    own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
+    python = re.search(r"(?m)^(?:python-)?3\.(\d+)", own) or re.search(r"(?im)^FROM\s+\S*python:?3\.(\d+)", recipes)
+    newer = python and int(python[1]) > 12
+    if not pinned or not (python or (day and day < _PYTHON_313)):
+        return ""
+    why = f"its own recipes have Python 3.{python[1]}" if python else f"its last commit is of {day}"
+    return (
+        f"The app most likely fits {'Debian 13' if newer else 'Debian 12'}: {why}, and {pinned} of its requirements "
+        "name an exact version, which may have no wheel for the other's. Debian 12 has Python 3.11, and Debian 13 has "
+        "3.13."
+    )
 
 
 def unread(out: Written, top: str) -> None:

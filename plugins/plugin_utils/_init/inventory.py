@@ -21,12 +21,13 @@ from .._release.git import ignored, is_git, name_of
 from .._release.source import PLACEHOLDERS, scan
 from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
+from .._source.lacks import needed
 from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
-from .installed import Files, instead, required_by, requirements_of, unread, until, which_debian
+from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
-from .needed import packages
+from .needed import JIT, packages
 from .usual import MADE_UP, beginning, filled, of_any_host, of_example, of_service, on_host
 from .written import Written, as_yaml
 
@@ -52,12 +53,12 @@ _WORKERS = re.compile(
 """How the queues that people use are started."""
 
 
-def app_file(top: str, source: str, version: str = "", day: str = "", files: Files = lambda _listed: {}) -> Written:
+def app_file(top: str, source: str, version: str = "", day: str = "", index: Asked = UNASKED) -> Written:
     """The text of group_vars/all/app.yml for the app in the directory `top`.
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     :param day: of its last commit.
-    :param files: gives the names of all files that an index has of what is pinned; {} where none is asked.
+    :param index: what is asked of an index.
     """
     code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
@@ -86,10 +87,10 @@ def app_file(top: str, source: str, version: str = "", day: str = "", files: Fil
         left_out = [*_patterns(), *(f"/{path}" for path in (*outside, *own))]
         out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
     app = _app(out, code, _served(top, whole), _texts(r"(?i)^readme\b", top, whole))
-    requirements = requirements_of(out, top, whole, _served(top, whole))
+    requirements = requirements_of(out, top, whole, _served(top, whole), needed(top, [*code.modules], app))
     instead(out, top, requirements)
     until(out, top, requirements, day)
-    which_debian(out, top, requirements, day, _served(top, whole), files)
+    which_debian(out, top, requirements, day, _served(top, whole), index)
     unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
@@ -99,6 +100,8 @@ def app_file(top: str, source: str, version: str = "", day: str = "", files: Fil
     debian, read = packages(_texts(r"(?i)dockerfile", top, whole), required)
     if debian:
         out.line("packages", debian, f"What the app needs of Debian's, by {' and '.join(read)}.")
+    if writing := sorted(JIT & required):
+        out.line("allow_jit", True, f"{' and '.join(writing)} wants memory that it can both write and execute.")
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if code.migrations:
@@ -322,6 +325,9 @@ def _env(
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top, code)
+    for name, (place, default) in code.defaults.items():
+        if name not in code.wanted:
+            rows.append((name, TODO, f"{place} asks for it. By default it is {default}, which no host has."))
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
     there = {*code.imports, *required}
@@ -343,7 +349,7 @@ def _env(
             made[name] = place
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
-    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
+    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *code.defaults, *made}}
     for name, place in list(asked.items()):
         if (value := of_example(name, values.get(name, ""))) and of_any_host(name, value):
             # The app would start without it, and fail where it comes by.

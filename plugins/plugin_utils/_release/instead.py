@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from .packages import Requirement, Version, canonicalize_name
+from .packages import Requirement, SpecifierSet, Version, canonicalize_name
 from .requirements import LOWEST, Requirements, named
+from .shelf import nearest, pins_of
+from .target import Target
 
 _STANDARD = ("httptools", "python-dotenv", "pyyaml", "uvloop", "websockets")
 """What uvicorn[standard] brings. Named one by one, each may be as old as the app has it."""
@@ -142,3 +144,42 @@ def twin(
     )
     what = f"{other}, which is there too," if brought else max(shown, key=len)
     return changed, f"{missing} has no wheels, and is {other} where it is built: {what} is taken in its place."
+
+
+def twinned(requirements: Requirements, files: Mapping[str, list[str]], target: Target) -> Requirements:
+    """The requirements as a run will take them where it finds psycopg2 without a wheel.
+
+    :param files: names of all files on the index by package.
+    """
+
+    def closest(name: str, version: str) -> str:
+        return nearest(name, version, files.get(name, []), target).partition("==")[2]
+
+    pins = pins_of([*requirements.constraints, *requirements.lines], target)
+    for name, version in pins.items():
+        if name in SAME and not any(file.endswith(".whl") for file in files.get(name, [])):
+            changed = twin(requirements, f"{name}=={version}", closest)
+            requirements = changed[0] if changed else requirements
+    return requirements
+
+
+def with_versions(requirements: Requirements, versions: Iterable[str]) -> Requirements:
+    """The requirements with other versions than they name.
+
+    :param versions: as 'numpy==1.23.2'; of what the app doesn't need it makes nothing.
+    """
+    wanted = {canonicalize_name(Requirement(line).name): line.partition("==")[2].strip() for line in versions}
+    if not wanted:
+        return requirements
+
+    def changed(line: str) -> str:
+        parsed = Requirement(line)
+        name = canonicalize_name(parsed.name)
+        if name in wanted and not parsed.url:
+            parsed.specifier = SpecifierSet(f"=={wanted[name]}")
+            return str(parsed)
+        return line
+
+    kept = [line for line in requirements.constraints if not named([line]) & wanted.keys()]
+    exact = [f"{name}=={version}" for name, version in wanted.items()]
+    return replace(requirements, lines=[*map(changed, requirements.lines)], constraints=[*kept, *exact])

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -14,10 +13,9 @@ from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from . import locks
-from .instead import SAME, served, twin
+from .instead import SAME
 from .packages import canonicalize_name
-from .requirements import Requirements
-from .shelf import TWINS, Lacking, Shelf, nearest, pins_of
+from .shelf import TWINS, Lacking, Shelf
 from .target import DEBIANS, Target, debian_for, debians
 
 _MOST_NAMES = 3
@@ -42,34 +40,19 @@ def fitting_debian(name: str, lock: dict[str, Any], pyproject: dict[str, Any], w
     return _said(name, missing, wanted, "Have it locked with newer versions")
 
 
-def fitting_pins(name: str, requirements: Requirements, files: dict[str, list[str]], wanted: str) -> str:
+def fitting_pins(name: str, missing: dict[str, list[Lacking]], wanted: str) -> str:
     """The same for what has no files' names in it, as requirements.txt.
 
-    :param files: names of all files on the index by package.
+    :param missing: by Debian, what of it has no wheel.
     """
-    try:
-        there = debians(wanted, "x86_64")
-    except ReleaseError:
-        return ""
-    missing: dict[str, list[Lacking]] = {}
-    for debian, its in there.items():
-        bare = served(requirements, name, its.markers)[0]
-        closest = functools.partial(_nearest, files, its)
-        for pin in [f"{package}=={version}" for package, version in pins_of(_lines(bare), its).items()]:
-            other = twin(bare, pin, closest)
-            bare = other[0] if other else bare
-        missing[debian] = Shelf(pins_of(_lines(bare), its), files).lacking(its)
-    best = min(missing, key=lambda debian: len(missing[debian]), default="")
+    best = fewest(missing)
     instead = ", ".join(item.instead for item in missing.get(best, []) if item.instead)
     return _said(name, missing, wanted, f"For {best} write {instead}" if instead else "Write newer versions")
 
 
-def _lines(requirements: Requirements) -> list[str]:
-    return [*requirements.constraints, *requirements.lines]
-
-
-def _nearest(files: dict[str, list[str]], target: Target, name: str, version: str) -> str:
-    return nearest(name, version, files.get(name, []), target).partition("==")[2]
+def fewest(missing: dict[str, list[Lacking]]) -> str:
+    """The Debian that lacks the fewest wheels; '' for none."""
+    return min(missing, key=lambda debian: len(missing[debian]), default="")
 
 
 def _said(name: str, missing: dict[str, list[Lacking]], wanted: str, write: str) -> str:
@@ -93,7 +76,9 @@ def _said(name: str, missing: dict[str, list[Lacking]], wanted: str, write: str)
 def _told(items: list[Lacking], target: Target) -> str:
     more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
     have = "has" if len(items) == 1 else "have"
-    return f"{', '.join(item.pin for item in items[:_MOST_NAMES])}{more} {have} no wheel for {target.minor}"
+    # What fails to run is told with the rest: it comes to the same.
+    runs = f", or {'does' if len(items) == 1 else 'do'}n't run there" if any(item.fails for item in items) else ""
+    return f"{', '.join(item.pin for item in items[:_MOST_NAMES])}{more} {have} no wheel for {target.minor}{runs}"
 
 
 def _lacking(packages: dict[str, dict[str, list[str]]], target: Target) -> list[Lacking]:
@@ -104,7 +89,7 @@ def _lacking(packages: dict[str, dict[str, list[str]]], target: Target) -> list[
         each = [Shelf({name: version}, {name: files}).lacking(target) for version, files in versions.items()]
         found += each[-1] if all(each) else []
     known = TWINS.keys() - SAME.keys()
-    return [item for item in found if item.pythons or item.pin.partition("==")[0] in known]
+    return [item for item in found if item.pythons or item.fails or item.pin.partition("==")[0] in known]
 
 
 def packages_of(lock: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, dict[str, list[str]]]:

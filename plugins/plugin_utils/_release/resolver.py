@@ -23,7 +23,7 @@ from .packages import Requirement, SpecifierSet, Version, canonicalize_name, can
 from .refusals import flattened, named_in, refusal, without_wheel
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
 from .sdist import HERE, WAY_OUT, Sources, Workshop
-from .shelf import Shelf, files_of, nearest, shelf_of, version_of
+from .shelf import Shelf, fails_on, files_of, nearest, shelf_of, version_of
 from .shelf import refusal as shelf_refusal
 from .target import Target
 from .tools import Say, Tools, constraining, digest_of, forget_unused, making
@@ -117,7 +117,18 @@ def resolve(
             items += _added(collector, requirements, lacking, found, index, new, name)
     if problem := too_old(versions_of(items), [*requirements.lines, *requirements.constraints], name):
         raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
+    if failing := not_running(versions_of(items), collector.target):
+        files = files_of([*failing], collector.tools, collector.index)
+        told = [item.told(collector.target) for item in Shelf(failing, files).lacking(collector.target)]
+        instead = [item.instead for item in Shelf(failing, files).lacking(collector.target) if item.instead]
+        write = f" Write fastapi_versions: [{', '.join(instead)}]" if instead else ""
+        raise ReleaseError(f"fastapi_requirements is {name}. {' '.join(told)}{write}")
     return items
+
+
+def not_running(found: dict[str, str], target: Target) -> dict[str, str]:
+    """Those of the versions that can't be imported by the host's Python, whatever their wheels say."""
+    return {name: version for name, version in found.items() if fails_on(name, version, target.minor)}
 
 
 def _added(
@@ -138,7 +149,7 @@ def _added(
     lowest, said = {**LOWEST, WEBSOCKETS[0]: WEBSOCKETS[2]}, ""
     for wanted in (lacking, [f"{_name(pin)}>={lowest.get(_name(pin), 0)}" for pin in lacking]):
         try:
-            added = _compile(collector, wanted, limits, index, new, dated)
+            added = compiled(collector, wanted, limits, index, new, dated)
             return [item for item in added if item.partition("==")[0] not in found]
         except ProgramError as error:
             said = flattened(str(error).replace(new + os.sep, ""))
@@ -158,7 +169,7 @@ def _app_resolved(
     """Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them."""
     index = sources.with_built if sources else collector.index
     try:
-        return _compile(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
+        return compiled(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
@@ -231,7 +242,7 @@ def on_shelf(collector: Collector, requirements: Requirements, new: str, first: 
         constraints = [line for line in requirements.constraints if not named([line]) & names]
         lines = [_loosened(line, names) for line in requirements.lines]
         bounds = [*constraints, *loose.values()]
-        items = _compile(collector, lines, bounds, collector.index, new, requirements.dated)
+        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated)
         return {*versions_of(items)}
 
     return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
@@ -245,7 +256,7 @@ def _loosened(line: str, names: set[str]) -> str:
     return str(parsed)
 
 
-def _compile(
+def compiled(
     collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str, dated: list[str]
 ) -> list[str]:
     """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines."""

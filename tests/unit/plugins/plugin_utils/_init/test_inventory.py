@@ -14,6 +14,7 @@ from textwrap import dedent
 import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.plugin_utils._init.installed import Asked
 from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
@@ -161,11 +162,42 @@ ON_INDEX = {
 def test_an_index_tells_which_debian_has_the_wheels_of_what_is_pinned(project, pins: str, told: str):
     """Without a Dockerfile nothing told: a day was all there was, and the wrong Debian was rented."""
     top = project({"main.py": MAIN, "requirements.txt": f"fastapi==0.68.0\n{pins}\n"})
-    written = app_file(str(top), str(top), day="2023-05-01", files=lambda listed: ON_INDEX if listed.lines else {})
+    written = app_file(
+        str(top), str(top), day="2023-05-01", index=Asked(lambda listed: ON_INDEX if listed.lines else {})
+    )
     notes = " ".join(written.notes)
     assert told.format("requirements.txt") in notes and ("Debian" in notes) == bool(told), notes
     # Where no index answers, the day is better than nothing.
     assert "most likely fits Debian 12" in " ".join(app_file(str(top), str(top), day="2023-05-01").notes)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "poetry.lock"])
+def test_versions_that_have_wheels_are_written_where_no_debian_has_those_of_the_app(project, name: str):
+    """Four of fourteen strangers' projects pin what has no wheel for a Python of Debian's; each had to be edited."""
+    lock = '[[package]]\nname = "fastapi"\nversion = "0.68.0"\nfiles = [{file = "fastapi-0.68.0-py3-none-any.whl"}]\n'
+    rows = {"orjson": ("3.6", wheels("orjson", "3.6", 9)), "unneeded": ("1", wheels("unneeded", "1", 9))}
+    lock += "[package.dependencies]\norjson = '*'\n"
+    for package, (version, files) in rows.items():
+        lock += f'[[package]]\nname = "{package}"\nversion = "{version}"\nfiles = [{{file = "{files[0]}"}}]\n'
+    text = lock if name == "poetry.lock" else "fastapi==0.68.0\norjson==3.6\n"
+    top = project({"main.py": MAIN, "pyproject.toml": PROJECT, name: text})
+    asked = []
+
+    def versions(listed, missing, files, target):
+        asked.append((target.minor, [item.pin for item in missing]))
+        return ["orjson==3.9", "other==2"] if target.minor == "3.11" else []
+
+    # A wheel that came after the lock, which it has no hash of.
+    later = {"unneeded": rows["unneeded"][1]}
+    later |= {"orjson": [*ON_INDEX["orjson"], *wheels("orjson", "3.6", 11)]} if name == "poetry.lock" else {}
+    index = Asked(lambda listed: ON_INDEX | later if listed.constraints or listed.lines else {}, versions)
+    written = app_file(str(top), str(top), index=index)
+    # What is for development alone is nobody's.
+    assert asked == [("3.11", ["orjson==3.6"])]
+    assert yaml.safe_load(written.text)["fastapi_versions"] == ["orjson==3.9", "other==2"]
+    told = "The app wants Debian 12, which has Python 3.11, and 2 newer versions than "
+    assert any(note.startswith(told) for note in written.notes)
+    assert "nobody has tried the app with them" in " ".join(written.text.replace("\n# ", " ").split())
 
 
 UV = """
@@ -195,6 +227,12 @@ source = { registry = "https://pypi.org/simple" }
             {"poetry.lock": '[[package]]\nname = "fastapi"\nversion = "0.115.0"\nfiles = []\n'},
             "poetry.lock",
         ),
+        # What the code needs is added to what isn't locked.
+        (
+            {"uv.lock": UV, "main.py": MAIN + "from pydantic import EmailStr\n"},
+            "requirements.txt",
+        ),
+        ({"requirements-prod.txt": "fastapi\n", "Dockerfile": "COPY requirements.txt .\n"}, "requirements-prod.txt"),
     ],
 )
 def test_of_several_files_the_one_that_is_installed_counts(project, files: dict[str, str], chosen: str):
@@ -226,6 +264,58 @@ def test_what_migrations_alone_ask_for_is_wanted(project, path: str, text: str, 
     top = project({"main.py": MAIN, "requirements.txt": "fastapi\nalembic\n", "alembic.ini": ini} | files)
     written = app_file(str(top), str(top))
     assert ("DB_ADDRESS" in written.left) == wanted, written.text
+
+
+def test_a_database_of_whoever_develops_the_app_is_filled_in(project):
+    """Migrations met a server that knows no user `postgres` with that password."""
+    config = """
+        import os
+        from pydantic import Field
+        from pydantic_settings import BaseSettings
+        class Settings(BaseSettings):
+            database: str = Field("postgresql://shop:shop@localhost:5432/shop", validation_alias="SHOP_DATABASE")
+            redis_url: str = "redis://localhost:6379/0"
+            lite_url: str = "sqlite:///shop.db"
+        OTHER = os.getenv("OTHER_URL", "mysql+pymysql://root:root@127.0.0.1/shop")
+        TESTS = os.getenv("TEST_URL", "mysql+pymysql://root:root@127.0.0.1/tests")
+        """
+    top = project({"config.py": config, "main.py": MAIN, "requirements.txt": "fastapi\n"})
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert env == {"SHOP_DATABASE": "TODO", "OTHER_URL": "TODO"}
+    assert "By default it is postgresql://" in written.text and "shop:shop" not in written.text
+
+
+@pytest.mark.project(
+    "variable", "packages that compile at run time, as numba", "`fastapi_allow_jit: true`; init.yml writes it"
+)
+def test_what_compiles_at_run_time_may(project):
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\ncatboost==1.2\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_allow_jit"] is True
+    (top / "requirements.txt").write_text("fastapi\nscikit-learn\n")
+    assert "fastapi_allow_jit" not in yaml.safe_load(app_file(str(top), str(top)).text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Store:\n  def __init__(self, path=None):\n    self.path = path or settings.sqlite_path\n",
+        "class Store:\n  def __init__(self, path: str = 'data/papers.db'):\n    self.path = path\n",
+        "class Store:\n  def __init__(self, *, path='data/papers.db'):\n    self.path = str(path)\n",
+        "class Store:\n  def __init__(self):\n    self.path = './data/papers.db'\n",
+    ],
+)
+def test_a_file_that_an_object_holds_the_path_of_is_shared(project, text: str):
+    """Reads were answered, and the first write was a 500."""
+    uses = "  def open(self):\n    return sqlite3.connect(self.path)\n"
+    settings = "import os\nclass Settings:\n  sqlite_path: str = os.getenv('P', './data/papers.db')\n"
+    settings += "settings = Settings()\n"
+    store = f"import sqlite3\nfrom config import settings\n{text}{uses}"
+    top = project({"main.py": MAIN, "config.py": settings, "store.py": store, "requirements.txt": "fastapi\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_shared_paths"] == ["data"]
+    # Of two meanings none is known.
+    (top / "store.py").write_text(store + "  def move(self, path):\n    self.path = path\n")
+    assert "fastapi_shared_paths" not in yaml.safe_load(app_file(str(top), str(top)).text)
 
 
 def test_an_app_that_sends_mail_starts_before_anybody_has_an_account(project):

@@ -180,6 +180,16 @@ def test_what_is_compiled_is_taken_as_wheels_where_these_are_the_same(
     assert any("and is psycopg2-binary where it is built: psycopg2-binary" in line for line in said)
 
 
+def test_what_cant_run_is_refused_by_what_would(shop: Collector, tmp_path: Path) -> None:
+    """An app that pins pydantic 1.8 was collected, sent, and ended as it started on Debian 12."""
+    for version in ("1.8.2", "1.9.2", "1.10.4"):
+        make_wheel(tmp_path / "links", "pydantic", version)
+    with pytest.raises(ReleaseError, match=r"pydantic==1\.8\.2 doesn't run on Python 3\.11; pydantic==1\.10") as told:
+        resolved(shop, ["fastapi", "pydantic==1.8.2"])
+    assert str(told.value).endswith("Write fastapi_versions: [pydantic==1.10.4]")
+    assert resolved(shop, ["fastapi", "pydantic"])["pydantic"] == "1.10.4"
+
+
 def test_what_is_compiled_is_refused_where_another_package_wants_it(shop: Collector, tmp_path: Path) -> None:
     make_wheel(tmp_path / "links", "psycopg2-binary", "2.9.5")
     make_sdist(tmp_path / "links", "psycopg2", "2.9.5")
