@@ -23,6 +23,11 @@ _OVERRIDDEN = re.compile(
     r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
 )
 """What has an env.py of Alembic's take another address than that of its alembic.ini."""
+_UNLESS = re.compile(
+    r"""if\s+(?:not\s+)?[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)(?:\s+(?:is|==)\s+None)?\s*:\s*\n\s+"""
+    r"""[\w.]*set_main_option\([^\n]*"""
+)
+"""Where it does so only if that has none."""
 
 
 def migrations(out: Written, top: str, requirements: str, code: Code, required: t.Collection[str]) -> None:
@@ -109,4 +114,4 @@ def _script(top: str, ini: str) -> tuple[str, bool]:
 def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
     """The address that migrations have in alembic.ini, and no other."""
     found = _ADDRESS.search(read_text(os.path.join(top, ini)))
-    return None if found and _OVERRIDDEN.search(read_text(os.path.join(top, env))) else found
+    return None if found and _OVERRIDDEN.search(_UNLESS.sub("", read_text(os.path.join(top, env)))) else found

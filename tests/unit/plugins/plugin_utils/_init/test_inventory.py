@@ -662,6 +662,11 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
     [
         ("[alembic]\nscript_location = moves\nsqlalchemy.url = sqlite:///./x.db\n", "", True),
         ("[alembic]\nsqlalchemy.url = sqlite:///./x.db\n", 'config.set_main_option("sqlalchemy.url", url)', False),
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            'if config.get_main_option("sqlalchemy.url") is None:\n    config.set_main_option("sqlalchemy.url", url)\n',
+            True,
+        ),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
