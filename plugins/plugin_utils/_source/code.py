@@ -572,6 +572,9 @@ class _File:
                 default = self._default(item.value)
                 alias = self._alias(item.value) if isinstance(item.value, ast.Call) else ""
                 self._address(default, (alias or name).upper())
+                if isinstance(default, ast.Constant) and default.value is None and _DATABASE_URL.search(alias or name):
+                    # The app starts without, and answers 500 where it needs it.
+                    self.code.asked.setdefault((alias or name).upper(), self._at(item))
                 # A call that isn't Field's is the default itself.
                 whole = item.value if _maker(item.value) else default
                 self._open(whole, (alias or name).upper(), (alias or short).upper())

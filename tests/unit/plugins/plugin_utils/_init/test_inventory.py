@@ -276,6 +276,8 @@ def test_a_database_of_whoever_develops_the_app_is_filled_in(project):
             database: str = Field("postgresql://shop:shop@localhost:5432/shop", validation_alias="SHOP_DATABASE")
             redis_url: str = "redis://localhost:6379/0"
             lite_url: str = "sqlite:///shop.db"
+            database_url: str | None = None
+            other: str | None = None
         OTHER = os.getenv("OTHER_URL", "mysql+pymysql://root:root@127.0.0.1/shop")
         TESTS = os.getenv("TEST_URL", "mysql+pymysql://root:root@127.0.0.1/tests")
         """
@@ -284,6 +286,8 @@ def test_a_database_of_whoever_develops_the_app_is_filled_in(project):
     env = yaml.safe_load(written.text)["fastapi_env"]
     assert env == {"SHOP_DATABASE": "TODO", "OTHER_URL": "TODO"}
     assert "By default it is postgresql://" in written.text and "shop:shop" not in written.text
+    # The app starts without, and only it knows what then.
+    assert "# DATABASE_URL: ...  # config.py:9" in written.text and "# OTHER:" not in written.text
 
 
 @pytest.mark.project(
