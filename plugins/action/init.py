@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 import typing as t
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ..module_utils._app.releases import ReleaseError
 from ..module_utils._host.text import mask
-from ..plugin_utils._init.inventory import HOSTS, Written, app_file
+from ..plugin_utils._init.installed import Asked
+from ..plugin_utils._init.inventory import HOSTS, app_file
+from ..plugin_utils._init.written import Written
+from ..plugin_utils._release.flow import files_of_pins
 from ..plugin_utils._release.git import is_git, last_day
+from ..plugin_utils._release.raised import versions_for
 from ..plugin_utils._release.read import open_source
 
 SPEC = {
@@ -43,11 +49,13 @@ class ActionModule(ActionBase):
                 f"{there} is there already, and init.yml writes over nothing. Write -e into=DIRECTORY, or take it away."
             )
             return result | {"failed": True, "msg": msg}
+        say = Display().display
+        index = Asked(functools.partial(files_of_pins, say=say), functools.partial(versions_for, say=say))
         try:
             with tempfile.TemporaryDirectory(prefix="graceful-init-", dir=constants.DEFAULT_LOCAL_TMP) as workdir:
                 top, origin = open_source(source, str(params["version"]), workdir)
                 day = last_day(top, source, origin.get("revision", ""))
-                files = {there: app_file(top, source, str(params["version"]), day)}
+                files = {there: app_file(top, source, str(params["version"]), day, index)}
         except (ReleaseError, OSError) as error:
             return result | {"failed": True, "msg": f"{mask(source)} can't be read: {error}"}
         left, notes = files[there].left, files[there].notes

@@ -197,6 +197,13 @@ options:
       - What is named exactly is taken whatever its day, and where all is, as in a lock, this changes nothing.
     type: str
     default: ""
+  versions:
+    description:
+      - Exact versions that are taken in place of those that the requirements or the lock name, such as
+        V(numpy==1.23.2), also of what is needed by something else.
+    type: list
+    elements: str
+    default: []
   app:
     description:
       - The application as C(module:attribute). Where the top package of the module is in the O(source) and the module

@@ -121,11 +121,12 @@ def test_the_scenarios_change_nearly_every_variable():
     paths += [ROOT / "molecule" / "processes" / "variables.yml", *ROOT.glob("molecule/push/*.yml")]
     text = "".join(path.read_text() for path in paths)
     missing = {name for name in SPEC if f"{name}:" not in text}
-    # An index of one's own, and one that tells of days, needs a server, a version a repository, a build host a
-    # compiler: tested where releases are. Oxmgr is nothing that the tests can fetch.
+    # An index of one's own, and one that tells of days or has old versions, needs a server, a version a repository, a
+    # build host a compiler: tested where releases are. Oxmgr is nothing that the tests can fetch.
     elsewhere = {
         "fastapi_index_url",
         "fastapi_packages_until",
+        "fastapi_versions",
         "fastapi_version",
         "fastapi_build_host",
         "fastapi_oxmgr",

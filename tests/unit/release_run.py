@@ -109,6 +109,7 @@ class Run:
             "public_paths": [],
             "index_url": "",
             "packages_until": "",
+            "versions": [],
             "app": "app.main:app",
         }
 

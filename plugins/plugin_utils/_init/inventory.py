@@ -6,31 +6,30 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import re
-import textwrap
 import typing as t
-from dataclasses import dataclass, field
 
 from ...module_utils._app import names
-from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.files import names_in, read_text
 from .._inputs.rules import TODO
 from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import ignored, is_git, name_of
-from .._release.listed import fitting_debian
 from .._release.source import PLACEHOLDERS, scan
 from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
+from .._source.lacks import needed
 from .._source.paths import SQLITE
 from .._source.secret import is_own, make
 from .._source.shown import Code, Place
-from .needed import packages
-from .usual import beginning, filled, of_any_host, of_example, of_service, on_host
+from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
+from .migrated import migrations, other_database
+from .needed import JIT, packages
+from .usual import MADE_UP, beginning, filled, of_any_host, of_example, of_service, on_host
+from .written import Written, as_yaml
 
 HOSTS = f"""\
 ---
@@ -45,13 +44,6 @@ all:
 """
 
 
-# What YAML takes for a boolean or for nothing.
-_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
-
-_OLD = 60
-"""Days after which today's versions aren't those that an app was written with."""
-_PYTHON_313 = "2024-12-01"
-"""When most packages had wheels for it, which came out in October: Debian 13 has it."""
 _SOURCE = "The code on this machine, or a git URL."
 _ANYTHING = ("app", "api", "backend", "server", "src", "None")
 _WORKERS = re.compile(
@@ -61,50 +53,12 @@ _WORKERS = re.compile(
 """How the queues that people use are started."""
 
 
-@dataclass
-class Written:
-    """A file's text, and the names in it that still have to be filled in."""
-
-    text: str = ""
-    left: list[str] = field(default_factory=list)
-    secrets: list[str] = field(default_factory=list)
-    """Values that were made up for it, which belong on no screen."""
-    notes: list[str] = field(default_factory=list)
-    """Sentences that belong on the screen too."""
-
-    @property
-    def shown(self) -> str:
-        """The text without its secrets."""
-        text = self.text
-        for secret in self.secrets:
-            text = text.replace(secret, "********")
-        return text
-
-    def comment(self, text: str, indent: str = "") -> None:
-        self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
-
-    def line(self, name: str, value: object, comment: str = "") -> None:
-        """A variable, with what it says of itself before it."""
-        if comment:
-            self.comment(comment)
-        if value == TODO or value == [TODO]:
-            self.left.append(PREFIX + name)
-        self.text += f"{PREFIX}{name}: {_yaml(value)}\n"
-
-
-def _yaml(value: object) -> str:
-    """A value as YAML: a text without quotes where nothing takes it for anything else."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_yaml, value))}]"
-    word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_/][\w./@+:-]*(?<!:)( [\w./@+-]+)*", value)
-    return str(value) if word and str(value).lower() not in _WORDS else json.dumps(value)
-
-
-def app_file(top: str, source: str, version: str = "", day: str = "") -> Written:
+def app_file(top: str, source: str, version: str = "", day: str = "", index: Asked = UNASKED) -> Written:
     """The text of group_vars/all/app.yml for the app in the directory `top`.
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     :param day: of its last commit.
+    :param index: what is asked of an index.
     """
     code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
@@ -133,27 +87,30 @@ def app_file(top: str, source: str, version: str = "", day: str = "") -> Written
         left_out = [*_patterns(), *(f"/{path}" for path in (*outside, *own))]
         out.line("exclude", left_out, f"What stays behind: {', and '.join(kinds)}.")
     app = _app(out, code, _served(top, whole), _texts(r"(?i)^readme\b", top, whole))
-    requirements = _requirements(out, top, whole)
-    _until(out, top, requirements, day)
-    _debian(out, top, requirements, day, _served(top, whole))
-    _unread(out, top)
+    requirements = requirements_of(out, top, whole, _served(top, whole), needed(top, [*code.modules], app))
+    instead(out, top, requirements)
+    until(out, top, requirements, day)
+    which_debian(out, top, requirements, day, _served(top, whole), index)
+    unread(out, top)
     out.line(
         "domains", [TODO], "A name that leads to the host: HTTPS comes by itself. [] is plain HTTP under any name."
     )
     _paths(out, code, app)
-    required = _required(top, requirements)
+    required = required_by(top, requirements)
     debian, read = packages(_texts(r"(?i)dockerfile", top, whole), required)
     if debian:
         out.line("packages", debian, f"What the app needs of Debian's, by {' and '.join(read)}.")
+    if writing := sorted(JIT & required):
+        out.line("allow_jit", True, f"{' and '.join(writing)} wants memory that it can both write and execute.")
     for why, _other in alone(code)[:1]:
         out.line("workers", 1, why)
     if code.migrations:
-        _migrations(out, top, requirements, code, required)
+        migrations(out, top, requirements, code, required)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
     _shared(out, code, top, name, own)
-    _migrated(out, code, top)
+    other_database(out, code, top)
     _env(out, code, app, top, installed, required, name.replace(TODO, ""))
     _containers(out, code)
     for constant, (place, _maker, asked) in code.random.items():
@@ -193,54 +150,7 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
     out.notes.append(f"What the app writes to {', '.join(shared)} is kept in /srv/{name}/shared: backups are yours.")
 
 
-def _script(top: str, ini: str) -> tuple[str, bool]:
-    """The env.py of the migrations that an alembic.ini is of, '' where there is none; and whether it is counted from
-    the source's top. Alembic counts from where it is run."""
-    found = re.search(r"(?m)^[ \t]*script_location\s*=[ \t]*(%\(here\)s/)?(\S+)", read_text(os.path.join(top, ini)))
-    location = found[2].replace(":", "/") if found else "alembic"
-    places = [os.path.normpath(os.path.join(below, location, "env.py")) for below in (os.path.dirname(ini), "")]
-    there = [os.path.isfile(os.path.join(top, place)) for place in places]
-    from_top = there == [False, True] and bool(found and not found[1])
-    return places[1] if from_top else places[0] if there[0] or not found else "", from_top
-
-
-def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
-    """The address that migrations have in alembic.ini, and no other."""
-    found = _ADDRESS.search(read_text(os.path.join(top, ini)))
-    return None if found and _OVERRIDDEN.search(read_text(os.path.join(top, env))) else found
-
-
-def _migrated(out: Written, code: Code, top: str) -> None:
-    """Migrations of another database than the app's: one beside the code, by an address in alembic.ini."""
-    env, _from_top = _script(top, "alembic.ini")
-    text, fixed = read_text(os.path.join(top, "alembic.ini")), _fixed(top, "alembic.ini", env)
-    found = fixed and re.match(
-        r"[ \t]*sqlalchemy\.url\s*=\s*sqlite[\w+]*:///(?:%\(here\)s/)?(?!/|:memory:)(\S+)", fixed[0]
-    )
-    # The same file, which is shared, is the same database.
-    if not fixed or not found or os.path.normpath(found[1]) in code.files:
-        return
-    line = text.count("\n", 0, fixed.end()) + 1
-    variable = next(filter(_DATABASE.search, (*code.wanted, *code.asked)), "DATABASE_URL")
-    write = (
-        f"Add to {env}, at its top `import os` and below `config = context.config`: "
-        f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
-    )
-    if database := next((path for path in code.files if re.search(r"\.(db|sqlite)\d?$", path)), ""):
-        write = f"Write there the app's: {found[0].strip().removesuffix(found[1])}{database}"
-    out.comment(
-        f"alembic.ini line {line} is `{found[0].strip()}`: beside the code, where a migration can only read, and {env} "
-        f"takes no other. {write}"
-    )
-
-
 _OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())
-_DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
-_ADDRESS = re.compile(r"(?m)^[ \t]*sqlalchemy\.url\s*=[ \t]*(?!driver://)[a-z][\w+]*://\S+")
-_OVERRIDDEN = re.compile(
-    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
-)
-"""What has an env.py of Alembic's take another address than that of its alembic.ini."""
 
 
 def _containers(out: Written, code: Code) -> None:
@@ -320,54 +230,6 @@ def _name(top: str, source: str) -> str:
     return TODO
 
 
-def _migrations(out: Written, top: str, requirements: str, code: Code, required: t.Collection[str]) -> None:
-    """Where what hosts get has Alembic: many projects have it among what is for development alone.
-
-    :param required: names of the packages that the app requires.
-    """
-    found = code.migrations
-    inis = sorted((path for path in found if path.endswith("alembic.ini")), key=len)
-    table = lockfile.load_project(top)
-    needed = "\n".join(
-        map(str, [*lockfile.project_of(table).get("dependencies", []), *lockfile.poetry_dependencies(table)])
-    )
-    if requirements.endswith((".txt", ".in")):
-        needed += "\n" + read_text(os.path.join(top, requirements))
-        # What it includes isn't read here.
-        needed += "\nalembic" if re.search(r"(?m)^\s*(-r|--requirement|-e|\.)", needed) else ""
-    if not inis and "alembic" not in table.get("tool", {}):
-        out.comment(
-            f"{found[0]}/versions/ has migrations, and there is no alembic.ini, without which alembic runs none: does "
-            f".gitignore name it? Have one at the top, with [alembic] and script_location = {found[0]} in it, and have "
-            f"the migrations run before each new release: {PREFIX}before_swap: [alembic upgrade head]"
-        )
-        return
-    below = os.path.dirname(inis[0]) if inis else ""
-    env, from_top = _script(top, inis[0]) if inis else ("", False)
-    text = f"alembic -c {inis[0]} upgrade head" if from_top and below else "alembic upgrade head"
-    command = [f"cd {below} && {text}" if below and not from_top else text]
-    an = inis[0] if below else "an alembic.ini" if inis else "a [tool.alembic] in pyproject.toml"
-    fixed = _fixed(top, inis[0], env) if env else None
-    if inis and not env:
-        out.comment(f"There is {an}, and where it has its script_location is no env.py, so nothing can be migrated.")
-        return
-    if fixed and "sqlite" not in fixed[0] and code.wanted.keys() | code.asked.keys() | code.files.keys():
-        out.comment(
-            f"There is {an} with an address of a database in it, and {env} takes no other than that. If it is the "
-            f"host's too: {PREFIX}before_swap: {_yaml(command)}"
-        )
-        return
-    # Of a Pipfile.lock all is installed; other locks have what is for development, too.
-    whole = requirements.endswith("Pipfile.lock") and "alembic" in required
-    if whole or re.search(r"(?mi)^\s*alembic\b", needed):
-        out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
-        return
-    out.comment(
-        f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before "
-        f"each new release: {PREFIX}before_swap: {_yaml(command)}"
-    )
-
-
 def _served(*directories: str) -> str:
     """What the source's own recipes say: Dockerfile, Procfile, compose files and scripts beside them."""
     return _texts(
@@ -383,13 +245,6 @@ def _texts(named: str, *directories: str) -> str:
         if re.search(named, name)
     ]
     return "\n".join(found)
-
-
-def _required(top: str, requirements: str) -> set[str]:
-    try:
-        return lockfile.names(top, requirements, lockfile.read(top, requirements, None))
-    except ReleaseError:
-        return set()
 
 
 def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
@@ -411,72 +266,6 @@ def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
 
 
 _SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-z_][\w.]*:[A-Za-z_]\w*)""")
-
-
-def _requirements(out: Written, top: str, whole: str) -> str:
-    try:
-        return lockfile.find_requirements(top, "", whole)
-    except ReleaseError as error:
-        several = re.search(rf"(?:has|There are|There is) (.*)\. Write {PREFIX}requirements: (\S+)", str(error))
-        if several:
-            out.line("requirements", several[2], f"There {'are' if ' and ' in several[1] else 'is'} {several[1]}.")
-            return several[2]
-        out.line("requirements", TODO, str(error).replace(top, "the source"))
-        return ""
-
-
-def _until(out: Written, top: str, requirements: str, day: str) -> None:
-    """Versions of the days in which the app was written, where nothing names them."""
-    today = datetime.datetime.now(datetime.UTC).date()
-    if not day or (today - datetime.date.fromisoformat(day)).days < _OLD:
-        return
-    try:
-        listed = lockfile.read(top, requirements, None)
-    except ReleaseError:
-        return
-    if loose := len(listed.loose):
-        bound = max(day, _PYTHON_313)
-        then = "is of this day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"
-        out.line(
-            "packages_until",
-            bound,
-            f"{loose} of the {len(listed.lines)} requirements name no exact version, and the last commit {then}: what "
-            "is newer may not go with the app, and what was fixed since then, holes in security too, is missing. To "
-            "move on, take this line out and test.",
-        )
-
-
-def _debian(out: Written, top: str, requirements: str, day: str, recipes: str) -> None:
-    """Which Debian the app fits, on the screen too: who has rented the other one begins anew."""
-    try:
-        lock = lockfile.load(top, requirements) if requirements.endswith((".lock", ".toml")) else {}
-    except ReleaseError:
-        lock = {}
-    told = fitting_debian(requirements, lock, lockfile.load_project(top), lockfile.requires_python(top))
-    if not told and requirements.endswith(".txt"):
-        pinned = len(re.findall(r"(?m)^[^#\n]+==\s*\d", read_text(os.path.join(top, requirements))))
-        own = "\n".join(read_text(os.path.join(top, name)) for name in (".python-version", "runtime.txt"))
-        python = re.search(r"(?m)^(?:python-)?3\.(\d+)", own) or re.search(r"(?im)^FROM\s+\S*python:?3\.(\d+)", recipes)
-        newer = python and int(python[1]) > 12
-        if pinned and (python or (day and day < _PYTHON_313)):
-            why = f"its own recipes have Python 3.{python[1]}" if python else f"its last commit is of {day}"
-            told = (
-                f"The app most likely fits {'Debian 13' if newer else 'Debian 12'}: {why}, and {pinned} of its "
-                "requirements name an exact version, which may have no wheel for the other's. Debian 12 has Python "
-                "3.11, and Debian 13 has 3.13."
-            )
-    if told:
-        out.comment(told)
-        out.notes.append(told)
-
-
-def _unread(out: Written, top: str) -> None:
-    """A pyproject.toml that is left alone: what else could it say?"""
-    try:
-        lockfile.load(top, "pyproject.toml")
-    except ReleaseError as error:
-        wrong = str(error).rpartition("can't be read: ")[2]
-        out.comment(f"pyproject.toml isn't TOML: {wrong}. Only tools' settings are in it, so it is left alone.")
 
 
 def _paths(out: Written, code: Code, app: str) -> None:
@@ -536,6 +325,9 @@ def _env(
     if app and (root := code.roots[code.routers[app].place.path]) and root not in installed:
         rows.append(("PYTHONPATH", root, f"The app is in {root}/."))
     example, values = _example(top, code)
+    for name, (place, default) in code.defaults.items():
+        if name not in code.wanted:
+            rows.append((name, TODO, f"{place} asks for it. By default it is {default}, which no host has."))
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
     there = {*code.imports, *required}
@@ -557,7 +349,7 @@ def _env(
             made[name] = place
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
-    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *made}}
+    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *code.defaults, *made}}
     for name, place in list(asked.items()):
         if (value := of_example(name, values.get(name, ""))) and of_any_host(name, value):
             # The app would start without it, and fail where it comes by.
@@ -570,8 +362,10 @@ def _env(
     if rows or made:
         out.text += f"{PREFIX}env:\n"
     for name, value, comment in rows:
-        out.text += f"  {name}: {_yaml(value)}  # {comment}\n"
+        out.text += f"  {name}: {as_yaml(value)}  # {comment}\n"
         out.left += [name] if value == TODO else []
+    if mail := [name for name, _value, comment in rows if MADE_UP in comment]:
+        out.notes.append(f"No mail is sent until {', '.join(mail)} in {PREFIX}env are yours: what is there is made up.")
     for name, place in made.items():
         why = "has a default that everybody can read" if name in code.open_secrets else "wants it"
         why = "makes it up, in each worker and at each start another one" if name in code.random else why

@@ -43,6 +43,10 @@ _NEEDS = {
 """What Python packages expect on the host, which their wheels don't bring."""
 
 
+JIT = frozenset("catboost datashader librosa llvmlite numba openai-whisper pynndescent shap umap-learn".split())
+"""Packages that compile at run time, or whose code is put in place as text."""
+
+
 def packages(dockerfile: str, required: t.Iterable[str]) -> tuple[list[str], list[str]]:
     """Names for fastapi_packages, and what they are read off.
 

@@ -51,6 +51,18 @@ _USUAL = {
     r"((APP|API|SERVER|UVICORN|FASTAPI|BACKEND)_)?PORT": "8000",
 }
 """What most have for a variable, by its name."""
+MADE_UP = "It is made up: no mail is sent until it is yours."
+_NOBODY = "nobody@example.com"
+_OF_MAIL = {
+    r"(\w+_)?(E?MAILS?|SMTP)_?(USER(_?NAME)?|LOGIN)": _NOBODY,
+    r"(\w+_)?(E?MAILS?|SMTP)_?(FROM|SENDER)(_(E?MAIL|ADDRESS))?|(FROM|SENDER)_?E?MAIL(_ADDRESS)?": _NOBODY,
+    r"(\w+_)?(E?MAILS?|SMTP)_?(HOST_)?(PASS(WORD|WD)?|PWD)|(FROM|SENDER)_?E?MAIL_PASS(WORD)?": "unset",
+    r"(\w+_)?(SENDGRID|MAILGUN|RESEND|POSTMARK|BREVO|SENDINBLUE|MAILJET)_(API_)?KEY": "unset",
+    r"(\w+_)?(E?MAILS?|SMTP)_?(SERVER|HOST(_?NAME)?)": "127.0.0.1",
+    r"(\w+_)?(E?MAILS?|SMTP)_?HOST_?USER": _NOBODY,
+}
+"""What an app starts with that sends mail now and then, by its variable's name; of what kind it may be is checked by
+some."""
 _DRIVERS = {
     "asyncpg": "postgresql+asyncpg",
     "psycopg": "postgresql+psycopg",
@@ -153,4 +165,9 @@ def filled(
     # REDIS_PORT, of a class that has the prefix REDIS_, is no port of the app's.
     if value := usual(name if of_service(name) else bare, packages, app):
         return value, "It is a guess: the app's own name." if value == app.replace("-", "_") else _GUESS
+    for shown in (name, bare):
+        if re.fullmatch(r"(\w+_)?(E?MAILS?|SMTP)_?(FROM|SENDER)_?NAME", shown.upper()):
+            return app or "app", MADE_UP
+        if value := next((value for pattern, value in _OF_MAIL.items() if re.fullmatch(pattern, shown.upper())), ""):
+            return value, MADE_UP
     return "", ""

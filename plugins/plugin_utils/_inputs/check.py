@@ -81,6 +81,7 @@ RULES: dict[str, rules.Rule] = {
     "credentials": sandbox.credentials,
     "index_url": rules.index_url,
     "packages_until": rules.day,
+    "versions": rules.versions,
     "worker_class": rules.worker_class,
     "keepalive": rules.number(1, 3600, 5, "seconds"),
     "health_path": rules.url_path,

@@ -267,3 +267,7 @@ def credentials(variable: str, value: t.Any) -> Problem | None:
         wrong = f"all of it together is {size} bytes, and systemd takes {MOST_CREDENTIALS} for a unit."
         return Problem(variable, HIDDEN, wrong, "Put the largest into a file that the app reads.")
     return None
+
+
+versions = words(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*==\s*\d[A-Za-z0-9.!+_-]*", "numpy==1.23.2")
+"""Packages, each with one version."""

@@ -17,6 +17,7 @@ from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
 from .._release import extras, lockfile, locks, project, read
 from .._release.flow import lacking
+from .._release.instead import with_versions
 from .._release.packages import canonicalize_name
 from .._release.requirements import Requirements
 from .._release.source import check_app, scan
@@ -25,6 +26,7 @@ from .._release.target import normal_machine
 from .._release.tools import Say
 from .._source.advice import advice
 from .._source.code import read_code
+from .rules import versions as check_versions
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
 NEEDED = frozenset({"source", "version", "source_directory", "requirements", "extras", "exclude", "app"})
@@ -85,6 +87,8 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
         if listed is not None and not listed.lines and os.path.basename(requirements) == "uv.lock":
             name = str(lockfile.project_of(lockfile.load(top, "pyproject.toml")).get("name", ""))
             pinned = Requirements(locks.uv_pins(lockfile.load(top, requirements), name))
+        if isinstance(values.get("versions"), list) and not check_versions("versions", values["versions"]):
+            pinned = with_versions(pinned, values["versions"])
         warnings: list[str] = []
         if entries is not None:
             env = values.get("env")

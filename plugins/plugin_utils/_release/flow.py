@@ -10,6 +10,8 @@ import concurrent.futures
 import functools
 import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...module_utils._app.releases import ReleaseError, to_prune
@@ -17,14 +19,14 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError
 from ...module_utils._release.index import read_index
 from .._source.code import read_code
 from .._source.lacks import lacking as lacking_modules
-from . import bundle, methods, project, wheels
+from . import bundle, instead, methods, project, wheels
 from .deliver import Ways, deliver
-from .packages import canonicalize_name
+from .packages import Requirement, canonicalize_name
 from .read import Source, read_source
 from .requirements import Requirements, injected
-from .resolver import Collector, check_pinned, locked, on_shelf
+from .resolver import Collector, locked, on_shelf
 from .sdist import NeedsBuildHost
-from .shelf import pins_of
+from .shelf import MOST, TWINS, files_of, pins_of
 from .source import release_id
 from .target import Target, check_python, target_of
 from .tools import Say, cache_directory, host_installers, provide
@@ -47,6 +49,8 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     target = target_of(facts["interpreter"])
     asking = functools.partial(lacking, source.requirements, params["index_url"], ways.say)
     check_python(source.requires_python, target.version, target.machine, asking)
+    requirements, changes = instead.served(source.requirements, source.requirements_name, target.markers)
+    source = replace(source, requirements=requirements)
     pins = injected(source.requirements, target.markers, source.sockets, source.needs)
     release, digest = release_id(source.entries, header_of(params, source, target, pins))
     path = os.path.join(params["root"], "releases", release)
@@ -70,7 +74,7 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
             f"There is no group {params['group']} on the host. Role deploy_user makes it: run that first."
         )
     try:
-        made = collect(params, source, target, pins, ways, facts.get("set", {}).get(release, ""))
+        made = collect(params, source, target, pins, ways, facts.get("set", {}).get(release, ""), changes)
     except NeedsBuildHost as needs:
         what = f"{needs} has no wheel for {target}, and is built on {params['build_host']}"
         if not collecting:
@@ -174,14 +178,36 @@ def lacking(requirements: Requirements, index_url: str, say: Say, other: Target)
     return [f"{item.pin}{f' ({item.instead} has one)' * bool(item.instead)}" for item in shelf.lacking(other)]
 
 
+def files_of_pins(requirements: Requirements, say: Say) -> dict[str, list[str]]:
+    """Names of all files that the index has of what an app pins, by package; {} where it can't be asked."""
+    names = {Requirement(line).name for line in (*requirements.lines, *requirements.constraints) if "==" in line}
+    names = {*map(canonicalize_name, names)}
+    names |= {TWINS[name][0] for name in names & TWINS.keys()}
+    if not names:
+        return {}
+    try:
+        tools = provide(cache_directory(), requirements.options, "", say)
+        say(f"Asking the index which Pythons have wheels of the {len(names)} packages that are pinned…")
+        index = read_index(tools.pip, requirements.options, "", CONTROL_NODE)
+        return files_of(sorted(names)[:MOST], tools, index)
+    except (ReleaseError, ProgramError, ValueError):
+        return {}
+
+
 def collect(
-    params: dict[str, Any], source: Source, target: Target, pins: list[str], ways: Ways, ready: str
+    params: dict[str, Any],
+    source: Source,
+    target: Target,
+    pins: list[str],
+    ways: Ways,
+    ready: str,
+    told: Sequence[str] = (),
 ) -> methods.Made:
     """The wheels or the locked requirements, and meanwhile what installs them on the host.
 
     :param ready: name of the set of wheels, where an earlier task of this run has collected them.
+    :param told: what is taken in place of what the app names.
     """
-    check_pinned(source.requirements, target, source.requirements_name)
     cache = cache_directory()
     options = source.requirements.options
     tools = provide(cache, options, params["index_url"], ways.say)
@@ -189,6 +215,8 @@ def collect(
     index = functools.cache(lambda: read_index(tools.pip, options, params["index_url"], CONTROL_NODE))
     if collected := wheels.named(cache, ready):
         return methods.from_wheels(collected, host_installers(cache, tools, target, index))
+    for sentence in told:
+        ways.say(sentence)
     workshop = workshop_of(params, target, ways.query, ways.build, ways.say)
     collector = Collector(cache, tools, index(), target, ways.say, workshop)
     wanted = (collector, source.requirements, pins, source.requirements_name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which Debian's own Python has all wheels that a lock lists by their files' names: nobody is asked. Pure."""
+"""Which Debian's own Python has wheels of all that an app pins, by the names of their files. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from ...module_utils._app.releases import ReleaseError
 from . import locks
+from .instead import SAME
 from .packages import canonicalize_name
 from .shelf import TWINS, Lacking, Shelf
 from .target import DEBIANS, Target, debian_for, debians
@@ -28,12 +29,37 @@ def fitting_debian(name: str, lock: dict[str, Any], pyproject: dict[str, Any], w
     :param wanted: what the app asks of the Python.
     """
     try:
-        packages = _packages(lock, pyproject)
+        packages = packages_of(lock, pyproject)
         there = debians(wanted, "x86_64")
         missing = {debian: _lacking(packages, its) for debian, its in there.items()}
     except (ReleaseError, ValueError, KeyError, TypeError, AttributeError):
         # A lock with a mistake is refused where it is read.
         return debian_for(wanted)
+    if all(missing.values()) and (stuck := [item for item in next(iter(missing.values()), []) if not item.pythons]):
+        return f"No Debian has wheels of all that {name} has: {stuck[0].told(next(iter(there.values())))}"
+    return _said(name, missing, wanted, "Have it locked with newer versions")
+
+
+def fitting_pins(name: str, missing: dict[str, list[Lacking]], wanted: str) -> str:
+    """The same for what has no files' names in it, as requirements.txt.
+
+    :param missing: by Debian, what of it has no wheel.
+    """
+    best = fewest(missing)
+    instead = ", ".join(item.instead for item in missing.get(best, []) if item.instead)
+    return _said(name, missing, wanted, f"For {best} write {instead}" if instead else "Write newer versions")
+
+
+def fewest(missing: dict[str, list[Lacking]]) -> str:
+    """The Debian that lacks the fewest wheels; '' for none."""
+    return min(missing, key=lambda debian: len(missing[debian]), default="")
+
+
+def _said(name: str, missing: dict[str, list[Lacking]], wanted: str, write: str) -> str:
+    """:param missing: by Debian, what has no wheel for its Python.
+    :param write: what to do where that is so on each.
+    """
+    there = debians(wanted, "x86_64")
     if not any(missing.values()):
         return debian_for(wanted)
     asks = f", and the app needs Python {wanted}" if wanted and len(there) < len(DEBIANS) else ""
@@ -41,18 +67,18 @@ def fitting_debian(name: str, lock: dict[str, Any], pyproject: dict[str, Any], w
     told = "; ".join(_told(items, there[debian]) for debian, items in missing.items() if items)
     if good:
         return f"The app wants {good[0]}: of what {name} has, {told}{asks}."
-    if stuck := [item for item in next(iter(missing.values())) if not item.pythons]:
-        return f"No Debian has wheels of all that {name} has: {stuck[0].told(next(iter(there.values())))}"
     return (
-        f"No Debian's own Python has wheels of all that {name} has: {told}{asks}. Have it locked with newer versions, "
-        "or put a Python that fits on the host, and set fastapi_python to it."
+        f"No Debian's own Python has wheels of all that {name} has: {told}{asks}. {write}, or put a Python that fits "
+        "on the host, and set fastapi_python to it."
     )
 
 
 def _told(items: list[Lacking], target: Target) -> str:
     more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
     have = "has" if len(items) == 1 else "have"
-    return f"{', '.join(item.pin for item in items[:_MOST_NAMES])}{more} {have} no wheel for {target.minor}"
+    # What fails to run is told with the rest: it comes to the same.
+    runs = f", or {'does' if len(items) == 1 else 'do'}n't run there" if any(item.fails for item in items) else ""
+    return f"{', '.join(item.pin for item in items[:_MOST_NAMES])}{more} {have} no wheel for {target.minor}{runs}"
 
 
 def _lacking(packages: dict[str, dict[str, list[str]]], target: Target) -> list[Lacking]:
@@ -62,10 +88,11 @@ def _lacking(packages: dict[str, dict[str, list[str]]], target: Target) -> list[
     for name, versions in sorted(packages.items()):
         each = [Shelf({name: version}, {name: files}).lacking(target) for version, files in versions.items()]
         found += each[-1] if all(each) else []
-    return [item for item in found if item.pythons or item.pin.partition("==")[0] in TWINS]
+    known = TWINS.keys() - SAME.keys()
+    return [item for item in found if item.pythons or item.fails or item.pin.partition("==")[0] in known]
 
 
-def _packages(lock: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+def packages_of(lock: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     """The files' names of each version of each package that the app needs; a lock has what is for development too."""
     listed = locks.with_files(lock) or lock.get("packages") or []
     needs: dict[str, set[str]] = {}

@@ -45,6 +45,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "shared_paths": {"type": "list", "elements": "str", "default": []},
         "public_paths": {"type": "list", "elements": "str", "default": []},
         "index_url": {"type": "str", "default": "", "no_log": True},
+        "versions": {"type": "list", "elements": "str", "default": []},
         "packages_until": {"type": "str", "default": ""},
         "app": {"type": "str", "default": "app.main:app"},
         "state": {"type": "str", "choices": ["collected", "built", "present"], "default": "present"},

@@ -25,9 +25,10 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
-from .._source.code import has_sockets
 from .._source.lacks import needed
+from .._source.sockets import has_sockets
 from . import git, lockfile, project, trees
+from .instead import with_versions
 from .project import Project
 from .requirements import Requirements
 from .source import Entry, check_app, check_public, scan, shared_files, without_shared
@@ -67,6 +68,7 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
+        requirements = with_versions(requirements, params["versions"])
         requirements.until = params["packages_until"] if requirements.loose else ""
         requirements.python = requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])

@@ -6,21 +6,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
-from .packages import Requirement, SpecifierSet, canonicalize_name, canonicalize_version
+from .instead import twin
+from .packages import Requirement, SpecifierSet, Version, canonicalize_name, canonicalize_version
 from .refusals import flattened, named_in, refusal, without_wheel
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
 from .sdist import HERE, WAY_OUT, Sources, Workshop
-from .shelf import Shelf, pins_of, shelf_of
+from .shelf import Shelf, fails_on, files_of, nearest, shelf_of, version_of
 from .shelf import refusal as shelf_refusal
 from .target import Target
 from .tools import Say, Tools, constraining, digest_of, forget_unused, making
@@ -112,20 +115,20 @@ def resolve(
             if part not in (serving, sockets):
                 collector.say(f"Adding {', '.join(lacking)}, which the app's code needs and {name} doesn't name…")
             items += _added(collector, requirements, lacking, found, index, new, name)
-    check_servers(versions_of(items), requirements, name)
+    if problem := too_old(versions_of(items), [*requirements.lines, *requirements.constraints], name):
+        raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
+    if failing := not_running(versions_of(items), collector.target):
+        files = files_of([*failing], collector.tools, collector.index)
+        told = [item.told(collector.target) for item in Shelf(failing, files).lacking(collector.target)]
+        instead = [item.instead for item in Shelf(failing, files).lacking(collector.target) if item.instead]
+        write = f" Write fastapi_versions: [{', '.join(instead)}]" if instead else ""
+        raise ReleaseError(f"fastapi_requirements is {name}. {' '.join(told)}{write}")
     return items
 
 
-def check_pinned(requirements: Requirements, target: Target, name: str) -> None:
-    """As check_servers, for what is pinned: that can be known before anything is fetched or built."""
-    pinned = pins_of([*requirements.constraints, *requirements.lines], target)
-    check_servers(pinned, requirements, name)
-
-
-def check_servers(found: dict[str, str], requirements: Requirements, name: str) -> None:
-    """Raise where a Gunicorn or Uvicorn among the versions can't serve."""
-    if problem := too_old(found, [*requirements.lines, *requirements.constraints], name):
-        raise ReleaseError(f"fastapi_requirements is {name}, {problem}")
+def not_running(found: dict[str, str], target: Target) -> dict[str, str]:
+    """Those of the versions that can't be imported by the host's Python, whatever their wheels say."""
+    return {name: version for name, version in found.items() if fails_on(name, version, target.minor)}
 
 
 def _added(
@@ -146,7 +149,7 @@ def _added(
     lowest, said = {**LOWEST, WEBSOCKETS[0]: WEBSOCKETS[2]}, ""
     for wanted in (lacking, [f"{_name(pin)}>={lowest.get(_name(pin), 0)}" for pin in lacking]):
         try:
-            added = _compile(collector, wanted, limits, index, new, dated)
+            added = compiled(collector, wanted, limits, index, new, dated)
             return [item for item in added if item.partition("==")[0] not in found]
         except ProgramError as error:
             said = flattened(str(error).replace(new + os.sep, ""))
@@ -166,24 +169,63 @@ def _app_resolved(
     """Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them."""
     index = sources.with_built if sources else collector.index
     try:
-        return _compile(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
+        return compiled(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
+        compiles = bool(sources and sources.workshop.compiles)
+        if missing and not compiles and (other := twin(requirements, missing, functools.partial(_nearest, collector))):
+            collector.say(other[1])
+            return _app_resolved(collector, other[0], new, name, sources)
         problem = sources.add(missing, requirements) if missing and sources else ""
         if missing and sources and not problem:
             collector.say("Resolving again…")
             return _app_resolved(collector, requirements, new, name, sources)
+        if missing and (later := _later(collector, requirements, missing)):
+            dated = f"{missing} had no wheel for {collector.target} by {requirements.until}"
+            collector.say(f"{dated}: {later} is taken, the first later version that has one.")
+            with contextlib.suppress(ReleaseError):
+                bound = replace(requirements, constraints=[*requirements.constraints, later])
+                return _app_resolved(collector, bound, new, name, sources)
         lines = [*requirements.lines, *requirements.constraints]
         others = ""
         # A build host compiles whatever it is.
-        if missing and not (sources and sources.workshop.compiles):
+        if missing and not compiles:
             way_out, shelf = (f"Or s{WAY_OUT[1:]}." if sources else ""), on_shelf(collector, requirements, new, missing)
             told = shelf_refusal(shelf, collector.target, requirements.python, way_out, missing)
             if told:
                 raise ReleaseError(f"fastapi_requirements is {name}, {told}") from None
             others = "".join(f"\n{item.told(collector.target)}" for item in shelf.lacking(collector.target))
         raise ReleaseError(refusal(said, name, collector.target, problem, lines, requirements.until) + others) from None
+
+
+def _nearest(collector: Collector, name: str, version: str) -> str:
+    """The version of a package that is nearest to another and has a wheel; '' where there is none."""
+    return nearest(name, version, _files(collector, name), collector.target).partition("==")[2]
+
+
+def _files(collector: Collector, name: str) -> list[str]:
+    """Names of a package's files; none where the index can't be asked, which is told where it is needed."""
+    try:
+        return files_of([name], collector.tools, collector.index).get(name, [])
+    except (ReleaseError, ProgramError, ValueError):
+        return []
+
+
+def _later(collector: Collector, requirements: Requirements, missing: str) -> str:
+    """The first version with a wheel of what had none by the day of fastapi_packages_until, 'name==version'; '' where
+    there is none, or the app names the version."""
+    name, _separator, version = missing.partition("==")
+    name = canonicalize_name(name)
+    asked = [Requirement(line) for line in (*requirements.lines, *requirements.constraints)]
+    ranges = [each.specifier for each in asked if canonicalize_name(each.name) == name]
+    if not requirements.until or any(pin.operator == "==" for specifier in ranges for pin in specifier):
+        return ""
+    files = [file for file in _files(collector, name) if version_of(file, name)]
+    fitting = [file for file in files if all(its.contains(version_of(file, name)) for its in ranges)]
+    # Those before had none by the day.
+    found = nearest(name, version or "0", fitting, collector.target)
+    return found if found and Version(found.partition("==")[2]) > Version(version or "0") else ""
 
 
 def on_shelf(collector: Collector, requirements: Requirements, new: str, first: str = "") -> Shelf:
@@ -200,7 +242,7 @@ def on_shelf(collector: Collector, requirements: Requirements, new: str, first: 
         constraints = [line for line in requirements.constraints if not named([line]) & names]
         lines = [_loosened(line, names) for line in requirements.lines]
         bounds = [*constraints, *loose.values()]
-        items = _compile(collector, lines, bounds, collector.index, new, requirements.dated)
+        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated)
         return {*versions_of(items)}
 
     return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
@@ -214,7 +256,7 @@ def _loosened(line: str, names: set[str]) -> str:
     return str(parsed)
 
 
-def _compile(
+def compiled(
     collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str, dated: list[str]
 ) -> list[str]:
     """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines."""

@@ -110,7 +110,7 @@ class Sources:
         self.tried.add(missing)
         os.makedirs(self.directory, exist_ok=True)
         try:
-            source = self._fetch(wanted(missing, requirements), requirements.end)
+            source = self.fetch(wanted(missing, requirements), requirements.end)
             wheel = self._wheel(source, missing)
         except (ReleaseError, ProgramError) as error:
             return str(error)
@@ -176,7 +176,7 @@ class Sources:
         trees.pack(top, [""], path, os.path.basename(path).removesuffix(".tar.gz"))
         return path
 
-    def _fetch(self, line: str, end: str) -> str:
+    def fetch(self, line: str, end: str) -> str:
         """The source's path. Where the app lists hashes for it, pip checks them.
 
         :param end: the moment after which nothing is taken where no version is named; '' for none.

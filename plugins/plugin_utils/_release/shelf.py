@@ -48,6 +48,27 @@ TWINS = {
 }
 """Packages whose source is compiled and that have no wheels for Linux, with what there is instead."""
 
+_FAILS = {
+    "aiofiles": [("0", "0.6.0", 11)],
+    "aioredis": [("0", "", 11)],
+    "jinja2": [("0", "3.0.0", 11)],
+    "pydantic": [("1", "1.10.0", 11), ("1", "1.10.16", 13)],
+    "sqlalchemy": [("2", "2.0.31", 13)],
+}
+"""Pure wheels fit every Python by their names. These can't be imported from a minor version of Python 3 on: the first
+version, the one from which on they can ('' for none yet), and the Python. Jinja2's is MarkupSafe's fault, which has no
+older wheels there."""
+
+
+def fails_on(name: str, version: str, minor: str) -> bool:
+    """Whether a version of a package is known not to run on a Python, such as '3.11'. Pure."""
+    own, python = Version(version), int(minor.partition(".")[2])
+    return any(
+        python >= since and own >= Version(first) and not (good and own >= Version(good))
+        for first, good, since in _FAILS.get(name, [])
+    )
+
+
 # No version is chosen, so no file has to be looked into: that takes pip most of the time.
 _FILES = """
 import json, sys
@@ -72,17 +93,21 @@ class Lacking:
     :param pythons: minor versions that it has wheels for on the host's platform.
     :param instead: 'name==version' that has a wheel; '' where the index has none.
     :param why: what that is, where it is another package.
+    :param fails: whether it has a wheel, and doesn't run there.
     """
 
     pin: str
     pythons: list[str]
     instead: str = ""
     why: str = ""
+    fails: bool = False
 
     def told(self, target: Target) -> str:
         minor, libc = target.minor, "" if target.libc == "glibc" else f" with {target.libc}"
         none = f"has none for Linux on {target.machine}{libc}"
         has = f"has wheels for Python {_ranges(self.pythons)}" if self.pythons else none
+        if self.fails:
+            return f"{self.pin} doesn't run on Python {minor}; {self.instead or 'no version'} does."
         if self.why:
             return f"{self.pin} {has}. Write {self.instead}: {self.why}."
         if not self.instead:
@@ -117,6 +142,9 @@ class Shelf:
             its = [file for file in files if version_of(file, name) == canonicalize_version(version)]
             tags = [parse_wheel_filename(file)[3] for file in its if file.endswith(".whl")]
             known = name in TWINS and bool(its)
+            if fails_on(name, version, target.minor):
+                found.append(Lacking(f"{name}=={version}", [], nearest(name, version, files, target), fails=True))
+                continue
             pure = any(tag.platform == "any" for wheel in tags for tag in wheel)
             if not (tags or known) or pure or any(_takes(target, wheel) for wheel in tags):
                 continue
@@ -151,6 +179,9 @@ def refusal(shelf: Shelf, target: Target, wanted: str, way_out: str, first: str)
         return ""
     others = f", nor have {len(lacking) - 1} others" if lacking[2:] else ", nor has another" if lacking[1:] else ""
     ways = ["Write what is named here." if all(item.instead for item in lacking) else "Write versions that have one."]
+    versions = [item.instead for item in lacking if item.instead and not item.why]
+    if len(versions) == len(lacking):
+        ways.append(f"Or leave the file as it is, and write fastapi_versions: [{', '.join(versions)}]")
     if not all(item.pythons for item in lacking):
         ways.append("Another Python by fastapi_python has no wheels of all of them either.")
     else:
@@ -237,7 +268,8 @@ def nearest(name: str, version: str, files: Iterable[str], target: Target) -> st
     for file in files:
         if file.endswith(".whl") and version_of(file, name) and _takes(target, parse_wheel_filename(file)[3]):
             found = parse_wheel_filename(file)[1]
-            there[found] = str(found)
+            if not fails_on(name, str(found), target.minor):
+                there[found] = str(found)
     own = Version(version)
     final = sorted(found for found in there if not found.is_prerelease)
     best = next((found for found in final if found >= own), final[-1] if final else None)

@@ -16,24 +16,23 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from ...module_utils._app.roots import ENDING
+from ...module_utils._host.text import mask
+from .asked import ENGINES, GETENV, all_of, asks, at_import, getenv, handed, kinds_of, needs, uses
 from .memory import changed, stores
+from .modules import ASIDE, IMPORTS, MOST_BYTES, OF_SRC, is_imported, module_of, no_packages
 from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import parsed
 from .nodes import text as _text
-from .paths import SQLITE, configured_file, constant_directory, constant_path, written_file
+from .paths import SQLITE, configured_file, constant_directory, constant_path, own_attributes, written_file
 from .secret import is_kept, is_own
 from .shown import Code, Place, Router
+from .sockets import keeping
 
-# Files that say nothing of the app itself.
-_ASIDE = re.compile(
-    r"(^|/)(tests?|testing|docs?|examples?|benchmarks?|versions|migrations|node_modules)/"
-    r"|(^|/)(test_\w+|\w+_test|conftest)\.py$|^setup\.py$"
-)
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
     rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
@@ -46,10 +45,6 @@ _TELLING = re.compile(
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
 _RUN = re.compile(rb"""\buvicorn\.run\(\s*["']([\w.]+:\w+)["']""")
-# What is imported as src.main isn't below a directory src that is on the path.
-_OF_SRC = re.compile(rb"(?m)^\s*(from|import)\s+src\b")
-_DOTTED = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_][\w.]*)(?:\s+import\s+\(?\s*(\w+))?")
-_IMPORTS = re.compile(rb"(?m)^\s*(?:from|import)\s+([A-Za-z_]\w*)")
 # A requirement of pydantic's first version, as pip and Poetry write it.
 _OLD_PYDANTIC = re.compile(
     rb"""(?mi)^\s*["']?pydantic\s*(\[[^\]]*\])?["']?\s*(==\s*1|~=\s*1|<\s*2|>=\s*1[^\n]*<\s*2|=\s*"[\^~=]*1)"""
@@ -58,10 +53,7 @@ _REQUIREMENTS = re.compile(r"(^|/)(requirements[^/]*\.(txt|in)|pyproject\.toml)$
 # What nobody imports.
 _SCRIPTS = re.compile(r"(scripts|tools|bin)/")
 _PROJECTS = ("pyproject.toml", "requirements.txt", "setup.py", "Pipfile")
-_MOST_BYTES = 1 << 20
 _MOST_NAMES = 8
-_SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
-_SOCKETS = re.compile(rb"\.websocket(_route)?\s*\(|WebSocketRoute|websocket_route")
 APPS = frozenset({"FastAPI", "Starlette"})
 _GETS = frozenset({"get", "api_route", "route"})
 
@@ -78,29 +70,20 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     """Read the Python files among `paths`, which count from `top`. Never raises for what is in them."""
     code, paths = Code(), list(paths)
     contents: dict[str, bytes] = {}
-    python = [path for path in sorted(paths) if path.endswith(".py") and not _ASIDE.search(path)]
+    code.migrations = _migrations(paths)
+    scripts = {f"{directory}/env.py" for directory in code.migrations}
+    python = [p for p in sorted(paths) if p.endswith(".py") and (p in scripts or not ASIDE.search(p))]
     for path in python:
         try:
             with open(os.path.join(top, path), "rb") as file:
-                contents[path] = file.read(_MOST_BYTES)
+                contents[path] = file.read(MOST_BYTES)
         except OSError:
             code.unread.append(path)
     code.examples = [path for path in sorted(paths) if os.path.basename(path).startswith(".env.")]
-    versions = sorted(
-        {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
-    )
-    code.migrations = [directory for directory in versions if f"{directory}/env.py" in paths]
-    inis = [path for path in sorted(paths) if os.path.basename(path) == "alembic.ini"]
-    code.migrations += [
-        ini
-        for ini in inis
-        if ini == "alembic.ini"
-        or any(f"{each}/".startswith(ini.removesuffix("alembic.ini")) for each in code.migrations)
-    ]
     packages = {path.removesuffix("/__init__.py") for path in python}
-    if any(_OF_SRC.search(content) for content in contents.values()):
+    if any(OF_SRC.search(content) for content in contents.values()):
         packages.add("src")
-    packages -= _no_packages(packages, python, contents)
+    packages -= no_packages(packages, python, contents)
     # A project of its own, as a member of a workspace is, isn't imported as a part of what is above it.
     projects = {os.path.dirname(path) for path in paths if os.path.basename(path) in _PROJECTS} - packages
     own: dict[str, set[str]] = {}
@@ -110,8 +93,8 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
             own.setdefault("/".join(parts[:depth]), set()).add(part)
     trees: dict[str, ast.Module] = {}
     for path, content in contents.items():
-        imported = {name.decode() for name in _IMPORTS.findall(content)} - sys.stdlib_module_names
-        code.roots[path], code.modules[path] = _module(path, packages, projects, own, imported)
+        imported = {name.decode() for name in IMPORTS.findall(content)} - sys.stdlib_module_names
+        code.roots[path], code.modules[path] = module_of(path, packages, projects, own, imported)
         if _VERSION.search(content):
             code.asking.append(path)
         code.served += [name.decode() for name in _RUN.findall(content)]
@@ -161,98 +144,34 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
             code.wanted.setdefault(password, code.asked[password])
     # A script that prints a new key for its reader is nothing of the app's.
     served = {router.place.path for router in code.routers.values()}
-    used = {path for path in {made[0].path for made in code.random.values()} if _is_imported(path, contents)}
+    used = {path for path in {made[0].path for made in code.random.values()} if is_imported(path, contents)}
     code.random = {name: made for name, made in code.random.items() if made[0].path in served | used}
     # What tests use, and nothing refuses to be without.
     code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
 
 
-def _is_imported(path: str, contents: dict[str, bytes]) -> bool:
-    name = re.escape(path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]).encode()
-    importing = re.compile(rb"(?m)^[ \t]*(from[ \t]+[\w.]*\b%b[ \t]+import|.*\bimport\b[^#\n]*\b%b\b)" % (name, name))
-    return any(importing.search(content) for other, content in contents.items() if other != path)
+def _migrations(paths: list[str]) -> list[str]:
+    """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
+    versions = sorted(
+        {match[1] for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))}, key=len
+    )
+    found = [directory for directory in versions if f"{directory}/env.py" in paths]
+    inis = [path for path in sorted(paths) if os.path.basename(path) == "alembic.ini"]
+    return found + [
+        ini
+        for ini in inis
+        if ini == "alembic.ini" or any(f"{each}/".startswith(ini.removesuffix("alembic.ini")) for each in found)
+    ]
 
 
 def _bytes(top: str, path: str) -> bytes:
     """What a file holds; nothing where it can't be read."""
     try:
         with open(os.path.join(top, path), "rb") as file:
-            return file.read(_MOST_BYTES)
+            return file.read(MOST_BYTES)
     except OSError:
         return b""
-
-
-def has_sockets(top: str, paths: Iterable[str]) -> bool:
-    """Whether a Python file among `paths` hangs a WebSocket endpoint on something, by whatever name that has."""
-    for path in paths:
-        if not path.endswith(".py") or _ASIDE.search(path):
-            continue
-        try:
-            with open(os.path.join(top, path), "rb") as file:
-                content = file.read(_MOST_BYTES)
-            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(parsed(content)))):
-                return True
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return False
-
-
-def _is_socket(node: ast.AST) -> bool:
-    decorated = isinstance(node, ast.AsyncFunctionDef) and any(
-        _called(call) in ("websocket", "websocket_route") for call in node.decorator_list
-    )
-    return decorated or (isinstance(node, ast.Call) and _called(node) in _SOCKET_CALLS)
-
-
-def _module(
-    path: str, packages: set[str], projects: set[str], own: dict[str, set[str]], imported: set[str]
-) -> tuple[str, str]:
-    """The directory that has to be on the path for a file to be imported, and the name that it is imported by.
-
-    :param own: by directory, what can be imported with that on the path.
-    :param imported: what the file imports by full names. Where most of it is found tells more than where packages
-        begin, and of two such places the nearer one.
-    """
-    parts = path.removesuffix(".py").split("/")
-    found = [len(imported & own.get("/".join(parts[:depth]), set())) for depth in range(len(parts))]
-    if parts[-1] == "__init__":
-        parts.pop()
-    least = max((i for i in range(len(parts)) if "/".join(parts[:i]) in projects), default=0)
-    # What no import can name, such as fastapi-ml, is put on the path.
-    least = max([least, *(i + 1 for i, part in enumerate(parts[:-1]) if not part.isidentifier())])
-    below_src = least + int(len(parts) > least + 1 and parts[least] == "src")
-    first = next((i for i in range(least, len(parts)) if "/".join(parts[: i + 1]) in packages), below_src)
-    for depth in range(least, len(parts)):
-        # In a package, one name alone may be a library's, after which a module is called too.
-        inside = "/".join(parts[:depth]) in packages
-        if inside and (found[first] or found[depth] < 2):
-            continue
-        # A file that names the directory it is in has said where the path begins.
-        nearer = depth > first and parts[first] not in imported
-        if found[depth] > found[first] or (nearer and found[depth] == found[first] > 0):
-            first = depth
-    return "/".join(parts[:first]), ".".join(parts[first:])
-
-
-def _no_packages(packages: set[str], python: list[str], contents: dict[str, bytes]) -> set[str]:
-    """Directories that have an __init__.py, and whose files import one another as if they were on the path."""
-    there = {path.removesuffix(".py").removesuffix("/__init__") for path in python}
-    found = set[str]()
-    for package in packages:
-        name, inside, outside = package.rpartition("/")[2], 0, 0
-        for path, content in contents.items():
-            if not path.startswith(f"{package}/"):
-                continue
-            for match in _DOTTED.finditer(content):
-                module, imported = match[1].decode(), (match[2] or b"").decode()
-                outside += module.partition(".")[0] == name
-                # A directory may be called as a library, whose modules it hasn't got.
-                parts = [package, *module.split("."), *filter(None, [imported])]
-                inside += any("/".join(parts[:end]) in there for end in range(3, len(parts) + 1))
-        if inside > outside:
-            found.add(package)
-    return found
 
 
 class _File:
@@ -274,6 +193,8 @@ class _File:
         """What names stand for."""
         self.attributes: set[str] = set()
         """Names of constants, and of what a class has."""
+        self.own: dict[str, ast.expr] = {}
+        """What its classes' attributes are made of, where that is said once: of self.path what it is by default."""
         self.held: dict[str, str] = {}
         """Names, with the variable that each has the value of."""
 
@@ -286,8 +207,6 @@ class _File:
                 self._import(node)
             elif isinstance(node, (ast.AnnAssign, ast.Assign)):
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-                if isinstance(node, ast.AnnAssign):
-                    self._keeps_sockets(node)
                 if isinstance(target, ast.Name) and node.value is not None:
                     self.values[target.id] = node.value
                     self.attributes |= {target.id} if target.id.isupper() else set()
@@ -298,11 +217,11 @@ class _File:
                 self.attributes |= {_name(e.target) for e in node.body if isinstance(e, ast.AnnAssign)}
             elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
                 self._static(node)
-            elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(_GETENV):
+            elif isinstance(node, ast.Call) and len(node.args) == 2 and _name(node.func).endswith(GETENV):
                 self._address(node.args[1], _text(node.args[0]) or "")
                 self._open(node.args[1], _text(node.args[0]) or "", "")
                 self.code.containers.setdefault(self._at(node.args[1]), "")
-            elif isinstance(node, ast.BoolOp) and (variable := _asks(node.values[0])):
+            elif isinstance(node, ast.BoolOp) and (variable := asks(node.values[0])):
                 self._open(node.values[-1], variable, "")
             elif isinstance(node, ast.Call) and _called(node) in _ASKING:
                 # Something else may be said there.
@@ -320,6 +239,7 @@ class _File:
         stored += [node.arg for node in self.nodes if isinstance(node, ast.arg)]
         times = Counter(stored)
         self.values = {name: value for name, value in self.values.items() if times[name] == 1}
+        self.own = own_attributes(self.nodes)
         for node, function in self._all():
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -334,6 +254,7 @@ class _File:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
                     self._random(inner)
         self._asked()
+        self.code.listeners += map(self._at, keeping(self.tree))
 
     def _address(self, node: ast.expr, variable: str) -> None:
         """An address that can't be right on a host: of a database beside the code, or of a container."""
@@ -350,6 +271,9 @@ class _File:
         ):
             # No engine is made of it.
             self.code.wanted.setdefault(variable, self._at(node))
+        elif url and variable and _OWN_DATABASE.match(url) and not variable.startswith("TEST_"):
+            self.code.defaults.setdefault(variable, (self._at(node), mask(url)))
+            self.code.containers[self._at(node)] = ""
         elif url and (match := _CONTAINER.match(url)):
             self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
@@ -405,7 +329,7 @@ class _File:
             return self._below(part, values, _MOST_NAMES)
 
         local = self._locals()
-        asked = {id(n.args[1]): _text(n.args[0]) or "" for n in self.nodes if _getenv(n) and len(n.args) == 2}
+        asked = {id(n.args[1]): _text(n.args[0]) or "" for n in self.nodes if getenv(n) and len(n.args) == 2}
         for node in self.nodes:
             if isinstance(node, (ast.JoinedStr, ast.BinOp)):
                 url = below(node) or ""
@@ -435,6 +359,8 @@ class _File:
         """A path of constants, from the source's top; None for any other."""
 
         def meaning(name: str) -> str | None:
+            if (own := self.own.get(name)) is not None and steps:
+                return self._below(own, values, steps - 1)
             places = [self.code.meant(self._key(name)), *([f".{name.rpartition('.')[2]}"] if "." in name else [])]
             file, value = next((values[place] for place in places if place in values), (self, None))
             return file._below(value, values, steps - 1) if value and steps else None
@@ -624,7 +550,7 @@ class _File:
         for item in node.body:
             if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
                 continue
-            kinds = _kinds(item.annotation)
+            kinds = kinds_of(item.annotation)
             name, short = f"{before}{item.target.id}", f"{bare}{item.target.id}"
             model = self._model(kinds, fields)
             if model and model not in within:
@@ -644,12 +570,15 @@ class _File:
                 continue
             if item.value is not None:
                 default = self._default(item.value)
-                self._address(default, name.upper())
                 alias = self._alias(item.value) if isinstance(item.value, ast.Call) else ""
+                self._address(default, (alias or name).upper())
+                if isinstance(default, ast.Constant) and default.value is None and _DATABASE_URL.search(alias or name):
+                    # The app starts without, and answers 500 where it needs it.
+                    self.code.asked.setdefault((alias or name).upper(), self._at(item))
                 # A call that isn't Field's is the default itself.
                 whole = item.value if _maker(item.value) else default
                 self._open(whole, (alias or name).upper(), (alias or short).upper())
-            if asked := _asks(item.value):
+            if asked := asks(item.value):
                 # Its absence is None, which such a field refuses.
                 name = short = asked
             elif item.value is not None:
@@ -700,7 +629,7 @@ class _File:
         """What a field is without a value of the environment's."""
         if not isinstance(value, ast.Call):
             return value
-        if _getenv(value):
+        if getenv(value):
             return value.args[-1]
         return value.args[0] if value.args else _keyword(value, "default") or value
 
@@ -725,7 +654,7 @@ class _File:
         name = _name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
         parts = list(ast.walk(node))
         # What is made anew at each call, or may be said by a variable.
-        other = any(isinstance(part, ast.Lambda) or (isinstance(part, ast.expr) and _getenv(part)) for part in parts)
+        other = any(isinstance(part, ast.Lambda) or (isinstance(part, ast.expr) and getenv(part)) for part in parts)
         calls = (_called(part) for part in parts if isinstance(part, ast.Call))
         if not other and is_kept(name) and (maker := next((call for call in calls if call in _MAKERS), "")):
             self.code.random.setdefault(name, (self._at(node), maker, False))
@@ -741,9 +670,9 @@ class _File:
     def _asked(self) -> None:
         """os.getenv("NAME") without a default, of which only the app knows whether it can be without."""
         for node in self.nodes:
-            if isinstance(node, ast.Call) and (name := _asks(node)):
+            if isinstance(node, ast.Call) and (name := asks(node)):
                 self.code.asked.setdefault(name, self._at(node))
-            if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := _asks(node.value)):
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := asks(node.value)):
                 self.held[_name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])] = name
 
     def needs(self, held: dict[str, str]) -> None:
@@ -753,22 +682,24 @@ class _File:
             attribute of whatever has it.
         """
         for node in self.nodes:
-            if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args and (name := _asks(node.args[0])):
+            if isinstance(node, ast.Call) and _called(node) in ENGINES and node.args and (name := asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
-            for local in sorted(_needs(node) - {""}):
+            for local in sorted(needs(node) - {""}):
                 if name := self._variable(local, held):
                     self.code.wanted.setdefault(name, self.code.asked[name])
-            names = [self.held.get(local, "") for local in _all_of(getattr(node, "test", None))]
+            names = [self.held.get(local, "") for local in all_of(getattr(node, "test", None))]
             if names and all(names) and not self.code.wanted.keys() & {*names}:
                 self.code.together[self._at(node)] = names
         models = {each.name: each for each in self.nodes if isinstance(each, ast.ClassDef) and self._is_strict(each)}
         others = {key: name for key, name in held.items() if key[1:].isupper() or not key.startswith(".")}
-        for node in _at_import(self.tree):
-            for part in _uses(node, models):
+        # Alembic imports its script to call what is in it.
+        script = any(self.path == f"{directory}/env.py" for directory in self.code.migrations)
+        for node in at_import(self.tree, calling=script):
+            for part in [*uses(node, models), *(handed(node) if script else ())]:
                 local = _name(part)
                 # What is given another value first isn't what was asked for.
                 changed = local in self.held and local not in self.values
-                name = _asks(part) or ("" if changed else self._variable(local, others))
+                name = asks(part) or ("" if changed else self._variable(local, others))
                 if name in self.code.asked:
                     self.code.wanted.setdefault(name, self.code.asked[name])
 
@@ -781,11 +712,6 @@ class _File:
     def _is_strict(self, node: ast.ClassDef) -> bool:
         return any(self.full(_name(base)).rpartition(".")[2] == "BaseModel" for base in node.bases)
 
-    def _keeps_sockets(self, node: ast.AnnAssign) -> None:
-        """A list, set or dict of WebSockets: each worker has its own."""
-        if node.value is not None and _LISTENERS.search(ast.unparse(node.annotation)):
-            self.code.listeners.append(self._at(node))
-
 
 def _maker(node: ast.expr) -> str:
     """The function that makes a random value of an expression; '' where none does."""
@@ -796,92 +722,6 @@ def _maker(node: ast.expr) -> str:
 def _is_below(path: str) -> bool:
     """Whether a path stays below the source's top, and isn't the top itself."""
     return not os.path.isabs(path) and path.split("/")[0] not in (".", "..", "~")
-
-
-def _getenv(node: ast.AST) -> TypeGuard[ast.Call]:
-    return isinstance(node, ast.Call) and _name(node.func).endswith(_GETENV)
-
-
-def _asks(node: ast.expr | None) -> str:
-    """The variable that os.getenv() or os.environ.get() asks for without a default; '' for anything else."""
-    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
-        return ""
-    return (_name(node.func).endswith(_GETENV) and _text(node.args[0])) or ""
-
-
-def _needs(node: ast.AST) -> set[str]:
-    """Names without a value for which a statement ends it all: `if not url: raise`, `create_engine(url)`."""
-    # An HTTPException is an answer to one request, and the app goes on.
-    if isinstance(node, ast.If) and any(isinstance(e, ast.Raise) and "HTTP" not in ast.unparse(e) for e in node.body):
-        parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
-        return {
-            name
-            for part in parts
-            if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
-            for name in (_name(part.operand), *_all_of(part))
-        } | {
-            _name(part.left)
-            for part in parts
-            if isinstance(part, ast.Compare) and ast.unparse(part).endswith(" is None")
-        }
-    if isinstance(node, ast.Call) and _called(node) in _ENGINES and node.args:
-        return {_name(node.args[0])}
-    return set()
-
-
-def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
-    """What runs in any case where a module is imported."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if not isinstance(node, _SOMETIMES):
-            yield node
-            waiting += ast.iter_child_nodes(node)
-
-
-def _uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
-    """What may not be None in a call: `int(port)`, `url.split()`, a model's field; and in a text with an address."""
-    if isinstance(node, ast.JoinedStr) and any("://" in (_text(part) or "") for part in node.values):
-        parts = [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
-        return [
-            part.args[0] if isinstance(part, ast.Call) and len(part.args) == 1 and not _asks(part) else part
-            for part in parts
-        ]
-    if not isinstance(node, ast.Call):
-        return []
-    if _called(node) in ("int", "float", "loads", "quote", "quote_plus", "urlparse"):
-        return node.args[:1]
-    if _called(node) in models or _called(node) == "ConnectionConfig":
-        rows = models[_called(node)].body if _called(node) in models else []
-        may = {_name(e.target) for e in rows if isinstance(e, ast.AnnAssign) and "None" in _kinds(e.annotation)}
-        return [each.value for each in node.keywords if each.arg not in may]
-    if _name(node.func) == "URL.create":
-        return [each.value for each in node.keywords]
-    return [node.func.value] if isinstance(node.func, ast.Attribute) else []
-
-
-_SOMETIMES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.Try, ast.BoolOp)
-
-
-def _all_of(test: ast.expr | None) -> list[str]:
-    """The names in `all([user, password])`, or the contrary of it."""
-    test = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
-    inner = test.args[0] if isinstance(test, ast.Call) and _name(test.func) == "all" and test.args else None
-    return [_name(part) for part in inner.elts] if isinstance(inner, (ast.List, ast.Tuple, ast.Set)) else []
-
-
-def _kinds(annotation: ast.expr) -> list[str]:
-    """The alternatives of an annotation: `Optional[str]` is `str` or `None`."""
-    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        return [*_kinds(annotation.left), *_kinds(annotation.right)]
-    if isinstance(annotation, ast.Subscript) and (of := _name(annotation.value).rpartition(".")[2]) in _EITHER:
-        inner = annotation.slice
-        found = [kind for part in (inner.elts if isinstance(inner, ast.Tuple) else [inner]) for kind in _kinds(part)]
-        return [*found, "None"] if of == "Optional" else found
-    if text := _text(annotation):
-        # A name that is defined further down.
-        return [each.strip() for each in text.split("|")]
-    return [ast.unparse(annotation)]
 
 
 def _bases(key: str, classes: _Classes) -> list[str]:
@@ -916,9 +756,7 @@ class _Fields(NamedTuple):
     """What stands between a model's name and its field's; '' where a model is one variable, of JSON."""
 
 
-_EITHER = ("Optional", "Union")
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
-_GETENV = ("getenv", "environ.get")
 _MAKERS = frozenset({"generate_key", "token_bytes", "token_hex", "token_urlsafe", "urandom", "uuid4"})
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(:\d+)?(/|$)")
 # The same without a scheme, where a variable's name says that it is an address.
@@ -927,6 +765,8 @@ _HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
 _OF_A_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_")
 # What stands in a default for what somebody else has to say.
 _PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
+# A database of whoever develops the app, whose user nobody else has.
+_OWN_DATABASE = re.compile(r"(?:postgres\w*|mysql|mariadb)(?:\+\w+)?://[^@/:]+:[^@/]+@(?:localhost|127\.0\.0\.1)\b")
 _DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(
@@ -934,8 +774,6 @@ _CONTAINER = re.compile(
     r"(?:\+\w+)?://)(?:[^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(?::\d+)?(?:/|$)"
 )
 _ASKING = ("getenv", "env", "config", "Field", "setdefault", "Query", "Option")
-_ENGINES = ("create_engine", "create_async_engine")
-_LISTENERS = re.compile(r"(?i)\b(list|set|dict|defaultdict|mutable\w+)\b.*\bWebSocket\b")
 # Annotations of what one environment variable can hold.
 _PLAIN = re.compile(
     r"(?:[\w.]+\.)?(?:str|int|float|bool|bytes|Path|SecretStr|EmailStr|\w*Dsn|\w*Url)"

@@ -38,7 +38,9 @@ _DRIVER = re.compile(
     re.DOTALL,
 )
 _LEFT = {
-    **dict.fromkeys("asynchat asyncore distutils imp smtpd".split(), 12),
+    **dict.fromkeys("asynchat asyncore imp smtpd".split(), 12),
+    # Debian 12 has it in a package of its own.
+    "distutils": 11,
     **dict.fromkeys("aifc audioop cgi cgitb chunk crypt imghdr lib2to3 mailcap nntplib pipes".split(), 13),
     **dict.fromkeys("sndhdr spwd sunau telnetlib uu xdrlib".split(), 13),
 }
@@ -60,6 +62,7 @@ def lacking(top: str, paths: Collection[str], app: str, brought: Collection[str]
     known = {*standard, *brought}
     # A package's one name was another's before.
     known |= {"multipart"} if "python_multipart" in known else set()
+    known |= {"distutils"} if "setuptools" in known else set()
     found: dict[str, str] = {}
     drivers: dict[str, str] = {}
     for path, tree in _reached(top, paths, app):
@@ -72,7 +75,8 @@ def lacking(top: str, paths: Collection[str], app: str, brought: Collection[str]
     if not found:
         return ""
     some = [f"{name} ({why})" for name, why in list(found.items())[:_MOST_NAMES]]
-    add = ", ".join(dict.fromkeys(PACKAGES.get(name, name.replace("_", "-")) for name in list(found)[:_MOST_NAMES]))
+    packages = {**PACKAGES, "distutils": "setuptools"}
+    add = ", ".join(dict.fromkeys(packages.get(name, name.replace("_", "-")) for name in list(found)[:_MOST_NAMES]))
     more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
     gone = f" Python {minor} has no {', '.join(sorted(left & set(found)))} any more." if left & set(found) else ""
     return (
@@ -91,7 +95,7 @@ def needed(top: str, paths: Collection[str], app: str) -> dict[str, str]:
     return found
 
 
-_CALLED = {"email_validator": "email-validator", "multipart": "python-multipart"}
+_CALLED = {"distutils": "setuptools", "email_validator": "email-validator", "multipart": "python-multipart"}
 _FOR_TESTS = ("httpx",)
 
 
@@ -144,6 +148,9 @@ def _wanted(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 def _others(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in tree.body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "")]
+        if any((name or "").partition(".")[0] == "distutils" for name in names) and not getattr(node, "level", 0):
+            yield "distutils", str(Place(path, node.lineno))
         if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in _OF:
             for alias in node.names:
                 if alias.name in _NEEDS:

@@ -10,7 +10,7 @@ import ast
 import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .nodes import called, keyword, name, text
 
@@ -126,6 +126,9 @@ def constant_path(node: ast.expr, path: str, meaning: Callable[[str], str | None
         return None if None in texts else "".join(map(str, (each or "." for each in texts)))
     if isinstance(node, ast.FormattedValue):
         return inner(node.value)
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+        # What it is where nobody has said anything else.
+        return inner(node.values[-1])
     if isinstance(node, ast.Attribute) and node.attr == "parent":
         return _above(inner(node.value), 1)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
@@ -156,3 +159,28 @@ def _above(path: str | None, steps: int) -> str | None:
     """A directory above; None for one out of the source."""
     parts = path.split("/") if path else []
     return "/".join(parts[:-steps]) if len(parts) >= steps else None
+
+
+def own_attributes(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
+    """What `self.path` stands for, by that name: where it is said once, and of an argument its default."""
+    found: dict[str, list[ast.expr]] = {}
+    for function in nodes:
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        given = function.args
+        pairs = [*zip(reversed(given.args), reversed(given.defaults), strict=False)]
+        pairs += [(arg, default) for arg, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default]
+        defaults = {arg.arg: default for arg, default in pairs}
+        for node in ast.walk(function):
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+            if isinstance(target, ast.Attribute) and name(target).startswith("self.") and value is not None:
+                found.setdefault(name(target), []).append(_by_default(value, defaults))
+    return {attribute: values[0] for attribute, values in found.items() if len(values) == 1}
+
+
+def _by_default(value: ast.expr, defaults: dict[str, ast.expr]) -> ast.expr:
+    """An argument's default; of `Path(argument)` too."""
+    if isinstance(value, ast.Call) and called(value) in ("Path", "str") and len(value.args) == 1:
+        return _by_default(value.args[0], defaults)
+    return defaults.get(value.id, value) if isinstance(value, ast.Name) else value

@@ -85,6 +85,8 @@ class Code:
     """Where an address has a container's name, without what is secret in it; '' where another can be said."""
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Variables whose default has a container's name, with that name and the default."""
+    defaults: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    """Variables whose default is a database on the machine of whoever develops the app, with that."""
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)

@@ -14,6 +14,7 @@ from textwrap import dedent
 import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.plugin_utils._init.installed import Asked
 from ansible_collections.graceful.deploy.plugins.plugin_utils._init.inventory import HOSTS, app_file
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check, specification
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
@@ -112,9 +113,278 @@ def test_a_lock_tells_which_debian_has_its_wheels(project, name, kind, files, to
 
 
 def test_a_package_that_no_python_has_a_wheel_of_is_told_with_another(project):
-    lock = locked("uv", ["psycopg2-0.2.10-cp311-cp311-win_amd64.whl"]).replace('"asyncmy"', '"psycopg2"')
+    lock = locked("uv", ["mysqlclient-0.2.10-cp311-cp311-win_amd64.whl"]).replace('"asyncmy"', '"mysqlclient"')
     top = project({"main.py": MAIN, "pyproject.toml": PROJECT, "uv.lock": lock})
-    assert "Write psycopg2-binary: the same as wheels" in " ".join(app_file(str(top), str(top)).notes)
+    assert "Write pymysql: another driver" in " ".join(app_file(str(top), str(top)).notes)
+    # In its place the same is taken, as wheels.
+    (top / "uv.lock").write_text(lock.replace("mysqlclient", "psycopg2"))
+    assert "Debian" not in " ".join(app_file(str(top), str(top)).notes)
+
+
+def wheels(name: str, version: str, *minors: int) -> list[str]:
+    stem = f"{name.replace('-', '_')}-{version}"
+    return [f"{stem}-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl" for minor in minors]
+
+
+ON_INDEX = {
+    "fastapi": ["fastapi-0.68.0-py3-none-any.whl"],
+    "orjson": [*wheels("orjson", "3.6", 9, 10), *wheels("orjson", "3.9", 11, 12), *wheels("orjson", "3.11", 13)],
+    "greenlet": [*wheels("greenlet", "2.0", 11), *wheels("greenlet", "3.1", 11, 12, 13)],
+    "psycopg2": ["psycopg2-2.9.3.tar.gz"],
+    "psycopg2-binary": [*wheels("psycopg2-binary", "2.9.5", 11), *wheels("psycopg2-binary", "2.9.10", 11, 13)],
+}
+
+
+@pytest.mark.parametrize(
+    ("pins", "told"),
+    [
+        (
+            "orjson==3.9",
+            "The app wants Debian 12, which has Python 3.11: of what {} has, orjson==3.9 has no wheel for 3.13",
+        ),
+        (
+            "orjson==3.11",
+            "The app wants Debian 13, which has Python 3.13: of what {} has, orjson==3.11 has no wheel for",
+        ),
+        ("greenlet==3.1", ""),
+        ("psycopg2==2.9.3", ""),
+        (
+            "orjson==3.9\ngreenlet==3.1\norjson2==1",
+            "The app wants Debian 12, which has Python 3.11: of what {} has, orjson==3.9",
+        ),
+        (
+            "orjson==3.6\ngreenlet==2.0",
+            "No Debian's own Python has wheels of all that {} has: orjson==3.6 has no wheel for 3.11; greenlet==2.0, "
+            "orjson==3.6 have no wheel for 3.13. For Debian 12 write orjson==3.9, or put a Python that fits",
+        ),
+    ],
+)
+def test_an_index_tells_which_debian_has_the_wheels_of_what_is_pinned(project, pins: str, told: str):
+    """Without a Dockerfile nothing told: a day was all there was, and the wrong Debian was rented."""
+    top = project({"main.py": MAIN, "requirements.txt": f"fastapi==0.68.0\n{pins}\n"})
+    written = app_file(
+        str(top), str(top), day="2023-05-01", index=Asked(lambda listed: ON_INDEX if listed.lines else {})
+    )
+    notes = " ".join(written.notes)
+    assert told.format("requirements.txt") in notes and ("Debian" in notes) == bool(told), notes
+    # Where no index answers, the day is better than nothing.
+    assert "most likely fits Debian 12" in " ".join(app_file(str(top), str(top), day="2023-05-01").notes)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "poetry.lock"])
+def test_versions_that_have_wheels_are_written_where_no_debian_has_those_of_the_app(project, name: str):
+    """Four of fourteen strangers' projects pin what has no wheel for a Python of Debian's; each had to be edited."""
+    lock = '[[package]]\nname = "fastapi"\nversion = "0.68.0"\nfiles = [{file = "fastapi-0.68.0-py3-none-any.whl"}]\n'
+    rows = {"orjson": ("3.6", wheels("orjson", "3.6", 9)), "unneeded": ("1", wheels("unneeded", "1", 9))}
+    lock += "[package.dependencies]\norjson = '*'\n"
+    for package, (version, files) in rows.items():
+        lock += f'[[package]]\nname = "{package}"\nversion = "{version}"\nfiles = [{{file = "{files[0]}"}}]\n'
+    text = lock if name == "poetry.lock" else "fastapi==0.68.0\norjson==3.6\n"
+    top = project({"main.py": MAIN, "pyproject.toml": PROJECT, name: text})
+    asked = []
+
+    def versions(listed, missing, files, target):
+        asked.append((target.minor, [item.pin for item in missing]))
+        return ["orjson==3.9", "other==2"] if target.minor == "3.11" else []
+
+    # A wheel that came after the lock, which it has no hash of.
+    later = {"unneeded": rows["unneeded"][1]}
+    later |= {"orjson": [*ON_INDEX["orjson"], *wheels("orjson", "3.6", 11)]} if name == "poetry.lock" else {}
+    index = Asked(lambda listed: ON_INDEX | later if listed.constraints or listed.lines else {}, versions)
+    written = app_file(str(top), str(top), index=index)
+    # What is for development alone is nobody's.
+    assert asked == [("3.11", ["orjson==3.6"])]
+    assert yaml.safe_load(written.text)["fastapi_versions"] == ["orjson==3.9", "other==2"]
+    told = "The app wants Debian 12, which has Python 3.11, and 2 newer versions than "
+    assert any(note.startswith(told) for note in written.notes)
+    assert "nobody has tried the app with them" in " ".join(written.text.replace("\n# ", " ").split())
+
+
+UV = """
+[[package]]
+name = "shop"
+source = { virtual = "." }
+dependencies = [{ name = "fastapi" }]
+[package.metadata]
+requires-dist = [{ name = "fastapi" }]
+[[package]]
+name = "fastapi"
+version = "0.115.0"
+source = { registry = "https://pypi.org/simple" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        ({"uv.lock": UV}, "uv.lock"),
+        ({"uv.lock": UV, "Dockerfile": "RUN pip install -r requirements.txt\n"}, "requirements.txt"),
+        ({"uv.lock": UV, "Dockerfile": "COPY uv.lock .\nRUN uv sync --frozen\n"}, "uv.lock"),
+        # Made from another project, or with nothing of the app's.
+        ({"uv.lock": UV.replace('requires-dist = [{ name = "fastapi" }]', "requires-dist = []")}, "requirements.txt"),
+        ({"pylock.toml": 'lock-version = "1.0"\npackages = []\n'}, "requirements.txt"),
+        (
+            {"poetry.lock": '[[package]]\nname = "fastapi"\nversion = "0.115.0"\nfiles = []\n'},
+            "poetry.lock",
+        ),
+        # What the code needs is added to what isn't locked.
+        (
+            {"uv.lock": UV, "main.py": MAIN + "from pydantic import EmailStr\n"},
+            "requirements.txt",
+        ),
+        ({"requirements-prod.txt": "fastapi\n", "Dockerfile": "COPY requirements.txt .\n"}, "requirements-prod.txt"),
+    ],
+)
+def test_of_several_files_the_one_that_is_installed_counts(project, files: dict[str, str], chosen: str):
+    """A requirements.txt of a project's first days was chosen beside the lock that everybody used."""
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\n", "pyproject.toml": PROJECT} | files)
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_requirements"] == chosen
+
+
+@pytest.mark.parametrize("path", ["alembic/env.py", "migrations/env.py", "app/db/migrations/env.py"])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('config.set_main_option("sqlalchemy.url", os.getenv("DB_ADDRESS"))', True),
+        ('url = os.getenv("DB_ADDRESS")\nconfig.set_main_option("sqlalchemy.url", url)', True),
+        ('def get_url():\n    return os.environ.get("DB_ADDRESS")', True),
+        ('def online():\n    context.configure(url=os.getenv("DB_ADDRESS"))', True),
+        ('config.set_main_option("sqlalchemy.url", os.environ["DB_ADDRESS"])', True),
+        ("def get_url():\n    return f\"postgresql://{os.getenv('DB_ADDRESS')}/shop\"", True),
+        ('if os.getenv("DB_ADDRESS"):\n    config.set_main_option("sqlalchemy.url", os.getenv("DB_ADDRESS"))', False),
+        ('url = os.getenv("DB_ADDRESS", "sqlite://")', False),
+    ],
+)
+def test_what_migrations_alone_ask_for_is_wanted(project, path: str, text: str, wanted: bool):
+    """A migration failed before each first deploy for a variable that no module of the app reads."""
+    versions = f"{os.path.dirname(path)}/versions/1_first.py"
+    ini = f"[alembic]\nscript_location = {os.path.dirname(path)}\n"
+    files = {path: f"import os\nfrom alembic import context\nconfig = context.config\n{text}\n", versions: ""}
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\nalembic\n", "alembic.ini": ini} | files)
+    written = app_file(str(top), str(top))
+    assert ("DB_ADDRESS" in written.left) == wanted, written.text
+
+
+def test_a_database_of_whoever_develops_the_app_is_filled_in(project):
+    """Migrations met a server that knows no user `postgres` with that password."""
+    config = """
+        import os
+        from pydantic import Field
+        from pydantic_settings import BaseSettings
+        class Settings(BaseSettings):
+            database: str = Field("postgresql://shop:shop@localhost:5432/shop", validation_alias="SHOP_DATABASE")
+            redis_url: str = "redis://localhost:6379/0"
+            lite_url: str = "sqlite:///shop.db"
+            database_url: str | None = None
+            other: str | None = None
+        OTHER = os.getenv("OTHER_URL", "mysql+pymysql://root:root@127.0.0.1/shop")
+        TESTS = os.getenv("TEST_URL", "mysql+pymysql://root:root@127.0.0.1/tests")
+        """
+    top = project({"config.py": config, "main.py": MAIN, "requirements.txt": "fastapi\n"})
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert env == {"SHOP_DATABASE": "TODO", "OTHER_URL": "TODO"}
+    assert "By default it is postgresql://" in written.text and "shop:shop" not in written.text
+    # The app starts without, and only it knows what then.
+    assert "# DATABASE_URL: ...  # config.py:9" in written.text and "# OTHER:" not in written.text
+
+
+@pytest.mark.project(
+    "variable", "packages that compile at run time, as numba", "`fastapi_allow_jit: true`; init.yml writes it"
+)
+def test_what_compiles_at_run_time_may(project):
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\ncatboost==1.2\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_allow_jit"] is True
+    (top / "requirements.txt").write_text("fastapi\nscikit-learn\n")
+    assert "fastapi_allow_jit" not in yaml.safe_load(app_file(str(top), str(top)).text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Store:\n  def __init__(self, path=None):\n    self.path = path or settings.sqlite_path\n",
+        "class Store:\n  def __init__(self, path: str = 'data/papers.db'):\n    self.path = path\n",
+        "class Store:\n  def __init__(self, *, path='data/papers.db'):\n    self.path = str(path)\n",
+        "class Store:\n  def __init__(self):\n    self.path = './data/papers.db'\n",
+    ],
+)
+def test_a_file_that_an_object_holds_the_path_of_is_shared(project, text: str):
+    """Reads were answered, and the first write was a 500."""
+    uses = "  def open(self):\n    return sqlite3.connect(self.path)\n"
+    settings = "import os\nclass Settings:\n  sqlite_path: str = os.getenv('P', './data/papers.db')\n"
+    settings += "settings = Settings()\n"
+    store = f"import sqlite3\nfrom config import settings\n{text}{uses}"
+    top = project({"main.py": MAIN, "config.py": settings, "store.py": store, "requirements.txt": "fastapi\n"})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_shared_paths"] == ["data"]
+    # Of two meanings none is known.
+    (top / "store.py").write_text(store + "  def move(self, path):\n    self.path = path\n")
+    assert "fastapi_shared_paths" not in yaml.safe_load(app_file(str(top), str(top)).text)
+
+
+def test_an_app_that_sends_mail_starts_before_anybody_has_an_account(project):
+    """Of nine values that were left to fill in, five were a mail server's."""
+    config = """
+        from pydantic_settings import BaseSettings
+        class Settings(BaseSettings):
+            MAIL_USERNAME: str
+            MAIL_PASSWORD: str
+            MAIL_FROM: str
+            MAIL_FROM_NAME: str
+            MAIL_PORT: int
+            MAIL_SERVER: str
+            MAIL_STARTTLS: bool
+            SMTP_LOGIN: str
+            EMAIL_HOST_USER: str
+            EMAIL_HOST_PASSWORD: str
+            EMAILS_FROM_EMAIL: str
+            SENDGRID_API_KEY: str
+            ADMIN_EMAIL: str
+            ADMIN_PASSWORD: str
+            GMAIL_TOKEN: str
+        """
+    top = project({"config.py": config, "main.py": MAIN, "requirements.txt": "fastapi\n"})
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    # Somebody's own, whoever sends mail.
+    assert [name for name, value in env.items() if value == "TODO"] == ["ADMIN_EMAIL", "ADMIN_PASSWORD", "GMAIL_TOKEN"]
+    assert env["MAIL_USERNAME"] == env["EMAILS_FROM_EMAIL"] == "nobody@example.com"
+    assert (env["MAIL_SERVER"], env["MAIL_FROM_NAME"]) == ("127.0.0.1", "my-shop")
+    assert (
+        "MAIL_PASSWORD: unset  # config.py:5 wants it. It is made up: no mail is sent until it is yours."
+        in written.text
+    )
+    (note,) = (note for note in written.notes if "mail" in note)
+    assert note.startswith("No mail is sent until MAIL_USERNAME, MAIL_PASSWORD, MAIL_FROM, MAIL_FROM_NAME, MAIL_SERVER")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.txt": "fastapi==0.68.0\nuvicorn==0.15.0\n"},
+        {
+            "pyproject.toml": '[project]\nname = "shop"\ndependencies = ["fastapi", "uvicorn"]\n',
+            "uv.lock": """
+[[package]]
+name = "shop"
+source = { virtual = "." }
+dependencies = [{ name = "uvicorn" }]
+[package.metadata]
+requires-dist = [{ name = "fastapi" }, { name = "uvicorn" }]
+[[package]]
+name = "uvicorn"
+version = "0.15.0"
+source = { registry = "https://pypi.org/simple" }
+""",
+        },
+    ],
+)
+def test_what_is_taken_in_place_of_a_line_is_said_at_once(project, files: dict[str, str]):
+    top = project({"main.py": MAIN} | files)
+    written = app_file(str(top), str(top))
+    name = next(name for name in files if name != "pyproject.toml")
+    assert f"{name} has uvicorn==0.15.0, and workers need uvicorn 0.22.0 or newer" in " ".join(written.notes)
+    assert "0.22.0 is taken in its place" in " ".join(written.text.replace("\n# ", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -225,6 +495,17 @@ def test_an_app_of_a_class_of_its_own_is_found(project, files):
     assert values.get("fastapi_health_path") == ("/healthz" if "src/core/web.py" in files else None)
 
 
+POETRY = """[[package]]
+name = "fastapi"
+version = "1"
+[package.dependencies]
+{} = "*"
+[[package]]
+name = "alembic"
+version = "1"
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "brought"),
     [
@@ -237,10 +518,14 @@ def test_an_app_of_a_class_of_its_own_is_found(project, files):
             False,
         ),
         ("pyproject.toml", '[tool.poetry.dependencies]\nfastapi = "*"\nalembic = "^1.13"\n', True),
+        ("pylock.toml", '[[packages]]\nname = "alembic"\nversion = "1"\n', True),
+        ("poetry.lock", POETRY.format("alembic"), True),
+        ("poetry.lock", POETRY.format("mako"), False),
     ],
 )
 def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought):
-    top = project({"main.py": APP, "alembic.ini": "", name: text})
+    poetry = {"pyproject.toml": '[tool.poetry.dependencies]\nfastapi = "*"\n'} if name == "poetry.lock" else {}
+    top = project({"main.py": APP, "alembic.ini": "", name: text} | poetry)
     written = app_file(str(top), str(top))
     assert ("fastapi_before_swap" in yaml.safe_load(written.text)) == brought
     assert ("doesn't name alembic" in written.text.replace("\n# ", " ")) != brought
@@ -381,6 +666,11 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
     [
         ("[alembic]\nscript_location = moves\nsqlalchemy.url = sqlite:///./x.db\n", "", True),
         ("[alembic]\nsqlalchemy.url = sqlite:///./x.db\n", 'config.set_main_option("sqlalchemy.url", url)', False),
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            'if config.get_main_option("sqlalchemy.url") is None:\n    config.set_main_option("sqlalchemy.url", url)\n',
+            True,
+        ),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
@@ -597,13 +887,13 @@ def test_what_a_shipped_example_has_is_not_written_again(project):
         ("", "app_host", "127.0.0.1"),
         ("", "app_port", "8000"),
         ("", "mail_starttls", "true"),
-        ("", "mail_host", "TODO"),
+        ("", "mail_host", "127.0.0.1"),
         ("", "db_user", "my_shop"),
         ("", "mysql_database", "my_shop"),
         ("", "postgres_db", "my_shop"),
         ("", "project_name", "my_shop"),
         ("", "db_password", "TODO"),
-        ("", "smtp_user", "TODO"),
+        ("", "smtp_user", "nobody@example.com"),
         ("", "frontend_host", "TODO"),
     ],
 )
@@ -759,7 +1049,7 @@ def test_nobody_is_asked_for_what_most_have_or_the_example_says(project):
         "POSTGRES_HOST": "127.0.0.1",
         "REDIS_PORT": "6379",
         "ENVIRONMENT": "TODO",
-        "MAIL_FROM": "TODO",
+        "MAIL_FROM": "nobody@example.com",
         "TEST_DATABASE_URL": "postgresql://unused@localhost/unused",
         "TEST_NAME": "unused",
         "SIZE": "TODO",

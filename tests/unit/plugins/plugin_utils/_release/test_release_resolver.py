@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.instead import served
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.refusals import (
     named_in,
     refusal,
@@ -20,13 +22,12 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requireme
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import (
     Collector,
-    check_pinned,
     resolve,
     too_old,
     versions_of,
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
-from release_wheelhouse import make_wheel
+from release_wheelhouse import make_sdist, make_wheel
 
 HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
 
@@ -35,10 +36,14 @@ HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
 def shop(environment: None, wheelhouse: Path, tmp_path: Path) -> Collector:
     """An index with an app's packages in several versions."""
     links = tmp_path / "links"
-    for version in ("20.1.0", "23.0.0", "27.0.1"):
+    for version in ("20.1.0", "21.2.0", "23.0.0", "27.0.1"):
         make_wheel(links, "gunicorn", version, ("packaging",))
-    for version in ("0.13.4", "0.30.6", "0.54.0"):
-        make_wheel(links, "uvicorn", version, ("h11>=0.14" if version == "0.54.0" else "h11>=0.9",))
+    for version in ("0.13.4", "0.22.0", "0.30.6", "0.54.0"):
+        needs = "h11>=0.14" if version == "0.54.0" else "h11>=0.9"
+        make_wheel(links, "uvicorn", version, (needs, "httptools>=0.5 ; extra == 'standard'"))
+    for name in ("httptools", "python-dotenv", "pyyaml", "uvloop"):
+        make_wheel(links, name, "0.4.0")
+    make_wheel(links, "relay", "1", ("uvicorn<0.20",))
     make_wheel(links, "packaging", "25.0")
     make_wheel(links, "h11", "0.8")
     make_wheel(links, "h11", "0.9")
@@ -86,38 +91,116 @@ def test_the_best_server_that_goes_with_the_app_is_taken(shop: Collector) -> Non
     assert resolved(shop, ["fastapi"])["uvicorn"] == "0.54.0"
 
 
-@pytest.mark.project("refused", "Gunicorn before 21.2, Uvicorn before 0.22", "the line, and the version from which on")
-def test_a_server_that_is_too_old_is_refused_by_the_line_that_brings_it(shop: Collector) -> None:
-    with pytest.raises(ReleaseError, match=r"whose line uvicorn==0\.13\.4 brings 0\.13\.4.*uvicorn==0\.22\.0 there"):
-        resolved(shop, ["fastapi", "uvicorn==0.13.4"])
+@pytest.mark.project(
+    "served", "Gunicorn before 21.2, Uvicorn before 0.22", "these are taken in their place; the run says so"
+)
+@pytest.mark.parametrize(
+    ("lines", "constraints", "version"),
+    [
+        (["fastapi", "uvicorn==0.13.4"], [], "0.22.0"),
+        (["fastapi", "uvicorn~=0.13.0"], [], "0.22.0"),
+        (["fastapi", "uvicorn<0.15,>=0.13"], [], "0.22.0"),
+        (["fastapi", "uvicorn==0.13.*"], [], "0.22.0"),
+        # As a lock's, whose version is a constraint; its own httptools is too old for the extra of the newer one.
+        (["fastapi", "uvicorn[standard]"], ["uvicorn==0.13.4", "httptools==0.4.0"], "0.22.0"),
+        # As they are.
+        (["fastapi", "uvicorn==0.30.6"], [], "0.30.6"),
+        (["fastapi", "uvicorn>=0.13"], [], "0.54.0"),
+        (["fastapi", "uvicorn==0.13.4 ; os_name == 'nt'", "uvicorn==0.30.6 ; os_name != 'nt'"], [], "0.30.6"),
+    ],
+)
+def test_an_old_server_is_served_by_the_oldest_that_can(
+    shop: Collector, lines: list[str], constraints: list[str], version: str
+) -> None:
+    """Three of twelve strangers' projects were refused for a Uvicorn that only their development server was."""
+    requirements = Requirements(lines=lines, constraints=constraints)
+    changed, told = served(requirements, "requirements.txt", HOST.markers)
+    pins = injected(changed, HOST.markers)
+    found = versions_of(resolve(shop, changed, pins, shop.cache, "requirements.txt"))
+    assert found["uvicorn"] == version and found["gunicorn"] == "27.0.1"
+    assert bool(told) == (version == "0.22.0") and requirements == Requirements(lines=lines, constraints=constraints)
+    if told:
+        old = next(line for line in (*constraints, *lines) if line.startswith("uvicorn") and "[" not in line)
+        assert told[0].startswith(f"requirements.txt has {old}, and workers need uvicorn 0.22.0 or newer: 0.22.0 is")
+    if constraints:
+        # All that the extra brought is still there, in the app's own versions.
+        assert found["httptools"] == "0.4.0" and {"uvloop", "websockets", "python-dotenv", "pyyaml"} <= found.keys()
+
+
+def test_an_old_gunicorn_is_served_by_the_oldest_that_can(shop: Collector) -> None:
+    changed, told = served(Requirements(lines=["fastapi", "gunicorn==20.1.0"]), "requirements.txt", HOST.markers)
+    found = versions_of(resolve(shop, changed, injected(changed, HOST.markers), shop.cache, "requirements.txt"))
+    assert found["gunicorn"] == "21.2.0" and "21.2.0 is taken in its place" in told[0]
+
+
+def test_a_server_that_something_else_wants_old_is_refused(shop: Collector) -> None:
+    with pytest.raises(ReleaseError, match=r"and what it asks for brings uvicorn 0\.13\.4: workers need uvicorn 0\.22"):
+        resolved(shop, ["fastapi", "relay"])
     assert too_old({"gunicorn": "20.1.0"}, ["proxy"]).startswith("and what it asks for brings gunicorn 20.1.0")
     assert too_old({"gunicorn": "21.1.0"}, []) and too_old({"uvicorn": "0.21.1"}, [])
     assert too_old({"gunicorn": LOWEST["gunicorn"], "uvicorn": "0.54.0rc1"}, []) == ""
 
 
-def test_in_place_of_an_exact_version_an_exact_one_is_named() -> None:
-    """With an open range pip chose the newest Uvicorn beside websockets 10.4, and no worker started."""
-    old = {"uvicorn": "0.17.6"}
-    assert "Write uvicorn[standard]==0.22.0 there." in too_old(old, ["uvicorn[standard]==0.17.6"])
-    assert "Write uvicorn>=0.22.0 there." in too_old(old, ["uvicorn<0.18"])
-    locked = too_old(old, ["uvicorn[standard]", "uvicorn==0.17.6"], "poetry.lock")
-    assert locked.startswith("which has uvicorn 0.17.6:")
-    assert "Write uvicorn[standard]==0.22.0 in pyproject.toml, and make the lock anew." in locked
+@pytest.mark.project("served", "a package that Python has itself, as `asyncio` or `logging`", "it is left out")
+def test_what_python_has_itself_is_left_out() -> None:
+    """Most of them are for Python 2, and break where they are built."""
+    lines = ["fastapi", "logging==0.4.9.6", "uuid", "DateTime", "python-dateutil"]
+    changed, told = served(Requirements(lines=lines), "requirements.txt", HOST.markers)
+    assert changed.lines == ["fastapi", "DateTime", "python-dateutil"]
+    assert "requirements.txt has logging, uuid, which Python brings by itself" in told[0]
+    assert told[0].endswith("Delete logging==0.4.9.6 and uuid there.")
 
 
-@pytest.mark.parametrize(("lines", "constraints"), [(["uvicorn==0.17.6"], []), (["uvicorn"], ["uvicorn==0.17.6"])])
-def test_a_pinned_server_is_refused_before_anything_is_collected(lines: list[str], constraints: list[str]) -> None:
-    requirements = Requirements(lines=["fastapi==0.1", *lines], constraints=constraints)
-    with pytest.raises(ReleaseError, match=r"workers need uvicorn 0\.22\.0"):
-        check_pinned(requirements, HOST, "requirements.txt")
-    check_pinned(Requirements(lines=["uvicorn==0.17.6 ; os_name == 'nt'", "uvicorn"]), HOST, "requirements.txt")
+@pytest.mark.project(
+    "served", "`psycopg2`, which is compiled", "`psycopg2-binary`, the same as wheels; the run says so"
+)
+@pytest.mark.parametrize(
+    ("lines", "constraints", "taken"),
+    [
+        (["psycopg2==2.9.5"], [], "2.9.5"),
+        (["psycopg2"], ["psycopg2==2.9.5"], "2.9.5"),
+        (["psycopg2"], [], "2.9.9"),
+        # What was fixed since, for a Python that came later.
+        (["psycopg2==2.9.3"], [], "2.9.5"),
+        (["psycopg2==2.9.9", "psycopg2-binary==2.9.5"], [], "2.9.5"),
+    ],
+)
+def test_what_is_compiled_is_taken_as_wheels_where_these_are_the_same(
+    shop: Collector, tmp_path: Path, lines: list[str], constraints: list[str], taken: str
+) -> None:
+    for version in ("2.9.5", "2.9.9"):
+        make_wheel(tmp_path / "links", "psycopg2-binary", version, tag="cp311-cp311-manylinux_2_17_x86_64")
+    for version in ("2.9.3", "2.9.5", "2.9.9"):
+        make_sdist(tmp_path / "links", "psycopg2", version)
+    said: list[str] = []
+    requirements = Requirements(lines=["fastapi", *lines], constraints=constraints)
+    collector = replace(shop, say=said.append)
+    found = versions_of(resolve(collector, requirements, [], shop.cache, "requirements.txt"))
+    assert found["psycopg2-binary"] == taken and "psycopg2" not in found
+    assert any("and is psycopg2-binary where it is built: psycopg2-binary" in line for line in said)
+
+
+def test_what_cant_run_is_refused_by_what_would(shop: Collector, tmp_path: Path) -> None:
+    """An app that pins pydantic 1.8 was collected, sent, and ended as it started on Debian 12."""
+    for version in ("1.8.2", "1.9.2", "1.10.4"):
+        make_wheel(tmp_path / "links", "pydantic", version)
+    with pytest.raises(ReleaseError, match=r"pydantic==1\.8\.2 doesn't run on Python 3\.11; pydantic==1\.10") as told:
+        resolved(shop, ["fastapi", "pydantic==1.8.2"])
+    assert str(told.value).endswith("Write fastapi_versions: [pydantic==1.10.4]")
+    assert resolved(shop, ["fastapi", "pydantic"])["pydantic"] == "1.10.4"
+
+
+def test_what_is_compiled_is_refused_where_another_package_wants_it(shop: Collector, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "links", "psycopg2-binary", "2.9.5")
+    make_sdist(tmp_path / "links", "psycopg2", "2.9.5")
+    make_wheel(tmp_path / "links", "orm", "1", ("psycopg2",))
+    with pytest.raises(ReleaseError, match=r"(?s)psycopg2==2\.9\.5 has no wheel .*Write psycopg2-binary"):
+        resolved(shop, ["fastapi", "orm"])
 
 
 def test_where_no_server_fits_the_app_its_own_line_is_named(shop: Collector) -> None:
     with pytest.raises(ReleaseError, match=r"no uvicorn that can serve goes with h11==0\.8\. Loosen that"):
         resolved(shop, ["fastapi", "h11==0.8"])
-    with pytest.raises(ReleaseError, match=r"whose line uvicorn<0\.20 brings 0\.13\.4"):
-        resolved(shop, ["fastapi"], ["uvicorn<0.20"])
 
 
 # Recorded from uv 0.13.9 for uvicorn[standard], httptools==0.6.1 and another package that needed a newer Uvicorn.

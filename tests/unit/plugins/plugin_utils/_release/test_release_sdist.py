@@ -132,16 +132,6 @@ def test_what_is_compiled_is_refused_before_it_is_built_and_the_pythons_that_it_
     assert built(run) == 0
 
 
-def test_a_pinned_server_that_is_too_old_is_refused_before_anything_is_built(
-    run: Run, source: Path, index: Path
-) -> None:
-    make_sdist(index, "plain-d", "1.0")
-    require(source, "plain-d==1.0", "gunicorn==20.1.0")
-    with pytest.raises(ReleaseError, match=r"workers need gunicorn .* Write gunicorn==21\.2\.0 there"):
-        run(state="collected")
-    assert built(run) == 0
-
-
 def test_a_wheel_that_its_source_gives_another_tag_is_told_by_it(
     run: Run, source: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import locks, shelf
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release.shelf import Shelf, misfit, nearest, refusal
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release.shelf import (
+    Shelf,
+    fails_on,
+    misfit,
+    nearest,
+    refusal,
+)
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target, check_python, debians
 from release_run import Run
 from release_wheelhouse import make_sdist, make_wheel
@@ -167,3 +173,37 @@ def test_what_a_uv_lock_pins_for_the_project() -> None:
         ]
     }
     assert sorted(locks.uv_pins(lock, "Shop")) == ["odd==1 ; os_name == 'nt'", "uvicorn==0.30.6", "uvloop==1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "python", "fails"),
+    [
+        ("pydantic", "1.8.2", "3.11", True),
+        ("pydantic", "1.10.0", "3.11", False),
+        ("pydantic", "1.10.15", "3.13", True),
+        ("pydantic", "1.10.16", "3.13", False),
+        ("pydantic", "2.5.0", "3.13", False),
+        ("pydantic", "1.8.2", "3.10", False),
+        ("sqlalchemy", "1.4.54", "3.13", False),
+        ("sqlalchemy", "2.0.30", "3.13", True),
+        ("sqlalchemy", "2.0.31", "3.13", False),
+        ("sqlalchemy", "2.0.30", "3.11", False),
+        ("aiofiles", "0.5.0", "3.11", True),
+        ("aiofiles", "0.6.0", "3.11", False),
+        ("aioredis", "2.0.1", "3.11", True),
+        ("fastapi", "0.1", "3.13", False),
+    ],
+)
+def test_what_cant_be_imported_there_is_as_good_as_without_a_wheel(
+    name: str, version: str, python: str, fails: bool
+) -> None:
+    """Each was tried: its wheel is for every Python by its name, and FastAPI ended with "'not' is not a valid parameter
+    name"."""
+    assert fails_on(name, version, python) == fails
+    pure = [f"{name}-{each}-py3-none-any.whl" for each in (version, "1.9.2", "1.10.16", "2.0.31")]
+    for host in (BOOKWORM, TRIXIE):
+        lacks = Shelf({name: version}, {name: pure}).lacking(host) if host.minor == python else []
+        assert bool(lacks) == (fails and host.minor == python)
+        if lacks and name in ("pydantic", "sqlalchemy"):
+            newer = "2.0.31" if name == "sqlalchemy" else "1.10.16"
+            assert lacks[0].told(host) == f"{name}=={version} doesn't run on Python {python}; {name}=={newer} does."

@@ -41,7 +41,13 @@ FILES = {
     ("plain", "0"): ("2025-01-01", ()),
     ("plain", "1"): ("2025-03-01", ()),
     ("plain", "2"): ("2026-03-01", ()),
+    ("swift", "1"): ("2025-03-01", ()),
+    ("swift", "2"): ("2025-09-01", ()),
+    ("swift", "2.1"): ("2025-10-01", ()),
+    ("swift", "3"): ("2026-03-01", ()),
 }
+PYTHONS = {"1": "cp310", "2": "cp310"}
+"""Those that the compiled package `swift` has no wheel of for the host's."""
 
 
 class Answers(http.server.SimpleHTTPRequestHandler):
@@ -84,7 +90,9 @@ class Answers(http.server.SimpleHTTPRequestHandler):
 def dated(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     files = tmp_path / "files"
     for (name, version), (_day, needs) in FILES.items():
-        (make_sdist if name == "plain" else make_wheel)(files, name, version, needs)
+        python = PYTHONS.get(version, "cp311")
+        tag = f"{python}-{python}-manylinux_2_17_x86_64" if name == "swift" else "py3-none-any"
+        (make_sdist if name == "plain" else make_wheel)(files, name, version, needs, tag=tag)
     make_wheel(files, "timeless", "1")
     own = tools.provide(tools.cache_directory(), {}, "", lambda text: None)
     # What uv keeps of one index isn't another's.
@@ -146,6 +154,27 @@ def test_what_there_was_nothing_of_is_told(dated: Collector) -> None:
     with pytest.raises(ReleaseError, match=r"the index doesn't say when the files of timeless were uploaded"):
         versions(dated, ["fastapi", "timeless"], "2025-07-14")
     assert versions(dated, ["fastapi", "timeless==1"], "2025-07-14")["timeless"] == "1"
+
+
+@pytest.mark.project(
+    "served",
+    "requirements without versions, and one of them had no wheel by their day",
+    "its first later version that has one; the run says so",
+)
+def test_what_had_no_wheel_by_the_day_is_the_first_that_has_one(dated: Collector) -> None:
+    """A package whose wheels for a new Python came after an app's last commit stopped all of it."""
+    said: list[str] = []
+    telling = replace(dated, say=said.append)
+    assert versions(telling, ["fastapi", "swift"], "2025-07-14")["swift"] == "2.1"
+    assert versions(telling, ["fastapi", "swift>2.5"], "2026-06-01")["swift"] == "3"
+    assert [line for line in said if "swift" in line] == [
+        "swift==1 had no wheel for Python 3.11 on x86_64 with glibc 2.36 by 2025-07-14: swift==2.1 is taken, the first "
+        "later version that has one."
+    ]
+    # What the app names exactly, or has bounded, is never another version.
+    for line in ("swift==2", "swift<2.1"):
+        with pytest.raises(ReleaseError, match="has no wheel for"):
+            versions(dated, ["fastapi", line], "2025-07-14")
 
 
 def test_it_decides_the_set_and_is_told_where_it_is_not_set(dated: Collector) -> None:

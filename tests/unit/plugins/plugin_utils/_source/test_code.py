@@ -7,8 +7,9 @@ from textwrap import dedent
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.plugin_utils._source.advice import HEALTH, READY, advice, settings_in
-from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import has_sockets, read_code
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.code import read_code
 from ansible_collections.graceful.deploy.plugins.plugin_utils._source.shown import Code
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.sockets import has_sockets
 
 MAIN = """
 from fastapi import FastAPI
@@ -689,6 +690,29 @@ def test_state_that_two_workers_cant_share(project, tmp_path):
     assert all("Write fastapi_workers: 1" in sentence for sentence in (jobs, sockets))
     assert said(code, tmp_path, workers="1") == []
     assert [str(place) for place in code.sockets] == ["main.py:9"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("class Manager:\n  active: dict[str, WebSocket] = {}", 2),
+        ("class Manager:\n  def __init__(self):\n    self.active: dict[int, list['WebSocket']] = {}", 3),
+        ("class M:\n  def add(self, user: str, socket: WebSocket):\n    self.active[user] = socket", 3),
+        ("class M:\n  def add(self, room, ws: fastapi.WebSocket):\n    self.rooms[room].append(ws)", 3),
+        ("class M:\n  def add(self, room, ws: WebSocket):\n    self.rooms.setdefault(room, {})[1] = ws", 3),
+        ("class M:\n  def add(self, ws: WebSocket):\n    self.all.add((1, ws))", 3),
+        ("class M:\n  def add(self, ws: WebSocket):\n    self.all[1] = Client(socket=ws)", 3),
+        ("clients = {}\nasync def talk(ws: WebSocket):\n  clients[ws.query_params['id']] = {'socket': ws}", 3),
+        # Of one call, or of a message.
+        ("async def talk(ws: WebSocket):\n  mine = []\n  mine.append(ws)", 0),
+        ("class M:\n  async def talk(self, ws: WebSocket):\n    self.last.append(await ws.receive_text())", 0),
+        ("class M:\n  def add(self, user):\n    self.users[user.id] = user", 0),
+    ],
+)
+def test_connections_that_are_kept_by_user_are_one_workers(project, text: str, line: int):
+    """A chat's messages reached those who had met the same worker."""
+    code = project({"main.py": "from fastapi import WebSocket\n" + text})
+    assert [place.line - 1 for place in code.listeners] == ([line] if line else [])
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,16 @@ def test_what_classes_need_of_other_packages_is_named_as_requirements_have_it(tm
     }
 
 
+@pytest.mark.parametrize("text", ["from distutils.sysconfig import get_config_var", "import distutils.util, os"])
+def test_what_debian_keeps_apart_of_the_standard_library_is_needed(lacks: Lacks, tmp_path: Path, text: str) -> None:
+    """Debian 12's Python has no distutils, and 3.13 none at all: setuptools brings it."""
+    (tmp_path / "main.py").write_text(text)
+    assert needed(str(tmp_path), ["main.py"], "main:app") == {"setuptools": "main.py:1"}
+    assert "distutils (main.py:1), and the app" in lacks({"main.py": text}, "main:app")
+    assert lacks({"main.py": text}, "main:app").endswith("most likely setuptools")
+    assert lacks({"main.py": text}, "main:app", {"setuptools"}) == ""
+
+
 def test_what_is_missing_is_told_with_its_place_and_its_packages_name(lacks: Lacks) -> None:
     files = {
         "src/shop/__init__.py": "",
@@ -74,7 +84,7 @@ def test_what_is_missing_is_told_with_its_place_and_its_packages_name(lacks: Lac
         "def send():\n    import sendgrid\n",
         # Of the source: beside the file, in a directory that may be on the path, and at the top.
         "import beside\nimport helpers\nimport native\nimport spaced.inner\nfrom .nowhere import x",
-        "import __future__, cgi, distutils, sqlite3\n",
+        "import __future__, cgi, sqlite3\n",
         "this is no Python",
     ],
 )

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a statement asks of the environment, and where its absence ends it all. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TypeGuard
+
+from .nodes import called as _called
+from .nodes import name as _name
+from .nodes import text as _text
+
+GETENV = ("getenv", "environ.get")
+ENGINES = ("create_engine", "create_async_engine")
+EITHER = ("Optional", "Union")
+SOMETIMES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.Try, ast.BoolOp)
+
+
+def getenv(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and _name(node.func).endswith(GETENV)
+
+
+def asks(node: ast.expr | None) -> str:
+    """The variable that os.getenv() or os.environ.get() asks for without a default; '' for anything else."""
+    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return ""
+    return (_name(node.func).endswith(GETENV) and _text(node.args[0])) or ""
+
+
+def needs(node: ast.AST) -> set[str]:
+    """Names without a value for which a statement ends it all: `if not url: raise`, `create_engine(url)`."""
+    # An HTTPException is an answer to one request, and the app goes on.
+    if isinstance(node, ast.If) and any(isinstance(e, ast.Raise) and "HTTP" not in ast.unparse(e) for e in node.body):
+        parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
+        return {
+            name
+            for part in parts
+            if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+            for name in (_name(part.operand), *all_of(part))
+        } | {
+            _name(part.left)
+            for part in parts
+            if isinstance(part, ast.Compare) and ast.unparse(part).endswith(" is None")
+        }
+    if isinstance(node, ast.Call) and _called(node) in ENGINES and node.args:
+        return {_name(node.args[0])}
+    return set()
+
+
+def at_import(tree: ast.AST, calling: bool = False) -> Iterator[ast.AST]:
+    """What runs in any case where a module is imported.
+
+    :param calling: whether its functions are called then, too.
+    """
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, SOMETIMES) or (calling and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+def handed(node: ast.AST) -> list[ast.expr]:
+    """What an env.py of Alembic's hands on as the address of its database."""
+    if isinstance(node, ast.Return) and node.value is not None:
+        return [node.value]
+    if not isinstance(node, ast.Call):
+        return []
+    return node.args[1:2] if _called(node) == "set_main_option" else [e.value for e in node.keywords if e.arg == "url"]
+
+
+def uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
+    """What may not be None in a call: `int(port)`, `url.split()`, a model's field; and in a text with an address."""
+    if isinstance(node, ast.JoinedStr) and any("://" in (_text(part) or "") for part in node.values):
+        parts = [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+        return [
+            part.args[0] if isinstance(part, ast.Call) and len(part.args) == 1 and not asks(part) else part
+            for part in parts
+        ]
+    if not isinstance(node, ast.Call):
+        return []
+    if _called(node) in ("int", "float", "loads", "quote", "quote_plus", "urlparse"):
+        return node.args[:1]
+    if _called(node) in models or _called(node) == "ConnectionConfig":
+        rows = models[_called(node)].body if _called(node) in models else []
+        may = {_name(e.target) for e in rows if isinstance(e, ast.AnnAssign) and "None" in kinds_of(e.annotation)}
+        return [each.value for each in node.keywords if each.arg not in may]
+    if _name(node.func) == "URL.create":
+        return [each.value for each in node.keywords]
+    return [node.func.value] if isinstance(node.func, ast.Attribute) else []
+
+
+def all_of(test: ast.expr | None) -> list[str]:
+    """The names in `all([user, password])`, or the contrary of it."""
+    test = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
+    inner = test.args[0] if isinstance(test, ast.Call) and _name(test.func) == "all" and test.args else None
+    return [_name(part) for part in inner.elts] if isinstance(inner, (ast.List, ast.Tuple, ast.Set)) else []
+
+
+def kinds_of(annotation: ast.expr) -> list[str]:
+    """The alternatives of an annotation: `Optional[str]` is `str` or `None`."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return [*kinds_of(annotation.left), *kinds_of(annotation.right)]
+    if isinstance(annotation, ast.Subscript) and (of := _name(annotation.value).rpartition(".")[2]) in EITHER:
+        inner = annotation.slice
+        found = [kind for part in (inner.elts if isinstance(inner, ast.Tuple) else [inner]) for kind in kinds_of(part)]
+        return [*found, "None"] if of == "Optional" else found
+    if text := _text(annotation):
+        # A name that is defined further down.
+        return [each.strip() for each in text.split("|")]
+    return [ast.unparse(annotation)]
