@@ -145,7 +145,7 @@ class Deploys:
                 reason, state = str(error), FAILED
             if reason:
                 self.say(f"{push} isn't deployed: {reason}")
-                self.note(push.now(state=state, ended=now(), reason=reason.split("\n")[0]))
+                self.note(push.now(state=state, ended=now(), reason=reason.partition("\n")[0]))
                 continue
             for older in waiting[place + 1 :]:
                 self.note(older.now(state=OVERTAKEN, ended=now(), reason=f"push {push.number} is newer"))
