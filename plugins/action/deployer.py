@@ -19,7 +19,7 @@ from ..module_utils._push import install
 from ..plugin_utils._push import servers, ship
 from ..plugin_utils._release.git import is_git
 
-MODULE, LAYER = "graceful.deploy.deployer", "graceful.deploy.layer"
+MODULE, LAYER = "graceful.deploy.deployer_host", "graceful.deploy.layer"
 SETTINGS = install.SETTINGS
 SPEC = {
     "name": {"type": "str", "required": True},

@@ -151,7 +151,7 @@ class Deploys:
                 reason, state = str(error), FAILED
             if reason:
                 self.say(f"{push} isn't deployed: {reason}")
-                ended = push.now(state=state, ended=now(), reason=reason.split("\n")[0])
+                ended = push.now(state=state, ended=now(), reason=reason.partition("\n")[0])
                 self.note(ended)
                 if state == FAILED:
                     self.tell(ended)

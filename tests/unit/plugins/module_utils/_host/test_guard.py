@@ -12,12 +12,13 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils._host.guard import finish
 
 MODULES = Path(__file__).resolve().parents[5] / "plugins" / "modules"
-# What runs of the module `release` on a host is release_host, and of `init` and `run` nothing.
-NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ("init", "release", "run"))
+# What runs on a host of the modules `deployer` and `release` is deployer_host and release_host, of `init` and `run`
+# nothing.
+NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ("deployer", "init", "release", "run"))
 ARGUMENTS = {
     "absent": {"name": "hello", "root": "/srv/hello"},
     "caddy": {"name": "hello"},
-    "deployer": {"name": "hello", "step": "ask", "digest": "0123456789abcdef"},
+    "deployer_host": {"name": "hello", "step": "ask", "digest": "0123456789abcdef"},
     "layer": {"units": [{"name": "none.service"}]},
     "logs_info": {"name": "hello"},
     "oxmgr": {"name": "hello"},
@@ -31,7 +32,7 @@ ARGUMENTS = {
 WORK = {
     "absent": "Removal",
     "caddy": "read_caddy",
-    "deployer": "steps",
+    "deployer_host": "steps",
     "layer": "Layer",
     "logs_info": "read",
     "oxmgr": "read_oxmgr",

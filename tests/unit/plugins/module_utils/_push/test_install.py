@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host.run import ProgramError
 from ansible_collections.graceful.deploy.plugins.module_utils._push import install
-from ansible_collections.graceful.deploy.plugins.modules import deployer
+from ansible_collections.graceful.deploy.plugins.modules import deployer_host
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +79,10 @@ def test_versions_that_nobody_is_deployed_by_go(host: Path, monkeypatch: pytest.
     monkeypatch.setattr(install, "PROCESSES", str(host / "proc/cmdline"))
     monkeypatch.setattr(install, "trial", lambda _name, _digest: "no")
     trial = {"step": "trial", "name": "hello", "digest": "dddd000000000000"}
-    assert deployer.steps(trial, True) == {"changed": False, "reason": "no"}
-    assert deployer.steps(trial, False) == {"changed": True, "reason": "no"}
+    assert deployer_host.steps(trial, True) == {"changed": False, "reason": "no"}
+    assert deployer_host.steps(trial, False) == {"changed": True, "reason": "no"}
     assert sorted(os.listdir(host / "lib")) == ["bbbb000000000000", "cccc000000000000", "dddd000000000000"]
-    assert deployer.steps(trial, False) == {"changed": False, "reason": "no"}
+    assert deployer_host.steps(trial, False) == {"changed": False, "reason": "no"}
 
 
 def test_what_an_earlier_run_brought_and_this_one_does_not_goes(host: Path) -> None:
@@ -113,18 +113,18 @@ def test_what_a_run_would_do_is_told_and_a_second_does_nothing(host: Path, monke
     monkeypatch.setattr(install, "present", lambda digest: (host / f"lib/{digest}").exists())
     asked = {"name": "hello", "digest": "0123", "step": "ask"}
     given = {"keep": [], "archive": "x", "requirements": "x", "index_url": "", "make_secret": True}
-    assert deployer.steps(asked, False) == {"changed": False, "lacks": True}
-    assert deployer.steps(asked | given | {"step": "install"}, True) == {"changed": True, "key": ""}
+    assert deployer_host.steps(asked, False) == {"changed": False, "lacks": True}
+    assert deployer_host.steps(asked | given | {"step": "install"}, True) == {"changed": True, "key": ""}
     assert os.listdir(host / "home/hello") == [] and os.listdir(host / "lib") == []
     if os.getuid():
         pytest.skip("only root makes a key for another user")
-    done = deployer.steps(asked | given | {"step": "install"}, False)
+    done = deployer_host.steps(asked | given | {"step": "install"}, False)
     assert done["changed"] and done["key"].startswith("ssh-ed25519 ") and " hello on " in done["key"]
     assert stat.S_IMODE((host / "home/hello/key").stat().st_mode) == 0o600
     command = ["ssh-keygen", "-l", "-f", str(host / "home/hello/key.pub")]
     assert subprocess.run(command, capture_output=True, check=True).stdout
-    assert deployer.steps(asked | given | {"step": "install"}, False) == {"changed": False, "key": done["key"]}
-    assert deployer.steps(asked, False) == {"changed": False, "lacks": False}
+    assert deployer_host.steps(asked | given | {"step": "install"}, False) == {"changed": False, "key": done["key"]}
+    assert deployer_host.steps(asked, False) == {"changed": False, "lacks": False}
 
 
 def test_a_trial_says_why_a_push_could_not_be_deployed(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
