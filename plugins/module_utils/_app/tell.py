@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from .command import COMMANDS
 
@@ -20,7 +20,7 @@ MOST_REASON = 4000
 """Characters of a reason that are handed on; what is told is shorter."""
 
 
-Telling = subprocess.Popen[str] | OSError | None
+Telling: TypeAlias = "subprocess.Popen[str] | OSError | None"
 """What tells, or why it couldn't be started; None where there is nobody to be told."""
 
 

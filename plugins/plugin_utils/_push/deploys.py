@@ -19,11 +19,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass, field
 
 from ...module_utils._app.lock import now
 from ...module_utils._app.releases import ReleaseError
+from ...module_utils._host.run import finish
 from ...module_utils._push import pushes as store
 from ...module_utils._push.pushes import CUT_OFF, DEPLOYED, FAILED, OVERTAKEN, PASSED_OVER, RUNNING, WAITING, Push
 from .._release.git import HEAD, Standing, remote_of, standing
@@ -34,6 +36,8 @@ LOCK_WAIT = 600
 """Seconds to wait for somebody who deploys by hand."""
 GRACE = 30
 """Seconds for a deploy that took too long to end by itself."""
+PAUSES = (2.0, 5.0, 15.0)
+"""Seconds before the git server is asked again."""
 TRIES = 2
 """So often is a push begun: once more where the host went down, or the deploy was killed."""
 
@@ -240,6 +244,16 @@ def run_ansible(settings: Settings, push: Push, *options: str) -> tuple[str, str
         return (host, said or f"ansible-playbook ended with {status}") if status else ("", "")
 
 
+def patiently(ask: t.Callable[[], Standing], sleep: t.Callable[[float], None] = time.sleep) -> Standing:
+    """Ask the git server again where it can't be reached: it may be busy, or this host's network not there yet."""
+    for pause in PAUSES:
+        try:
+            return ask()
+        except ReleaseError:
+            sleep(pause)
+    return ask()
+
+
 def telling(settings: Settings, push: Push) -> list[str]:
     """The call that tells whom fastapi_notify names of a push that failed, unless its deploy has; pure."""
     said = {
@@ -260,7 +274,8 @@ def tell(settings: Settings, push: Push) -> None:
     """Where nobody can be told, the deploy's own log says why."""
     if settings.hosts:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(telling(settings, push), stdin=subprocess.DEVNULL, timeout=120, check=False)
+            if finish(telling(settings, push), os.environ, 120).returncode:
+                print("Nobody could be told of it.", flush=True)
 
 
 def attempt(settings: Settings) -> int:
@@ -289,7 +304,7 @@ def main(arguments: t.Sequence[str]) -> int:
     remote = remote_of(settings.source, "")
 
     def ask(push: Push, since: str) -> Standing:
-        return standing(remote, cache_directory(), push.ref, push.commit, since)
+        return patiently(lambda: standing(remote, cache_directory(), push.ref, push.commit, since))
 
     def say(text: str) -> None:
         print(text, flush=True)

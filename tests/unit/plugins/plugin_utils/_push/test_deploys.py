@@ -458,3 +458,18 @@ def test_one_at_a_time_and_by_the_settings(tmp_path: Path, monkeypatch: pytest.M
     assert deploys.main([str(tmp_path / "deploys.json")]) == 0
     (push,) = store.known("hello")
     assert (push.state, push.reason) == ("failed", "web1: no ccc")
+
+
+def test_a_git_server_that_is_away_for_a_moment_is_asked_again() -> None:
+    answers, waited = iter([ReleaseError("no"), ReleaseError("no"), Standing(C, C, True, False)]), list[float]()
+
+    def ask() -> Standing:
+        answer = next(answers)
+        if isinstance(answer, ReleaseError):
+            raise answer
+        return answer
+
+    assert deploys.patiently(ask, waited.append).commit == C and waited == list(deploys.PAUSES[:2])
+    with pytest.raises(ReleaseError, match="gone"):
+        deploys.patiently(mock.Mock(side_effect=ReleaseError("gone")), waited.append)
+    assert len(waited) == 2 + len(deploys.PAUSES)
