@@ -57,7 +57,8 @@ def install(digest: str, archive: str, requirements: str, index_url: str) -> Non
         collection = os.path.join(place, "collections", "ansible_collections", "graceful", "deploy")
         os.makedirs(collection, mode=0o755)
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(archive))) as tar:
-            tar.extractall(collection, filter="data")
+            # Made by this collection's own other half; Debian 12's Python has no filter yet, and newer ones ask for one.
+            tar.extractall(collection, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         listed = os.path.join(place, "requirements.txt")
         write(listed, requirements.encode(), 0o644)
         base = environment_without("PYTHON", "PIP_REQUIRE")
