@@ -57,7 +57,7 @@ def install(digest: str, archive: str, requirements: str, index_url: str) -> Non
         collection = os.path.join(place, "collections", "ansible_collections", "graceful", "deploy")
         os.makedirs(collection, mode=0o755)
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(archive))) as tar:
-            # Made by this collection's own other half. Debian 12's Python has no filters yet; newer ones want one named.
+            # Made by this collection's own other half. Debian 12's Python has no filters yet; newer ones want one.
             if hasattr(tarfile, "data_filter"):
                 tar.extraction_filter = tarfile.data_filter
             tar.extractall(collection)
