@@ -84,12 +84,20 @@ def test_what_was_under_way_at_a_reboot_is_deployed_after_it(pushed, ask):
     pushed.deployed(pushed.commit())
 
 
+HOLDER = """
+import fcntl, json, time
+
+file = open("/srv/swap/deploy.lock", "r+")
+fcntl.flock(file, fcntl.LOCK_EX)
+json.dump({"by": "ann@laptop", "since": "today", "release": "", "phase": "watch"}, file)
+file.flush()
+time.sleep(300)
+"""
+
+
 def test_a_push_waits_for_who_deploys_by_hand(pushed, ask):
-    hold = "import fcntl, time; file = open('/srv/swap/deploy.lock', 'r+'); fcntl.flock(file, fcntl.LOCK_EX); "
-    hold += """file.write('{"by": "ann@laptop", "since": "today", "release": "", "phase": "watch"}'); file.flush(); """
-    ask.run(
-        f'systemd-run --quiet --collect --unit=holder python3 -c "{hold}time.sleep(300)"'.replace('"by"', '\\"by\\"')
-    )
+    ask.run(f"cat >/run/holder.py <<'END'\n{HOLDER}\nEND")
+    ask.run("systemd-run --quiet --collect --unit=holder python3 /run/holder.py")
     try:
         commit = pushed.commit()
         number = pushed.taken(commit)
