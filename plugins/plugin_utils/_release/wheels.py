@@ -9,17 +9,20 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import zipfile
 from dataclasses import dataclass, replace
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.files import sha256_of
+from ...module_utils._host.run import ProgramError
 from ...module_utils._release.index import Index
-from .packages import canonicalize_version, parse_wheel_filename
+from .packages import canonicalize_name, canonicalize_version, parse_wheel_filename
 from .requirements import Requirements, check_hashes
 from .resolver import Collector, begun, identity_of, only_listed, resolve, write_lines
 from .sdist import Sources
+from .shelf import files_of, nearest, version_of
 from .tools import fetch, forget_unused, making
 
 
@@ -61,7 +64,7 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
     collector.say(f"Collecting {len(locked)} wheels…")
     # What was built has a hash of its own; that of its source was checked.
     listed = {**requirements.hashes, **{key: {digest} for key, digest in sources.built.items()}}
-    _download(collector, sources.with_built, [only_listed(item, listed) for item in locked], new)
+    _download(collector, sources.with_built, [only_listed(item, listed) for item in locked], new, name)
     shutil.rmtree(sources.directory, ignore_errors=True)
     wheels = read_set(new)
     digests = {(wheel.name, canonicalize_version(wheel.version)): wheel.sha256 for wheel in wheels}
@@ -74,7 +77,7 @@ def _build(collector: Collector, requirements: Requirements, pins: list[str], ne
         json.dump({os.path.basename(wheel.path): wheel.sha256 for wheel in wheels}, file, indent=1)
 
 
-def _download(collector: Collector, index: Index, locked: list[str], new: str) -> None:
+def _download(collector: Collector, index: Index, locked: list[str], new: str, name: str) -> None:
     """By several pips at once: most of one's time goes into waiting for an index and starting up."""
     parts = max(1, min(4, os.cpu_count() or 1, len(locked) // 6))
     target = collector.target
@@ -87,11 +90,37 @@ def _download(collector: Collector, index: Index, locked: list[str], new: str) -
     def part(number: int) -> None:
         path = os.path.join(new, f"part-{number}.txt")
         write_lines(path, locked[number::parts])
-        fetch("Collecting wheels", [*command, "-r", path], index)
+        try:
+            fetch("Collecting wheels", [*command, "-r", path], index)
+        except ProgramError as error:
+            if unlisted := _unlisted(str(error), locked):
+                raise ReleaseError(
+                    f"fastapi_requirements is {name}, which lists hashes of {unlisted}, and none of the wheel that the "
+                    f"index has for {target}: that came later. Make the list anew, or write fastapi_versions: "
+                    f"[{_next(collector, unlisted)}]"
+                ) from None
+            raise
 
     with concurrent.futures.ThreadPoolExecutor(parts) as pool:
         for done in [pool.submit(part, number) for number in range(parts)]:
             done.result()
+
+
+def _unlisted(said: str, locked: list[str]) -> str:
+    """The pin of which pip got a file that has none of the listed hashes; '' where it says something else."""
+    expected = set(re.findall(r"\b[0-9a-f]{64}\b", said)) if re.search(r"(?m)^\s*Got\s", said) else set[str]()
+    return next((item.split()[0] for item in locked if expected & set(re.findall(r"[0-9a-f]{64}", item))), "")
+
+
+def _next(collector: Collector, pin: str) -> str:
+    """The first later version of a package that has a wheel."""
+    name, _separator, version = pin.partition("==")
+    try:
+        files = files_of([name], collector.tools, collector.index).get(canonicalize_name(name), [])
+    except (ReleaseError, ProgramError, ValueError):
+        files = []
+    later = [file for file in files if version_of(file, name) not in ("", canonicalize_version(version))]
+    return nearest(name, version, later, collector.target) or f"{name}==VERSION"
 
 
 def read_set(path: str) -> list[Wheel]:

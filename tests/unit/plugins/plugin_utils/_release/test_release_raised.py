@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import ReleaseError
+from ansible_collections.graceful.deploy.plugins.module_utils._host.run import ProgramError
 from ansible_collections.graceful.deploy.plugins.module_utils._release.index import Index
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import rules
-from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools
+from ansible_collections.graceful.deploy.plugins.plugin_utils._release import tools, wheels
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.instead import with_versions
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.raised import bare, lacking, needs_of, tried
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requirements import Requirements
@@ -140,6 +143,41 @@ def test_it_is_read_off_its_files(tmp_path: Path, files: dict[str, str], needs: 
     assert needs_of(str(tmp_path / "lib-1.tar.gz")) == needs
     (tmp_path / "broken.zip").write_bytes(b"PK")
     assert needs_of(str(tmp_path / "broken.zip")) == []
+
+
+# Recorded from pip 26.3, of PyYAML 6.0, whose wheels for Python 3.11 came a year after the others; shortened.
+MISMATCH = """Collecting wheels failed on the control node with exit code 1:
+        Expected sha256 {listed}
+        Expected     or 1e4747bc279b4f613a09eb64bba2ba602d8a6664c6ce6396a4d0cd413a50ce07
+             Got        432557aa2c09802be39460360ddffd48156e30721f5e8d917f01d31694216782
+"""
+
+
+def test_a_lock_from_before_a_pythons_wheels_is_told(
+    run: Run, source: Path, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip's list of hashes was all that was on the screen, and no package's name."""
+    for version in ("1.0", "1.1"):
+        make_wheel(wheelhouse, "fast", version)
+    listed = hashlib.sha256((wheelhouse / "fast-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    (source / "requirements.txt").write_text(f"fastapi\nfast==1.0 --hash=sha256:{listed}\n")
+    ways = wheels.fetch
+    told = "Got nothing."
+
+    def fetch(step: str, command: list[str], index: Index) -> str:
+        if step == "Collecting wheels":
+            raise ProgramError(told)
+        return ways(step, command, index)
+
+    monkeypatch.setattr(wheels, "fetch", fetch)
+    with pytest.raises(ProgramError, match="Got nothing"):
+        run()
+    told = MISMATCH.format(listed=listed)
+    with pytest.raises(
+        ReleaseError, match=r"lists hashes of fast==1\.0, and none of the wheel .* came later\."
+    ) as refused:
+        run()
+    assert str(refused.value).endswith("Make the list anew, or write fastapi_versions: [fast==1.1]")
 
 
 def test_extras_and_markers_stay() -> None:
