@@ -23,7 +23,7 @@ MODULE, LAYER = "graceful.deploy.deployer_host", "graceful.deploy.layer"
 SETTINGS = install.SETTINGS
 SPEC = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "tried"], "default": "present"},
+    "state": {"type": "str", "choices": ["checked", "present", "tried"], "default": "present"},
     **{name: {"type": "str", "default": ""} for name in ("source", "branch", "tags", "index_url")},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "extra": {"type": "dict", "default": {}},
@@ -51,6 +51,8 @@ class ActionModule(ActionBase):
             Display().display(f"{self._host}: trying what a push does, in check mode…")
             return self._module(MODULE, {"name": params["name"], "step": "trial", "digest": digest})
         files = self._files(params, digest)
+        if params["state"] == "checked":
+            return {"changed": False, "msg": "The control node has all that a host needs to deploy by itself."}
         written = self._module(LAYER, self._layer(params["name"], files))
         asked = {"name": params["name"], "digest": digest, "make_secret": params["make_secret"]}
         sent: dict[str, Any] = {"keep": [file.path for file in files]}

@@ -24,10 +24,11 @@ options:
     required: true
   state:
     description:
+      - V(checked) asks the control node alone, and refuses what couldn't be brought.
       - V(present) brings what the host lacks.
       - V(tried) says whether a push could be deployed now, and removes versions that no app is deployed by any more.
     type: str
-    choices: [present, tried]
+    choices: [checked, present, tried]
     default: present
   source:
     description: The git URL that is deployed from.

@@ -108,6 +108,15 @@ def test_a_push_waits_for_who_deploys_by_hand(pushed, ask):
     assert pushed.live == commit
 
 
+def test_it_can_be_stopped_for_a_while(pushed, ask):
+    commit = pushed.commit()
+    pushed.deployed(commit)
+    ask.run(f"systemctl stop {NAME}-webhook.socket")
+    assert pushed.told(commit)[0] in (502, 503)
+    ask.run(f"systemctl start {NAME}-webhook.socket")
+    pushed.deployed(commit)
+
+
 def test_the_listener_comes_back(pushed, ask):
     ask.run(f"systemctl kill --signal KILL {NAME}-webhook-hooks.service")
     ask.until(

@@ -223,7 +223,7 @@ def _name(top: str, source: str) -> str:
     project = lockfile.project_of(lockfile.load_project(top))
     beside = name_of(source) if is_git(source) else os.path.basename(source.rstrip("/")).split(".")[0]
     # Many projects are called app.
-    given = [str(project.get("name")), beside, os.path.basename(top)]
+    given = [str(project.get("name") or ""), beside, os.path.basename(top)]
     for name in sorted(given, key=lambda name: name in _ANYTHING):
         if found := names.fitting(name, 31, names.WELL_KNOWN):
             return found

@@ -306,7 +306,12 @@ def why(step: str, error: ProgramError) -> str:
             "the server wants other credentials, or there is no such repository. Put a token into the URL, or set up a "
             "credential helper or a key for the user who runs Ansible."
         )
-    elif re.search(r"Permission denied|Host key verification failed", said):
+    elif "Host key verification failed" in said:
+        what = (
+            "ssh doesn't know the server: its key isn't in the known_hosts of the user who runs this. Connect to it once "
+            "by ssh, and compare the key with what its owner publishes."
+        )
+    elif re.search(r"Permission denied", said):
         what = "ssh wasn't let in. Run git ls-remote on it as the user who runs Ansible, and correct what that says."
     elif re.search(r"not found|does not appear to be a git repository|does not exist", said):
         what = "there is no such repository, or it isn't shown to this user. Check the address and the credentials."
