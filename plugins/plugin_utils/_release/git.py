@@ -308,8 +308,8 @@ def why(step: str, error: ProgramError) -> str:
         )
     elif "Host key verification failed" in said:
         what = (
-            "ssh doesn't know the server: its key isn't in the known_hosts of the user who runs this. Connect to it once "
-            "by ssh, and compare the key with what its owner publishes."
+            "ssh doesn't know the server: its key isn't in the known_hosts of the user who runs this. Connect to it "
+            "once by ssh, and compare the key with what its owner publishes."
         )
     elif re.search(r"Permission denied", said):
         what = "ssh wasn't let in. Run git ls-remote on it as the user who runs Ansible, and correct what that says."

@@ -53,6 +53,12 @@ def test_one_file_and_its_requirements(project):
     assert "Found in main.py:3." in written.text
 
 
+@pytest.mark.parametrize("source", ["git@git.example.com:app.git", "https://git.example.com/us/app"])
+def test_a_repository_that_is_called_app_gives_that_name_and_not_none(project, tmp_path: Path, source: str):
+    top = project({"main.py": MAIN, "requirements.txt": "fastapi\n"}).rename(tmp_path / "1234")
+    assert yaml.safe_load(app_file(str(top), source).text)["fastapi_name"] == "app"
+
+
 @pytest.mark.parametrize(("wants", "said"), [("^3.12", "wants Debian 13"), (">=3.11,<3.13", "wants Debian 12")])
 def test_the_debian_that_fits_is_said_before_one_is_rented(project, wants: str, said: str):
     table = f'[tool.poetry]\nname = "shop"\n[tool.poetry.dependencies]\npython = "{wants}"\nfastapi = "*"\n'
