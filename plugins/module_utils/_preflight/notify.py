@@ -88,7 +88,8 @@ def judge_notify(params: dict[str, t.Any], found: dict[str, t.Any]) -> tuple[lis
             wrong = f"it names the command {each['program']}, and there is no such program on the host."
             advice = "Put it there, where root alone can write, or install its package; or take the command out."
             problems.append(Problem("notify", HIDDEN, wrong, advice))
-        if not each["known"]:
+        # The app's own user is made by the first deploy.
+        if not each["known"] and each["user"] != params.get("user"):
             wrong = f"its command {each['program']} is to run as {each['user']}, and the host has no such user."
             advice = "Make that user there, or take user out for nobody."
             problems.append(Problem("notify", HIDDEN, wrong, advice))

@@ -41,6 +41,14 @@ def test_what_is_there_is_no_problem(tmp_path):
     assert notify.judge_notify(params, notify.read_notify(params)) == ([], [])
 
 
+def test_the_apps_own_user_may_be_one_that_the_run_makes(tmp_path):
+    params = {"root": str(tmp_path), "user": "no-such-user"}
+    params["notify"] = {**ASKED, "commands": [{"program": "sh", "paths": [], "user": "no-such-user"}]}
+    found = notify.read_notify(params, str(tmp_path))
+    assert notify.judge_notify(params, found) == ([], [])
+    assert len(notify.judge_notify({**params, "user": "deploy"}, found)[0]) == 1
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="files are given to others")
 @pytest.mark.parametrize("spoil", ["mode", "group", "owner", "directory"])
 def test_a_command_that_somebody_else_can_write_to_is_refused(tmp_path, monkeypatch, spoil):
