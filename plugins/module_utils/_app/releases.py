@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from . import history, slots
@@ -31,7 +31,13 @@ class ReleaseError(Exception):
     """A refusal or a failed step, in sentences for the person who deploys."""
 
 
-def to_prune(created: Mapping[str, str], served: Mapping[str, int], protected: Iterable[str], keep: int) -> list[str]:
+def to_prune(
+    created: Mapping[str, str],
+    served: Mapping[str, int],
+    protected: Iterable[str],
+    keep: int,
+    on_their_way: Collection[str] = (),
+) -> list[str]:
     """Ids of the releases that go, the first to go first.
 
     A release that never served well goes before any that did, however new it is: a week of failing deploys must not
@@ -41,7 +47,9 @@ def to_prune(created: Mapping[str, str], served: Mapping[str, int], protected: I
     :param served: id of a release that served well -> when it last did; higher is later.
     :param protected: ids that stay in any case: those of slots, what a rollback goes to, the one just made.
     :param keep: how many stay in all; more where more are protected.
+    :param on_their_way: ids that stay for their deploy, see untried(). Nothing that has served goes for one of these.
     """
+    created = {release: made for release, made in created.items() if release not in on_their_way}
     first_to_go = sorted(created, key=lambda release: (served.get(release, -1), created[release], release))
     goers = [release for release in first_to_go if release not in set(protected)]
     return goers[: max(0, min(len(goers), len(created) - keep))]
@@ -105,7 +113,7 @@ def untried(entries: Iterable[history.HistoryEntry], created: Mapping[str, str],
 
 
 def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What to_prune() decides by: ``served``, and ``protected`` but for the release just made."""
+    """What to_prune() decides by: ``served``, ``protected`` and ``untried``, but for the release just made."""
     entries = history.read(root)
     bad = history.marked(entries)
     held = _held(os.path.join(root, "slots"))
@@ -113,9 +121,9 @@ def standing(root: str, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     held |= _held(os.path.join(root, GENERATIONS))
     target = history.rollback_target(entries, records, live)
     protected = {release for slot in held.values() for release in slot.values()} | ({target} if target else set())
-    protected |= untried(entries, created(records), time.time())
+    waiting = untried(entries, created(records), time.time()) - protected
     served = {release: last for release, last in history.last_served(entries).items() if release not in bad}
-    return {"served": served, "protected": sorted(protected)}
+    return {"served": served, "protected": sorted(protected), "untried": sorted(waiting)}
 
 
 def _held(directory: str) -> dict[str, dict[str, str]]:

@@ -91,7 +91,7 @@ def prune(root: str, release: str, keep: int) -> list[str]:
         records, _incomplete = records_in(root)
         stand = standing(root, records)
         protected = {*stand["protected"], *running_from(root), release}
-        old = to_prune(created(records), stand["served"], protected, keep)
+        old = to_prune(created(records), stand["served"], protected, keep, {*stand["untried"]} - protected)
         gone = []
         for name in old:
             with mutex(os.path.join(releases, name), wait=False) as free:

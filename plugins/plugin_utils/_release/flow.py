@@ -150,7 +150,8 @@ def diff_of(facts: dict[str, Any], release: str, keep: int) -> dict[str, str]:
     # '~' sorts behind every date: what is made now is the newest.
     after = {**facts["created"]} if release in facts["created"] else {**facts["created"], release: "~"}
     protected = {*facts["protected"], release}
-    gone = to_prune(after, facts["served"], protected, keep) if len(after) > len(facts["created"]) else []
+    waiting = {*facts.get("untried", [])} - protected
+    gone = to_prune(after, facts["served"], protected, keep, waiting) if len(after) > len(facts["created"]) else []
 
     def listing(created: dict[str, str]) -> str:
         return "".join(f"{name}\n" for name in sorted(created, key=lambda name: (created[name], name)))

@@ -183,3 +183,10 @@ def test_what_a_rollback_goes_to_stays_where_both_slots_hold_the_live_one(host: 
     host.fill("blue", live)
     newest = host.deploy("failed", keep=2)
     assert host.there == {good, live, newest}
+
+
+def test_what_is_on_its_way_stays_and_takes_nobodys_place():
+    created = {name: f"2026-11-2{day}" for day, name in enumerate("abcdx", start=1)}
+    served = {name: number for number, name in enumerate("abcd")}
+    assert to_prune(created, served, {"d"}, 3, {"x"}) == ["a"]
+    assert to_prune(created, served, {"d"}, 3) == ["x", "a"]
