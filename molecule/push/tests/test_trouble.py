@@ -118,9 +118,13 @@ def test_it_can_be_stopped_for_a_while(pushed, ask):
 
 
 def test_the_listener_comes_back(pushed, ask):
-    ask.run(f"systemctl kill --signal KILL {NAME}-webhook-hooks.service")
-    ask.until(
-        "it listens again",
-        lambda: ask.show(f"{NAME}-webhook-hooks.service", "ActiveState")["ActiveState"] == "active",
-    )
+    unit = f"{NAME}-webhook-hooks.service"
+    before = ask.show(unit, "MainPID")["MainPID"]
+    ask.run(f"systemctl kill --signal KILL {unit}")
+
+    def again() -> bool:
+        now = ask.show(unit, "ActiveState", "MainPID")
+        return now["ActiveState"] == "active" and now["MainPID"] not in ("0", before)
+
+    ask.until("it listens again", again)
     pushed.deployed(pushed.commit())
