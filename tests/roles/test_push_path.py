@@ -204,10 +204,10 @@ def test_the_secrets_file_is_roots_alone_and_no_task_shows_it() -> None:
     variables = yaml.safe_load((ROOT / "roles/webhook/vars/main.yml").read_text())
     assert variables["_webhook_secret"]["mode"] == "0600" and set(variables["_webhook_secret"]) == {"path", "mode"}
     uses = re.findall(
-        r"^.*fastapi_webhook_secret.*$", (ROOT / "roles/webhook/tasks/main.yml").read_text(), re.MULTILINE
+        r"^.*fastapi_webhook_secret.*$", (ROOT / "roles/webhook/tasks/present.yml").read_text(), re.MULTILINE
     )
-    # As a condition, as module layer's secrets, and as whether one has to be made.
-    assert len(uses) == 3 and uses[1].strip().startswith("secrets:"), uses
+    # As whether one has to be made, as a condition, and as module layer's secrets.
+    assert len(uses) == 3 and uses[2].strip().startswith("secrets:"), uses
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_what_is_left_to_do_is_said_with_the_address(render, variables: dict, ad
     text = role(render, "next.j2", fastapi_webhook_path="/-/push", **variables, **tried)
     assert f"Pushes are taken at {address}\n" in text
     assert text.startswith("A push couldn't be deployed yet: web1: no:\n   first\n   second\n")
-    assert "sudo cat /etc/graceful-webhook/hello.secret" in text and "authorized_keys" not in text
+    assert "sudo sed -n s/^SECRET=//p /etc/graceful-webhook/hello.secret" in text and "authorized_keys" not in text
     many = {"groups": {"all": ["web1", "web2"]}, "__webhook_tried": {"reason": ""}, "fastapi_webhook_secret": SECRET}
     text = role(render, "next.j2", fastapi_webhook_path="/-/push", **variables, **many)
-    assert "logs in as on web2." in text and "it would be deployed" in text and "canary" not in text
+    assert "logs in as on web2." in text and "are all right" in text and "canary" not in text

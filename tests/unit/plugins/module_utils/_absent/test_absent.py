@@ -535,6 +535,10 @@ def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:
         # A unit's that is disabled, and certbot's.
         "/etc/systemd/system/multi-user.target.wants/NAME-nginx-certificate.service",
         "/etc/letsencrypt/renewal/graceful-NAME.conf",
+        # Of those that start at boot; see boot_links().
+        "/etc/systemd/system/multi-user.target.wants/NAME-deploys.path",
+        "/etc/systemd/system/multi-user.target.wants/NAME-deploys.service",
+        "/etc/systemd/system/sockets.target.wants/NAME-webhook.socket",
     }
 
 
