@@ -45,19 +45,19 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(error)}
 
     def _work(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params["state"] == "checked":
+            # Of which version it will be says nothing yet.
+            self._files(params, "")
+            return {"changed": False, "msg": "The control node has all that a host needs to deploy by itself."}
         archive, requirements = ship.collection_archive(), ship.requirements()
         digest = hashlib.sha256(archive + requirements.encode()).hexdigest()[:16]
         if params["state"] == "tried":
             Display().display(f"{self._host}: trying what a push does, in check mode…")
             return self._module(MODULE, {"name": params["name"], "step": "trial", "digest": digest})
         files = self._files(params, digest)
-        if params["state"] == "checked":
-            return {"changed": False, "msg": "The control node has all that a host needs to deploy by itself."}
         written = self._module(LAYER, self._layer(params["name"], files))
         asked = {"name": params["name"], "digest": digest, "make_secret": params["make_secret"]}
         sent: dict[str, Any] = {"keep": [file.path for file in files]}
-        if written.get("failed"):
-            return written
         if self._module(MODULE, {**asked, "step": "ask"}).get("lacks") and not self._task.check_mode:
             Display().display(f"{self._host}: installing ansible-core, once for this version of the collection…")
             packed = base64.b64encode(archive).decode()

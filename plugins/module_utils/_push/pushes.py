@@ -57,6 +57,11 @@ class Push:
         return self.ref.startswith("refs/heads/")
 
     @property
+    def name(self) -> str:
+        """Of the branch or tag alone."""
+        return self.ref.partition("/")[2].partition("/")[2]
+
+    @property
     def deployer(self) -> str:
         """As the history and whoever is told have it."""
         return f"push {self.number} by {self.by}"
@@ -65,9 +70,7 @@ class Push:
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return (
-            f"push {self.number} ({self.ref.partition('/')[2].partition('/')[2]} at {self.commit[:12]}, by {self.by})"
-        )
+        return f"push {self.number} ({self.name} at {self.commit[:12]}, by {self.by})"
 
 
 def read(path: str) -> Push | None:

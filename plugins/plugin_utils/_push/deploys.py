@@ -81,14 +81,13 @@ def why_not(push: Push, settings: Settings, ran: t.Sequence[Push], stands: Stand
     :param ran: pushes that were begun, in that order.
     """
     last = ran[-1] if ran else None
-    name = push.ref.partition("/")[2].partition("/")[2]
-    if name != settings.branch if push.branch else not fnmatch.fnmatchcase(name, settings.tags):
+    if push.name != settings.branch if push.branch else not fnmatch.fnmatchcase(push.name, settings.tags):
         return f"{push.ref} isn't deployed any more"
     if not stands.commit:
         return "the repository hasn't that commit, or not on a branch or tag"
     if not stands.within:
         # A fork's commit can be asked for by its id where the server keeps both together.
-        return f"that commit isn't on {name}, or isn't any more"
+        return f"that commit isn't on {push.name}, or isn't any more"
     if stands.commit == stands.head and push.branch:
         return ""
     if last and stands.commit == last.commit:
