@@ -104,9 +104,9 @@ class Stalls:
     def _look(self) -> None:
         while not self.ended.wait(self.limit / LOOKS):
             # A beat may be late by a turn of a busy loop.
-            if time.monotonic() - self.beat > self.limit / 2:
-                if at := place(sys._current_frames().get(self.who), self.release):
-                    self.seen[at] += 1
+            late = time.monotonic() - self.beat > self.limit / 2
+            if late and (at := place(sys._current_frames().get(self.who), self.release)):
+                self.seen[at] += 1
             while self.held:
                 self.tell(self._line(*self.held.pop(0)))
 
