@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ..plugin_utils._report.fleet import page
 
@@ -35,11 +36,12 @@ class ActionModule(ActionBase):
             facts[host] = said if isinstance(said, t.Mapping) and "slots" in said else None
         text = page(facts, time.time())
         if self._task.check_mode:
-            return result | {"changed": True, "dest": dest, "msg": f"Would be written: {dest}"}
+            return result | {"changed": True, "dest": dest}
         try:
             with open(dest, "w", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
             msg = f"The report can't be written to {dest}: {error.strerror}. Write -e report=FILE with another place."
             return result | {"failed": True, "msg": msg}
-        return result | {"changed": True, "dest": dest, "msg": f"Written: {dest}"}
+        Display().display(f"\nWritten: {dest}\n")
+        return result | {"changed": True, "dest": dest}

@@ -33,7 +33,8 @@ small { color: var(--muted) }
 .line { background: var(--soft); border-radius: 3px; height: 1.3rem; margin: .1rem .5rem; position: relative }
 .timeline i, .key { border-radius: 50%; height: .7rem; width: .7rem }
 .timeline i { margin-left: -.35rem; position: absolute; top: .3rem } .key { display: inline-block; margin-left: .6rem }
-i.good { background: var(--good) } i.bad { background: var(--bad); border-radius: 1px; transform: rotate(45deg); z-index: 1 }
+i.good { background: var(--good) }
+i.bad { background: var(--bad); border-radius: 1px; transform: rotate(45deg); z-index: 1 }
 i.back { background: var(--back-to) }
 .ticks { color: var(--muted); font-size: .8rem; height: 1.2rem; margin: 0 .5rem; position: relative }
 .ticks span { position: absolute; white-space: nowrap }
