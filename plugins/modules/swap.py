@@ -195,6 +195,16 @@ options:
         that has asked while the new release died would answer clients with 503 until it asks again.
     type: str
     default: ""
+  part:
+    description:
+      - V(standby) starts the release in the slot that has no traffic, proves it ready, and moves nothing; where it is
+        to take the place of the live one (O(strategy)), it is loaded once. V(all) then goes on with what stands by, if
+        it is just what is wanted and ready still, and does all of it otherwise.
+      - V(leave) stops what stands by, as another host of a fleet isn't ready; what serves isn't touched. Of the other
+        options it takes O(name), O(root), O(group) and O(lock_wait).
+    type: str
+    choices: [all, standby, leave]
+    default: all
   lock_wait:
     description:
       - Seconds to wait for another deploy of the app to end, at most; 0 fails at once where there is one. The release
@@ -341,6 +351,7 @@ ARGUMENTS = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_unit": {"type": "str", "default": ""},
+    "part": {"type": "str", "choices": ["all", "standby", "leave"], "default": "all"},
     "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},
 }

@@ -33,6 +33,7 @@ from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, beside
+from . import standby
 from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in
 from .steps import Failed, Terms
@@ -118,6 +119,8 @@ class Deploy:
     def _result(self) -> dict[str, Any]:
         lock = None if self.check else self._lock()
         self.left = lock.left if lock else left_in(self.app.root)
+        if self.params["part"] == "leave":
+            return self._left_standby(lock)
         swap = self._swap()
         swap.front = self._front() if self.params["front_port"] else None
         swap.front_unit = self.params["front_unit"]
@@ -140,20 +143,21 @@ class Deploy:
             if failure:
                 why, log = self._why(failure)
             outcome, reason = self._outcome(swap, failure), self._reason(swap, why)
-            if failure or swap.ran or not swap.commands:
+            stands_by = swap.part == "standby" and not failure
+            if failure or swap.ran or not (swap.commands or stands_by):
                 self._write_history(swap, previous, at, seconds, failure, outcome, reason)
-            left = not failure and self._leave(swap)
+            left = not failure and not stands_by and self._leave(swap)
             lock.release()
-            if swap.front and not failure and not swap.commands:
+            if swap.front and not failure and not swap.commands and not stands_by:
                 unseen = self._ask_front(swap)
-            if failure or not swap.commands:
+            if failure or not (swap.commands or stands_by):
                 event = EVENTS.get(outcome, "failed")
                 if (event, self.kind) == ("live", "rollback"):
                     event = "rolled_back"
                 known = {"by": self.params["by"], "release": swap.wanted.release, "previous": previous}
                 self._tell({**known, "event": event, "seconds": seconds, "reason": unseen or reason})
                 self._end_telling()
-        elif lock and not swap.commands:
+        elif lock and not swap.commands and swap.part == "all":
             # What a run that was cut off at its very end has left.
             self.app.clear()
             self.app.follow(self.app.live())
@@ -161,7 +165,7 @@ class Deploy:
             left = self._leave(swap)
         else:
             # Whether it goes with a deploy is known when that is done.
-            left = not swap.steps and self._leave(swap)
+            left = not swap.steps and swap.part == "all" and self._leave(swap)
         for sentence in (swap.says, *swap.left_out, broken(swap.broke)) if not failure else ():
             if sentence:
                 self.warn(sentence)
@@ -175,6 +179,17 @@ class Deploy:
         if unseen:
             raise CommandFailed(unseen)
         return self._told(swap, seconds, left)
+
+    def _left_standby(self, lock: DeployLock | None) -> dict[str, Any]:
+        """Stop what stands by, because another host of the fleet isn't ready."""
+        release = standby.leave(self.systemd, self.app, self.check)
+        if lock:
+            lock.release()
+        live = self.app.live()
+        serves = self.app.held(live).get("release") if live else None
+        said = f"Release {release} was stopped before it had any traffic. " if release else ""
+        said += f"Release {serves} serves as before." if serves else "Nothing is live, as before."
+        return {"changed": bool(release), "release": serves, "slot": live, "msg": said}
 
     def _leave(self, swap: Swap) -> bool:
         """Take away what the other supervisor has left, where the traffic has its release; whether there is any."""
@@ -281,6 +296,8 @@ class Deploy:
         supervisor = supervisor_of(self.systemd, app, wanted)
         swap = Swap(self.systemd.run, supervisor, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
+        if params["part"] == "standby":
+            swap.stand_by()
         return swap
 
     def _tried(self) -> str:
@@ -416,6 +433,10 @@ class Deploy:
             count = f"{len(swap.commands)} command(s)"
             msg = f"{count} {'would run' if self.check else 'ran'} for release {release}."
             release = before
+        elif swap.part == "standby":
+            able = f"stands by in slot {swap.slot}, ready" if "start" in swap.steps else "loads beside what serves"
+            msg = f"Release {release} {'would be made ready' if self.check else able}." if said else msg
+            release = before if said else release
         elif said and self.check:
             msg = f"Release {release} would be live in slot {swap.slot}, by {swap.strategy}."
         elif said:
