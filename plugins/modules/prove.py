@@ -26,8 +26,8 @@ description:
   - A request is late when its answer took longer than O(late) seconds, and longer than twice the 99th percentile of its
     path in the steady stretch.
   - A request is doubled when the app's access log has it twice. Work that was cut off isn't in that log.
-  - The figures of a deploy go into its line in C(history.jsonl), where M(graceful.deploy.status_info) shows them, and to
-    whom C(fastapi_notify) names, as event C(proved).
+  - The figures of a deploy go into its line in C(history.jsonl), where M(graceful.deploy.status_info) shows them, and
+    to whom C(fastapi_notify) names, as event C(proved).
   - Reads the C(fastapi_) variables of the host, and takes name, root, proxy and site from them.
 options:
   state:
@@ -37,15 +37,15 @@ options:
     required: true
   during:
     description:
-      - What is done meanwhile. V(swap), V(restart) and V(reload) bring the live release to the traffic anew, by that way.
-        V(nothing) measures the quiet.
+      - What is done meanwhile. V(swap), V(restart) and V(reload) bring the live release to the traffic anew, by that
+        way. V(nothing) measures the quiet.
     type: str
     choices: [deploy, rollback, swap, restart, reload, nothing]
     required: true
   paths:
     description:
-      - What to ask, 1 to 20 entries. As text with commas between, as in V(/,/items/1), or a list of paths and of mappings
-        with C(path), C(method), C(body), C(content_type) and C(share).
+      - What to ask, 1 to 20 entries. As text with commas between, as in V(/,/items/1), or a list of paths and of
+        mappings with C(path), C(method), C(body), C(content_type) and C(share).
       - Another method than GET is sent only where it is named, as in C(POST /items {"name":"a"}).
     type: raw
     required: true

@@ -4,12 +4,12 @@
 
 """Constant-rate load on this host's own front door, a line of JSON for each request as it ends.
 
-A program by itself, which the module ``prove`` starts on the host as a transient unit of systemd's; it needs nothing but
-Python 3.11. tests/load/steady.py, the client of the tests, sends its requests by the same functions.
+A program by itself, which the module ``prove`` starts on the host as a transient unit of systemd's; it needs nothing
+but Python 3.11. tests/load/steady.py, the client of the tests, sends its requests by the same functions.
 
-What to ask is a JSON object on standard input (Wanted). It asks 127.0.0.1 and nobody else, each request on a connection
-of its own, when its time has come, whatever became of those before. It ends after ``seconds`` or at SIGTERM, when it has
-waited for the answers still due.
+What to ask is a JSON object on standard input (Wanted). It asks 127.0.0.1 and nobody else, each request on a
+connection of its own, when its time has come, whatever became of those before. It ends after ``seconds`` or at
+SIGTERM, when it has waited for the answers still due.
 """
 
 from __future__ import annotations

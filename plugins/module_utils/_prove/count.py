@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 LIMITED = 429
 TOLD = 200
 """Of lost, late and doubled requests so many are told one by one; all are counted."""
-PIECES = 240
-"""Points of the curve, at most."""
-LEAST_PIECE = 0.25
-"""Seconds of one, at least."""
+POINTS, PIECES = 2400, 300
+"""So many answers are drawn one by one; of more, the slowest of each path in each of so many pieces of the time."""
+LOST_PIECE = 0.5
+"""Seconds of a piece in which lost ones are counted, at least."""
 UNHEARD = "the client ended before its answer came"
 
 
@@ -167,7 +167,8 @@ class Counting:
             "after": percentiles(row.took for row in self.then if row.number not in gone),
             "paths": [self._path(which, answered, gone) for which in range(len(self.kinds))],
             "behind": percentiles(row.behind for row in seen.rows),
-            "curve": curve(answered, began, last),
+            "points": points(answered, began, last),
+            "lost_curve": lost_curve([row for row, _why in lost], began, last),
         }
 
     def _told(self, row: Row, why: str) -> dict[str, Any]:
@@ -188,10 +189,24 @@ class Counting:
         }
 
 
-def curve(answered: Sequence[Row], began: float, last: float) -> list[Mapping[str, float]]:
-    """How long answers took over time: of each piece of it where its middle is, how many, and their percentiles."""
-    piece = max(LEAST_PIECE, (last - began) / PIECES)
-    pieces: dict[int, list[float]] = {}
-    for row in answered:
-        pieces.setdefault(int((row.at - began) / piece), []).append(row.took)
-    return [{"at": round((n + 0.5) * piece, 2), **percentiles(took)} for n, took in sorted(pieces.items())]
+def points(answered: Sequence[Row], began: float, last: float) -> list[tuple[float, float, int]]:
+    """What is drawn: seconds since the first request, milliseconds, the position of the path."""
+    shown = list(answered)
+    if len(shown) > POINTS:
+        piece = (last - began) / PIECES or 1.0
+        slowest: dict[tuple[int, int], Row] = {}
+        for row in answered:
+            key = int((row.at - began) / piece), row.which
+            if key not in slowest or row.took > slowest[key].took:
+                slowest[key] = row
+        shown = [row for _key, row in sorted(slowest.items())]
+    return [(round(row.at - began, 2), round(row.took * 1000, 1), row.which) for row in shown]
+
+
+def lost_curve(lost: Sequence[Row], began: float, last: float) -> dict[str, Any]:
+    """How many were lost over time: a count for each ``piece`` of so many seconds, the first from the first request."""
+    piece = max(LOST_PIECE, (last - began) / PIECES)
+    counts = [0] * (int((last - began) / piece) + 1) if lost else []
+    for row in lost:
+        counts[int((row.at - began) / piece)] += 1
+    return {"piece": round(piece, 3), "counts": counts}

@@ -75,7 +75,11 @@ class Prove:
             unit.remove(place)
             raise
         statuses = steady_statuses(seen.rows, len(self.kinds))
-        return {"changed": True, "stopped": stopped, "statuses": [{str(k): n for k, n in each.items()} for each in statuses]}
+        return {
+            "changed": True,
+            "stopped": stopped,
+            "statuses": [{str(k): n for k, n in each.items()} for each in statuses],
+        }
 
     def _make_room(self) -> str:
         """See that no other client runs; says whose was ended."""
@@ -106,9 +110,10 @@ class Prove:
                 break
             if not unit.runs(self.systemd, self.place) or time.monotonic() > end:
                 said = files.read_text(self.place.file("errors"), 2000).strip().rpartition("\n")[2]
+                silent = [kind for number, kind in enumerate(self.kinds) if number not in asked]
                 raise CommandFailed(
-                    f"The load client has seen no answer to {', '.join(set(self.kinds) - {self.kinds[n] for n in asked})}"
-                    f" in the steady stretch before. {said or 'Is the rate too low for the number of paths?'}"
+                    f"The load client has seen no answer to {', '.join(silent)} in the steady stretch before. {said} "
+                    "Nothing was done."
                 )
         if said := refusal(self.app, seen, self.kinds, params["host"]):
             raise CommandFailed(f"{said} Nothing was done.")
@@ -152,8 +157,10 @@ class Prove:
         return {"changed": True, "figures": figures, "told": told}
 
     def _wait(self, began: float, note: dict[str, Any]) -> float:
-        """Until the old slot has ended, a moment has passed and, where nothing is done, until the client's own end; when
-        the old slot was seen to be gone, 0 where it wasn't."""
+        """Until the old slot has ended and a moment has passed or, where nothing is done, until the client's own end.
+
+        Returns when the old slot was seen to be gone; 0 where it wasn't.
+        """
         nothing, drained = self.params["during"] == "nothing", 0.0
         supervisor = supervisor_of(self.systemd, self.app)
         while unit.runs(self.systemd, self.place):
@@ -198,5 +205,3 @@ class Prove:
 def called(kind: dict[str, Any]) -> str:
     """As a person knows it."""
     return str(kind["path"]) if kind["method"] == "GET" else f"{kind['method']} {kind['path']}"
-
-

@@ -24,8 +24,8 @@ def nothing_of_ours(app: App, proxy: str) -> str:
     """
     if not history.read(app.root):
         return (
-            f"{app.name} was never deployed to this host by graceful.deploy: there is no history in {app.root}. Requests "
-            "are sent to apps of our own alone. Fix fastapi_name or fastapi_root, or run site.yml first."
+            f"{app.name} was never deployed to this host by graceful.deploy: there is no history in {app.root}. "
+            "Requests are sent to apps of its own alone. Fix fastapi_name or fastapi_root, or run site.yml first."
         )
     if not app.live():
         return f"Nothing of {app.name} is live on this host, so there is nothing to ask. Run site.yml first."
@@ -65,7 +65,7 @@ def refusal(app: App, seen: Seen, kinds: Sequence[str], domain: str) -> str:
     what = next((row.what for row in seen.rows if row.status == 0 and kinds[row.which] == kind), "")
     said = "no answer" if 0 in found else str(max(found))
     return (
-        f"{kind} got {said} {times} of {sum(found.values())} times before anything was done{f' ({what})' if what else ''}"
-        f", asked for Host {domain} through the proxy. What is lost in the quiet can't be told from what a deploy loses. "
-        "See to it first (logs.yml), or write other paths."
+        f"{kind} got {said} {times} of {sum(found.values())} times before anything was done"
+        f"{f' ({what})' if what else ''}, asked for Host {domain} through the proxy. What is lost in the quiet can't "
+        "be told from what a deploy loses. See to it first (logs.yml), or write other paths."
     )

@@ -120,5 +120,3 @@ def note(place: Place) -> dict[str, Any]:
 
 def remove(place: Place) -> None:
     shutil.rmtree(place.directory, ignore_errors=True)
-
-
