@@ -131,9 +131,9 @@ figures:
     - What was counted. C(sent), C(answered), C(lost), C(late), C(limited) (429) and C(doubled) are numbers of requests;
       C(doubled) is null where the app's log has none of them.
     - C(before) and C(after) have C(count), C(p50), C(p99) and C(max) of the steady stretch and of all that follows, in
-      milliseconds. C(paths) has the same for each path.
-    - C(lost_requests) and C(late_requests) tell up to 200 of them, with C(at) in seconds since the first request.
-    - C(phases) are those of the deploy, with C(begin) and C(end) in the same seconds. C(curve) is what is drawn.
+      milliseconds. C(lost_reasons) says why requests were lost, how often and when, in seconds since the first request.
+    - C(deploy) is what moved meanwhile, null where nothing did.
+    - The report, the first of RV(files), has more, such as each request that was lost or late, up to 200 of them.
   returned: when it has ended
   type: dict
   sample: {"sent": 1200, "lost": 0, "late": 0, "doubled": 0, "before": {"p99": 12.1}, "after": {"p99": 15.3}}

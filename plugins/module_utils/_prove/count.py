@@ -149,15 +149,15 @@ class Counting:
         gone = {row.number for row, _why in lost}
         answered = [row for row in seen.rows if row.number not in gone]
         late = [row for row in answered if row.took > self.bounds[row.which]]
-        reasons = collections.Counter(why for _row, why in lost)
+        reasons = self._reasons(lost)
         if unheard > 0:
-            reasons[UNHEARD] += unheard
+            reasons.append({"why": UNHEARD, "times": unheard, "first": None, "last": None, "paths": []})
         last = max((row.at + row.took for row in seen.rows), default=began)
         return {
             "sent": seen.sent,
             "answered": len(answered),
             "lost": len(lost) + max(unheard, 0),
-            "lost_reasons": dict(reasons.most_common()),
+            "lost_reasons": reasons,
             "lost_requests": [self._told(row, why) for row, why in lost[:TOLD]],
             "late": len(late),
             "late_requests": [self._told(row, "") for row in late[:TOLD]],
@@ -170,6 +170,18 @@ class Counting:
             "points": points(answered, began, last),
             "lost_curve": lost_curve([row for row, _why in lost], began, last),
         }
+
+    def _reasons(self, lost: Sequence[tuple[Row, str]]) -> list[dict[str, Any]]:
+        """Why requests were lost, the commonest first: how many times, from when to when, on which paths."""
+        found: dict[str, list[Row]] = {}
+        for row, why in lost:
+            found.setdefault(why, []).append(row)
+        told = []
+        for why, rows in sorted(found.items(), key=lambda pair: -len(pair[1])):
+            first, last = (round(end(row.at for row in rows) - self.seen.began, 1) for end in (min, max))
+            paths = [self.kinds[which] for which in sorted({row.which for row in rows})]
+            told.append({"why": why, "times": len(rows), "first": first, "last": last, "paths": paths})
+        return told
 
     def _told(self, row: Row, why: str) -> dict[str, Any]:
         said = {"number": row.number, "path": self.kinds[row.which], "at": round(row.at - self.seen.began, 2)}

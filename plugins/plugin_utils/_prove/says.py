@@ -92,8 +92,8 @@ def moved(figures: Figures, during: str) -> str:
         return f"Release {release} did not get through ({deploy.get('outcome')}, {way}){why}"
     if release == previous:
         return f"Release {release} is live anew, {way}."
-    verb = "rolled back to" if deploy.get("kind") == "rollback" else "live is"
-    return f"{verb[0].upper()}{verb[1:]} release {release}, before it {previous or 'nothing'}, {way}."
+    back = " again, by a rollback" if deploy.get("kind") == "rollback" else ""
+    return f"Release {release} is live{back}, before it {previous or 'nothing'}, {way}."
 
 
 def phase_at(figures: Figures, at: float) -> str:
@@ -133,13 +133,19 @@ def notes(figures: Figures, options: Options) -> list[str]:
 
 
 def lost_lines(figures: Figures, most: int = 5) -> list[str]:
-    """What was lost, for people: how often why, and the first of them."""
-    lines = [f"{count(times)} lost: {why}" for why, times in list(figures["lost_reasons"].items())[:most]]
-    for row in figures["lost_requests"][:most]:
-        phase = phase_at(figures, row["at"])
-        lines.append(f"at {row['at']:.1f} s{f' ({phase})' if phase else ''}: {row['path']}, {row['why']}")
-    left = figures["lost"] - min(len(figures["lost_requests"]), most)
-    return [*lines, f"and {count(left)} more"] if left > 0 and lines else lines
+    """What was lost, for people: why, how often, when and where."""
+    lines = []
+    for reason in figures["lost_reasons"][:most]:
+        first, last = reason["first"], reason["last"]
+        when = ""
+        if first is not None:
+            phases = [phase_at(figures, at) for at in (first, last)]
+            in_phase = f", in phase {phases[0]}" if phases[0] and phases[0] == phases[1] else ""
+            between = f"from {first:.1f} to {last:.1f} s" if last > first else f"at {first:.1f} s"
+            when = f", {between}{in_phase}: {', '.join(reason['paths'])}"
+        lines.append(f"{count(reason['times'])} lost: {reason['why']}{when}")
+    left = len(figures["lost_reasons"]) - most
+    return [*lines, f"and {left} more reasons, see the report"] if left > 0 else lines
 
 
 def rows(figures: Figures) -> list[list[str]]:
@@ -176,7 +182,7 @@ def gate(figures: Figures, options: Options, host: str) -> str:
     """Why the run fails for what was lost; '' where it doesn't."""
     if not options.fail_on_lost or figures["lost"] < options.fail_on_lost:
         return ""
-    why = next(iter(figures["lost_reasons"]), "")
+    why = figures["lost_reasons"][0]["why"]
     deploy = figures.get("deploy") or {}
     back = deploy.get("outcome") == "live" and options.during == "deploy"
     return (
