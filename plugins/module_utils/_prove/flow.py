@@ -195,7 +195,9 @@ class Prove:
         before, after = (figures[name].get("p99") for name in ("before", "after"))
         known = {"by": note["by"], "release": deploy["release"], "previous": deploy["previous"]}
         known |= {"sent": figures["sent"], "lost": figures["lost"]}
-        reason = f"p99 {before:.0f} → {after:.0f} ms" if before is not None and after is not None else ""
+        times = f"p99 {before:.0f} → {after:.0f} ms" if before is not None and after is not None else ""
+        # Of what went wrong everybody was told by then; this is not to read as if it had gone well.
+        reason = ", ".join(filter(None, ["" if deploy["outcome"] == history.LIVE else deploy["outcome"], times]))
         said, warnings = tell.end(tell.begin(self.app.root, {**known, "event": "proved", "reason": reason}))
         for sentence in warnings:
             older = "event is 'proved'" in sentence

@@ -45,7 +45,7 @@ WORDS = {
     "moved_back": "moved back",
     "rolled_back": "rolled back",
     "cut_off": "cut off",
-    "proved": "proved",
+    "proved": "what clients noticed",
 }
 """The events, as a person reads them."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
