@@ -93,6 +93,9 @@ def start(systemd: Systemd, place: Place, client: str, wanted: dict[str, Any], n
     # A body may hold what is nobody's business.
     files.write(place.file("wanted"), json.dumps(wanted).encode(), 0o600)
     files.write(place.file("note"), json.dumps(note).encode(), 0o600)
+    # systemd empties them, and leaves their mode.
+    for name in ("rows", "errors"):
+        files.write(place.file(name), b"", 0o600)
     command = ["systemd-run", "--quiet", "--collect", f"--unit={place.unit}"]
     command += [f"--property={line}" for line in properties(place, wanted["seconds"], wanted["timeout"])]
     status, out, err = systemd.run([*command, "/usr/bin/python3", "-BEsS", place.file("client.py")])
