@@ -23,7 +23,7 @@ from ..plugin_utils._inputs.variables import Variables
 from ..plugin_utils._prove import reports, says
 from ..plugin_utils._prove.options import NUMBERS, Options, OptionsError, checked
 
-WANTED = ("name", "root", "proxy", "domains", "tls", "http_port", "trusted_proxies", "strategy", "deployer")
+WANTED = ("name", "root", "proxy", "domains", "tls", "http_port", "trusted_proxies", "deployer")
 TOLD = ("sent", "answered", "lost", "late", "limited", "doubled", "before", "after", "lost_reasons", "deploy")
 Result = dict[str, t.Any]
 
