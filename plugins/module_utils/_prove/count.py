@@ -20,7 +20,7 @@ from typing import Any
 
 LIMITED = 429
 TOLD = 200
-"""Of lost, late and doubled requests so many are told one by one; all are counted."""
+"""Of lost and of late requests so many are told one by one, at most, spread over all of them; all are counted."""
 POINTS, PIECES = 2400, 300
 """So many answers are drawn one by one; of more, the slowest of each path in each of so many pieces of the time."""
 LOST_PIECE = 0.5
@@ -104,6 +104,11 @@ def percentiles(seconds: Iterable[float]) -> dict[str, float]:
     return {"count": len(values), **times}
 
 
+def spread(rows: Sequence[Any]) -> list[Any]:
+    """So many of them that can be told, from the first to the last."""
+    return list(rows[:: -(-len(rows) // TOLD) or 1])
+
+
 def doubled(worked_on: Iterable[int]) -> list[int]:
     """The numbers that were worked on more than once.
 
@@ -158,9 +163,9 @@ class Counting:
             "answered": len(answered),
             "lost": len(lost) + max(unheard, 0),
             "lost_reasons": reasons,
-            "lost_requests": [self._told(row, why) for row, why in lost[:TOLD]],
+            "lost_requests": [self._told(row, why) for row, why in spread(lost)],
             "late": len(late),
-            "late_requests": [self._told(row, "") for row in late[:TOLD]],
+            "late_requests": [self._told(row, "") for row in spread(late)],
             "limited": sum(row.status == LIMITED for row in seen.rows),
             "seconds": round((seen.stopped or last) - began, 2),
             "before": percentiles(row.took for row in self.steady),

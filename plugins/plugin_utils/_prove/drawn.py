@@ -15,7 +15,7 @@ UNSEEN = ("prepare", "fill", "unit", "enable", "move", "disable")
 """Phases of which nobody notices anything; the move has a line of its own."""
 COLOURS, OTHERS, LATE, RED = (0, 1, 2), 5, 3, 4
 """Of the first paths, of all others together, of what was late, of what was lost."""
-LONGEST = 24
+LONGEST = 20
 """Characters of a path in the legend."""
 LOG_FROM = 15.0
 """How many times the median the slowest has to be, to be drawn by powers of ten."""
@@ -31,7 +31,7 @@ def picture(figures: Figures, title: str) -> Picture:
     usual = figures["before"].get("p50") or 1.0
     panels = [Panel("ms", dots(figures), marks, spans, log=slowest > LOG_FROM * usual)]
     if lost["counts"]:
-        # All of them, while the first panel has the first 200. Without labels, which the first has.
+        # All of them, while the first panel has 200 at most. Without labels, which the first has.
         unnamed = [Span(span.begin, span.end, "") for span in spans]
         x = [number * lost["piece"] for number in range(len(lost["counts"]) + 1)]
         y = [*(count / lost["piece"] for count in lost["counts"]), 0.0]

@@ -43,7 +43,9 @@ def write(figures: says.Figures, options: Options, into: str, say: Say) -> tuple
         files += draw(picture(figures, title), into, name, say)
     except DrawError as error:
         troubles.append(str(error))
-    files.append(page(title, says.headline(figures), into, name, tables(figures), notes(figures, options)))
+    lead = f"{says.headline(figures)} {says.moved(figures, options.during)}"
+    heading = f"What clients noticed of {figures['app']} on {figures['host']}"
+    files.append(page(heading, lead, into, name, tables(figures), notes(figures, options)))
     return files, troubles
 
 
@@ -71,7 +73,6 @@ def tables(figures: says.Figures) -> list[Table]:
 def notes(figures: says.Figures, options: Options) -> list[str]:
     late = ", ".join(f"{row['path']} {row['late_after']:g} s" for row in figures["paths"])
     return [
-        says.moved(figures, options.during),
         f"{options.rate:g} requests a second through the proxy on the host itself, each on a connection of its own.",
         f"Late is what took longer than this: {late}.",
         *says.notes(figures, options),

@@ -76,6 +76,13 @@ def test_reasons_are_told_with_when_and_where():
     assert sum(counts) == 3 and counts[12] == 1 and counts[14] == 1 and counts[15] == 1
 
 
+def test_of_many_that_were_lost_the_last_is_told_as_well_as_the_first():
+    found = figures(*[(0, 6.0 + n / 100, 0.1, 502) for n in range(1001)])
+    told = [row["at"] for row in found["lost_requests"]]
+    assert len(told) <= count.TOLD and told[0] == 6.0 and told[-1] > 15.9 and found["lost"] == 1001
+    assert [count.spread(range(n)) == list(range(n)) for n in (0, 1, count.TOLD)] == [True] * 3
+
+
 def test_many_requests_are_drawn_by_the_slowest_of_each_moment():
     rows = [Row(n, n % 2, BEGAN + n / 100, 0.5 if n == 4321 else 0.01, 200) for n in range(10_000)]
     points = count.points(rows, BEGAN, BEGAN + 100)
