@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -102,7 +101,7 @@ class ActionModule(ActionBase):
             raise OptionsError("\n".join(variables.told(found)))
         values = typed(values, variables.spec)
         name, proxy = str(values.get("name") or ""), str(values.get("proxy"))
-        if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+        if not name:
             raise OptionsError(
                 "fastapi_name doesn't say which app. Write it into the inventory, or -e fastapi_name=shop"
             )

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from .._app import history, lock, tell
+from .._app import history, lock, names, tell
 from .._app.by_oxmgr import supervisor_of
 from .._app.slots import SLOTS, App
 from .._host import files
@@ -48,6 +48,8 @@ class Prove:
 
     def may(self) -> None:
         """:raises CommandFailed: where nothing of the kind may be asked on this host."""
+        if problem := names.name("name", self.app.name):
+            raise CommandFailed(problem.sentence)
         if said := nothing_of_ours(self.app, self.params["proxy"]):
             raise CommandFailed(said)
 
@@ -65,7 +67,7 @@ class Prove:
         wanted = {name: params[name] for name in ("asked", "port", "tls", "rate", "seconds", "timeout")}
         wanted |= {"headers": headers, "host": params["host"].strip("[]"), "token": token}
         note = {"by": params["by"], "run": params["run"], "token": token, "since": time.time()}
-        note |= {"until": note["since"] + params["seconds"], "deploys": len(history.read(self.app.root))}
+        note["until"] = note["since"] + params["seconds"]
         unit.start(self.systemd, place, params["client"], wanted, note)
         self.state = f"The load client of {params['name']} runs, and ends by itself within {params['seconds']:g} s."
         try:

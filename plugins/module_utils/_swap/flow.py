@@ -346,7 +346,7 @@ class Deploy:
         held = app.held(slot) if slot else {}
         if not slot or not held.get("terms"):
             raise CommandFailed(f"Nothing of {app.name} is live on this host: there is nothing to start anew.")
-        if app.cut_off(slot) or self.left:
+        if app.cut_off(slot):
             raise CommandFailed(
                 f"The last deploy of {app.name} was cut off, so that what runs may not be what the slot names. Run "
                 "release.yml first."
