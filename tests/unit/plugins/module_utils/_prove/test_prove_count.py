@@ -114,7 +114,7 @@ def test_a_number_that_was_worked_on_twice():
         b"prove-abc-1",
         b"",
     ]
-    lines += [b"prove-ab-11", b"prove-other-1"]
+    lines += [b"prove-ab-11", b"prove-other-1", b"improve-ab-5"]
     numbers = list(numbers_in(lines, "prove-ab"))
     assert numbers == [1, 2, 1, 11]
     assert count.doubled(numbers) == [1]

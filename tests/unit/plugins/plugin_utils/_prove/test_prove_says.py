@@ -69,6 +69,7 @@ def test_what_was_lost_is_told_with_its_phase():
 def test_the_gate_fails_from_its_number_on():
     assert says.gate(figures(), OPTIONS, "web1") == ""
     assert says.gate(figures(**{**LOST, "lost": 2}), OPTIONS, "web1") == ""
+    assert says.gate(figures(**{**LOST, "lost": 3}), OPTIONS, "web1").startswith("3 of 1,200")
     said = says.gate(figures(**LOST), OPTIONS, "web1")
     assert said.startswith("4 of 1,200 requests to web1 were lost, most for this: 502.") and "rollback.yml" in said
     assert says.gate(figures(**LOST), checked({"during": "deploy", "paths": "/"}), "web1") == ""
