@@ -44,12 +44,12 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"Nothing was done. {error}"}
         begins = arguments.get("state") == "begun"
         if self._task.check_mode and not begins:
-            return {**result, "msg": "Nothing was asked in check mode.", "changed": False}
+            return {**result, "msg": "Nothing is sent in check mode.", "changed": False}
         door = f"{'https' if app['tls'] else 'http'}://{app['host']}:{app['port']}"
         asked = {**options.for_host(), **app, "state": arguments.get("state"), "run": self._run}
         if begins:
-            for line in says.before(options, door):
-                self._say(f"Would send: {line}" if self._task.check_mode else line)
+            for line in says.before(options, door, self._task.check_mode):
+                self._say(line)
             with open(program.__file__, encoding="utf-8") as file:
                 asked["client"] = file.read()
         answer = self._execute_module("graceful.deploy.prove_host", asked, task_vars=self._task_vars)
@@ -59,6 +59,8 @@ class ActionModule(ActionBase):
         return self._begun(result, options) if begins else self._ended(result, options, app)
 
     def _begun(self, result: Result, options: Options) -> Result:
+        if self._task.check_mode:
+            return {**result, "msg": "Nothing is sent in check mode."}
         if result.get("stopped"):
             self._say(f"It {result['stopped']}.")
         for line in says.steady(options, result.get("statuses", [])):

@@ -47,12 +47,12 @@ class Runs:
             (path / "fault.txt").write_text(fault)
         return str(path)
 
-    def start(self, during: str, **variables: object) -> subprocess.Popen[str]:
+    def start(self, during: str, *options: str, **variables: object) -> subprocess.Popen[str]:
         self.count += 1
         self.into = self.tmp_path / f"report-{self.count}"
         known = {"during": during, "paths": "/", "rate": 20, "before": 2, "into": str(self.into)}
         known["fastapi_source"] = str(SCENARIO.parent / "swap" / "app")
-        return self.control.start("prove", "-e", f"@{SCENARIO}/variables.yml", **{**known, **variables})
+        return self.control.start("prove", *options, "-e", f"@{SCENARIO}/variables.yml", **{**known, **variables})
 
     def ended(self, process: subprocess.Popen[str]) -> Proved:
         said = process.communicate(timeout=120)[0]
@@ -60,8 +60,8 @@ class Runs:
         figures = json.loads(reports[0].read_text()) if reports else {}
         return Proved(process.returncode, said, figures, self.into)
 
-    def run(self, during: str, **variables: object) -> Proved:
-        with self.start(during, **variables) as process:
+    def run(self, during: str, *options: str, **variables: object) -> Proved:
+        with self.start(during, *options, **variables) as process:
             return self.ended(process)
 
     def asked(self, seconds: float) -> str:

@@ -22,6 +22,14 @@ def test_a_deploy_of_what_is_live_moves_nothing_and_says_so(ask, prove):
     assert ask.run("readlink /srv/swap/slots/*/release | sort -u") == live
 
 
+def test_check_mode_says_what_would_be_sent_and_sends_nothing(ask, prove):
+    history = prove.history()
+    done = prove.run("swap", "--check")
+    assert done.status == 0 and "Would send real requests to" in done.said, done.said
+    assert done.figures == {} and prove.history() == history
+    prove.nothing_left()
+
+
 def test_what_can_not_be_is_refused_before_anything_is_asked(ask, prove):
     for variables, words in (
         ({"fastapi_name": "stranger"}, "stranger was never deployed to this host by graceful.deploy"),

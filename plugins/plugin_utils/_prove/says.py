@@ -33,11 +33,15 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.1f}" if value < 10 else count(value)
 
 
-def before(options: Options, door: str) -> list[str]:
-    """What is going to be asked, where, how often and for how long."""
+def before(options: Options, door: str, check: bool = False) -> list[str]:
+    """What is going to be asked, where, how often and for how long.
+
+    :param check: whether it only would be.
+    """
     kinds = ", ".join(options.kinds)
+    real = "Would send real" if check else "Real"
     lines = [
-        f"Real requests to {door}: {kinds}; {options.rate:g} a second for {options.seconds:g} s at most, during "
+        f"{real} requests to {door}: {kinds}; {options.rate:g} a second for {options.seconds:g} s at most, during "
         f"{WHAT[options.during]}."
     ]
     if options.writes:
