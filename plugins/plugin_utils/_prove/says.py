@@ -96,8 +96,9 @@ def moved(figures: Figures, during: str) -> str:
         return f"Release {release} did not get through ({deploy.get('outcome')}, {way}){why}"
     if release == previous:
         return f"Release {release} is live anew, {way}."
-    back = " again, by a rollback" if deploy.get("kind") == "rollback" else ""
-    return f"Release {release} is live{back}, before it {previous or 'nothing'}, {way}."
+    if deploy.get("kind") == "rollback":
+        return f"Release {release} is live again, in place of {previous}, {way}."
+    return f"Release {release} is live, before it {previous or 'nothing'}, {way}."
 
 
 def phase_at(figures: Figures, at: float) -> str:
