@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from .._plan.sizes import human_size
+from .stalls import sentence
 
+ENDS_SOON = 20
+"""Days before its end from which on a certificate is to be looked at: what renews it does so a month before."""
 CELL = 60
 """Characters that a table has for a reason."""
 
@@ -69,6 +73,15 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     ]
     for slot, row in facts["slots"].items():
         lines += [f"  {slot}: {said}".replace("\n", "\n    ") for said in (row["note"], row["advice"]) if said]
+    ends = facts["certificate"].get("ends")
+    if ends is not None and ends - now < ENDS_SOON * 86400:
+        day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+        lines.append(
+            f"  The certificate {'ends' if ends > now else 'has ended'} on {day}, and should have been renewed."
+        )
+    if facts["stalls"]:
+        text = sentence(facts["name"], facts["stalls"])
+        lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
     lines += _beside(facts, now)
     if facts["releases"]:
         rows = [

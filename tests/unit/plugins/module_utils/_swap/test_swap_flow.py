@@ -289,6 +289,8 @@ def test_status_is_a_table_for_people():
             {"started": "2026-11-25T01:12:03Z", "release": "c3", "by": "ann@laptop", "outcome": "status 7"}
             | {"command": "python -m app.admin " + 99 * "x"}
         ],
+        "certificate": {},
+        "stalls": {},
         "pushes": [
             {"number": 16, "ref": "refs/tags/v1.0", "commit": 40 * "a", "by": "ann", "received": "2026-11-25T01:12:03Z"}
             | {"state": "failed", "reason": "web1: it isn't well" + 99 * "x"},
@@ -396,6 +398,8 @@ def test_status_of_nothing():
         "releases": [],
         "history": [],
         "commands": [],
+        "certificate": {},
+        "stalls": {},
         "pushes": [],
         "processes": [],
         "timers": [],
@@ -417,6 +421,8 @@ def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
         "releases": [],
         "history": history,
         "commands": [],
+        "certificate": {},
+        "stalls": {},
         "pushes": [],
         "processes": [],
         "timers": [],
