@@ -343,7 +343,15 @@ def test_what_was_proved_is_shown_where_it_is_whole():
         "slots": {},
         "releases": [],
     }
-    facts |= {"processes": [], "timers": [], "pushes": [], "commands": [], "history": entries}
+    facts |= {
+        "processes": [],
+        "timers": [],
+        "pushes": [],
+        "commands": [],
+        "certificate": {},
+        "stalls": [],
+        "history": entries,
+    }
     said = render(facts, 0, 9)
     assert "lost, p99" in said and "3 of 1,200, 12 → 15 ms" in said
     assert "lost, p99" not in render({**facts, "history": entries[1:]}, 0, 9)
