@@ -91,6 +91,8 @@ LEFT_TO_THE_OTHER = {
     "oxmgr-trixie": ["test_changes", "test_faults", "test_inside", "test_zz_ends"],
     "processes-bookworm": ["test_timers", "test_zz_absent"],
     "processes-trixie": ["test_generations"],
+    "prove-bookworm": ["test_client", "test_ways"],
+    "prove-trixie": ["test_ends"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
     "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
     "swap-bookworm": ["test_children", "test_drains", "test_moves", "test_told"],

@@ -61,6 +61,15 @@ options:
       - A release that failed, or that was rolled back from, is refused. The one that is left is marked as bad.
     type: bool
     default: false
+  again:
+    description:
+      - Bring the live release to the traffic anew, by this strategy and with the configuration of the live slot, which
+        keeps the strategy of its own. Nothing else is asked for then but O(name), O(root) and O(group). V(swap) is
+        refused where deploys of the app don't take over by a second slot.
+      - Nobody is told of it, unless it fails.
+    type: str
+    choices: ["", swap, restart, reload]
+    default: ""
   environment:
     description: Text of the environment file in systemd's syntax. Secret.
     type: str
@@ -235,6 +244,13 @@ EXAMPLES = r"""
     group: deploy
     release: 3f2a9c81d04e
 
+- name: Start the live release anew in place, as after a change that only a start brings
+  graceful.deploy.swap:
+    name: hello
+    root: /srv/hello
+    group: deploy
+    again: restart
+
 - name: Go back to the release that served before
   graceful.deploy.swap:
     name: hello
@@ -325,6 +341,7 @@ ARGUMENTS = {
     "app": {"type": "str", "default": "app.main:app"},
     "release": {"type": "str", "default": ""},
     "rollback": {"type": "bool", "default": False},
+    "again": {"type": "str", "choices": ["", "swap", "restart", "reload"], "default": ""},
     "environment": {"type": "str", "default": "", "no_log": True},
     "credentials": {"type": "dict", "default": {}, "no_log": True},
     # Not secret: Ansible would write their whole text to the host's log at each deploy.

@@ -91,6 +91,7 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines += ["", *table([["release", "state", "built (UTC)", "revision", ""], *rows])]
     if facts["history"]:
         shown = facts["history"][: -deploys - 1 : -1]
+        counted = any(e.get("proved") for e in shown)
         rows = [
             [
                 e.get("started", "")[:16].replace("T", " "),
@@ -99,12 +100,14 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
                 e.get("strategy", ""),
                 f"{e.get('seconds', 0):.1f} s",
                 e.get("outcome", ""),
+                *([_noticed(e)] if counted else []),
                 e.get("by", ""),
                 _short(e.get("reason", "")),
             ]
             for e in shown
         ]
-        head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome", "who", ""]
+        head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome"]
+        head += [*(["lost, p99"] if counted else []), "who", ""]
         lines += ["", *table([head, *rows])]
         # The last one, where the table has no room for it.
         whole = next((e for e in shown if e.get("reason")), None)
@@ -132,6 +135,16 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         ]
         lines += ["", *table([["last commands (UTC)", "release", "outcome", "who", ""], *rows])]
     return "\n".join(lines)
+
+
+def _noticed(entry: dict[str, Any]) -> str:
+    """What clients noticed of a deploy, where prove.yml has counted it."""
+    proved = entry.get("proved") or {}
+    if not proved:
+        return "-"
+    times = [f"{proved[name]:,.0f}" for name in ("before", "after") if proved.get(name) is not None]
+    lost = f"{proved.get('lost') or 0:,.0f} of {proved.get('sent') or 0:,.0f}"
+    return f"{lost}, {' → '.join(times)} ms" if len(times) == 2 else lost
 
 
 def _beside(facts: dict[str, Any], now: float) -> list[str]:

@@ -89,6 +89,8 @@ class Deploy:
         """The note of a run that was cut off before this one."""
         self.waited = ""
         """For whom the lock was waited for, a sentence; '' where it was free."""
+        self.began = 0.0
+        """When it began to move anything, seconds since the epoch."""
         self.telling: list[tell.Telling] = []
         """What tells of this deploy's outcome, and of the one that was cut off before it."""
         self.told: list[str] = []
@@ -130,6 +132,7 @@ class Deploy:
         seconds, why, log, unseen = 0.0, "", "", ""
         if swap.steps and lock:
             begun, at = time.monotonic(), now()
+            self.began = round(time.time(), 3)
             note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
             note |= {"previous": previous, "kind": self.kind, "slot": swap.slot, "strategy": swap.strategy}
             note |= {"ill": swap.ill}
@@ -150,7 +153,8 @@ class Deploy:
             lock.release()
             if swap.front and not failure and not swap.commands and not stands_by:
                 unseen = self._ask_front(swap)
-            if failure or not (swap.commands or stands_by):
+            # Nobody has to know of a release that serves as before.
+            if failure or not (swap.commands or stands_by or self.params["again"]):
                 event = EVENTS.get(outcome, "failed")
                 if (event, self.kind) == ("live", "rollback"):
                     event = "rolled_back"
@@ -275,6 +279,8 @@ class Deploy:
 
     def _swap(self) -> Swap:
         params, app = self.params, self.app
+        if params["again"]:
+            return self._anew()
         if params["rollback"]:
             return self._rollback()
         if not self.check and not record_of(app.root, params["release"]):
@@ -351,6 +357,28 @@ class Deploy:
         swap.forgiving = True
         return swap
 
+    def _anew(self) -> Swap:
+        """The live release once more, with the configuration of the live slot, which keeps its terms."""
+        app, slot, strategy = self.app, self.app.live(), self.params["again"]
+        held = app.held(slot) if slot else {}
+        if not slot or not held.get("terms"):
+            raise CommandFailed(f"Nothing of {app.name} is live on this host: there is nothing to start anew.")
+        if app.cut_off(slot):
+            raise CommandFailed(
+                f"The last deploy of {app.name} was cut off, so that what runs may not be what the slot names. Run "
+                "release.yml first."
+            )
+        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
+        if strategy == "swap" and kept["strategy"] != "swap":
+            raise CommandFailed(
+                f"A second slot of {app.name} isn't started on this host: its deploys take over by {kept['strategy']}, "
+                "which fastapi_strategy says, or the memory that there is. Write during=restart or during=reload."
+            )
+        wanted, terms = app.configuration(slot, held["release"]), Terms(**kept)
+        self.move = Move(self.systemd, app, wanted, asked_by(app) or NOTHING, terms.user, terms.group)
+        # What runs beside the web is left as it is: the release is the same.
+        return Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], None, strategy)
+
     def _may(self, swap: Swap) -> None:
         """Refuse a reload that can't be, before the commands that come before it."""
         if not (swap.steps and swap.reloads) or self.params["rollback"]:
@@ -363,7 +391,7 @@ class Deploy:
 
     @property
     def kind(self) -> str:
-        return "rollback" if self.params["rollback"] else "deploy"
+        return history.AGAIN if self.params["again"] else "rollback" if self.params["rollback"] else "deploy"
 
     def _previous(self, swap: Swap) -> str | None:
         """The release whose place is taken, for the history: a rollback marks it as bad.
@@ -400,6 +428,7 @@ class Deploy:
         self._append(
             {
                 "started": at,
+                "began": self.began,
                 "release": swap.wanted.release,
                 "previous": previous,
                 "slot": swap.slot,

@@ -40,6 +40,7 @@ class Swap(Back):
     :param wanted: what the live slot has to be.
     :param commands: lines for the shell; where there are any, they are run from the new release, and nothing else is.
     :param beside: what runs beside the web workers, on its way; None leaves it alone.
+    :param anew: by which strategy it is brought to the traffic although it is live; '' where it isn't then.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Swap(Back):
         terms: Terms,
         commands: list[str],
         beside: Move | None = None,
+        anew: str = "",
     ) -> None:
         self.run = run
         self.supervisor = supervisor
@@ -67,10 +69,11 @@ class Swap(Back):
         """What was wrong with it."""
         if self.live and not self.cut:
             self.ill = standing[self.live].service.ill(time.time())
-        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
+        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut and not anew
         # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
         # Nor can those of another supervisor.
-        strategy = "restart" if (self.cut or supervisor.changes) and terms.strategy == "reload" else terms.strategy
+        way = anew or terms.strategy
+        strategy = "restart" if (self.cut or supervisor.changes) and way == "reload" else way
         slots = steps.now(self.live, current, standing)
         self.slot = steps.target(slots, strategy)
         held = app.held(self.slot) if self.slot != self.live and standby.marked(app, self.slot) else {}
