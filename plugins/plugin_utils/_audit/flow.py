@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The control node's half of audit_info: adds what the source and the versions show to what the host has told."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import typing as t
+import zlib
+from collections.abc import Mapping
+
+from ...module_utils._audit.code import collect
+from ...module_utils._audit.findings import Finding, counts, ordered
+from ...module_utils._host.run import ProgramError
+from . import tools
+from .source import judge
+from .text import render
+
+MOST = 16 << 20
+"""Bytes that a host's files may become when they are unpacked."""
+PRIVATE = ("files", "variables", "numbers", "preload", "packages", "source_unread")
+"""What the module tells of an app for the control node alone."""
+NOTHING = "Nothing: it is told so that you know."
+
+
+def unpack(text: str) -> dict[str, str]:
+    """The files that a host has sent; none where that isn't what it should be."""
+    try:
+        engine = zlib.decompressobj()
+        data = engine.decompress(base64.b64decode(text, validate=True), MOST)
+        found = json.loads(data)
+    except (ValueError, zlib.error):
+        return {}
+    return {str(path): str(content) for path, content in found.items()} if isinstance(found, dict) else {}
+
+
+def complete(told: Mapping[str, t.Any], source: str, read_source: bool, host: str) -> dict[str, t.Any]:
+    """The module's answer, with what the control node finds.
+
+    :param source: directory with the source, '' for what the host has sent.
+    """
+    found: list[Finding] = []
+    apps = [dict(app) for app in told.get("apps", [])]
+    ruff = tools.ruff() if read_source else None
+    if read_source:
+        found += _sources(apps, source, told.get("database") or {}, ruff)
+        by = (
+            f"ruff's ASYNC rules ({ruff.program}) and by our own reading"
+            if ruff
+            else "our own reading: ruff isn't on this machine's PATH"
+        )
+        if any(app["files"] for app in apps) or source:
+            found.append(
+                Finding(
+                    "not-looked-at",
+                    "",
+                    "the source",
+                    f"Calls that block were looked for by {by}; none of it was run.",
+                    NOTHING if ruff else "pip install ruff, and run again.",
+                )
+            )
+    for app in apps:
+        found += _versions(app)
+    for app in apps:
+        for key in PRIVATE:
+            app.pop(key, None)
+    findings = ordered([*told.get("findings", []), *(each.as_dict() for each in found)])
+    result = {"findings": findings, "apps": apps, "counts": counts(findings)}
+    return {**result, "text": render(host, result)}
+
+
+def _sources(
+    apps: list[dict[str, t.Any]], source: str, database: Mapping[str, t.Any], ruff: tools.Ruff | None
+) -> list[Finding]:
+    found: list[Finding] = []
+    if source:
+        texts, why = collect(os.path.abspath(source))
+        mine = [app for app in apps if _is_of(app, texts)]
+        if why or not texts:
+            found.append(
+                Finding(
+                    "not-looked-at",
+                    "",
+                    source,
+                    f"{why or 'There is no Python file below it'}.".capitalize(),
+                    "fastapi_source names the directory that has the app.",
+                )
+            )
+        # Of what no app on the host runs, only the source itself can be judged.
+        for app in mine or [{}]:
+            found += _judged(texts, source, app, database, ruff)
+        return found
+    for app in apps:
+        if app.get("source_unread"):
+            found.append(
+                Finding("not-looked-at", app["name"], app["source"], f"{app['source_unread']}.".capitalize(), NOTHING)
+            )
+        if app["files"]:
+            found += _judged(unpack(app["files"]), app["source"], app, database, ruff)
+        elif app["pid"]:
+            found.append(
+                Finding(
+                    "not-looked-at",
+                    app["name"],
+                    app["command"],
+                    "Its source isn't below its working directory, so it wasn't read.",
+                    "-e fastapi_source=../shop, where the source is on this machine.",
+                )
+            )
+    return found
+
+
+def _judged(
+    texts: Mapping[str, str],
+    where: str,
+    app: Mapping[str, t.Any],
+    database: Mapping[str, t.Any],
+    ruff: tools.Ruff | None,
+) -> list[Finding]:
+    try:
+        return judge(texts, where, app, database, ruff)
+    except ProgramError as error:
+        told = [Finding("not-looked-at", str(app.get("name") or ""), "ruff", str(error), NOTHING)]
+        return told + judge(texts, where, app, database)
+
+
+def _is_of(app: Mapping[str, t.Any], texts: Mapping[str, str]) -> bool:
+    """Whether a source has the module that an app is served from."""
+    path = str(app.get("app") or "").partition(":")[0].replace(".", "/")
+    return bool(path) and any(each in texts or f"src/{each}" in texts for each in (f"{path}.py", f"{path}/__init__.py"))
+
+
+def _versions(app: Mapping[str, t.Any]) -> list[Finding]:
+    """Holes that are known in what is installed."""
+    name, packages = app["name"], app.get("packages") or {}
+    if not app["pid"]:
+        return []
+    if not packages:
+        return [
+            Finding(
+                "holes-not-asked",
+                name,
+                app["command"],
+                "Its packages are Debian's own, or weren't found.",
+                "apt list --upgradable, and unattended-upgrades.",
+            )
+        ]
+    try:
+        rows = tools.holes(packages)
+    except ProgramError as error:
+        return [
+            Finding("holes-not-asked", name, app["command"], str(error), "pip-audit by hand, where there is a network.")
+        ]
+    if rows is None:
+        command = "pip install pip-audit on this machine, and run again; or pip-audit -r requirements.txt where the source is."
+        return [
+            Finding(
+                "holes-not-asked",
+                name,
+                app["command"],
+                f"pip-audit isn't on this machine's PATH, so {len(packages)} versions weren't looked up.",
+                command,
+            )
+        ]
+    return [
+        Finding(
+            "known-holes",
+            name,
+            f"{package} {version}",
+            f"It has {', '.join(ids[:5])}.",
+            f"{package}>={fixed[0]}" if fixed else f"Another package: no version of {package} is without it.",
+        )
+        for package, version, ids, fixed in rows
+    ]
