@@ -12,11 +12,13 @@ version_added: 0.2.0
 author:
   - The graceful.deploy authors (@graceful)
 description:
-  - Finds what serves on a host (Gunicorn, Uvicorn, Hypercorn, Granian, C(fastapi run)), and what runs it (systemd, supervisord,
-    Oxmgr, Docker, nobody), with the sites of Caddy and nginx that lead to it. Judges how it is run and stopped, who could do
-    what to it, and what ends one day.
-  - Reads the apps' source, too, on the control node and without running it, from O(source) or from the files on the host.
-  - Works on any Debian or Ubuntu host with Python 3.10 or newer. As root it sees all; else it says what it couldn't see.
+  - Finds what serves on a host (Gunicorn, Uvicorn, Hypercorn, Granian, C(fastapi run)), and what runs it (systemd,
+    supervisord, Oxmgr, Docker, nobody), with the sites of Caddy and nginx that lead to it. Judges how it is run and
+    stopped, who could do what to it, and what ends one day.
+  - Reads the apps' source, too, on the control node and without running it, from O(source) or from the files on the
+    host.
+  - Works on any Debian or Ubuntu host with Python 3.10 or newer. As root it sees all; else it says what it couldn't
+    see.
   - Asks each app for a few paths by C(GET), as a client does. Nothing else is asked of it, and nothing is changed.
   - Prints a table for people, and returns the same as data. Secrets are C(***) in both.
 extends_documentation_fragment:
@@ -30,17 +32,17 @@ options:
     default: ""
   source:
     description:
-      - Directory on the control node with the source of the apps, relative to the playbook's working directory or absolute.
+      - Directory on the control node with the source of the apps, from where Ansible was started or absolute.
       - Empty is the source on the host, as it runs.
     type: str
     default: ""
   read_source:
-    description: Whether the apps' Python files are read at all. From a host at most 2 MB of them are sent to the control node.
+    description: Whether the apps' Python files are read at all. A host sends at most 2 MB of them to the control node.
     type: bool
     default: true
   fail_on:
     description:
-      - The severity from which on a finding makes the task fail, after all was shown.
+      - The severity from which on a finding makes the task fail, after all was shown. It then returns C(counts) alone.
       - Empty never fails.
     type: str
     choices: ["", high, medium, low]
@@ -136,17 +138,17 @@ def main() -> None:
     if sys.version_info < OLDEST:
         has = ".".join(map(str, sys.version_info[:3]))
         module.fail_json(
-            msg=f"Nothing was looked at: Ansible runs its modules on this host with {sys.executable}, Python {has}, and "
-            "audit_info needs 3.10. Point ansible_python_interpreter at a newer Python."
+            msg=f"Nothing was looked at: Ansible runs its modules on this host with {sys.executable}, Python {has}, "
+            "and audit_info needs 3.10. Point ansible_python_interpreter at a newer Python."
         )
     # What follows is written for the Pythons that can run it.
     from ..module_utils._audit.findings import counts
-    from ..module_utils._audit.flow import look
+    from ..module_utils._audit.flow import ask, look
     from ..module_utils._host.guard import finish
 
     def answer() -> dict[str, object]:
         params = module.params
-        found = look(module.run_command, params["name"], params["read_source"] and not params["source"])
+        found = look(ask, params["name"], params["read_source"] and not params["source"])
         return {"changed": False, "counts": counts(found["findings"]), **found}
 
     # The action plugin adds what the source shows, makes the table, and fails where it was asked to.

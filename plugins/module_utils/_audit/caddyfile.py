@@ -27,7 +27,8 @@ _SNIPPET = re.compile(r"\((.+)\)|&\((.+)\)")
 def parse(text: str, path: str) -> list[Block]:
     """The lines of one file as directives, with what stands in their braces."""
     top = Block([], path)
-    stack, words, line, begun = [top], [], 1, 1
+    words: list[str] = []
+    stack, line, begun = [top], 1, 1
 
     def ended(opens: bool) -> None:
         nonlocal words

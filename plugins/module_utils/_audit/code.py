@@ -91,9 +91,6 @@ def _places(app: Served) -> list[str]:
     for start in starts:
         if start and os.path.exists(f"{before}{start}/pyvenv.cfg"):
             return glob.glob(f"{before}{start}/lib/python3*/site-packages")
-    system = (
-        "/usr/local/lib/python3*/dist-packages",
-        "/usr/local/lib/python3*/site-packages",
-        "/usr/lib/python3/dist-packages",
-    )
+    # Debian fixes holes in its own packages without another version.
+    system = ("/usr/local/lib/python3*/dist-packages", "/usr/local/lib/python3*/site-packages")
     return [place for pattern in system for place in glob.glob(before + pattern)]

@@ -76,7 +76,7 @@ def logs(app: Served, host: Host) -> Iterator[Finding]:
             "log-unbounded",
             path,
             f"{path} has {human_size(os.path.getsize(path))}, and neither logrotate nor its writer rotates it.",
-            f"/etc/logrotate.d/{app.name}: {path} {{ weekly size 50M rotate 8 compress missingok copytruncate }}; or write to "
+            f"/etc/logrotate.d/{app.name}: {path} {{ size 50M rotate 8 compress missingok copytruncate }}; or write to "
             "standard output, which journald bounds.",
         )
         yield from _fills(app, host, path)
@@ -99,7 +99,7 @@ def _fills(app: Served, host: Host, path: str) -> Iterator[Finding]:
         yield app.find(
             "disk-fills",
             path,
-            f"It has grown by {human_size(int(a_day))} a day, and its disk has {human_size(free)} left: {left:.0f} day(s).",
+            f"It grows by {human_size(int(a_day))} a day, and its disk has {human_size(free)} left: {left:.1f} days.",
             f"Rotate {path}, or make room.",
             "" if left < WEEK else "medium",
         )

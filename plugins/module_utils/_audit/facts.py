@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import re
@@ -41,14 +42,17 @@ def read_host(run: Run, table: Mapping[int, Process], loaded: Mapping[str, dict[
     return host
 
 
+def _inside(before: str, path: str) -> str:
+    return read_text(before + path, 1 << 22)
+
+
 def read_proxies(host: Host, table: Mapping[int, Process], loaded: Mapping[str, dict[str, str]]) -> None:
     """The proxies that run, and the sites of their configurations."""
     for process in table.values():
         if process.ppid in table and table[process.ppid].argv[0].startswith("nginx: master"):
             continue
         program = os.path.basename(process.argv[0].split()[0])
-        inside = f"/proc/{process.pid}/root" if process.container else ""
-        text = lambda path, before=inside: read_text(before + path, 1 << 22)  # noqa: E731
+        text = functools.partial(_inside, f"/proc/{process.pid}/root" if process.container else "")
         if process.argv[0].startswith("nginx: master"):
             words = " ".join(process.argv).split()
             config = words[words.index("-c") + 1] if "-c" in words[:-1] else nginx.MAIN

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from .._app.words import is_ours
 from .._host.files import read_text
 from .._host.memory import group_of, use_of
+from .._host.systemd import parse_show
 from . import containers, processes, servers, supervisord, units
 from .model import Host, Served
 from .processes import Process
@@ -58,8 +59,8 @@ def read_settings(
         return told or servers.settings("uvicorn", [], environ), ("", [])
     if kind == "gunicorn" and process and process.argv[0].startswith("gunicorn: master"):
         # setproctitle has written over the command.
-        told = servers.recognise(units.commands(unit.get("ExecStart", "")))
-        words = told[1] if told else words
+        by_unit = servers.recognise(units.commands(unit.get("ExecStart", "")))
+        words = by_unit[1] if by_unit else words
     first = servers.settings(kind, words, environ)
     cwd = process.cwd if process else unit.get("WorkingDirectory", "")
     if kind != "gunicorn":
@@ -135,6 +136,8 @@ def find(table: Mapping[int, Process], run: Run, host: Host, loaded: Mapping[str
         else:
             app.tcp, app.unix = listeners(around, tcp, unix)
         app.uses = [use for each in app.workers or [process] if (use := use_of(str(each.pid)))]
+        if app.workers and (use := use_of(str(process.pid))):
+            app.beside = use.peak
         app.group = group_of(unit.get("ControlGroup", "")) if not process.container else app.group
         app.ours = is_ours(read_text(unit.get("FragmentPath", ""))) or is_ours(read_text(config[0]))
         try:
@@ -156,7 +159,7 @@ def _instance(run: Run, name: str) -> dict[str, str]:
     if not name.endswith(".service"):
         return {}
     status, out, _err = run(["systemctl", "show", f"--property={','.join(units.PROPERTIES)}", "--", name])
-    blocks = units.parse_show(out) if not status else []
+    blocks = parse_show(out) if not status else []
     return blocks[0] if blocks and blocks[0].get("LoadState") == "loaded" else {}
 
 

@@ -66,7 +66,7 @@ CHECKS = {
     "graceful-unbounded": Check(
         "low",
         "a server that waits for open connections without a limit of its own",
-        "One client that keeps its connection open holds a stop back until it is killed, without the lifespan shutdown.",
+        "A client that keeps its connection open holds a stop back until it is killed, without the lifespan shutdown.",
     ),
     "kill-mode": Check(
         "medium",
@@ -123,7 +123,7 @@ CHECKS = {
     "same-health": Check(
         "low",
         "liveness and readiness that are one and the same function",
-        "Where it asks the database, a short outage of that restarts all workers; where not, nobody knows of the outage.",
+        "If it asks the database, a short outage of that restarts all workers; if not, nobody knows of the outage.",
     ),
     "readiness-asks-nothing": Check(
         "medium",
@@ -200,7 +200,7 @@ CHECKS = {
     # What the source shows.
     "sync-call-in-async": Check(
         "high",
-        "calls that block in async functions: HTTP, subprocesses, files, time.sleep, sync drivers, SQLAlchemy's Session",
+        "calls that block in async functions: HTTP, subprocesses, open, time.sleep, sync drivers, SQLAlchemy's Session",
         "While it waits, the worker's event loop stands still, and all other requests of this worker wait, too.",
     ),
     "no-lifespan-shutdown": Check(
@@ -211,7 +211,7 @@ CHECKS = {
     "pool-at-import": Check(
         "medium",
         "connections and pools that are opened when a module is imported",
-        "Whoever imports the module connects, tests and migrations too; a fork shares the socket, and nobody closes it.",
+        "Whoever imports the module connects, migrations too; a fork shares the connection, and nobody closes it.",
     ),
     "memory-shared-by-none": Check(
         "medium",

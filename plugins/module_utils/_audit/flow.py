@@ -6,19 +6,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._app.secrets import Hider
 from .._host.files import read_text
+from .._host.run import finish
 from . import code, disk_checks, health_checks, proxy_checks, rights_checks, run_checks, stop_checks
 from .facts import read_host
 from .find import find
 from .findings import Finding, ordered
 from .leaks import secret_values, values, without_secrets
-from .model import Host, Served
+from .model import Host, Served, listed
 from .processes import read_all
 from .sites import same
 from .units import environment_files, services
@@ -48,7 +51,20 @@ EACH: tuple[Callable[[Served, Host], Iterator[Finding]], ...] = (
     health_checks.paths,
 )
 """What is asked of each app. Each may fail by itself, and is then told as not looked at."""
-_NEEDS_PROCESS = (run_checks.memory, run_checks.workers, rights_checks.user, rights_checks.code)
+_NEEDS_PROCESS = (run_checks.memory, run_checks.workers, rights_checks.code)
+
+
+LIMIT = 60.0
+"""Seconds for each program that is asked, such as journalctl."""
+
+
+def ask(command: list[str]) -> tuple[int, str, str]:
+    """Run a program to its end. One that isn't there, or doesn't end, has failed like any other."""
+    try:
+        done = finish(command, {**os.environ, "LC_ALL": "C.UTF-8"}, LIMIT)
+    except (OSError, subprocess.SubprocessError) as error:
+        return 127, "", str(error)
+    return done.returncode, done.stdout, done.stderr
 
 
 def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
@@ -82,6 +98,10 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
     for app in apps:
         app.sites = [site for site in host.sites if any(same(site.address, address) for address in addresses(app))]
     found = [finding for app in apps for finding in judge(app, host)]
+    if others := [app.name for app in apps if app.main and not app.ours]:
+        seen = "How long an event loop stood still, and where, is recorded by nobody there."
+        write = "graceful.deploy's worker class records each stall; for now: PYTHONASYNCIODEBUG=1 on a test host."
+        host.findings.append(Finding("event-loop-unseen", "", listed(others, 10), seen, write))
     names = {app.name for app in apps} | {""}
     hide = Hider(secrets(apps))
     findings = ordered([_hidden(each, hide) for each in [*found, *host.findings] if not name or each.app in names])
@@ -124,15 +144,6 @@ def judge(app: Served, host: Host) -> list[Finding]:
             app.config[0],
             f"{', '.join(app.config[1])} is computed there, and this file isn't run to know it.",
             app=app.name,
-        )
-    if app.main and not app.ours:
-        found.append(
-            app.find(
-                "event-loop-unseen",
-                app.process,
-                "How long its event loop stood still, and where, is recorded by nobody.",
-                "graceful.deploy's worker class records each stall; for now: PYTHONASYNCIODEBUG=1 on a test host.",
-            )
         )
     return found
 

@@ -31,7 +31,7 @@ def door(app: Served) -> Door | None:
 
 
 def answers(app: Served, asking: Callable[[Door, str, float], Answer] = ask) -> tuple[dict[str, Answer], str]:
-    """What it says to the usual paths and to those that its proxy asks, until one is there of each kind; and why not."""
+    """What it says to the usual paths and its proxy's, until one of each kind is there; and why not."""
     place = door(app)
     if not place:
         return {}, "it listens on nothing that this host can ask"

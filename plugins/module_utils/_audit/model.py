@@ -34,7 +34,7 @@ class Served:
     :param tcp: addresses and ports that it listens on; `unix` the paths of its sockets.
     :param supervisor: 'systemd', 'supervisord', 'oxmgr', 'docker'; '' for none.
     :param ours: whether this collection made it.
-    :param uses: bytes of each worker.
+    :param uses: bytes of each worker; `beside` those of the process above them.
     :param names: of the variables in its environment; `numbers` those that are whole numbers.
     :param config: what Gunicorn's file sets otherwise than by a literal, as (path, names).
     """
@@ -52,6 +52,7 @@ class Served:
     oxmgr: tuple[str, Any] | None = None
     ours: bool = False
     uses: list[Use] = field(default_factory=list)
+    beside: int = 0
     group: Group = field(default_factory=Group)
     sites: list[Site] = field(default_factory=list)
     affinity: int = 0
@@ -137,9 +138,9 @@ class Host:
 
 def listed(words: Iterable[object], most: int = 5) -> str:
     """'a, b and 3 more'."""
-    words = [str(word) for word in words]
-    more = len(words) - most
-    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
+    texts = [str(word) for word in words]
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 __all__ = ["LOCAL", "STARS", "WORLD", "Host", "Proxy", "Served", "listed"]

@@ -38,7 +38,8 @@ class Block:
 def parse(text: str, path: str) -> list[Block]:
     """The directives of one file. What is no nginx's is passed over."""
     top = Block([], path)
-    stack, words, line, begun = [top], [], 1, 1
+    words: list[str] = []
+    stack, line, begun = [top], 1, 1
     for match in _TOKEN.finditer(text):
         token = match[0]
         if token == "\n" or token.startswith("#"):

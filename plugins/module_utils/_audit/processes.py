@@ -56,7 +56,7 @@ def parse_cgroup(text: str, own: str) -> tuple[str, str, str]:
     :param own: the same of PID 1: the host may be a container itself.
     """
     path, before = _path(text), re.sub(r"/init\.scope$", "", _path(own)).rstrip("/")
-    below = path[len(before) :] if before and path.startswith(f"{before}/") else path
+    below = path[len(before) :] if before and f"{path}/".startswith(f"{before}/") else path
     container = _CONTAINER.search(below)
     parts = [part for part in below.split("/") if part.endswith((".service", ".scope"))]
     return below, "" if container or not parts else parts[-1], container[1] if container else ""

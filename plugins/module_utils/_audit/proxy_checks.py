@@ -76,7 +76,8 @@ def waits(app: Served, host: Host) -> Iterator[Finding]:
             yield app.find(
                 "proxy-timeout-short",
                 site.wait_at or site.where,
-                f"{site.proxy} waits {site.wait:g} s{default} for an answer, and Gunicorn allows {limit:g} s ({app.settings.where('timeout')}).",
+                f"{site.proxy} waits {site.wait:g} s{default} for an answer, and Gunicorn allows {limit:g} s "
+                f"({app.settings.where('timeout')}).",
                 line,
             )
             told = True
@@ -95,7 +96,8 @@ def waits(app: Served, host: Host) -> Iterator[Finding]:
             yield app.find(
                 "proxy-stops-early",
                 proxy.unit.get("FragmentPath") or proxy.kind,
-                f"{proxy.kind} is killed {proxy.stop_wait:g} s after it was told to stop, and the app gives requests {graceful:g} s.",
+                f"{proxy.kind} is killed {proxy.stop_wait:g} s after it was told to stop, and the app gives requests "
+                f"{graceful:g} s.",
                 f"systemctl edit {proxy.unit.get('Id')}: [Service] {more}TimeoutStopSec={int(graceful) + 10}",
             )
 
@@ -137,7 +139,7 @@ def keeps(app: Served, _host: Host) -> Iterator[Finding]:
             yield app.find(
                 "upstream-keepalive",
                 site.keeps_at or site.where,
-                f"{site.proxy} keeps connections for {site.keeps:g} s{default}, and the app closes them after {own:g} s.",
+                f"{site.proxy} keeps connections for {site.keeps:g} s{default}, the app closes them after {own:g} s.",
                 f"{write}; or {option} {int(site.keeps) + 5} for the app.",
             )
 
@@ -175,7 +177,9 @@ def _of_file(app: Served, host: Host, path: str, where: str) -> Iterator[Finding
             "certificate-ends",
             where,
             f"{path} {_ends(left)}.",
-            "certbot renew --force-renewal, or a new file there; then reload the proxy.",
+            "certbot renew --force-renewal: it says why it hasn't."
+            if "letsencrypt" in path
+            else "A new file there, then reload the proxy.",
         )
     if not renewed:
         yield app.find(

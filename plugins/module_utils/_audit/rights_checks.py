@@ -22,8 +22,9 @@ MOST = 400
 
 
 def user(app: Served, _host: Host) -> Iterator[Finding]:
-    workers = app.workers or ([app.main] if app.main else [])
-    if any(process.uid == 0 for process in workers):
+    started = app.workers or ([app.main] if app.main else [])
+    by_unit = not started and app.unit.get("User", "") in ("", "root", "0")
+    if by_unit or any(process.uid == 0 for process in started):
         write = f"In [Service] of {app.unit_path}: User=app (useradd --system --no-create-home app)"
         if app.container:
             write = "USER app in the Dockerfile, or user: in the compose file"
@@ -32,13 +33,17 @@ def user(app: Served, _host: Host) -> Iterator[Finding]:
         elif app.supervisor != "systemd":
             write = "A systemd unit with User=app (useradd --system --no-create-home app)"
         yield app.find(
-            "runs-as-root", app.process, "Its workers run as root.", write, "medium" if app.container else ""
+            "runs-as-root",
+            app.process,
+            "Its unit has no User=, so it runs as root." if by_unit else "Its workers run as root.",
+            write,
+            "medium" if app.container else "",
         )
 
 
 def code(app: Served, _host: Host) -> Iterator[Finding]:
     """Whether the app's own user could change its code. What is mounted to be read only can't be."""
-    process = (app.workers or [app.main])[0]
+    process = app.workers[0] if app.workers else app.main
     if not process or process.uid == 0 or not process.cwd or app.container:
         return
     try:
@@ -57,8 +62,9 @@ def code(app: Served, _host: Host) -> Iterator[Finding]:
         yield app.find(
             "code-writable",
             (everybody or own)[0],
-            f"{len(everybody or own)} file(s) and directories of its code can be changed by {whose}: {listed(everybody or own, 3)}.",
-            f"chown -R root: {process.cwd} && chmod -R go-w {process.cwd}; what the app writes goes to a directory of its own.",
+            f"{len(everybody or own)} of its files and directories can be changed by {whose}: "
+            f"{listed(everybody or own, 3)}.",
+            f"chown -R root: {process.cwd} && chmod -R go-w {process.cwd}; what the app writes gets its own directory.",
             "high" if everybody else "",
         )
 
@@ -114,8 +120,8 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
             yield app.find(
                 "secrets-readable",
                 f"{path}:{found[names[0]][0]}",
-                f"Every user of the host can read {listed(names)} there (mode {stat.S_IMODE(os.stat(path).st_mode):04o}).",
-                f"chown root: {path} && chmod 600 {path} (systemd reads it as root); change the secrets.",
+                f"Every user of the host can read {listed(names)} there (mode {mode_of(path):04o}).",
+                f"{_closed(app, path)}; change the secrets.",
             )
     for path in units.files(app.unit):
         rows = units.own_environment(read_text(path, 1 << 20))
@@ -126,7 +132,7 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
                 "secrets-readable",
                 f"{path}:{line}",
                 f"Every user of the host can read {listed(names)} there, and by systemctl show.",
-                f"EnvironmentFile=/etc/{app.name}.env in place of Environment=, of mode 0600 and root's; change the secrets.",
+                f"EnvironmentFile=/etc/{app.name}.env (root's, 0600) in place of Environment=; change the secrets.",
             )
     if app.program and app.program.environment:
         where = app.program.where.get("environment", "")
@@ -148,6 +154,20 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
                 f"Every user of the host can read {listed(names)} there.",
                 f"chmod 600 {app.oxmgr[0]}",
             )
+
+
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def _closed(app: Served, path: str) -> str:
+    """How to close a file without taking it from whoever reads it: systemd does as root, the app itself as its user."""
+    if path in units.environment_files(app.unit):
+        return f"chown root: {path} && chmod 600 {path} (systemd reads it as root)"
+    if app.container or not app.main or not app.main.uid:
+        return f"chmod 600 {path}"
+    gid = app.main.gids[:1]
+    return f"chown root:{gid[0] if gid else app.main.uid} {path} && chmod 640 {path}"
 
 
 def _environments(app: Served) -> list[str]:

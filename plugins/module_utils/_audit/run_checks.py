@@ -85,13 +85,14 @@ def memory(app: Served, host: Host) -> Iterator[Finding]:
     )
     if app.container and app.container.memory:
         limit, of = app.container.memory, f"the container {app.container.name}"
-    taken = sum(use.peak for use in app.uses)
-    if limit and taken > FULL * limit:
-        fit = max(1, int(limit * FULL / max(use.peak for use in app.uses)))
+    taken = sum(use.peak for use in app.uses) + app.beside
+    if limit and app.uses and taken > FULL * limit:
+        fit = max(1, int((limit * FULL - app.beside) / max(use.peak for use in app.uses)))
         yield app.find(
             "workers-exceed-memory",
             app.process,
-            f"{len(app.uses)} worker(s) have taken up to {human_size(taken)} of the {human_size(limit)} that {of} has.",
+            f"{len(app.uses)} worker(s) and what is above them have taken up to {human_size(taken)} of the "
+            f"{human_size(limit)} that {of} has.",
             f"--workers {min(fit, len(app.uses))}, or more memory: {human_size(math.ceil(taken * 1.25))} would do.",
         )
     limited = (

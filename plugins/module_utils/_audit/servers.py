@@ -155,10 +155,8 @@ def parse_words(kind: str, words: list[str], where: str = COMMAND) -> dict[str, 
     names = {spelled: name for name, spellings in _OPTIONS.get(kind, {}).items() for spelled in spellings}
     found: dict[str, Value] = {}
     rest = list(words)
-    if kind == "fastapi" and rest:
-        if rest.pop(0) == "dev":
-            found["reload"] = Value(True, where)
-            found["host"] = Value("127.0.0.1", where)
+    if kind == "fastapi" and rest and rest.pop(0) == "dev":
+        found |= {"reload": Value(True, where), "host": Value("127.0.0.1", where)}
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):

@@ -135,7 +135,7 @@ def comes_back(app: Served, _host: Host) -> Iterator[Finding]:
             "no-restart",
             app.process,
             f"No supervisor runs it; {by}, as what somebody has started by hand or by nohup, screen or tmux.",
-            f"A unit: /etc/systemd/system/{app.settings.kind}.service with ExecStart=, User=, Restart=on-failure; systemctl enable --now it.",
+            "A unit in /etc/systemd/system with ExecStart=, User=, Restart=on-failure; systemctl enable --now it.",
         )
         return
     if policy not in _GOOD:
@@ -146,19 +146,16 @@ def comes_back(app: Served, _host: Host) -> Iterator[Finding]:
 
 def boot(app: Served, _host: Host) -> Iterator[Finding]:
     state = app.unit.get("UnitFileState", "")
+    wanted = any(app.unit.get(by) for by in ("WantedBy", "RequiredBy", "TriggeredBy"))
+    off = state == "disabled" or (state in ("static", "transient") and not wanted)
     # Which of our slots starts at boot is the deploy's matter.
-    if (
-        app.supervisor == "systemd"
-        and app.main
-        and state == "disabled"
-        and not app.ours
-        and not app.unit.get("TriggeredBy")
-    ):
+    if app.supervisor == "systemd" and app.main and off and not app.ours and not app.unit.get("TriggeredBy"):
+        line = "" if state == "disabled" else f"[Install] and WantedBy=multi-user.target in {app.unit_path}; "
         yield app.find(
             "not-enabled",
             app.unit_path,
-            f"{app.unit.get('Id')} is {state}: it was started by hand.",
-            f"systemctl enable {app.unit.get('Id')}",
+            f"{app.unit.get('Id')} is {state}, and nothing wants it: somebody has started it by hand.",
+            f"{line}systemctl enable {app.unit.get('Id')}",
         )
 
 

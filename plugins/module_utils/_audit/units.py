@@ -16,7 +16,7 @@ Run = Callable[[list[str]], tuple[int, str, str]]
 PROPERTIES = (
     "Id LoadState ActiveState SubState Result UnitFileState FragmentPath DropInPaths ExecStart ExecStop Restart "
     "NRestarts TimeoutStopUSec KillMode KillSignal MemoryMax ControlGroup User EnvironmentFiles WorkingDirectory "
-    "ProtectSystem CPUQuotaPerSecUSec TriggeredBy ActiveEnterTimestampMonotonic Type StandardOutput StandardError"
+    "ProtectSystem CPUQuotaPerSecUSec TriggeredBy ActiveEnterTimestampMonotonic Type StandardOutput StandardError WantedBy RequiredBy"
 ).split()
 _UNITS = {
     "us": 1e-6,
@@ -33,7 +33,7 @@ _UNITS = {
 
 def seconds(text: str) -> float | None:
     """Seconds of a time as systemctl show prints it ('1min 30s'); None for infinity and for nothing."""
-    parts = re.findall(r"([0-9.]+)(us|ms|min|month|s|h|d|w|y)\b", text)
+    parts = re.findall(r"([0-9.]+)(us|ms|min|month|s|h|d|w)\b", text)
     return sum(float(count) * _UNITS[unit] for count, unit in parts) if parts else 0.0 if text == "0" else None
 
 

@@ -63,8 +63,7 @@ def complete(told: Mapping[str, t.Any], source: str, read_source: bool, host: st
                     NOTHING if ruff else "pip install ruff, and run again.",
                 )
             )
-    for app in apps:
-        found += _versions(app)
+    found += _together([each for app in apps for each in _versions(app)])
     for app in apps:
         for key in PRIVATE:
             app.pop(key, None)
@@ -134,6 +133,16 @@ def _is_of(app: Mapping[str, t.Any], texts: Mapping[str, str]) -> bool:
     return bool(path) and any(each in texts or f"src/{each}" in texts for each in (f"{path}.py", f"{path}/__init__.py"))
 
 
+def _together(found: list[Finding]) -> list[Finding]:
+    """What wasn't asked for the same reason is told once for all apps."""
+    asked = [each for each in found if each.id != "holes-not-asked"]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        if each.id == "holes-not-asked":
+            reasons.setdefault((each.seen, each.write), []).append(each.app)
+    return asked + [Finding("holes-not-asked", "", ", ".join(apps), *reason) for reason, apps in reasons.items()]
+
+
 def _versions(app: Mapping[str, t.Any]) -> list[Finding]:
     """Holes that are known in what is installed."""
     name, packages = app["name"], app.get("packages") or {}
@@ -156,13 +165,13 @@ def _versions(app: Mapping[str, t.Any]) -> list[Finding]:
             Finding("holes-not-asked", name, app["command"], str(error), "pip-audit by hand, where there is a network.")
         ]
     if rows is None:
-        command = "pip install pip-audit on this machine, and run again; or pip-audit -r requirements.txt where the source is."
+        command = "pip install pip-audit here, and run again; or pip-audit -r requirements.txt where the source is."
         return [
             Finding(
                 "holes-not-asked",
                 name,
                 app["command"],
-                f"pip-audit isn't on this machine's PATH, so {len(packages)} versions weren't looked up.",
+                "pip-audit isn't on this machine's PATH, so no version was looked up.",
                 command,
             )
         ]

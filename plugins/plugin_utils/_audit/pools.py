@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pools and clients of an app: where they are opened, whether they are closed, and how many connections they take. Pure."""
+"""Pools and clients of an app: where they are opened, whether they are closed, how many connections they take. Pure."""
 
 from __future__ import annotations
 

@@ -150,15 +150,12 @@ def _pools(files: Files, app: Mapping[str, t.Any], database: Mapping[str, t.Any]
             "no-lifespan-shutdown",
             f"{first.path}:{first.line}",
             f"{first.maker}() is opened, and no lifespan and no shutdown handler closes it.",
-            "@asynccontextmanager async def lifespan(app): ...; yield; await pool.close() - and FastAPI(lifespan=lifespan)",
+            "await pool.close() (or engine.dispose()) behind the yield of a lifespan, and FastAPI(lifespan=lifespan)",
         )
     sized = [pool for pool in found if pool.most]
     imported = {each.partition(".")[0] for names in files.imports.values() for each in names.values()}
-    postgres = (
-        database
-        or imported & {*_POSTGRES}
-        or {*_POSTGRES} & {name.replace("-", "_") for name in app.get("packages") or ()}
-    )
+    installed = {name.replace("-", "_") for name in app.get("packages") or ()}
+    postgres = database or {*_POSTGRES} & (imported | installed)
     workers = int(app.get("workers") or 0)
     if sized and workers and postgres:
         most = sum(pool.most or 0 for pool in sized)
@@ -169,8 +166,9 @@ def _pools(files: Files, app: Mapping[str, t.Any], database: Mapping[str, t.Any]
             yield find(
                 "pool-exceeds-database",
                 f"{sized[0].path}:{sized[0].line}",
-                f"Up to {most} connections in each of {workers} workers are {most * workers}, and {place} {limit} ({RESERVED} of them kept for administrators).",
-                f"pool_size={max(1, fit // 2)}, max_overflow={fit - max(1, fit // 2)}: {fit} for each worker; or fewer workers, or PgBouncer.",
+                f"Up to {most} connections in each of {workers} workers are {most * workers}, and {place} {limit}, "
+                f"{RESERVED} of them for administrators.",
+                f"{fit} for each worker: pool_size={fit - fit // 2}, max_overflow={fit // 2}; or fewer workers.",
                 "" if database else "medium",
             )
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import typing as t
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ def render(host: str, told: Mapping[str, t.Any]) -> str:
 
 
 def _head(app: Mapping[str, t.Any]) -> str:
-    """shop: gunicorn, 9 workers, shop.service, 127.0.0.1:8000, behind nginx"""
+    """shop: gunicorn, 9 workers, shop.service, 127.0.0.1:8000, behind nginx; and its command."""
     parts = [app["server"]]
     if app["pid"]:
         parts.append("1 process" if app["workers"] < 2 else f"{app['workers']} workers")
@@ -41,13 +42,16 @@ def _head(app: Mapping[str, t.Any]) -> str:
     ]
     if app["sites"]:
         parts.append("behind " + " and ".join(sorted({site["proxy"] for site in app["sites"]})))
-    return f"{app['name']}: {', '.join(parts)}"
+    head = f"{app['name']}: {', '.join(parts)}"
+    return f"{head}\n  pid {app['pid']}: {app['command']}" if app["pid"] else head
 
 
 def _rows(findings: list[Mapping[str, t.Any]]) -> list[str]:
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"  {finding['severity']:<7} {finding['id']}  {finding['where']}")
+        # The process and its command stand once, above.
+        where = re.sub(r"^(pid [0-9]+): .*", r"\1", finding["where"])
+        lines.append(f"  {finding['severity']:<7} {finding['id']}  {where}")
         if finding["severity"] == "info":
             text = f"{finding['seen']} {'' if finding['write'].startswith('Nothing:') else finding['write']}".strip()
             lines += _wrapped(text)
