@@ -333,7 +333,7 @@ def count(ask, record_property) -> Callable[..., None]:
     return row
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def control(host) -> Control:
     return Control(host.backend.host)
 

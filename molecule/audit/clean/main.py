@@ -8,11 +8,12 @@ from fastapi import FastAPI, Response
 
 @asynccontextmanager
 async def lifespan(app):
-    app.state.lock = asyncio.Lock()
     yield
 
 
 app = FastAPI(lifespan=lifespan)
+# Debian 12's FastAPI has no lifespan yet.
+app.state.lock = asyncio.Lock()
 
 
 @app.get("/health")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
-from conftest import Control
 
 # What looking at a host may not change: its files, and its processes.
 STATE = (
@@ -15,9 +15,10 @@ STATE = (
 
 
 class Told:
-    """What audit_info has said: the findings, and the text that people saw."""
+    """What audit_info has said: the findings, the text that people saw, and what was another meanwhile."""
 
     def __init__(self, answer: dict, text: str) -> None:
+        self.changed: set[str] = set()
         self.answer, self.text = answer, text
         self.findings: list[dict] = answer["findings"]
 
@@ -25,16 +26,22 @@ class Told:
         return [finding for finding in self.findings if finding["app"].split("-")[0] == app]
 
 
-def ask_for(host, place, **variables: object) -> Told:
-    to = place / "told.json"
-    status, said = Control(host.backend.host).run("molecule/audit/told.yml", to=str(to), **variables)
-    assert status == 0, said
-    return Told(json.loads(to.read_text()), said)
+@pytest.fixture(scope="module")
+def ask_for(control, tmp_path_factory) -> Callable[..., Told]:
+    """Look at the host, with the variables of audit.yml."""
+
+    def asked(**variables: object) -> Told:
+        to = tmp_path_factory.mktemp("told") / "told.json"
+        status, said = control.run("molecule/audit/told.yml", to=str(to), **variables)
+        assert status == 0, said
+        return Told(json.loads(to.read_text()), said)
+
+    return asked
 
 
-@pytest.fixture(scope="session")
-def told(host, tmp_path_factory) -> Told:
+@pytest.fixture(scope="module")
+def told(host, ask_for) -> Told:
     before = host.check_output(STATE)
-    found = ask_for(host, tmp_path_factory.mktemp("told"))
-    found.changed = set(before.splitlines()) ^ set(host.check_output(STATE).splitlines())  # type: ignore[attr-defined]
+    found = ask_for()
+    found.changed = set(before.splitlines()) ^ set(host.check_output(STATE).splitlines())
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ask_for
 
 MAIN, DB = "/srv/shop/app/main.py:", "/srv/shop/app/db.py:"
 SITE, UNIT = "/etc/nginx/sites-enabled/shop:", "/etc/systemd/system/shop.service"
@@ -113,22 +112,23 @@ def test_each_app_is_told_with_what_runs_it_and_what_leads_to_it(told):
     assert not {"files", "variables"} & set(rows["clean"])
 
 
-def test_one_app_alone_can_be_asked_for(host, tmp_path):
-    told = ask_for(host, tmp_path, fastapi_name="clean")
+def test_one_app_alone_can_be_asked_for(ask_for):
+    told = ask_for(fastapi_name="clean")
     assert [app["name"] for app in told.answer["apps"]] == ["clean"]
     assert {finding["app"] for finding in told.findings} <= {""}
     assert [f for f in told.findings if f["severity"] != "info"] == []
 
 
-def test_the_source_of_the_control_node_is_read_in_place_of_the_hosts(host, tmp_path):
+def test_the_source_of_the_control_node_is_read_in_place_of_the_hosts(ask_for, tmp_path):
     source = tmp_path / "source"
     (source / "app").mkdir(parents=True)
     (source / "app" / "main.py").write_text(
-        "import time\nfrom fastapi import FastAPI\napp = FastAPI()\n\n@app.get('/')\nasync def index():\n    time.sleep(1)\n"
+        "import time\nfrom fastapi import FastAPI\n\napp = FastAPI()\n\n"
+        "@app.get('/')\nasync def index():\n    time.sleep(1)\n"
     )
-    told = ask_for(host, tmp_path, fastapi_name="shop", fastapi_source=str(source))
+    told = ask_for(fastapi_name="shop", fastapi_source=str(source))
     places = [finding["where"] for finding in told.findings if finding["id"] == "sync-call-in-async"]
-    assert places == [f"{source}/app/main.py:7"]
+    assert places == [f"{source}/app/main.py:8"]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_the_exit_status_tells(control, name, fail_on, fails):
     assert "Write:" in said or not fails
 
 
-def test_without_root_it_says_what_it_could_not_see(host, tmp_path):
-    told = ask_for(host, tmp_path, ansible_become_user="nobody")
+def test_without_root_it_says_what_it_could_not_see(ask_for):
+    told = ask_for(ansible_become_user="nobody")
     unseen = [finding for finding in told.findings if finding["id"] == "not-looked-at"]
     assert any("wasn't run as root" in finding["seen"] for finding in unseen)
     # What everybody may see is found all the same.

@@ -20,7 +20,7 @@ _SET = re.compile(
     r"((?:^|.*[\W_])(?:password|passwd|passphrase|pass|pwd|secret|token|api_?key|secret_?key|access_?key))=(.+)",
     re.IGNORECASE,
 )
-_URL = re.compile(r"\w+://[^/\s@:]*:[^\s@]+@")
+_URL = re.compile(r"\w+://[^/\s@:]*:(?![0-9]+/)[^\s@]+@")
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 
 

@@ -19,13 +19,13 @@ LOOP = 3
 _GOOD = ("always", "on-failure", "on-abnormal", "unexpected", "true", "unless-stopped", "on_failure")
 _HARSH = {
     "gunicorn": {
-        "SIGINT": "a quick shutdown",
-        "SIGQUIT": "a quick shutdown",
-        "SIGKILL": "the end at once",
-        "SIGHUP": "a reload",
+        "SIGQUIT": "Uvicorn's workers go on until the graceful timeout, and are killed without a lifespan shutdown",
+        "SIGKILL": "requests in flight are cut off at once",
+        "SIGHUP": "Gunicorn reloads and doesn't end, so that it is killed",
     },
-    "": {"SIGKILL": "the end at once", "SIGHUP": "the end at once, by default"},
+    "": {"SIGKILL": "requests in flight are cut off at once", "SIGHUP": "it ends at once"},
 }
+"""What a signal does that isn't for stopping."""
 
 
 def ladder(app: Served, _host: Host) -> Iterator[Finding]:
@@ -101,13 +101,12 @@ def signals(app: Served, _host: Host) -> Iterator[Finding]:
         signal = numbers.get(app.unit.get("KillSignal", ""), "")
         where, line = app.directive("KillSignal"), f"In [Service] of {app.unit_path}: KillSignal=SIGTERM"
     elif app.program:
-        signal, where = f"SIG{app.program.stop_signal.removeprefix('SIG')}", app.program.where.get("stopsignal", "")
+        signal = f"SIG{app.program.stop_signal.removeprefix('SIG')}"
+        where = app.program.where.get("stopsignal") or app.program.where.get("", "")
         line = f"In [program:{app.program.name}]: stopsignal=TERM"
     means = _HARSH["gunicorn" if app.settings.kind == "gunicorn" else ""].get(signal, "")
     if means and not app.ours:
-        yield app.find(
-            "kill-mode", where, f"It is told to stop by {signal}, to {app.settings.kind} {means}.", line, "high"
-        )
+        yield app.find("kill-mode", where, f"It is told to stop by {signal}: {means}.", line, "high")
 
 
 def comes_back(app: Served, _host: Host) -> Iterator[Finding]:

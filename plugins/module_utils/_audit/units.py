@@ -15,20 +15,10 @@ from .._host.systemd import parse_show
 Run = Callable[[list[str]], tuple[int, str, str]]
 PROPERTIES = (
     "Id LoadState ActiveState SubState Result UnitFileState FragmentPath DropInPaths ExecStart ExecStop Restart "
-    "NRestarts TimeoutStopUSec KillMode KillSignal MemoryMax ControlGroup User EnvironmentFiles WorkingDirectory "
-    "ProtectSystem CPUQuotaPerSecUSec TriggeredBy ActiveEnterTimestampMonotonic Type StandardOutput StandardError WantedBy RequiredBy"
+    "NRestarts TimeoutStopUSec KillMode KillSignal ControlGroup User EnvironmentFiles WorkingDirectory "
+    "CPUQuotaPerSecUSec TriggeredBy WantedBy RequiredBy ActiveEnterTimestampMonotonic StandardOutput StandardError"
 ).split()
-_UNITS = {
-    "us": 1e-6,
-    "ms": 1e-3,
-    "s": 1,
-    "min": 60,
-    "h": 3600,
-    "d": 86400,
-    "w": 604800,
-    "month": 2629800,
-    "y": 31557600,
-}
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800, "month": 2629800}
 
 
 def seconds(text: str) -> float | None:
