@@ -139,12 +139,9 @@ def judge(app: Served, host: Host) -> list[Finding]:
                 "Report it, please.",
                 app.name,
             )
-    if app.config[1]:
-        host.unseen(
-            app.config[0],
-            f"{', '.join(app.config[1])} is computed there, and this file isn't run to know it.",
-            app=app.name,
-        )
+    if unknown := [name for name in app.config[1] if name not in ("chdir", "user", "accesslog", "errorlog")]:
+        said = f"{', '.join(unknown)} is computed there, and this file isn't run to know it."
+        host.unseen(app.config[0], said, app=app.name)
     return found
 
 

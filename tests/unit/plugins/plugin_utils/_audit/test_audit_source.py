@@ -240,7 +240,7 @@ def test_without_a_database_beside_it_postgresqls_default_counts():
             True,
         ),
         (
-            "@asynccontextmanager\nasync def l(app):\n    try:\n        yield\n    finally:\n        await e.dispose()\n",
+            "@asynccontextmanager\nasync def l(app):\n    try:\n        yield\n    finally:\n        e.dispose()\n",
             True,
         ),
         ("@asynccontextmanager\nasync def lifespan(app):\n    async with make() as pool:\n        yield\n", True),
