@@ -14,8 +14,9 @@ import re
 import stat
 import zlib
 
-from .._host.files import names_in, read_text
+from .._host.files import names_in
 from .model import Served
+from .reading import read_text
 
 MOST_BYTES, MOST_FILES = 2 << 20, 2000
 ASIDE = frozenset("node_modules __pycache__ site-packages dist-packages build dist".split())
@@ -60,7 +61,7 @@ def collect(top: str) -> tuple[dict[str, str], str]:
             path = os.path.join(directory, name)
             if not name.endswith(".py") or not stat.S_ISREG(os.lstat(path).st_mode):
                 continue
-            text = read_text(path, MOST_BYTES)
+            text = read_text(path, MOST_BYTES, follow=False)
             size += len(text)
             if size > MOST_BYTES or len(found) >= MOST_FILES:
                 return found, f"only the first {len(found)} Python files below {top} were read"

@@ -13,11 +13,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from .._host.files import read_text
 from .._plan.capacity import CapacityError, read_capacity
 from . import caddyfile, nginx
 from .model import Host, Proxy
 from .processes import Process
+from .reading import read_text
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 OTHERS = ("apache2", "httpd", "haproxy", "traefik", "envoy", "lighttpd")
@@ -92,7 +92,7 @@ def rotated(pattern: str = "/etc/logrotate.d/*", main: str = "/etc/logrotate.con
     found: list[str] = []
     for path in [main, *sorted(glob.glob(pattern))]:
         # Before each block stand the files that it is for.
-        for head in re.findall(r"(?m)^([^\n{}#]*(?:\n[ \t]*[/\"'][^\n{}#]*)*)\s*\{", read_text(path, 1 << 20)):
+        for head in re.findall(r"(?m)^([^\n{}#]*(?:\n[ \t]*[/\"'][^\n{}#]*)*)\s*\{", read_text(path)):
             found += [word.strip("\"'") for word in head.split() if word.strip("\"'").startswith("/")]
     return found
 
@@ -116,7 +116,7 @@ def renewers(run: Run) -> list[str]:
         for path in places
         if any(
             _RENEWS.search(line) and "/run/systemd/system" not in line
-            for line in read_text(path, 1 << 20).splitlines()
+            for line in read_text(path).splitlines()
             if not line.lstrip().startswith("#")
         )
     ]
@@ -141,7 +141,7 @@ def postgres(pattern: str = "/etc/postgresql/*/*/postgresql.conf") -> tuple[int,
     for path in sorted(glob.glob(pattern)):
         found = (100, path)
         for other in [path, *sorted(glob.glob(os.path.join(os.path.dirname(path), "conf.d/*.conf")))]:
-            for number, line in enumerate(read_text(other, 1 << 20).splitlines(), start=1):
+            for number, line in enumerate(read_text(other).splitlines(), start=1):
                 if match := re.match(r"\s*max_connections\s*=?\s*'?([0-9]+)", line):
                     found = (int(match[1]), f"{other}:{number}")
         return found

@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable, Mapping
 
 from .._app.words import is_ours
-from .._host.files import read_text
 from .._host.memory import group_of, use_of
 from .._host.systemd import parse_show
 from . import containers, processes, servers, supervisord, units
 from .model import Host, Served
 from .processes import Process
+from .reading import read_text
 from .servers import Settings
 
 Run = Callable[[list[str]], tuple[int, str, str]]
@@ -34,7 +34,7 @@ def roots(table: Mapping[int, Process]) -> list[tuple[Process, str, list[str]]]:
         if told and told[0] == "python":
             path = os.path.join(process.cwd, told[1][0])
             inside = f"/proc/{pid}/root{path}" if process.container else path
-            if not servers.parse_script(read_text(inside, 1 << 20), path):
+            if not servers.parse_script(read_text(inside), path):
                 continue
         if told:
             found[pid] = (process, *told)
@@ -55,7 +55,7 @@ def read_settings(
     before = f"/proc/{process.pid}/root" if process and process.container else ""
     if kind == "python" and process:
         path = os.path.join(process.cwd, words[0])
-        told = servers.parse_script(read_text(before + path, 1 << 20), path)
+        told = servers.parse_script(read_text(before + path), path)
         return told or servers.settings("uvicorn", [], environ), ("", [])
     if kind == "gunicorn" and process and process.argv[0].startswith("gunicorn: master"):
         # setproctitle has written over the command.
@@ -68,7 +68,7 @@ def read_settings(
     cwd = os.path.join(cwd, first.get("directory") or "")
     named = str(first.get("config") or "./gunicorn.conf.py").removeprefix("file:")
     path = os.path.normpath(os.path.join(cwd, named))
-    text = read_text(before + path, 1 << 20)
+    text = read_text(before + path)
     if not text:
         return first, ("", [])
     try:
@@ -102,7 +102,7 @@ def told_listeners(told: Settings, cwd: str) -> tuple[list[tuple[str, int]], lis
 
 def sockets_in(run_root: str, pid: int) -> dict[int, tuple[str, int]]:
     """Listening TCP sockets of a process's network, by inode."""
-    texts = (read_text(f"{run_root}proc/{pid}/net/{name}") for name in ("tcp", "tcp6"))
+    texts = (read_text(f"{run_root}proc/{pid}/net/{name}", 1 << 26) for name in ("tcp", "tcp6"))
     return {inode: (address, port) for text in texts for address, port, inode in processes.parse_tcp(text)}
 
 
@@ -124,7 +124,7 @@ def find(table: Mapping[int, Process], run: Run, host: Host, loaded: Mapping[str
             continue
         app = Served(_named(process, told, unit), told, process, workers_of(process), unit=unit, config=config)
         tcp = sockets_in("/", process.pid)
-        unix = processes.parse_unix(read_text(f"/proc/{process.pid}/net/unix"))
+        unix = processes.parse_unix(read_text(f"/proc/{process.pid}/net/unix", 1 << 26))
         if process.files is None:
             app.tcp, app.unix = told_listeners(told, process.cwd)
             host.unseen(
@@ -251,7 +251,7 @@ def _of_oxmgr(app: Served, process: Process, host: Host) -> None:
     for path in dict.fromkeys(
         [*near, *sorted(glob.glob("/etc/oxmgr/*.toml")), "/etc/oxfile.toml", *sorted(glob.glob("/srv/*/oxfile.toml"))]
     ):
-        text = read_text(path, 1 << 20)
+        text = read_text(path)
         if not text:
             continue
         apps, told = read(text, path)
@@ -282,7 +282,7 @@ def _down(found: list[Served], loaded: Mapping[str, dict[str, str]]) -> list[Ser
     for name, unit in loaded.items():
         told = servers.recognise(units.commands(unit.get("ExecStart", "")))
         failing = unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart"
-        wanted = failing or unit.get("UnitFileState") == "enabled"
+        wanted = failing or unit.get("UnitFileState") == "enabled" or unit.get("TriggeredBy")
         if not told or told[0] == "python" or name in running or not wanted:
             continue
         app = Served(

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._app.secrets import Hider
-from .._host.files import read_text
 from .._host.run import finish
 from . import code, disk_checks, health_checks, proxy_checks, rights_checks, run_checks, stop_checks
 from .facts import read_host
@@ -23,6 +22,7 @@ from .findings import Finding, ordered
 from .leaks import secret_values, values, without_secrets
 from .model import Host, Served, listed
 from .processes import read_all
+from .reading import read_text
 from .sites import same
 from .units import environment_files, services
 
@@ -151,7 +151,7 @@ def secrets(apps: list[Served]) -> set[str]:
     for app in apps:
         named += [process.environ for process in [app.main, *app.workers] if process and process.environ]
         named += [
-            {name: value for name, (_line, value) in values(read_text(path, 1 << 20)).items()}
+            {name: value for name, (_line, value) in values(read_text(path)).items()}
             for path in environment_files(app.unit)
         ]
     return {secret for environ in named for secret in secret_values(environ)}

@@ -77,7 +77,7 @@ def waits(app: Served, host: Host) -> Iterator[Finding]:
                 "proxy-timeout-short",
                 site.wait_at or site.where,
                 f"{site.proxy} waits {site.wait:g} s{default} for an answer, and Gunicorn allows {limit:g} s "
-                f"({app.settings.where('timeout')}).",
+                f"({app.settings.set_by('timeout')}).",
                 line,
             )
             told = True

@@ -10,12 +10,13 @@ import os
 import stat
 from collections.abc import Iterator
 
-from .._host.files import names_in, read_text
+from .._host.files import names_in
 from . import units
 from .findings import Finding
 from .leaks import open_to_all, secret_names, values
 from .model import Host, Served, listed
 from .processes import Process
+from .reading import read_text
 
 MOST = 400
 """Files and directories of the code that are looked at."""
@@ -110,7 +111,7 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
     """Files with secrets that every user can read."""
     seen: set[str] = set()
     for path in _environments(app):
-        text = read_text(path, 1 << 20)
+        text = read_text(path)
         real = os.path.realpath(path)
         if not text or real in seen or not open_to_all(path):
             continue
@@ -124,7 +125,7 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
                 f"{_closed(app, path)}; change the secrets.",
             )
     for path in units.files(app.unit):
-        rows = units.own_environment(read_text(path, 1 << 20))
+        rows = units.own_environment(read_text(path))
         names = secret_names({name: value for _line, name, value in rows})
         if names and open_to_all(path):
             line = next(number for number, name, _value in rows if name == names[0])

@@ -70,11 +70,11 @@ def workers(app: Served, host: Host) -> Iterator[Finding]:
     if count > most:
         rule = " (2 x CPUs + 1)" if count == 2 * math.ceil(given) + 1 else ""
         each = f", {human_size(sum(use.now for use in app.uses) // len(app.uses))} each" if app.uses else ""
-        where = app.settings.where("workers")
         yield app.find(
             "too-many-workers",
             app.at("workers"),
-            f"{count} workers{rule}{each}, on {given:g} CPU{'' if given == 1 else 's'} ({source}); set by {where}.",
+            f"{count} workers{rule}{each}, on {given:g} CPU{'' if given == 1 else 's'} ({source}); set by "
+            f"{app.settings.set_by('workers')}.",
             f"--workers {math.ceil(given)} for code that waits (databases, HTTP), {most} for a mix; then measure.",
         )
 

@@ -45,6 +45,11 @@ class Settings:
     def where(self, name: str) -> str:
         return self.values[name].where if name in self.values else DEFAULT
 
+    def set_by(self, name: str) -> str:
+        """Where a setting was set, for a sentence: 'its command', 'its default', or the file and line."""
+        where = self.where(name)
+        return f"its {where}" if where in (COMMAND, DEFAULT) else where
+
     def number(self, name: str) -> float | None:
         value = self.get(name)
         try:

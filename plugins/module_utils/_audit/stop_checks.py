@@ -48,7 +48,7 @@ def ladder(app: Served, _host: Host) -> Iterator[Finding]:
             "stop-before-graceful",
             where,
             f"It is killed {wait:g} s after it was told to stop, and {app.settings.kind} gives requests {graceful:g} s "
-            f"({app.settings.where('graceful')}).",
+            f"({app.settings.set_by('graceful')}).",
             write.format(int(graceful) + MARGIN + 10),
         )
 
@@ -137,7 +137,9 @@ def comes_back(app: Served, _host: Host) -> Iterator[Finding]:
             "A unit in /etc/systemd/system with ExecStart=, User=, Restart=on-failure; systemctl enable --now it.",
         )
         return
-    if policy not in _GOOD:
+    # The next connection starts it again.
+    by_socket = ".socket" in app.unit.get("TriggeredBy", "")
+    if policy not in _GOOD and not by_socket:
         yield app.find(
             "no-restart", where, f"After a failure it isn't started again (restart: {policy or 'no'}).", write
         )

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from .._host.files import read_text
+from .reading import read_text
 
 PATHS = ("/etc/supervisor/supervisord.conf", "/etc/supervisord.conf")
 

@@ -111,7 +111,9 @@ def _blocking(files: Files, find: _Find) -> Iterator[Finding]:
         yield find(
             "sync-call-in-async",
             f"{first.path}:{first.line}",
-            f"async def {first.by} calls {call}(): {first.what}." + (f" The same at {more}." if more else ""),
+            f"async def {first.by} calls {call}()"
+            + (f", {first.what}." if first.what != call else ".")
+            + (f" The same at {more}." if more else ""),
             first.instead,
             "low" if call == "open" else "",
         )

@@ -48,6 +48,7 @@ def _head(app: Mapping[str, t.Any]) -> str:
 
 def _rows(findings: list[Mapping[str, t.Any]]) -> list[str]:
     lines: list[str] = []
+    told: set[str] = set()
     for finding in findings:
         # The process and its command stand once, above.
         where = re.sub(r"^(pid [0-9]+): .*", r"\1", finding["where"])
@@ -56,7 +57,10 @@ def _rows(findings: list[Mapping[str, t.Any]]) -> list[str]:
             text = f"{finding['seen']} {'' if finding['write'].startswith('Nothing:') else finding['write']}".strip()
             lines += _wrapped(text)
             continue
-        lines += _wrapped(f"{finding['seen']} {finding['costs']}")
+        # What several of a kind cost is told with the first of them.
+        costs = "" if finding["id"] in told else finding["costs"]
+        told.add(finding["id"])
+        lines += _wrapped(f"{finding['seen']} {costs}")
         lines += _wrapped(f"Write: {finding['write']}")
     return lines
 

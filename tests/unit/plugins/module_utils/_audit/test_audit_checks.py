@@ -249,6 +249,11 @@ def test_nothing_is_found_where_nothing_is_wrong(check, app):
     assert ids(check, app, host(proxies=[proxy])) == []
 
 
+def test_what_a_socket_starts_again_needs_no_restart_and_no_boot():
+    app = make(unit={"Restart": "no", "TriggeredBy": "shop.socket", "UnitFileState": "disabled"})
+    assert ids(stop_checks.comes_back, app) + ids(stop_checks.boot, app) == []
+
+
 def test_a_units_own_limit_of_time_counts_for_another_signal_too():
     assert ids(stop_checks.signals, make("uvicorn a:b", unit={"KillSignal": "2"})) == []
 

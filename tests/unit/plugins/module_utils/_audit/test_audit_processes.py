@@ -10,8 +10,20 @@ import os
 import stat
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._audit import find, leaks, processes, units
+from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
+    caddyfile,
+    find,
+    leaks,
+    nginx,
+    processes,
+    servers,
+    supervisord,
+    units,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.processes import parse_cgroup, read_all
+from ansible_collections.graceful.deploy.plugins.module_utils._audit.reading import read_text
+from hypothesis import given
+from hypothesis import strategies as st
 
 STATUS = "Name:\tx\nPPid:\t{ppid}\nUid:\t0\t{uid}\t0\t0\nGid:\t0\t{uid}\t0\t0\nGroups:\t5 6\n"
 
@@ -175,6 +187,42 @@ def test_a_file_is_open_to_all_only_if_each_directory_above_is(tmp_path):
     assert not leaks.open_to_all(str(path))
     assert not leaks.open_to_all("/nowhere/.env")
     assert leaks.open_to_all("/etc/passwd")
+
+
+def test_a_pipe_holds_nobody_back_and_a_link_may_be_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"ok\xff")
+    (tmp_path / "link").symlink_to("file")
+    assert read_text(str(tmp_path / "pipe")) == ""
+    assert read_text(str(tmp_path)) == ""
+    assert read_text("/dev/zero") == ""
+    assert read_text(str(tmp_path / "link"), 2) == "ok"
+    assert read_text(str(tmp_path / "link"), follow=False) == ""
+    assert read_text("bad\0path") == ""
+
+
+WORDS = st.lists(
+    st.text(max_size=12) | st.sampled_from(["--bind", "-w", "-c", "=", "--password", "a:b", "-m"]), max_size=6
+)
+
+
+@given(WORDS, st.sampled_from(servers.SERVERS))
+def test_no_command_is_too_odd(words, kind):
+    servers.recognise(words)
+    servers.binds(servers.settings(kind, words, {}))
+    leaks.in_words(words)
+    assert len(leaks.without_secrets(words)) == len(words)
+
+
+@given(st.text(alphabet="{}();,#\"'\\\n @/:ab=", max_size=60))
+def test_no_file_is_too_odd(text):
+    nginx.sites(nginx.parse(text, "x"))
+    caddyfile.sites(caddyfile.parse(text, "x"))
+    supervisord.parse(text, "x")
+    units.own_environment(text)
+    leaks.values(text)
+    processes.parse_tcp(text)
+    processes.parse_unix(text)
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,10 @@ def test_a_session_that_is_made_there():
             db = Local()
             db.execute(1)
 
-        async def three(db: AsyncSession):
+        async def three(db: AsyncSession, other: Session):
             await db.execute(1)
+            # Whoever awaits it has another one than the annotation says.
+            await other.execute(1)
             async with Other() as other:
                 await other.execute(1)
         """
