@@ -21,7 +21,10 @@ from .reading import read_text
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 OTHERS = ("apache2", "httpd", "haproxy", "traefik", "envoy", "lighttpd")
-_RENEWS = re.compile(r"certbot|acme\.sh|acme|\blego\b|dehydrated|letsencrypt|certificate|getssl|uacme", re.IGNORECASE)
+_RENEWS = re.compile(
+    r"certbot|acme\.sh|acme[-_]?(tiny|client|renew)|uacme|\blego\b|dehydrated|letsencrypt|certificate|getssl",
+    re.IGNORECASE,
+)
 _OOM = "killed by the OOM killer|Out of memory: Killed|Memory cgroup out of memory"
 
 
