@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from ...module_utils._audit.code import collect
 from ...module_utils._audit.findings import Finding, counts, ordered
+from ...module_utils._audit.model import listed
 from ...module_utils._host.run import ProgramError
 from . import tools
 from .source import judge
@@ -159,23 +160,15 @@ def _versions(app: Mapping[str, t.Any]) -> list[Finding]:
             )
         ]
     try:
-        rows = tools.holes(packages)
+        told = tools.holes(packages)
     except ProgramError as error:
-        return [
-            Finding("holes-not-asked", name, app["command"], str(error), "pip-audit by hand, where there is a network.")
-        ]
-    if rows is None:
+        by_hand = "pip-audit by hand, where there is a network."
+        return [Finding("holes-not-asked", name, app["command"], str(error), by_hand)]
+    if told is None:
         command = "pip install pip-audit here, and run again; or pip-audit -r requirements.txt where the source is."
-        return [
-            Finding(
-                "holes-not-asked",
-                name,
-                app["command"],
-                "pip-audit isn't on this machine's PATH, so no version was looked up.",
-                command,
-            )
-        ]
-    return [
+        why = "pip-audit isn't on this machine's PATH, so no version was looked up."
+        return [Finding("holes-not-asked", name, app["command"], why, command)]
+    found = [
         Finding(
             "known-holes",
             name,
@@ -183,5 +176,9 @@ def _versions(app: Mapping[str, t.Any]) -> list[Finding]:
             f"It has {', '.join(ids[:5])}.",
             f"{package}>={fixed[0]}" if fixed else f"Another package: no version of {package} is without it.",
         )
-        for package, version, ids, fixed in rows
+        for package, version, ids, fixed in told.found
     ]
+    if told.skipped:
+        why = f"pip-audit knows nothing of {listed(told.skipped)}: {told.why}."
+        found.append(Finding("holes-not-asked", name, app["command"], why, "pip-audit where PyPI itself is reached."))
+    return found

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...module_utils._host.run import CONTROL_NODE, ProgramError, environment_without, finish, run
 
@@ -61,10 +63,24 @@ def ruff() -> Ruff | None:
     return Ruff(program) if program else None
 
 
-def holes(packages: Mapping[str, str]) -> list[tuple[str, str, list[str], list[str]]] | None:
-    """Name, version, holes and the versions without them, of each package that has any; None where nobody can be asked.
+@dataclass(frozen=True)
+class Holes:
+    """What pip-audit has answered.
 
-    :raises ProgramError: where pip-audit fails, as without a network.
+    :param found: name, version, holes, and the versions without them, of each package that has any.
+    :param skipped: packages that it knows nothing of, as where its service isn't reached.
+    :param why: the reason that it gives for the first of them.
+    """
+
+    found: list[tuple[str, str, list[str], list[str]]]
+    skipped: list[str]
+    why: str = ""
+
+
+def holes(packages: Mapping[str, str]) -> Holes | None:
+    """None where the control node has no pip-audit on its PATH.
+
+    :raises ProgramError: where it fails, as without a network.
     """
     program = shutil.which("pip-audit")
     if not program:
@@ -73,33 +89,24 @@ def holes(packages: Mapping[str, str]) -> list[tuple[str, str, list[str], list[s
         path = os.path.join(place, "requirements.txt")
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(f"{name}=={version}\n" for name, version in sorted(packages.items()))
-        command = [
-            program,
-            "--requirement",
-            path,
-            "--no-deps",
-            "--disable-pip",
-            "--format",
-            "json",
-            "--progress-spinner",
-            "off",
-        ]
+        command = [program, "--requirement", path, "--no-deps", "--disable-pip"]
+        command += ["--format", "json", "--progress-spinner", "off"]
         try:
             # It ends with 1 where it has found some.
             done = finish(command, environment_without(), LIMIT)
-            told = json.loads(done.stdout)
-            rows = told["dependencies"] if isinstance(told, dict) else told
-            return [
-                (
-                    row["name"],
-                    row["version"],
-                    [each["id"] for each in row["vulns"]],
-                    sorted({v for each in row["vulns"] for v in each["fix_versions"]}),
-                )
-                for row in rows
-                if row.get("vulns")
-            ]
+            rows = json.loads(done.stdout)["dependencies"]
+            skipped = [row for row in rows if "skip_reason" in row]
+            return Holes(
+                [_hole(row) for row in rows if row.get("vulns")],
+                [row["name"] for row in skipped],
+                skipped[0]["skip_reason"] if skipped else "",
+            )
+        except subprocess.SubprocessError:
+            raise ProgramError(f"pip-audit gave no answer within {LIMIT:.0f} s.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ProgramError(f"pip-audit gave no answer ({type(error).__name__}).") from None
-        except Exception as error:
-            raise ProgramError(f"pip-audit gave no answer within {LIMIT:.0f} s ({type(error).__name__}).") from None
+
+
+def _hole(row: dict[str, Any]) -> tuple[str, str, list[str], list[str]]:
+    fixed = {version for each in row["vulns"] for version in each["fix_versions"]}
+    return row["name"], row["version"], [each["id"] for each in row["vulns"]], sorted(fixed)

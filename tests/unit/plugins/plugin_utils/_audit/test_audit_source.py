@@ -432,6 +432,15 @@ def test_known_holes(program):
     assert flow._versions(APP_TOLD) == []
 
 
+def test_what_pip_audit_knows_nothing_of_isnt_taken_for_sound(program):
+    """So answers 2.10.1 where it reaches a mirror alone."""
+    why = "Dependency not found on PyPI and could not be audited: h11 (0.14.0)"
+    program("pip-audit", {"dependencies": [{"name": "h11", "skip_reason": why}], "fixes": []})
+    (finding,) = flow._versions(APP_TOLD)
+    assert finding.id == "holes-not-asked"
+    assert why in finding.seen
+
+
 @pytest.mark.parametrize(("said", "status"), [("no network", 1), ("", 2)])
 def test_a_pip_audit_that_fails_is_told(program, said, status):
     program("pip-audit", said, status)
