@@ -19,7 +19,10 @@ from .model import Served
 from .reading import read_text
 
 MOST_BYTES, MOST_FILES = 2 << 20, 2000
-ASIDE = frozenset("node_modules __pycache__ site-packages dist-packages build dist".split())
+ASIDE = frozenset(
+    "node_modules __pycache__ site-packages dist-packages build dist test tests testing docs examples benchmarks "
+    "versions migrations".split()
+)
 _DIST = re.compile(r"([A-Za-z0-9][\w.]*)-([0-9][^-/]*)\.(?:dist|egg)-info$")
 # Directories that are no app's, however it was started.
 _NO_CODE = ("/", "/root", "/home", "/tmp", "/var", "/srv", "/opt", "/usr", "/etc", "/var/lib")

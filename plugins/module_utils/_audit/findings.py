@@ -206,7 +206,7 @@ CHECKS = {
     "no-lifespan-shutdown": Check(
         "medium",
         "pools and clients that nothing closes at shutdown",
-        "Connections are left open at each deploy, until the database has no more of them.",
+        "At each deploy connections are cut and not closed, and what a background task was at is lost.",
     ),
     "pool-at-import": Check(
         "medium",

@@ -27,6 +27,13 @@ class Files:
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 self.unread.append(path)
         self.modules = {_module(path): path for path in self.trees}
+        self._suffixes = {
+            ".".join(parts[start:]): module
+            for module in self.modules
+            for parts in [module.split(".")]
+            for start in range(1, len(parts) - 1)
+        }
+        self._known: dict[str, str] = {}
         self.imports = {path: self._imports(path) for path in self.trees}
 
     def _imports(self, path: str) -> dict[str, str]:
@@ -62,15 +69,20 @@ class Files:
         return self._own(f"{meant}{dot}{rest}")
 
     def _own(self, dotted: str) -> str:
-        """By the name that the file itself has: `src.app.db` is `app.db` where that is the file's."""
+        """By the name that the file itself has: `app.db` is `src.app.db` where that is the file's."""
+        if dotted not in self._known:
+            self._known[dotted] = self._named(dotted)
+        return self._known[dotted]
+
+    def _named(self, dotted: str) -> str:
         parts = dotted.split(".")
         for end in range(len(parts) - 1, 0, -1):
             module = ".".join(parts[:end])
             if module in self.modules:
                 return dotted
-            for known in self.modules:
-                if known.endswith(f".{module}") and end > 1:
-                    return ".".join([known, *parts[end:]])
+            # A single name is a library's as easily.
+            if end > 1 and module in self._suffixes:
+                return ".".join([self._suffixes[module], *parts[end:]])
         return dotted
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ CONNECTS = (
     "asyncpg.create_pool",
     "pika.BlockingConnection",
 )
+_ENDING = re.compile(r"(?i)(^|_)(close|stop|shutdown|disconnect|teardown|cleanup)(_|$)")
 _CLOSES = ("aclose", "close", "disconnect", "dispose", "close_all", "wait_closed", "shutdown", "stop")
 # What keeps the data of requests outside: with one of these, readiness has something to ask.
 DEPENDS = (
@@ -161,7 +163,18 @@ def number(files: Files, path: str, node: ast.expr, numbers: Mapping[str, int]) 
 
 def closes(files: Files) -> bool:
     """Whether something is closed at shutdown: behind a lifespan's yield, in `async with` around it, or by an event."""
-    return any(_closes(function) for tree in files.trees.values() for function in _ends(tree))
+    for tree in files.trees.values():
+        if any(_closes(function) for function in _ends(tree)) or any(map(_hands_over, ast.walk(tree))):
+            return True
+    return False
+
+
+def _hands_over(node: ast.AST) -> bool:
+    """add_event_handler("shutdown", ...) or on_shutdown=[...]: what is handed over there will know what to close."""
+    if not isinstance(node, ast.Call):
+        return False
+    handler = called(node) == "add_event_handler" and bool(node.args) and text(node.args[0]) == "shutdown"
+    return handler or keyword(node, "on_shutdown") is not None
 
 
 def _ends(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -177,7 +190,7 @@ def _ends(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             and text(each.args[0]) == "shutdown"
             for dotted, each in decorators
         )
-        if lifespan or event or node.name in ("shutdown", "on_shutdown", "shutdown_event"):
+        if lifespan or event or _ENDING.search(node.name):
             yield node
 
 

@@ -29,6 +29,8 @@ MOST = 4
 RESERVED = 3
 """PostgreSQL's superuser_reserved_connections."""
 USUAL_CONNECTIONS = 100
+# Settings for tests and for whoever develops the app.
+_ELSEWHERE = ("ci.py", "dev.py", "development.py", "local.py", "test.py", "testing.py", "tests.py")
 # What makes an answer and asks nothing.
 _ANSWERS = (
     "Response",
@@ -66,12 +68,13 @@ def judge(
     def find(check: str, place: str, seen: str, write: str, severity: str = "") -> Finding:
         return Finding(check, name, os.path.join(where, place), seen, write, severity)
 
-    found = list(_blocking(files, find))
+    blocking = blocks.blocking(files)
+    found = list(_blocking(blocking, find))
     with tempfile.TemporaryDirectory() as top:
         write_all(top, texts)
         code = read_code(top, texts)
         if ruff:
-            own = {(block.path, block.line) for block in blocks.blocking(files)}
+            own = {(block.path, block.line) for block in blocking}
             found += _by_ruff(ruff, top, own, find)
     found += _pools(files, app, database, find)
     found += _readiness(files, code, app, find)
@@ -102,9 +105,9 @@ def write_all(top: str, texts: Mapping[str, str]) -> None:
                 file.write(text)
 
 
-def _blocking(files: Files, find: _Find) -> Iterator[Finding]:
+def _blocking(found: list[blocks.Block], find: _Find) -> Iterator[Finding]:
     by_call = lambda block: (block.what.partition(" (in ")[0], block.call)  # noqa: E731
-    for (_what, call), group in itertools.groupby(sorted(blocks.blocking(files), key=by_call), by_call):
+    for (_what, call), group in itertools.groupby(sorted(found, key=by_call), by_call):
         first, *others = sorted(group, key=lambda block: (block.path, block.line))
         more = ", ".join(f"{each.path}:{each.line}" for each in others[:MOST])
         more += f" and {len(others) - MOST} more" if len(others) > MOST else ""
@@ -153,6 +156,8 @@ def _pools(files: Files, app: Mapping[str, t.Any], database: Mapping[str, t.Any]
             f"{first.path}:{first.line}",
             f"{first.maker}() is opened, and no lifespan and no shutdown handler closes it.",
             "await pool.close() (or engine.dispose()) behind the yield of a lifespan, and FastAPI(lifespan=lifespan)",
+            # Its connections end with their process, and nothing waits for them.
+            "low" if first.maker == "create_engine" else "",
         )
     sized = [pool for pool in found if pool.most]
     imported = {each.partition(".")[0] for names in files.imports.values() for each in names.values()}
@@ -239,7 +244,7 @@ def _secrets(code: Code, app: Mapping[str, t.Any], find: _Find) -> Iterator[Find
     there = {name.upper() for name in app.get("variables") or ()}
     # Where nothing could be seen of the environment, nothing is known to be missing.
     for name, place in code.open_secrets.items() if there else ():
-        if name.upper() not in there:
+        if name.upper() not in there and os.path.basename(place.path) not in _ELSEWHERE:
             yield find(
                 "secret-default",
                 str(place),

@@ -246,6 +246,10 @@ def test_without_a_database_beside_it_postgresqls_default_counts():
             True,
         ),
         ("@asynccontextmanager\nasync def lifespan(app):\n    async with make() as pool:\n        yield\n", True),
+        ("app.add_event_handler('shutdown', stop(app))\n", True),
+        ("app = FastAPI(on_shutdown=[end])\n", True),
+        ("async def close_database(app):\n    await app.state.pool.close()\n", True),
+        ("app.add_event_handler('startup', begin(app))\n", False),
         ("@app.on_event('shutdown')\nasync def end():\n    await database.disconnect()\n", True),
         ("@asynccontextmanager\nasync def lifespan(app):\n    pool = make()\n    yield\n", False),
         ("@asynccontextmanager\nasync def lifespan(app):\n    await old.close()\n    yield\n", False),
@@ -336,6 +340,8 @@ def test_a_secret_whose_default_everybody_knows(variables, found):
     told = judge({"main.py": text}, "/srv", {"variables": variables}, {})
     assert [each.id for each in told] == found
     assert "change-me" not in str(told)
+    # A class of settings for tests alone.
+    assert judge({"settings/test.py": text}, "/srv", {"variables": variables}, {}) == []
 
 
 # --- What a host sends, and the programs of the control node.
