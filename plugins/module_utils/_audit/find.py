@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -14,11 +13,12 @@ from collections.abc import Callable, Mapping
 from .._app.words import is_ours
 from .._host.memory import group_of, use_of
 from .._host.systemd import parse_show
-from . import containers, processes, servers, supervisord, units
+from . import processes, servers, supervisord, units
 from .model import Host, Served
 from .processes import Process
 from .reading import read_text
 from .servers import Settings
+from .supervisors import many, supervised
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 # Worker classes that serve ASGI.
@@ -144,7 +144,7 @@ def find(table: Mapping[int, Process], run: Run, host: Host, loaded: Mapping[str
             app.affinity = len(os.sched_getaffinity(process.pid))
         except OSError:
             app.affinity = 0
-        _supervised(app, process, table, programs, run, host)
+        supervised(app, process, table, programs, run, host)
         found.append(app)
     return found + _down(found, loaded)
 
@@ -164,115 +164,10 @@ def _instance(run: Run, name: str) -> dict[str, str]:
 
 
 def _named(process: Process, told: Settings, unit: Mapping[str, str]) -> str:
-    if unit and not _many(unit):
+    if unit and not many(unit):
         return process.unit.removesuffix(".service")
     module = str(told.get("app") or told.kind).partition(":")[0]
     return f"{os.path.basename(process.cwd.rstrip('/')) or module}-{process.pid}"
-
-
-def _many(unit: Mapping[str, str]) -> bool:
-    """Units that run all kinds of things."""
-    return unit.get("Id", "") in (
-        "supervisor.service",
-        "supervisord.service",
-        "docker.service",
-        "cron.service",
-        "oxmgr.service",
-    )
-
-
-def _supervised(
-    app: Served,
-    process: Process,
-    table: Mapping[int, Process],
-    programs: list[supervisord.Program],
-    run: Run,
-    host: Host,
-) -> None:
-    """Who starts it again."""
-    above, parent = [], table.get(process.ppid)
-    while parent and parent.pid != 1:
-        above.append(os.path.basename(parent.argv[0]) + " " + " ".join(parent.argv[1:2]))
-        parent = table.get(parent.ppid)
-    if process.container:
-        app.supervisor = "docker"
-        app.container = containers.inspect(run, process.container)
-        app.unit = {}
-        name = app.container.name if app.container else process.container[:12]
-        app.name = name
-        what = "its file system, its environment file and its network are the container's own"
-        host.findings.append(
-            app.find(
-                "in-container",
-                app.container.where if app.container else app.process,
-                f"It runs in the container {name}: {what}, and were looked at from outside of it.",
-                "Nothing: it is told so that you know.",
-            )
-        )
-    elif any("supervisord" in each for each in above):
-        app.supervisor = "supervisord"
-        app.program = next((each for each in programs if _runs(each.command, process)), None)
-        app.unit = {}
-        app.group = group_of("")
-        if app.program:
-            app.name = app.program.name
-        else:
-            host.unseen(
-                app.process, "supervisord runs it, and no [program:...] with this command was found.", app=app.name
-            )
-    elif any(each.startswith("oxmgr") for each in above):
-        app.supervisor = "oxmgr"
-        _of_oxmgr(app, process, host)
-    elif app.unit:
-        app.supervisor = "systemd"
-
-
-def _runs(command: str, process: Process) -> bool:
-    words = servers.split(command)
-    return (
-        bool(words)
-        and " ".join(words[1:]) in " ".join(process.argv)
-        and os.path.basename(words[0]) in " ".join(process.argv)
-    )
-
-
-def _of_oxmgr(app: Served, process: Process, host: Host) -> None:
-    try:
-        from .._oxmgr.oxfile import read
-    except ImportError:
-        host.unseen(
-            app.process, "Oxmgr runs it, and to read its oxfile Python 3.11 is needed on the host.", app=app.name
-        )
-        return
-    if app.ours:
-        return
-    app.unit = {}
-    near = [os.path.join(process.cwd, "oxfile.toml"), os.path.join(os.path.dirname(process.cwd), "oxfile.toml")]
-    for path in dict.fromkeys(
-        [*near, *sorted(glob.glob("/etc/oxmgr/*.toml")), "/etc/oxfile.toml", *sorted(glob.glob("/srv/*/oxfile.toml"))]
-    ):
-        text = read_text(path)
-        if not text:
-            continue
-        apps, told = read(text, path)
-        for each in apps:
-            if _runs(each.values["command"] or "", process):
-                app.oxmgr, app.name = (path, each), each.name
-                for finding in told:
-                    if finding.key.split(".")[0] in ("", each.name):
-                        where, _colon, sentence = finding.sentence.partition(": ")
-                        seen, _point, write = sentence.rpartition(". Write ")
-                        host.findings.append(
-                            app.find(
-                                "oxfile",
-                                where,
-                                f"{seen or sentence}".rstrip(".") + ".",
-                                f"Write {write}" if seen else "What the sentence says.",
-                                "" if finding.serious else "low",
-                            )
-                        )
-                return
-    host.unseen(app.process, "Oxmgr runs it, and no oxfile with this command was found.", app=app.name)
 
 
 def _down(found: list[Served], loaded: Mapping[str, dict[str, str]]) -> list[Served]:

@@ -9,7 +9,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._audit import code, facts, find, proxy_checks, servers
+from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
+    code,
+    facts,
+    find,
+    proxy_checks,
+    servers,
+    stop_checks,
+    supervisors,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.model import Host, Served
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.processes import Process
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.sites import Site
@@ -172,3 +180,30 @@ def test_versions_in_an_environment(tmp_path):
     argv = [f"{tmp_path}/venv/bin/python", f"{tmp_path}/venv/bin/gunicorn"]
     app = Served("x", servers.settings("gunicorn", [], {}), Process(7, 1, argv, cwd="/"))
     assert code.packages(app) == {"fastapi": "0.115.0", "python-dotenv": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("above", "cgroup", "unit", "supervisor", "found"),
+    [
+        (["PM2 v5.3.0: God Daemon (/root/.pm2)"], "/user.slice", "session-1.scope", "PM2", []),
+        (["/usr/bin/runsv", "shop"], "/system.slice/runit.service", "runit.service", "runsv", []),
+        (
+            ["/lib/systemd/systemd", "--user"],
+            "/user.slice/user@7.service/app.slice/a.service",
+            "a.service",
+            "a user's own systemd",
+            [],
+        ),
+        (["-bash"], "/user.slice/session-1.scope", "session-1.scope", "", ["no-restart"]),
+        (["tmux: server"], "/user.slice/user@7.service/tmux-spawn-1.scope", "tmux-spawn-1.scope", "", ["no-restart"]),
+    ],
+)
+def test_who_starts_it_again(above, cgroup, unit, supervisor, found):
+    rows = table((1, 0, "/sbin/init"), (5, 1, above), (7, 5, "uvicorn main:app"))
+    rows[7].cgroup, rows[7].unit = cgroup, unit
+    # PM2 and runit are services of systemd's themselves.
+    own = {"Id": unit, "Restart": "no"} if supervisor in ("PM2", "runsv") else {}
+    app = Served("shop", servers.settings("uvicorn", ["main:app"], {}), rows[7], unit=own)
+    supervisors.supervised(app, rows[7], rows, [], said(), host())
+    assert app.supervisor == supervisor
+    assert [finding.id for finding in stop_checks.comes_back(app, host())] == found
