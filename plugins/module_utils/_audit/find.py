@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -111,7 +112,7 @@ def find(table: Mapping[int, Process], run: Run, host: Host, loaded: Mapping[str
     programs = supervisord.read()
     found: list[Served] = []
     for process, kind, words in roots(table):
-        around = [process, *processes.descendants(process)]
+        around, before = [process, *processes.descendants(process)], len(host.findings)
         for each in around:
             processes.read_more(each)
         unit = loaded.get(process.unit) or _instance(run, process.unit)
@@ -145,8 +146,18 @@ def find(table: Mapping[int, Process], run: Run, host: Host, loaded: Mapping[str
         except OSError:
             app.affinity = 0
         supervised(app, process, table, programs, run, host)
+        if app.name in {other.name for other in found}:
+            _rename(app, host, before)
         found.append(app)
     return found + _down(found, loaded)
+
+
+def _rename(app: Served, host: Host, first: int) -> None:
+    """Tell two apps of one unit apart, also in what was found of this one already, from `first` on."""
+    old, app.name = app.name, f"{app.name}-{app.main.pid if app.main else 0}"
+    host.findings[first:] = [
+        dataclasses.replace(each, app=app.name) if each.app == old else each for each in host.findings[first:]
+    ]
 
 
 def _is_wsgi(told: Settings) -> bool:

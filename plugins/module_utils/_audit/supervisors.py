@@ -87,6 +87,7 @@ def supervised(
     elif other := next((name for each in above for name in OTHERS if re.match(name, each, re.IGNORECASE)), ""):
         # A unit that it belongs to is the supervisor's own.
         app.supervisor, app.unit, app.group = other, {}, group_of("")
+        app.name = f"{os.path.basename(process.cwd.rstrip('/')) or app.settings.kind}-{process.pid}"
         host.unseen(app.process, f"{other} runs it, whose settings aren't read.", app=app.name)
     elif app.unit:
         app.supervisor = "systemd"

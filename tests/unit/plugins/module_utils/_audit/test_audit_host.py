@@ -207,3 +207,16 @@ def test_who_starts_it_again(above, cgroup, unit, supervisor, found):
     supervisors.supervised(app, rows[7], rows, [], said(), host())
     assert app.supervisor == supervisor
     assert [finding.id for finding in stop_checks.comes_back(app, host())] == found
+
+
+def test_two_apps_of_one_unit_are_told_apart(monkeypatch):
+    rows = table((1, 0, "/sbin/init"), (7, 1, "uvicorn a:app"), (8, 1, "uvicorn b:app"))
+    for pid in (7, 8):
+        rows[pid].unit = "both.service"
+    monkeypatch.setattr(find.supervisord, "read", list)
+    monkeypatch.setattr(find.processes, "read_more", lambda _process: None)
+    on = host()
+    loaded = {"both.service": {"Id": "both.service", "FragmentPath": "/nowhere"}}
+    assert [app.name for app in find.find(rows, said(), on, loaded)] == ["both", "both-8"]
+    # Neither may be read, which is told of each.
+    assert [finding.app for finding in on.findings] == ["both", "both-8"]
