@@ -13,7 +13,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._audit.findings import fails
+from ..module_utils._host.text import mask
 from ..plugin_utils._audit.flow import complete
+from ..plugin_utils._release.git import is_git
 
 
 class ActionModule(ActionBase):
@@ -23,19 +25,23 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        source = os.path.expanduser(str(arguments.get("source") or ""))
-        if source and not os.path.isdir(source):
+        given = str(arguments.get("source") or "")
+        source, elsewhere = self._found(given), ""
+        if given and not source:
             msg = (
-                f"fastapi_source is {source}: there is no such directory on this machine. "
-                "Write the path of the directory that has the app, from where you are or absolute."
+                f"fastapi_source is {mask(given)}: there is no such directory on this machine. "
+                "Write the path of the directory that has the app, from the playbook's directory or absolute."
             )
             return {**result, "failed": True, "msg": msg}
+        if given and not os.path.isdir(source):
+            # Inventories have a git URL or an archive there, which a deploy fetches and unpacks.
+            arguments["source"], source, elsewhere = "", "", mask(given)
         answer = self._execute_module("graceful.deploy.audit_info", arguments, task_vars=task_vars)
         if answer.get("failed") or "findings" not in answer:
             return {**result, **answer}
         host = str((task_vars or {}).get("inventory_hostname", "host"))
         read_source = str(arguments.get("read_source", True)).lower() not in ("false", "no", "0")
-        told = complete(answer, source, read_source, host)
+        told = complete(answer, source, read_source, host, elsewhere)
         answer.pop("database", None)
         result.update(answer, **told)
         Display().display(f"\n{told['text']}\n")
@@ -47,3 +53,11 @@ class ActionModule(ActionBase):
             # All was shown already: what is failed with, Ansible prints once more.
             return {"failed": True, "counts": told["counts"], "msg": f"{count} {than} on {host}: {ids}."}
         return result
+
+    def _found(self, given: str) -> str:
+        """The path that a source is at, or its git URL; '' where there is nothing."""
+        if not given or is_git(given):
+            return given
+        path = os.path.expanduser(given)
+        places = (self._loader.path_dwim(path), os.path.abspath(path))
+        return next((place for place in places if os.path.exists(place)), "")

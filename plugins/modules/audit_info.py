@@ -32,7 +32,9 @@ options:
     default: ""
   source:
     description:
-      - Directory on the control node with the source of the apps, from where Ansible was started or absolute.
+      - Directory on the control node with the source of the apps. A relative path counts from the playbook's directory,
+        or else from where Ansible was started.
+      - A git URL or an archive, as C(fastapi_source) may be, isn't fetched; the source on the host is read then.
       - Empty is the source on the host, as it runs.
     type: str
     default: ""

@@ -39,14 +39,20 @@ def unpack(text: str) -> dict[str, str]:
     return {str(path): str(content) for path, content in found.items()} if isinstance(found, dict) else {}
 
 
-def complete(told: Mapping[str, t.Any], source: str, read_source: bool, host: str) -> dict[str, t.Any]:
+def complete(
+    told: Mapping[str, t.Any], source: str, read_source: bool, host: str, elsewhere: str = ""
+) -> dict[str, t.Any]:
     """The module's answer, with what the control node finds.
 
     :param source: directory with the source, '' for what the host has sent.
+    :param elsewhere: what was named in its place and is no directory, such as a git URL.
     """
     found: list[Finding] = []
     apps = [dict(app) for app in told.get("apps", [])]
     ruff = tools.ruff() if read_source else None
+    if elsewhere:
+        why = "fastapi_source is no directory of this machine, so the source on the host was read."
+        found.append(Finding("not-looked-at", "", elsewhere, why, "-e fastapi_source=DIRECTORY, to read another one."))
     if read_source:
         found += _sources(apps, source, told.get("database") or {}, ruff)
         by = (
