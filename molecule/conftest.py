@@ -80,6 +80,7 @@ mv .building-by-test {release}
 _REQUESTS = ["test_client", "test_conveniences", "test_limits"]
 _RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchanged zz_manners zzz_renewal".split()]
 LEFT_TO_THE_OTHER = {
+    "audit-bookworm": ["test_audit"],
     "default-bookworm": ["test_refusals", "test_rolling"],
     "front-caddy-bookworm": _RUNS,
     "front-caddy-trixie": _REQUESTS,
@@ -335,7 +336,7 @@ def count(ask, record_property) -> Callable[..., None]:
     return row
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def control(host) -> Control:
     return Control(host.backend.host)
 
