@@ -28,7 +28,7 @@ from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
 from .needed import JIT, packages
-from .usual import MADE_UP, beginning, filled, of_any_host, of_example, of_service, on_host
+from .usual import MADE_UP, beginning, chosen, filled, of_any_host, of_example, of_service, on_host
 from .written import Written, as_yaml
 
 HOSTS = f"""\
@@ -297,7 +297,12 @@ def _example(top: str, code: Code) -> tuple[str, dict[str, str]]:
         ".env.sample",
         ".env.template",
         ".env.dist",
+        ".env-example",
+        ".env-sample",
+        ".env_example",
+        ".env_sample",
         "env.example",
+        "env.sample",
         "example.env",
     ):
         if text := read_text(os.path.join(top, name), 1 << 16):
@@ -338,6 +343,9 @@ def _env(
         bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") and not of_service(name) else bare
         value, why = filled(name, bare, example, values, there, called)
         given = f"{example} has {values[name]}" if values.get(name) else ""
+        if name in code.choices and value not in code.choices[name].values():
+            value, why = chosen(code.choices[name], value)
+            given = why
         if name in code.hosts and (here := on_host(*code.hosts[name])):
             value, why = here, f"By default it is {code.hosts[name][1]}, a container's name that the host doesn't know."
         elif not value and (begins := beginning(bare, there)):

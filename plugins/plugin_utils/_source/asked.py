@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeGuard
 
 from .nodes import called as _called
+from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import text as _text
 
@@ -29,6 +30,31 @@ def asks(node: ast.expr | None) -> str:
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
         return ""
     return (_name(node.func).endswith(GETENV) and _text(node.args[0])) or ""
+
+
+READERS = {"decouple.config": 1, "decouple.Config": 1, "starlette.config.Config": 2, "environs.Env": 1}
+"""What other libraries ask by, `config("KEY")` and `env.str("KEY")`, or the class of what does; and where in a call
+of it the default is. Without one its absence ends it all."""
+_KINDS = frozenset("bool bytes date datetime dict email enum float int json list log_level path str url uuid".split())
+
+
+def reader(call: ast.Call, full: Callable[[str], str], values: Mapping[str, ast.expr]) -> int:
+    """Where a call of such a library has its default; 0 for any other call.
+
+    :param full: what a name of another package is there.
+    :param values: what names stand for.
+    """
+    own, _dot, kind = _name(call.func).rpartition(".")
+    whole = full(_name(call.func))
+    if whole == "decouple.config":
+        return READERS[whole]
+    made = values.get(own if own and kind in _KINDS else _name(call.func))
+    return READERS.get(full(_name(made.func)), 0) if isinstance(made, ast.Call) else 0
+
+
+def default_of(call: ast.Call, place: int) -> ast.expr | None:
+    """The default that such a call gives, None where it gives none."""
+    return _keyword(call, "default") or (call.args[place] if len(call.args) > place else None)
 
 
 def needs(node: ast.AST) -> set[str]:

@@ -20,7 +20,20 @@ from typing import NamedTuple
 
 from ...module_utils._app.roots import ENDING
 from ...module_utils._host.text import mask
-from .asked import ENGINES, GETENV, all_of, asks, at_import, getenv, handed, kinds_of, needs, uses
+from .asked import (
+    ENGINES,
+    GETENV,
+    all_of,
+    asks,
+    at_import,
+    default_of,
+    getenv,
+    handed,
+    kinds_of,
+    needs,
+    reader,
+    uses,
+)
 from .memory import changed, stores
 from .modules import ASIDE, IMPORTS, MOST_BYTES, OF_SRC, is_imported, module_of, no_packages
 from .nodes import called as _called
@@ -35,12 +48,12 @@ from .sockets import keeping
 
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
-    rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
+    rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|decouple|sqlite|celery|apscheduler|"
     rb"token_(?:bytes|hex|urlsafe)|urandom|uuid4|generate_key|"
     rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|open\(|write_(?:text|bytes)|FileHandler|basicConfig|tinydb|logger\.add|"
     rb"\.(?:db|sqlite|json|log)\d?[\"']|^\w+\s*(?::.*)?=\s*(?:[\[{]|(?:dict|list|set|defaultdict|deque)\()|"
     rb"(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
-    rb"^(app|application|api)\s*(:.*)?=|^class \w+\([\w.]*(?:settings|config)\w*\)"
+    rb"^(app|application|api)\s*(:.*)?=|^class \w+\([\w., ]*(?:settings|config|enum)\w*\)"
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
@@ -566,7 +579,8 @@ class _File:
             refuses = "None" not in kinds and not fields.old and not within
             if "None" in kinds and not fields.old:
                 kinds.remove("None")
-            if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
+            choices = self._choices(kinds, fields)
+            if not kinds or not (choices or all(map(_PLAIN.fullmatch, kinds))):
                 continue
             if item.value is not None:
                 default = self._default(item.value)
@@ -594,8 +608,20 @@ class _File:
             self.code.variables.setdefault(f"{path}{item.target.id}".lower(), [variable])
             self.code.wanted.setdefault(variable, self._at(item))
             self.code.bare[variable] = short.upper()
+            if choices:
+                self.code.choices[variable] = choices
             found.append(variable)
         return found
+
+    def _choices(self, kinds: list[str], fields: _Fields) -> dict[str, str]:
+        """What may stand for an enumeration, by the names of its members; empty for any other annotation."""
+        for kind in kinds:
+            key = self.code.meant(self._key(kind))
+            node = fields.classes[key][1] if key in fields.classes else None
+            if node and any(base.rpartition(".")[2] in _ENUMS for base in _bases(key, fields.classes)):
+                pairs = [(e.targets[0], e.value) for e in node.body if isinstance(e, ast.Assign)]
+                return {_name(to): str(value.value) for to, value in pairs if isinstance(value, ast.Constant)}
+        return {}
 
     def _model(self, kinds: list[str], fields: _Fields) -> str:
         """The key of the model that an annotation names, '' for anything else."""
@@ -660,11 +686,18 @@ class _File:
             self.code.random.setdefault(name, (self._at(node), maker, False))
 
     def _environment(self, node: ast.stmt) -> None:
-        """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
+        """os.environ["NAME"] and config("NAME") in what runs at import, where nothing catches its absence."""
         for part in ast.walk(node):
             if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
                 name = _text(part.slice)
                 if name and _name(part.value).rpartition(".")[2] == "environ":
+                    self.code.wanted.setdefault(name, self._at(part))
+            elif isinstance(part, ast.Call) and (place := reader(part, self.full, self.values)) and part.args:
+                name, default = _text(part.args[0]), default_of(part, place)
+                if name and default is not None:
+                    self._address(default, name)
+                    self._open(default, name, "")
+                elif name:
                     self.code.wanted.setdefault(name, self._at(part))
 
     def _asked(self) -> None:
@@ -756,6 +789,7 @@ class _Fields(NamedTuple):
     """What stands between a model's name and its field's; '' where a model is one variable, of JSON."""
 
 
+_ENUMS = frozenset({"Enum", "StrEnum", "IntEnum"})
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _MAKERS = frozenset({"generate_key", "token_bytes", "token_hex", "token_urlsafe", "urandom", "uuid4"})
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(:\d+)?(/|$)")

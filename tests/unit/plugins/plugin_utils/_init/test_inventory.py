@@ -793,6 +793,42 @@ def test_a_containers_name_that_is_written_in_the_code_is_told(project, text, ad
     assert ("by a name that compose gives" in written) == bool(address) and "s3cret" not in written
 
 
+@pytest.mark.parametrize(
+    ("members", "value"),
+    [
+        ("DEV = 'dev'\n    PROD = 'live'", '"live"  # config.py:6 wants it. It is a guess'),
+        ("DEBUG = 10\n    INFO = 20", '"20"  # config.py:6 wants it. It is a guess'),
+        ("RED = 'red'\n    BLUE = 'blue'", "TODO  # config.py:6 wants it. One of red, blue"),
+    ],
+)
+def test_what_an_enumeration_may_be_is_chosen_or_listed(project, members: str, value: str):
+    settings = "from enum import Enum\nfrom pydantic_settings import BaseSettings\n"
+    settings += f"class Kind(Enum):\n    {members}\nclass Settings(BaseSettings): kind: Kind\n"
+    # An example that lists them is none of them.
+    top = project({"main.py": MAIN, "config.py": settings, ".env.example": "KIND=DEV | PROD\n"})
+    assert f"  KIND: {value}" in app_file(str(top), str(top)).text.replace("KIND: live", 'KIND: "live"')
+
+
+@pytest.mark.parametrize("name", [".env-example", "env.sample"])
+@pytest.mark.parametrize(
+    ("says", "written"),
+    [
+        ("MODE=fast", "fast  # main.py:4 wants it. {} has it."),
+        ("MODE=STRING", "TODO  # main.py:4 wants it. {} has STRING"),
+        ("MODE=number", "TODO  # main.py:4 wants it. {} has number"),
+        ("MODE=a | b", "TODO  # main.py:4 wants it. {} has a | b"),
+    ],
+)
+def test_an_example_that_says_of_what_type_a_value_is_has_none(project, name: str, says: str, written: str):
+    top = project({"main.py": MAIN + "import os; mode = os.environ['MODE']\n", name: f"{says}\n"})
+    assert f"  MODE: {written.format(name)}\n" in app_file(str(top), str(top)).text
+
+
+def test_redis_is_looked_for_on_the_host(project):
+    top = project({"main.py": MAIN + "import os; url = os.environ['REDIS_URL']\n"})
+    assert "  REDIS_URL: redis://127.0.0.1:6379/0  # main.py:4 wants it. It is a guess" in app_file(str(top), "x").text
+
+
 def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):
     """Which driver the database's URL has to name was in it alone."""
     top = project({"main.py": APP + "import os\nA = os.environ['A_URL']\nB = os.environ['B']\n"})
