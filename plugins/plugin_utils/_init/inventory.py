@@ -333,9 +333,15 @@ def _env(
     for name, (place, default) in code.defaults.items():
         if name not in code.wanted:
             rows.append((name, TODO, f"{place} asks for it. By default it is {default}, which no host has."))
+    there = {*code.imports, *required}
+    beside = {variable for _at, variable in code.files.values()}
+    for name, place in code.pooled.items():
+        if name in beside and name not in code.wanted and (begins := beginning(name, there)):
+            rows.append(
+                (name, TODO, f"{place} makes a pool of it, and SQLite, the default, may have none. As {begins}")
+            )
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
-    there = {*code.imports, *required}
     # Beside a database's name, what has no other name is the database's.
     of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
     for name, place in code.wanted.items():
@@ -357,7 +363,8 @@ def _env(
             made[name] = place
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
-    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *code.defaults, *made}}
+    told = {*code.wanted, *code.defaults, *made, *(name for name, _value, _comment in rows)}
+    asked = {name: place for name, place in code.asked.items() if name not in told}
     for name, place in list(asked.items()):
         if (value := of_example(name, values.get(name, ""))) and of_any_host(name, value):
             # The app would start without it, and fail where it comes by.

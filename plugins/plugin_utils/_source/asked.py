@@ -77,6 +77,12 @@ def needs(node: ast.AST) -> set[str]:
     return set()
 
 
+def pooled(call: ast.Call) -> bool:
+    """Whether a call makes an asynchronous engine with a pool that SQLite's may not have."""
+    sized = {each.arg for each in call.keywords} & {"pool_size", "max_overflow"}
+    return _called(call) == "create_async_engine" and bool(call.args and sized)
+
+
 def at_import(tree: ast.AST, calling: bool = False) -> Iterator[ast.AST]:
     """What runs in any case where a module is imported.
 
@@ -109,6 +115,9 @@ def uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
         ]
     if not isinstance(node, ast.Call):
         return []
+    if _called(node) == "FastAPI":
+        # It asserts that it has both.
+        return [each.value for each in node.keywords if each.arg in ("title", "version")]
     if _called(node) in ("int", "float", "loads", "quote", "quote_plus", "urlparse"):
         return node.args[:1]
     if _called(node) in models or _called(node) == "ConnectionConfig":

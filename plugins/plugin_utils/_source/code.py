@@ -31,6 +31,7 @@ from .asked import (
     handed,
     kinds_of,
     needs,
+    pooled,
     reader,
     uses,
 )
@@ -131,7 +132,11 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         each.needs(held)
     # An attribute's name is somebody else's easily, if it isn't a constant's or a setting's.
     values = {
-        f".{name}": (each, value) for each in files for name, value in each.values.items() if name in each.attributes
+        f".{name}": (each, value)
+        for each in files
+        for name, value in each.values.items()
+        # `UPLOADS = settings.UPLOADS` is a second name for the setting, and says nothing of it.
+        if name in each.attributes and _name(value).rpartition(".")[2] != name
     }
     values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
     for each in files:
@@ -717,6 +722,8 @@ class _File:
         for node in self.nodes:
             if isinstance(node, ast.Call) and _called(node) in ENGINES and node.args and (name := asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
+            if isinstance(node, ast.Call) and pooled(node):
+                self.code.pooled.setdefault(_name(node.args[0]).rpartition(".")[2].upper(), self._at(node))
             for local in sorted(needs(node) - {""}):
                 if name := self._variable(local, held):
                     self.code.wanted.setdefault(name, self.code.asked[name])

@@ -75,6 +75,8 @@ class Code:
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
+    pooled: dict[str, Place] = field(default_factory=dict)
+    """Settings whose address of a database an engine with a pool of its own size is made of."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
     """What wanted variables may hold that are of an enumeration, by the names of its members."""
     variables: dict[str, list[str]] = field(default_factory=dict)

@@ -824,6 +824,26 @@ def test_an_example_that_says_of_what_type_a_value_is_has_none(project, name: st
     assert f"  MODE: {written.format(name)}\n" in app_file(str(top), str(top)).text
 
 
+@pytest.mark.parametrize(
+    ("sized", "requires", "asked"),
+    [
+        ("pool_size=5", "asyncpg", True),
+        ("max_overflow=5", "asyncpg", True),
+        ("echo=True", "asyncpg", False),
+        ("pool_size=5", "aiosqlite", False),
+    ],
+)
+def test_a_pool_isnt_made_of_sqlite_where_another_database_is_meant(project, sized: str, requires: str, asked: bool):
+    """`create_async_engine("sqlite+aiosqlite://...", pool_size=10)` ended with a TypeError on the host."""
+    settings = "from pydantic_settings import BaseSettings\nfrom sqlalchemy.ext.asyncio import create_async_engine\n"
+    settings += "class Settings(BaseSettings): DATABASE_URL: str = 'sqlite+aiosqlite:///./shop.db'\n"
+    settings += f"engine = create_async_engine(Settings().DATABASE_URL, {sized})\n".replace("Settings().", "settings.")
+    top = project({"main.py": MAIN, "config.py": settings, "requirements.txt": f"fastapi\nsqlalchemy\n{requires}\n"})
+    written = app_file(str(top), str(top))
+    said = "config.py:4 makes a pool of it, and SQLite, the default, may have none. As postgresql+asyncpg://USER"
+    assert ("DATABASE_URL" in written.left) == (said in written.text) == asked
+
+
 def test_redis_is_looked_for_on_the_host(project):
     top = project({"main.py": MAIN + "import os; url = os.environ['REDIS_URL']\n"})
     assert "  REDIS_URL: redis://127.0.0.1:6379/0  # main.py:4 wants it. It is a guess" in app_file(str(top), "x").text

@@ -259,6 +259,13 @@ def test_settings_of_an_enumeration_are_wanted_with_what_they_may_be(project):
     assert list(code.wanted) == ["MODE"] and code.choices == {"MODE": {"DEV": "dev", "PROD": "live"}}
 
 
+def test_a_second_name_for_a_setting_is_the_setting(project):
+    settings = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings): UPLOADS: str = 'kept'\n"
+    helper = "import os\nfrom config import settings\nUPLOADS = settings.UPLOADS\nos.makedirs(UPLOADS)\n"
+    code = project({"main.py": MAIN, "config.py": settings + "settings = Settings()\n", "helper.py": helper})
+    assert list(code.made) == ["kept"]
+
+
 def test_tests_and_what_isnt_python_say_nothing(project):
     code = project({"tests/main.py": MAIN, "test_main.py": MAIN, "main.py": "from fastapi import\n", "two.py": MAIN})
     assert list(code.apps) == ["two:app"]
@@ -557,6 +564,8 @@ def test_a_default_of_none_that_a_field_refuses_is_none(project):
     ("lines", "wanted"),
     [
         ("port = int(os.getenv('X'))", True),
+        ("app = FastAPI(title=os.getenv('X'))", True),
+        ("app = FastAPI(root_path=os.getenv('X'))", False),
         ("class Config:\n    port = float(os.environ.get('X'))", True),
         ("hosts = os.getenv('X').split(',')", True),
         ("class Config:\n    X = os.getenv('X')\nconfig = Config()\nurl = config.X.replace('a', 'b')", True),
