@@ -306,8 +306,8 @@ def _table(read: Sequence[Trace]) -> str:
     return (
         f"The migration {script} needs a table that none before it has made, so the migrations can't fill an empty "
         "database. Where the app makes its tables as it starts, as by create_all(): leave alembic out of "
-        "fastapi_before_swap, deploy, have run.yml run `alembic stamp head` once, and write it there again. Else have a "
-        "migration before this one make the table."
+        "fastapi_before_swap, deploy, have run.yml run `alembic stamp head` once, and write it there again. Else have "
+        "a migration before this one make the table."
     )
 
 

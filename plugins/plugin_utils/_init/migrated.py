@@ -15,6 +15,7 @@ from ...module_utils._host.files import read_text
 from .._release import lockfile
 from .._source.shown import Code
 from .installed import is_locked
+from .unmade import unmade
 from .written import Written, as_yaml
 
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
@@ -65,6 +66,13 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
         out.comment(
             f"There is {an} with an address of a database in it, and {env} takes no other than that. If it is the "
             f"host's too: {PREFIX}before_swap: {as_yaml(command)}"
+        )
+        return
+    if (lacks := unmade(top, f"{os.path.dirname(env)}/versions")) and code.creates:
+        out.comment(
+            f"There is {an}, and {lacks[0]} needs the table {lacks[1]}, which no migration before it has made: "
+            f"{code.creates} makes the tables as the app starts. Deploy without, have run.yml run `alembic stamp head` "
+            f"once, and write then, for what changes later: {PREFIX}before_swap: {as_yaml(command)}"
         )
         return
     if is_locked(top, requirements, "alembic", required) or re.search(r"(?mi)^\s*alembic\b", needed):

@@ -271,6 +271,10 @@ class _File:
             for inner in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.bases else [])]:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
                     self._random(inner)
+        script = any(self.path.startswith(f"{directory}/") for directory in self.code.migrations)
+        makes = next((n for n in self.nodes if isinstance(n, ast.Attribute) and n.attr == "create_all"), None)
+        if makes and not script and not _SCRIPTS.match(self.path):
+            self.code.creates = self.code.creates or self._at(makes)
         self._asked()
         self.code.listeners += map(self._at, keeping(self.tree))
 

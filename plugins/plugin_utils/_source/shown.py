@@ -98,6 +98,8 @@ class Code:
     """What the source's own programs have Uvicorn serve."""
     examples: list[str] = field(default_factory=list)
     """Files such as .env.template, which are shipped where the code names them: what it takes its defaults from."""
+    creates: Place | None = None
+    """Where the app makes its tables itself, as by create_all()."""
     migrations: list[str] = field(default_factory=list)
     """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
     memory: dict[str, Place] = field(default_factory=dict)

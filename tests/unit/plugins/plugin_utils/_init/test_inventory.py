@@ -844,6 +844,44 @@ def test_a_pool_isnt_made_of_sqlite_where_another_database_is_meant(project, siz
     assert ("DATABASE_URL" in written.left) == (said in written.text) == asked
 
 
+FIRST = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"
+SECOND = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "creates", "fits"),
+    [
+        ("pass", "op.drop_table('posts')", True, False),
+        ("pass", "op.add_column('posts', sa.Column('slug', sa.String()))", True, False),
+        ("pass", "with op.batch_alter_table('posts') as b: b.drop_column('x')", True, False),
+        ("op.create_table('posts', sa.Column('id', sa.Integer()))", "op.drop_table('posts')", True, True),
+        ("op.execute('create table posts (id int)')", "op.drop_table('posts')", True, True),
+        ("make_tables()", "op.drop_table('posts')", True, True),
+        # A host may have the tables already.
+        ("pass", "op.drop_table('posts')", False, True),
+    ],
+)
+def test_migrations_that_an_empty_database_refuses_arent_run(
+    project, first: str, second: str, creates: bool, fits: bool
+):
+    """Made beside create_all(), whose tables were there: UndefinedTableError, of the app's first deploy."""
+    top = project(
+        {
+            "main.py": MAIN + ("from models import Base\nBase.metadata.create_all()\n" if creates else ""),
+            "requirements.txt": "fastapi\nalembic\n",
+            "alembic.ini": "[alembic]\nscript_location = alembic\n",
+            "alembic/env.py": "",
+            "alembic/versions/1_a.py": FIRST.format(first),
+            "alembic/versions/2_b.py": SECOND.format(second),
+        }
+    )
+    text = app_file(str(top), str(top)).text
+    assert ("\nfastapi_before_swap: [alembic upgrade head]" in text) == fits
+    said = " ".join(text.replace("\n# ", " ").split())
+    told = "alembic/versions/2_b.py needs the table posts, which no migration before it has made: main.py:5 makes"
+    assert (told in said) != fits
+
+
 def test_redis_is_looked_for_on_the_host(project):
     top = project({"main.py": MAIN + "import os; url = os.environ['REDIS_URL']\n"})
     assert "  REDIS_URL: redis://127.0.0.1:6379/0  # main.py:4 wants it. It is a guess" in app_file(str(top), "x").text
