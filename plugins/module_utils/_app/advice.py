@@ -158,7 +158,13 @@ def advice(
     found += _settings(said, read, settings or {})
     files = [own(path) for trace in read for path, _line, _code in trace.frames]
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
-        found.append(_module(name, [file for file in files if file]))
+        theirs = any(
+            re.match(rf"(from|import)\s+{re.escape(name)}\b", code)
+            for trace in read
+            for path, _line, code in trace.frames[-1:]
+            if name in trace.what and not own(path)
+        )
+        found.append(_module(name, [file for file in files if file], theirs))
     for name in dict.fromkeys(re.findall(r"\b(lib[\w+.-]+\.so(?:\.[0-9]+)*): cannot open shared object", said)):
         write = f"Find its package (apt-file search {name}), and name it in fastapi_packages."
         if package := _LIBRARIES.get(name):
@@ -272,8 +278,9 @@ def _is_none(name: str, why: str) -> bool:
     return inner if dot else bool(re.fullmatch(r"Input should be a valid (string|integer|number|boolean)", why))
 
 
-def _module(name: str, files: list[str]) -> str:
-    """:param files: of the user's, as the tracebacks name them."""
+def _module(name: str, files: list[str], theirs: bool = False) -> str:
+    """:param files: of the user's, as the tracebacks name them.
+    :param theirs: whether it is a package that imports it, as Celery does gevent for a pool of that name."""
     top = name.partition(".")[0]
     for file in files:
         before, found, _rest = f"/{file}".partition(f"/{top}/")
@@ -281,7 +288,7 @@ def _module(name: str, files: list[str]) -> str:
             return f"{top} is in {before[1:]}/ of the source. Write fastapi_env: {{PYTHONPATH: {before[1:]}}}."
         if found:
             return f"The source's {top}/ has no {name.partition('.')[2]}: is it committed, and not in fastapi_exclude?"
-    if not files:
+    if not files and not theirs:
         return (
             f"There is no {name} at the top of the source: write fastapi_app with the path from there, as dir.file:app."
         )
@@ -292,9 +299,9 @@ def _module(name: str, files: list[str]) -> str:
         )
     if top in _DRIVERS:
         called += f", or name the driver that it brings in the database's URL, as {_DRIVERS[top]}"
+    told = f"Nothing that the release installs brings {name}: add what does to the requirements{called}."
     return (
-        f"Nothing that the release installs brings {name}: add what does to the requirements{called}. If it is a "
-        "module of the app's own, it is looked for from the top of the source."
+        told if theirs else f"{told} If it is a module of the app's own, it is looked for from the top of the source."
     )
 
 

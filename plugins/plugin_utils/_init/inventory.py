@@ -28,7 +28,7 @@ from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
 from .needed import JIT, packages
-from .usual import MADE_UP, beginning, chosen, filled, of_any_host, of_example, of_service, on_host
+from .usual import MADE_UP, beginning, chosen, filled, is_database, of_any_host, of_example, of_service, on_host
 from .written import Written, as_yaml
 
 HOSTS = f"""\
@@ -154,6 +154,13 @@ _OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())
 
 
 def _containers(out: Written, code: Code) -> None:
+    for place, address in code.fixed.items():
+        # What stands for a variable is told there.
+        if code.containers.get(place) == "" or any(map(is_database, (*code.wanted, *code.asked, *code.defaults))):
+            continue
+        told = f"{place} has {address} as its database, and asks for no other: have such a one on the host"
+        out.comment(f'{told}, or have it ask, as by os.environ["DATABASE_URL"], and set that in {PREFIX}env.')
+        out.notes.append(f"{told}.")
     for place, address in code.containers.items():
         if address:
             scheme, _slashes, host = address.partition("://")

@@ -113,8 +113,13 @@ def usual(bare: str, packages: t.Collection[str], app: str = "") -> str:
 
 def beginning(bare: str, packages: t.Collection[str]) -> str:
     """How the address of a database begins, to say beside a variable for it; '' where that can't be told."""
-    schemes = _schemes(packages) if _DATABASE_URL.fullmatch(bare.upper()) else []
+    schemes = _schemes(packages) if is_database(bare) else []
     return " or ".join(f"{scheme}://USER:PASSWORD@127.0.0.1/NAME" for scheme in schemes)
+
+
+def is_database(bare: str) -> bool:
+    """Whether a variable's name is one of the address of a database."""
+    return bool(_DATABASE_URL.fullmatch(bare.upper()))
 
 
 def of_service(name: str) -> bool:

@@ -241,6 +241,7 @@ class _File:
                 self.code.containers.setdefault(self._at(node.args[1]), "")
             elif isinstance(node, ast.BoolOp) and (variable := asks(node.values[0])):
                 self._open(node.values[-1], variable, "")
+                self.code.containers.setdefault(self._at(node.values[-1]), "")
             elif isinstance(node, ast.Call) and _called(node) in _ASKING:
                 # Something else may be said there.
                 for part in (*node.args, *(each.value for each in node.keywords)):
@@ -296,6 +297,8 @@ class _File:
         elif url and variable and _OWN_DATABASE.match(url) and not variable.startswith("TEST_"):
             self.code.defaults.setdefault(variable, (self._at(node), mask(url)))
             self.code.containers[self._at(node)] = ""
+        elif url and not variable and _OWN_DATABASE.match(url):
+            self.code.fixed.setdefault(self._at(node), mask(url))
         elif url and (match := _CONTAINER.match(url)):
             self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 

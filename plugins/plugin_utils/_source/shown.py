@@ -91,6 +91,8 @@ class Code:
     """Variables whose default has a container's name, with that name and the default."""
     defaults: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Variables whose default is a database on the machine of whoever develops the app, with that."""
+    fixed: dict[Place, str] = field(default_factory=dict)
+    """Where the address of a database of this machine is, without its password; of what may be said otherwise, too."""
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)

@@ -157,6 +157,17 @@ def test_the_first_line_tells_and_the_rest_is_the_apps(said, code: str, first: s
     assert cause(kept) == cause(text)
 
 
+def test_a_package_that_a_package_imports_isnt_taken_for_the_apps_module() -> None:
+    """`celery worker --pool=gevent` without gevent: fastapi_app was to be changed."""
+    frame = '  File "/srv/shop/releases/0123456789ab/.venv/lib/python3.13/site-packages/{}", line 1, in main\n    {}\n'
+    end = "ModuleNotFoundError: No module named 'gevent'"
+    theirs = "Traceback (most recent call last):\n" + frame.format("celery/__init__.py", "import gevent") + end
+    assert advice(theirs) == "Nothing that the release installs brings gevent: add what does to the requirements."
+    loader = "return _bootstrap._gcd_import(name[level:], package, level)"
+    ours = "Traceback (most recent call last):\n" + frame.format("gunicorn/util.py", loader) + end
+    assert advice(ours).startswith("There is no gevent at the top of the source: write fastapi_app")
+
+
 def test_a_migration_that_needs_a_table_isnt_told_to_run_migrations() -> None:
     """Its own line was advised, for what that line had just failed with."""
     error = 'sqlalchemy.exc.ProgrammingError: UndefinedTableError: table "posts" does not exist'

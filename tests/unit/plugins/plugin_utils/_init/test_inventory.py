@@ -882,6 +882,29 @@ def test_migrations_that_an_empty_database_refuses_arent_run(
     assert (told in said) != fits
 
 
+OWN = "postgresql://shop:secret@localhost:5432/shop"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"URL = '{OWN}'", True),
+        (f"URL = os.getenv('DATABASE_URL', '{OWN}')", False),
+        (f"URL = os.getenv('DATABASE_URL') or '{OWN}'", False),
+        (f"URL = os.getenv('URL') or '{OWN}'", False),
+        (f"URL = '{OWN}'\nif os.getenv('DATABASE_URL'): URL = os.getenv('DATABASE_URL')", False),
+        ("URL = 'postgresql://db.example.com/shop'", False),
+    ],
+)
+def test_a_database_that_only_the_code_names_is_told(project, line: str, told: bool):
+    """It is to be on the host by that name, user and password, of which nothing asked."""
+    top = project({"main.py": MAIN + "import os\n" + line + "\n"})
+    written = app_file(str(top), str(top))
+    said = "main.py:5 has postgresql://***@localhost:5432/shop as its database, and asks for no other"
+    assert (said in " ".join(written.text.replace("\n# ", " ").split())) == (said in " ".join(written.notes)) == told
+    assert "secret@" not in written.text
+
+
 def test_redis_is_looked_for_on_the_host(project):
     top = project({"main.py": MAIN + "import os; url = os.environ['REDIS_URL']\n"})
     assert "  REDIS_URL: redis://127.0.0.1:6379/0  # main.py:4 wants it. It is a guess" in app_file(str(top), "x").text
