@@ -28,7 +28,18 @@ from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
 from .needed import JIT, packages
-from .usual import MADE_UP, beginning, chosen, filled, is_database, of_any_host, of_example, of_service, on_host
+from .usual import (
+    MADE_UP,
+    ONE_BY_ONE,
+    beginning,
+    chosen,
+    filled,
+    is_database,
+    of_any_host,
+    of_example,
+    of_service,
+    on_host,
+)
 from .written import Written, as_yaml
 
 HOSTS = f"""\
@@ -343,7 +354,7 @@ def _env(
     there = {*code.imports, *required}
     beside = {variable for _at, variable in code.files.values()}
     for name, place in code.pooled.items():
-        if name in beside and name not in code.wanted and (begins := beginning(name, there)):
+        if name in beside and name not in code.wanted and (begins := beginning(name, there - ONE_BY_ONE)):
             rows.append(
                 (name, TODO, f"{place} makes a pool of it, and SQLite, the default, may have none. As {begins}")
             )

@@ -24,6 +24,7 @@ _OVERRIDDEN = re.compile(
     r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
 )
 """What has an env.py of Alembic's take another address than that of its alembic.ini."""
+_OF_INI = r"""[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)"""
 _UNLESS = re.compile(
     r"""if\s+(?:not\s+)?[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)(?:\s+(?:is|==)\s+None)?\s*:\s*\n\s+"""
     r"""[\w.]*set_main_option\([^\n]*"""
@@ -122,4 +123,10 @@ def _script(top: str, ini: str) -> tuple[str, bool]:
 def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
     """The address that migrations have in alembic.ini, and no other."""
     found = _ADDRESS.search(read_text(os.path.join(top, ini)))
-    return None if found and _OVERRIDDEN.search(_UNLESS.sub("", read_text(os.path.join(top, env)))) else found
+    script = _UNLESS.sub("", read_text(os.path.join(top, env)))
+    for name in re.findall(rf"(?m)^[ \t]*(\w+)\s*(?::\s*\w+\s*)?=\s*{_OF_INI}[ \t]*$", script):
+        # An engine of the file's own address, where the name stands for nothing else.
+        if len(re.findall(rf"(?m)^[ \t]*{name}\s*(?::[^=\n]*)?=", script)) == 1:
+            script = re.sub(rf"create_(async_)?engine\(\s*{name}\b", "", script)
+    script = re.sub(rf"create_(async_)?engine\(\s*{_OF_INI}", "", script)
+    return None if found and _OVERRIDDEN.search(script) else found

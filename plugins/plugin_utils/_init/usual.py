@@ -80,6 +80,10 @@ _DRIVERS = {
     "mysql": "mysql+mysqlconnector",
     "mysql-connector-python": "mysql+mysqlconnector",
 }
+ONE_BY_ONE = frozenset(
+    "psycopg2 psycopg2-binary pg8000 pymysql mysqldb mysqlclient mysql mysql-connector-python".split()
+)
+"""Those of the drivers that no asynchronous engine can be made of."""
 _DATABASE_URL = re.compile(r"(\w+_)?(DATABASE|DB|SQLALCHEMY\w*|POSTGRES\w*|MYSQL|MARIADB)_?(URL|URI|DSN)")
 
 

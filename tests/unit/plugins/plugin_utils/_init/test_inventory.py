@@ -677,6 +677,21 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
             'if config.get_main_option("sqlalchemy.url") is None:\n    config.set_main_option("sqlalchemy.url", url)\n',
             True,
         ),
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            'def run():\n    url = config.get_main_option("sqlalchemy.url")\n    e = create_engine(url, echo=True)\n',
+            True,
+        ),
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            "e = create_async_engine(context.config.get_main_option('sqlalchemy.url'))\n",
+            True,
+        ),
+        (
+            "[alembic]\nsqlalchemy.url = sqlite:///./x.db\n",
+            'url = config.get_main_option("sqlalchemy.url")\nurl = os.getenv("DB_URL")\ne = create_engine(url)\n',
+            False,
+        ),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
@@ -830,6 +845,7 @@ def test_an_example_that_says_of_what_type_a_value_is_has_none(project, name: st
         ("pool_size=5", "asyncpg", True),
         ("max_overflow=5", "asyncpg", True),
         ("echo=True", "asyncpg", False),
+        ("pool_size=5", "psycopg2-binary", False),
         ("pool_size=5", "aiosqlite", False),
     ],
 )
