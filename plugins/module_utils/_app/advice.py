@@ -158,13 +158,13 @@ def advice(
     found += _settings(said, read, settings or {})
     files = [own(path) for trace in read for path, _line, _code in trace.frames]
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
-        theirs = any(
+        of_package = any(
             re.match(rf"(from|import)\s+{re.escape(name)}\b", code)
             for trace in read
             for path, _line, code in trace.frames[-1:]
             if name in trace.what and not own(path)
         )
-        found.append(_module(name, [file for file in files if file], theirs))
+        found.append(_module(name, [file for file in files if file], of_package))
     for name in dict.fromkeys(re.findall(r"\b(lib[\w+.-]+\.so(?:\.[0-9]+)*): cannot open shared object", said)):
         write = f"Find its package (apt-file search {name}), and name it in fastapi_packages."
         if package := _LIBRARIES.get(name):
