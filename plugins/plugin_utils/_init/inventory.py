@@ -390,7 +390,7 @@ def _env(
             if example not in code.examples:
                 rows.append((name, value, f"{place} asks for it, and {example} has it."))
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *code.asked, *made}]
-    if rows or made or asked or behind:
+    if rows or made or asked or behind or code.open_passwords:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
     if rows or made:
         out.text += f"{PREFIX}env:\n"
@@ -419,5 +419,10 @@ def _env(
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
         for place, names in code.together.items():
             out.comment(f"{place} does without {', '.join(names)}, unless all of them are set.", indent)
+    for name, place in code.open_passwords.items():
+        if name not in {*code.wanted, *made, *(row[0] for row in rows)}:
+            told = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"
+            out.comment(f"{told} here, encrypted, with its user and name as the source calls them.", indent)
+            out.notes.append(f"{told}, in {PREFIX}env.")
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

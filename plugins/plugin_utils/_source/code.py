@@ -282,6 +282,8 @@ class _File:
     def _address(self, node: ast.expr, variable: str) -> None:
         """An address that can't be right on a host: of a database beside the code, or of a container."""
         url = _text(node)
+        if url and _PASSWORD_OF_DATABASE.search(variable) and not variable.startswith("TEST_"):
+            self.code.open_passwords.setdefault(variable, self._at(node))
         if url and (match := SQLITE.fullmatch(url)):
             self._writes(match[1], node, variable)
         elif url and variable and (match := _COMPOSED.match(url) or (_HOST.search(variable) and _BARE.fullmatch(url))):
@@ -811,6 +813,7 @@ _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-
 _BARE = re.compile(r"(?P<host>(?!localhost\b|unknown\b|default\b|none\b)[A-Za-z][\w-]*)(:\d+)?", re.IGNORECASE)
 _HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
 _OF_A_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_")
+_PASSWORD_OF_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_?(password|passwd|pass|pwd)$")
 # What stands in a default for what somebody else has to say.
 _PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
 # A database of whoever develops the app, whose user nobody else has.

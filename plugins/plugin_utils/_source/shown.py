@@ -71,6 +71,8 @@ class Code:
     """Variables that count where all of them are set: the app does without them else."""
     open_secrets: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a secret of the app's own, and for which the source has a default."""
+    open_passwords: dict[str, Place] = field(default_factory=dict)
+    """Variables that hold a database's password, and for which the source has a default."""
     random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)

@@ -103,3 +103,4 @@ def test_what_only_poetry_can_read_is_refused_with_its_command(tmp_path: Path, e
 def test_a_list_in_project_counts_beside_poetrys_own_table(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "shop"\ndependencies = ["starlette"]\n{PROJECT}')
     assert lockfile.read(str(tmp_path), "pyproject.toml", None).lines == ["starlette"]
+    assert not lockfile.is_poetrys(lockfile.load_project(str(tmp_path)))

@@ -221,6 +221,7 @@ def test_a_directory_src_that_is_a_package_itself(project):
         ("from decouple import config\nclass Conf:\n    KEY = config('A_KEY', cast=str)", True),
         ("import decouple\nKEY = decouple.config('A_KEY')", True),
         ("from starlette.config import Config\nread = Config('.env')\nKEY = read('A_KEY', cast=str)", True),
+        ("from starlette.config import Config\nread = Config()\nKEY = read('A_KEY', str)", True),
         ("from environs import Env\nenv = Env()\nKEY = env.str('A_KEY')", True),
         ("from environs import Env\nenv = Env()\nKEY = env('A_KEY')", True),
         ("from decouple import config\nKEY = config('A_KEY', default='x')", False),
