@@ -114,10 +114,6 @@ _WORDS = (
         "Two modules import each other: move one of the imports into the function that needs it.",
     ),
     (
-        r"[Nn]o such table|UndefinedTable|relation \"[^\"]+\" does not exist|Table '[^']+' doesn't exist",
-        "The database lacks a table. Write fastapi_before_swap: [alembic upgrade head], or what makes it.",
-    ),
-    (
         "password authentication failed|Access denied for user|(WRONGPASS|NOAUTH)",
         "The database refuses the user or the password: set them in fastapi_env, as the app calls them.",
     ),
@@ -140,6 +136,7 @@ _WORDS = (
     ),
 )
 """What an app says, and what to write."""
+_NO_TABLE = r"[Nn]o such table|UndefinedTable|relation \"[^\"]+\" does not exist|Table '[^']+' doesn't exist"
 
 
 def advice(
@@ -161,7 +158,13 @@ def advice(
     found += _settings(said, read, settings or {})
     files = [own(path) for trace in read for path, _line, _code in trace.frames]
     for name in dict.fromkeys(re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", said)):
-        found.append(_module(name, [file for file in files if file]))
+        of_package = any(
+            re.match(rf"(from|import)\s+{re.escape(name)}\b", code)
+            for trace in read
+            for path, _line, code in trace.frames[-1:]
+            if name in trace.what and not own(path)
+        )
+        found.append(_module(name, [file for file in files if file], of_package))
     for name in dict.fromkeys(re.findall(r"\b(lib[\w+.-]+\.so(?:\.[0-9]+)*): cannot open shared object", said)):
         write = f"Find its package (apt-file search {name}), and name it in fastapi_packages."
         if package := _LIBRARIES.get(name):
@@ -210,6 +213,8 @@ def advice(
             f"The release is read-only to the app. Write fastapi_shared_paths: [{paths}]{named}: what is shared can be "
             "written, and outlives releases."
         )
+    if re.search(_NO_TABLE, said):
+        found.append(_table(read))
     for pattern, told in _WORDS:
         if match := re.search(pattern, said):
             found.append(match.expand(told))
@@ -273,8 +278,9 @@ def _is_none(name: str, why: str) -> bool:
     return inner if dot else bool(re.fullmatch(r"Input should be a valid (string|integer|number|boolean)", why))
 
 
-def _module(name: str, files: list[str]) -> str:
-    """:param files: of the user's, as the tracebacks name them."""
+def _module(name: str, files: list[str], theirs: bool = False) -> str:
+    """:param files: of the user's, as the tracebacks name them.
+    :param theirs: whether it is a package that imports it, as Celery does gevent for a pool of that name."""
     top = name.partition(".")[0]
     for file in files:
         before, found, _rest = f"/{file}".partition(f"/{top}/")
@@ -282,16 +288,33 @@ def _module(name: str, files: list[str]) -> str:
             return f"{top} is in {before[1:]}/ of the source. Write fastapi_env: {{PYTHONPATH: {before[1:]}}}."
         if found:
             return f"The source's {top}/ has no {name.partition('.')[2]}: is it committed, and not in fastapi_exclude?"
-    if not files:
+    if not files and not theirs:
         return (
             f"There is no {name} at the top of the source: write fastapi_app with the path from there, as dir.file:app."
         )
     called = f" ({PACKAGES[top]})" if top in PACKAGES else ""
+    if top == "distutils":
+        return (
+            "Python has no distutils from 3.12 on, and Debian 12 none in its own: add setuptools to the requirements."
+        )
     if top in _DRIVERS:
         called += f", or name the driver that it brings in the database's URL, as {_DRIVERS[top]}"
+    told = f"Nothing that the release installs brings {name}: add what does to the requirements{called}."
     return (
-        f"Nothing that the release installs brings {name}: add what does to the requirements{called}. If it is a "
-        "module of the app's own, it is looked for from the top of the source."
+        told if theirs else f"{told} If it is a module of the app's own, it is looked for from the top of the source."
+    )
+
+
+def _table(read: Sequence[Trace]) -> str:
+    frames = [own(path) for trace in read for path, _line, _code in trace.frames]
+    script = next((path for path in frames if re.search(r"(^|/)versions/[^/]+\.py$", path)), "")
+    if not script:
+        return "The database lacks a table. Write fastapi_before_swap: [alembic upgrade head], or what makes it."
+    return (
+        f"The migration {script} needs a table that none before it has made, so the migrations can't fill an empty "
+        "database. Where the app makes its tables as it starts, as by create_all(): leave alembic out of "
+        "fastapi_before_swap, deploy, have run.yml run `alembic stamp head` once, and write it there again. Else have "
+        "a migration before this one make the table."
     )
 
 

@@ -28,7 +28,18 @@ from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
 from .needed import JIT, packages
-from .usual import MADE_UP, beginning, filled, of_any_host, of_example, of_service, on_host
+from .usual import (
+    MADE_UP,
+    ONE_BY_ONE,
+    beginning,
+    chosen,
+    filled,
+    is_database,
+    of_any_host,
+    of_example,
+    of_service,
+    on_host,
+)
 from .written import Written, as_yaml
 
 HOSTS = f"""\
@@ -154,6 +165,13 @@ _OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())
 
 
 def _containers(out: Written, code: Code) -> None:
+    for place, address in code.fixed.items():
+        # What stands for a variable is told there.
+        if code.containers.get(place) == "" or any(map(is_database, (*code.wanted, *code.asked, *code.defaults))):
+            continue
+        told = f"{place} has {address} as its database, and asks for no other: have such a one on the host"
+        out.comment(f'{told}, or have it ask, as by os.environ["DATABASE_URL"], and set that in {PREFIX}env.')
+        out.notes.append(f"{told}.")
     for place, address in code.containers.items():
         if address:
             scheme, _slashes, host = address.partition("://")
@@ -297,7 +315,12 @@ def _example(top: str, code: Code) -> tuple[str, dict[str, str]]:
         ".env.sample",
         ".env.template",
         ".env.dist",
+        ".env-example",
+        ".env-sample",
+        ".env_example",
+        ".env_sample",
         "env.example",
+        "env.sample",
         "example.env",
     ):
         if text := read_text(os.path.join(top, name), 1 << 16):
@@ -328,9 +351,15 @@ def _env(
     for name, (place, default) in code.defaults.items():
         if name not in code.wanted:
             rows.append((name, TODO, f"{place} asks for it. By default it is {default}, which no host has."))
+    there = {*code.imports, *required}
+    beside = {variable for _at, variable in code.files.values()}
+    for name, place in code.pooled.items():
+        if name in beside and name not in code.wanted and (begins := beginning(name, there - ONE_BY_ONE)):
+            rows.append(
+                (name, TODO, f"{place} makes a pool of it, and SQLite, the default, may have none. As {begins}")
+            )
     made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
-    there = {*code.imports, *required}
     # Beside a database's name, what has no other name is the database's.
     of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
     for name, place in code.wanted.items():
@@ -338,6 +367,9 @@ def _env(
         bare = f"{of}{bare}" if bare.upper() in ("HOST", "PORT", "SERVER") and not of_service(name) else bare
         value, why = filled(name, bare, example, values, there, called)
         given = f"{example} has {values[name]}" if values.get(name) else ""
+        if name in code.choices and value not in code.choices[name].values():
+            value, why = chosen(code.choices[name], value)
+            given = why
         if name in code.hosts and (here := on_host(*code.hosts[name])):
             value, why = here, f"By default it is {code.hosts[name][1]}, a container's name that the host doesn't know."
         elif not value and (begins := beginning(bare, there)):
@@ -349,7 +381,8 @@ def _env(
             made[name] = place
         else:
             rows.append((name, value or TODO, f"{place} wants it. {why or given}".rstrip()))
-    asked = {name: place for name, place in code.asked.items() if name not in {*code.wanted, *code.defaults, *made}}
+    told = {*code.wanted, *code.defaults, *made, *(name for name, _value, _comment in rows)}
+    asked = {name: place for name, place in code.asked.items() if name not in told}
     for name, place in list(asked.items()):
         if (value := of_example(name, values.get(name, ""))) and of_any_host(name, value):
             # The app would start without it, and fail where it comes by.
@@ -357,7 +390,7 @@ def _env(
             if example not in code.examples:
                 rows.append((name, value, f"{place} asks for it, and {example} has it."))
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *code.asked, *made}]
-    if rows or made or asked or behind:
+    if rows or made or asked or behind or code.open_passwords:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
     if rows or made:
         out.text += f"{PREFIX}env:\n"
@@ -386,5 +419,10 @@ def _env(
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
         for place, names in code.together.items():
             out.comment(f"{place} does without {', '.join(names)}, unless all of them are set.", indent)
+    for name, place in code.open_passwords.items():
+        if name not in {*code.wanted, *made, *(row[0] for row in rows)}:
+            told = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"
+            out.comment(f"{told} here, encrypted, with its user and name as the source calls them.", indent)
+            out.notes.append(f"{told}, in {PREFIX}env.")
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

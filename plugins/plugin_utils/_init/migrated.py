@@ -15,6 +15,7 @@ from ...module_utils._host.files import read_text
 from .._release import lockfile
 from .._source.shown import Code
 from .installed import is_locked
+from .unmade import unmade
 from .written import Written, as_yaml
 
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
@@ -23,6 +24,7 @@ _OVERRIDDEN = re.compile(
     r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
 )
 """What has an env.py of Alembic's take another address than that of its alembic.ini."""
+_OF_INI = r"""[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)"""
 _UNLESS = re.compile(
     r"""if\s+(?:not\s+)?[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)(?:\s+(?:is|==)\s+None)?\s*:\s*\n\s+"""
     r"""[\w.]*set_main_option\([^\n]*"""
@@ -65,6 +67,13 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
         out.comment(
             f"There is {an} with an address of a database in it, and {env} takes no other than that. If it is the "
             f"host's too: {PREFIX}before_swap: {as_yaml(command)}"
+        )
+        return
+    if (lacks := unmade(top, f"{os.path.dirname(env)}/versions")) and code.creates:
+        out.comment(
+            f"There is {an}, and {lacks[0]} needs the table {lacks[1]}, which no migration before it has made: "
+            f"{code.creates} makes the tables as the app starts. Deploy without, have run.yml run `alembic stamp head` "
+            f"once, and write then, for what changes later: {PREFIX}before_swap: {as_yaml(command)}"
         )
         return
     if is_locked(top, requirements, "alembic", required) or re.search(r"(?mi)^\s*alembic\b", needed):
@@ -114,4 +123,10 @@ def _script(top: str, ini: str) -> tuple[str, bool]:
 def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
     """The address that migrations have in alembic.ini, and no other."""
     found = _ADDRESS.search(read_text(os.path.join(top, ini)))
-    return None if found and _OVERRIDDEN.search(_UNLESS.sub("", read_text(os.path.join(top, env)))) else found
+    script = _UNLESS.sub("", read_text(os.path.join(top, env)))
+    for name in re.findall(rf"(?m)^[ \t]*(\w+)\s*(?::\s*\w+\s*)?=\s*{_OF_INI}[ \t]*$", script):
+        # An engine of the file's own address, where the name stands for nothing else.
+        if len(re.findall(rf"(?m)^[ \t]*{name}\s*(?::[^=\n]*)?=", script)) == 1:
+            script = re.sub(rf"create_(async_)?engine\(\s*{name}\b", "", script)
+    script = re.sub(rf"create_(async_)?engine\(\s*{_OF_INI}", "", script)
+    return None if found and _OVERRIDDEN.search(script) else found

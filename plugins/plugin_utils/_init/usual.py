@@ -23,7 +23,8 @@ _ADDRESS = re.compile(
 _AN_ADDRESS = re.compile(r"(?i)://|@|^localhost\b|^\d+\.\d+\.\d+\.\d+|^[\w-]+(\.[\w-]+)*\.[a-z]{2,}(:\d+)?$")
 # What stands for a value in an example, or is right on the machine of whoever develops the app.
 _PLACEHOLDER = re.compile(
-    r"(?i)your|change|replace|example|placeholder|todo|xxx|\.\.\.|[<>{}$]|^(dev\w*|local|tests?|testing)$"
+    r"(?i)your|change|replace|example|placeholder|todo|xxx|\.\.\.|[<>{}$]|^(dev\w*|local|tests?|testing)$|\s\|\s|"
+    r"^(str|string|text|int|integer|num|number|float|bool|boolean|url|uuid|path|value|secret|password|required|optional)$"
 )
 _SWITCH = re.compile(r"(?i)(^|_)(debug|reload|echo)$")
 _GUESS = "It is a guess: it is what most use."
@@ -45,10 +46,11 @@ _USUAL = {
     r"(\w+_)?(MAIL|SMTP)_SSL(_TLS)?": "false",
     r"(\w+_)?(REDIS|RDS)_?PORT": "6379",
     r"(\w+_)?(REDIS|RDS)_?(DB|DATABASE)": "0",
+    r"(\w+_)?(REDIS|RDS)_?(URL|URI|DSN)": "redis://127.0.0.1:6379/0",
     r"(\w+_)?(POSTGRES\w*|PG|MYSQL|MARIADB|DB|DATABASE|REDIS|RDS)_?(HOST|HOSTNAME|SERVER)": "127.0.0.1",
     # The server is another one, which the app's own words don't start.
     r"((APP|API|SERVER|UVICORN|FASTAPI|BACKEND)_)?HOST": "127.0.0.1",
-    r"((APP|API|SERVER|UVICORN|FASTAPI|BACKEND)_)?PORT": "8000",
+    r"((APP|API|SERVER|UVICORN|FASTAPI|BACKEND|ENTRYPOINT)_)?PORT": "8000",
 }
 """What most have for a variable, by its name."""
 MADE_UP = "It is made up: no mail is sent until it is yours."
@@ -78,6 +80,10 @@ _DRIVERS = {
     "mysql": "mysql+mysqlconnector",
     "mysql-connector-python": "mysql+mysqlconnector",
 }
+ONE_BY_ONE = frozenset(
+    "psycopg2 psycopg2-binary pg8000 pymysql mysqldb mysqlclient mysql mysql-connector-python".split()
+)
+"""Those of the drivers that no asynchronous engine can be made of."""
 _DATABASE_URL = re.compile(r"(\w+_)?(DATABASE|DB|SQLALCHEMY\w*|POSTGRES\w*|MYSQL|MARIADB)_?(URL|URI|DSN)")
 
 
@@ -111,8 +117,13 @@ def usual(bare: str, packages: t.Collection[str], app: str = "") -> str:
 
 def beginning(bare: str, packages: t.Collection[str]) -> str:
     """How the address of a database begins, to say beside a variable for it; '' where that can't be told."""
-    schemes = _schemes(packages) if _DATABASE_URL.fullmatch(bare.upper()) else []
+    schemes = _schemes(packages) if is_database(bare) else []
     return " or ".join(f"{scheme}://USER:PASSWORD@127.0.0.1/NAME" for scheme in schemes)
+
+
+def is_database(bare: str) -> bool:
+    """Whether a variable's name is one of the address of a database."""
+    return bool(_DATABASE_URL.fullmatch(bare.upper()))
 
 
 def of_service(name: str) -> bool:
@@ -126,6 +137,21 @@ def of_any_host(name: str, value: str) -> bool:
         return False
     how = re.search(r"(?i)(algorithm|level|same_?site|tz|timezone|lang(uage)?|locale|format|env(ironment)?)$", name)
     return bool(how or re.fullmatch(r"(?i)\d+(\.\d+)?|true|false|yes|no|on|off", value))
+
+
+def chosen(choices: t.Mapping[str, str], value: str) -> tuple[str, str]:
+    """What a host has of an enumeration, and why; ('', which there are) where somebody has to say it.
+
+    :param choices: by the names of its members.
+    :param value: what would be there otherwise.
+    """
+    if value in choices.values():
+        return value, ""
+    for usual_one in (r"prod(uction)?", "info"):
+        for member, each in choices.items():
+            if re.fullmatch(usual_one, member, re.IGNORECASE):
+                return each, _GUESS
+    return "", f"One of {', '.join(choices.values())}"
 
 
 def on_host(name: str, default: str) -> str:

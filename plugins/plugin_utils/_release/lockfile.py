@@ -98,7 +98,7 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
         )
     if pyproject and (above := workspace_lock(source, top)):
         return above
-    if listed and "dependencies" not in project_of(pyproject).get("dynamic", []):
+    if listed and (is_poetrys(pyproject) or "dependencies" not in project_of(pyproject).get("dynamic", [])):
         return "pyproject.toml"
     if not (listed or there) and (below := _further_down(source)):
         directory, write = os.path.dirname(below[0]), f"fastapi_requirements: {below[0]}"
@@ -250,7 +250,13 @@ def poetry_dependencies(pyproject: dict[str, Any]) -> dict[str, Any]:
 def has_dependencies(pyproject: dict[str, Any]) -> bool:
     """Whether a pyproject.toml says what the app needs; many hold the settings of tools alone."""
     project = project_of(pyproject)
-    return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", [])
+    said = bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", [])
+    return said or is_poetrys(pyproject)
+
+
+def is_poetrys(pyproject: dict[str, Any]) -> bool:
+    """Whether Poetry's own table alone says what the app needs."""
+    return not project_of(pyproject).get("dependencies") and bool(poetry_dependencies(pyproject).keys() - {"python"})
 
 
 def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str]) -> Requirements:
@@ -294,10 +300,17 @@ def _read_uv(source: str, name: str, export: Export | None, wanted: Sequence[str
 
 
 def _read_pyproject(pyproject: dict[str, Any], name: str, wanted: Sequence[str]) -> Requirements:
-    """The dependencies of [project]: ranges, which are resolved when wheels are collected."""
+    """The dependencies of [project], or Poetry's: ranges, which are resolved when wheels are collected."""
     found = Requirements()
     project = project_of(pyproject)
     extras.check(name, wanted, extras.of_project(pyproject))
+    if is_poetrys(pyproject):
+        wrong: list[str] = []
+        for line in locks.direct(pyproject, wanted, wrong):
+            if problem := requirements.add(found, line):
+                wrong.append(f"{mask(line)[:100]}: {problem}")
+        found.problems += [f"{name}, {each}" for each in wrong]
+        return requirements.whole(found, name)
     if not project.get("dependencies") or "dependencies" in project.get("dynamic", []):
         raise ReleaseError(
             f"fastapi_requirements is {name}, whose [project] has no list of dependencies. Write them there, or name "

@@ -16,6 +16,7 @@ from typing import Any
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
 from . import extras, requirements, trees
+from . import poetry as poetry_table
 from .packages import InvalidRequirement, Requirement, SpecifierSet, canonicalize_name, canonicalize_version
 from .requirements import Requirements
 
@@ -75,10 +76,11 @@ def read_pipfile(source: str, name: str) -> Requirements:
     return _joined(name, [_line(package.name, [], package.marker) for package in packages], packages)
 
 
-def direct(pyproject: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
+def direct(pyproject: dict[str, Any], wanted: Sequence[str] = (), problems: list[str] | None = None) -> list[str]:
     """What the project says that it needs, as requirements; of Poetry's own way of writing, without versions.
 
     :param wanted: extras that are to be installed too.
+    :param problems: where there is no lock: then Poetry's are ranges, and what can't be one is added to these.
     """
     listed = list(pyproject.get("project", {}).get("dependencies", []))
     poetry = pyproject.get("tool", {}).get("poetry", {})
@@ -90,13 +92,19 @@ def direct(pyproject: dict[str, Any], wanted: Sequence[str] = ()) -> list[str]:
         for entry in entries if isinstance(entries, list) else [entries]:
             table = entry if isinstance(entry, dict) else {}
             counts = canonicalize_name(name) in optional if table.get("optional") else not listed
-            if name != "python" and counts:
+            if name == "python" or not counts:
+                continue
+            if problems is None:
                 lines.append(_line(name, table.get("extras", []), str(table.get("markers", ""))))
+                continue
+            said, marker, problem = poetry_table.specified(entry)
+            problems += [f"{name}: {problem}"] if problem else []
+            lines += [] if problem else [_line(name, table.get("extras", []), marker, said)]
     return lines
 
 
-def _line(name: str, extras: list[str], marker: str) -> str:
-    return name + (f"[{','.join(extras)}]" if extras else "") + (f" ; {marker}" if marker else "")
+def _line(name: str, extras: list[str], marker: str, said: str = "") -> str:
+    return name + (f"[{','.join(extras)}]" if extras else "") + said + (f" ; {marker}" if marker else "")
 
 
 def _poetry(lock: dict[str, Any], wanted: Sequence[str]) -> Iterator[Locked]:

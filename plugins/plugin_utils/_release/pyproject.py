@@ -38,7 +38,8 @@ def is_package(pyproject: dict[str, Any], requirements: str, itself: bool = Fals
     # list of dependencies: of those, what has commands or plugins is meant to be installed.
     base = os.path.basename(requirements)
     meant = lockfile.project_of(pyproject).keys() & {"scripts", "gui-scripts", "entry-points"}
-    asked = itself or base in ("poetry.lock", "pdm.lock") or (meant and base != "uv.lock")
+    own = base == "pyproject.toml" and lockfile.is_poetrys(pyproject)
+    asked = itself or own or base in ("poetry.lock", "pdm.lock") or (meant and base != "uv.lock")
     return "build-system" in pyproject or bool(name(pyproject) and asked)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._host.text import mask
-from .packages import InvalidRequirement, Requirement, canonicalize_name, canonicalize_version
+from .packages import InvalidRequirement, Requirement, Version, canonicalize_name, canonicalize_version
 from .trees import Tree, tree_of
 
 PINS = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
@@ -281,11 +281,23 @@ def injected(
     wanted = dict(PINS)
     if sockets and not any(_brings_websockets(line) for line in lines):
         wanted[WEBSOCKETS[0]] = WEBSOCKETS[1]
-    others = [name for name in needs if name not in has] if not requirements.hashes else []
+    needs = [*needs, *(needed for line in lines for needed in _unsaid(line))]
+    others = [name for name in dict.fromkeys(needs) if name not in has] if not requirements.hashes else []
     pins = [
         f"{name}=={version}" if name not in constrained else name for name, version in wanted.items() if name not in has
     ]
     return pins + others
+
+
+_UNSAID = {"python-decouple": ("3.6", "setuptools")}
+"""What versions below one import and name in no requirement: distutils, which Python 3.12 left out and Debian 12 has in
+a package of its own, is in setuptools."""
+
+
+def _unsaid(line: Requirement) -> list[str]:
+    below, needed = _UNSAID.get(canonicalize_name(line.name), ("0", ""))
+    pinned = [Version(each.version) for each in line.specifier if each.operator == "==" and "*" not in each.version]
+    return [needed] if any(version < Version(below) for version in pinned) else []
 
 
 def _brings_websockets(line: Requirement) -> bool:

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeGuard
 
 from .nodes import called as _called
+from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import text as _text
 
@@ -31,6 +32,31 @@ def asks(node: ast.expr | None) -> str:
     return (_name(node.func).endswith(GETENV) and _text(node.args[0])) or ""
 
 
+READERS = {"decouple.config": 1, "decouple.Config": 1, "starlette.config.Config": 2, "environs.Env": 1}
+"""What other libraries ask by, `config("KEY")` and `env.str("KEY")`, or the class of what does; and where in a call
+of it the default is. Without one its absence ends it all."""
+_KINDS = frozenset("bool bytes date datetime dict email enum float int json list log_level path str url uuid".split())
+
+
+def reader(call: ast.Call, full: Callable[[str], str], values: Mapping[str, ast.expr]) -> int:
+    """Where a call of such a library has its default; 0 for any other call.
+
+    :param full: what a name of another package is there.
+    :param values: what names stand for.
+    """
+    own, _dot, kind = _name(call.func).rpartition(".")
+    whole = full(_name(call.func))
+    if whole == "decouple.config":
+        return READERS[whole]
+    made = values.get(own if own and kind in _KINDS else _name(call.func))
+    return READERS.get(full(_name(made.func)), 0) if isinstance(made, ast.Call) else 0
+
+
+def default_of(call: ast.Call, place: int) -> ast.expr | None:
+    """The default that such a call gives, None where it gives none."""
+    return _keyword(call, "default") or (call.args[place] if len(call.args) > place else None)
+
+
 def needs(node: ast.AST) -> set[str]:
     """Names without a value for which a statement ends it all: `if not url: raise`, `create_engine(url)`."""
     # An HTTPException is an answer to one request, and the app goes on.
@@ -49,6 +75,12 @@ def needs(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Call) and _called(node) in ENGINES and node.args:
         return {_name(node.args[0])}
     return set()
+
+
+def pooled(call: ast.Call) -> bool:
+    """Whether a call makes an asynchronous engine with a pool that SQLite's may not have."""
+    sized = {each.arg for each in call.keywords} & {"pool_size", "max_overflow"}
+    return _called(call) == "create_async_engine" and bool(call.args and sized)
 
 
 def at_import(tree: ast.AST, calling: bool = False) -> Iterator[ast.AST]:
@@ -83,6 +115,9 @@ def uses(node: ast.AST, models: dict[str, ast.ClassDef]) -> list[ast.expr]:
         ]
     if not isinstance(node, ast.Call):
         return []
+    if _called(node) == "FastAPI":
+        # It asserts that it has both.
+        return [each.value for each in node.keywords if each.arg in ("title", "version")]
     if _called(node) in ("int", "float", "loads", "quote", "quote_plus", "urlparse"):
         return node.args[:1]
     if _called(node) in models or _called(node) == "ConnectionConfig":

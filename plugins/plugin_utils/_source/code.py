@@ -20,7 +20,21 @@ from typing import NamedTuple
 
 from ...module_utils._app.roots import ENDING
 from ...module_utils._host.text import mask
-from .asked import ENGINES, GETENV, all_of, asks, at_import, getenv, handed, kinds_of, needs, uses
+from .asked import (
+    ENGINES,
+    GETENV,
+    all_of,
+    asks,
+    at_import,
+    default_of,
+    getenv,
+    handed,
+    kinds_of,
+    needs,
+    pooled,
+    reader,
+    uses,
+)
 from .memory import changed, stores
 from .modules import ASIDE, IMPORTS, MOST_BYTES, OF_SRC, is_imported, module_of, no_packages
 from .nodes import called as _called
@@ -35,12 +49,12 @@ from .sockets import keeping
 
 # What a file has to mention to be worth parsing.
 _TELLING = re.compile(
-    rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|sqlite|celery|apscheduler|"
+    rb"(?im)fastapi|starlette|websocket|basesettings|basemodel|environ|getenv|decouple|sqlite|celery|apscheduler|"
     rb"token_(?:bytes|hex|urlsafe)|urandom|uuid4|generate_key|"
     rb"create_(?:async_)?engine|path\(__file__|mkdir|makedirs|open\(|write_(?:text|bytes)|FileHandler|basicConfig|tinydb|logger\.add|"
     rb"\.(?:db|sqlite|json|log)\d?[\"']|^\w+\s*(?::.*)?=\s*(?:[\[{]|(?:dict|list|set|defaultdict|deque)\()|"
     rb"(?:redis|postgres|mysql|mongodb|amqp|nats)[\w+]*://|http://[a-z][\w-]*:\d|"
-    rb"^(app|application|api)\s*(:.*)?=|^class \w+\([\w.]*(?:settings|config)\w*\)"
+    rb"^(app|application|api)\s*(:.*)?=|^class \w+\([\w., ]*(?:settings|config|enum)\w*\)"
 )
 # What asks for the version of an installed package, or for the file that its build writes it to.
 _VERSION = re.compile(rb"importlib[._]metadata|pkg_resources|import\s+_version|[._]_version\s+import")
@@ -118,7 +132,11 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         each.needs(held)
     # An attribute's name is somebody else's easily, if it isn't a constant's or a setting's.
     values = {
-        f".{name}": (each, value) for each in files for name, value in each.values.items() if name in each.attributes
+        f".{name}": (each, value)
+        for each in files
+        for name, value in each.values.items()
+        # `UPLOADS = settings.UPLOADS` is a second name for the setting, and says nothing of it.
+        if name in each.attributes and _name(value).rpartition(".")[2] != name
     }
     values |= {f"{each.module}:{name}": (each, value) for each in files for name, value in each.values.items()}
     for each in files:
@@ -223,6 +241,7 @@ class _File:
                 self.code.containers.setdefault(self._at(node.args[1]), "")
             elif isinstance(node, ast.BoolOp) and (variable := asks(node.values[0])):
                 self._open(node.values[-1], variable, "")
+                self.code.containers.setdefault(self._at(node.values[-1]), "")
             elif isinstance(node, ast.Call) and _called(node) in _ASKING:
                 # Something else may be said there.
                 for part in (*node.args, *(each.value for each in node.keywords)):
@@ -253,12 +272,18 @@ class _File:
             for inner in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.bases else [])]:
                 if isinstance(inner, (ast.Assign, ast.AnnAssign)) and not function:
                     self._random(inner)
+        script = any(self.path.startswith(f"{directory}/") for directory in self.code.migrations)
+        makes = next((n for n in self.nodes if isinstance(n, ast.Attribute) and n.attr == "create_all"), None)
+        if makes and not script and not _SCRIPTS.match(self.path):
+            self.code.creates = self.code.creates or self._at(makes)
         self._asked()
         self.code.listeners += map(self._at, keeping(self.tree))
 
     def _address(self, node: ast.expr, variable: str) -> None:
         """An address that can't be right on a host: of a database beside the code, or of a container."""
         url = _text(node)
+        if url and _PASSWORD_OF_DATABASE.search(variable) and not variable.startswith("TEST_"):
+            self.code.open_passwords.setdefault(variable, self._at(node))
         if url and (match := SQLITE.fullmatch(url)):
             self._writes(match[1], node, variable)
         elif url and variable and (match := _COMPOSED.match(url) or (_HOST.search(variable) and _BARE.fullmatch(url))):
@@ -274,6 +299,8 @@ class _File:
         elif url and variable and _OWN_DATABASE.match(url) and not variable.startswith("TEST_"):
             self.code.defaults.setdefault(variable, (self._at(node), mask(url)))
             self.code.containers[self._at(node)] = ""
+        elif url and not variable and _OWN_DATABASE.match(url):
+            self.code.fixed.setdefault(self._at(node), mask(url))
         elif url and (match := _CONTAINER.match(url)):
             self.code.containers.setdefault(self._at(node), match["scheme"] + match["host"])
 
@@ -566,7 +593,8 @@ class _File:
             refuses = "None" not in kinds and not fields.old and not within
             if "None" in kinds and not fields.old:
                 kinds.remove("None")
-            if not kinds or not all(map(_PLAIN.fullmatch, kinds)):
+            choices = self._choices(kinds, fields)
+            if not kinds or not (choices or all(map(_PLAIN.fullmatch, kinds))):
                 continue
             if item.value is not None:
                 default = self._default(item.value)
@@ -594,8 +622,20 @@ class _File:
             self.code.variables.setdefault(f"{path}{item.target.id}".lower(), [variable])
             self.code.wanted.setdefault(variable, self._at(item))
             self.code.bare[variable] = short.upper()
+            if choices:
+                self.code.choices[variable] = choices
             found.append(variable)
         return found
+
+    def _choices(self, kinds: list[str], fields: _Fields) -> dict[str, str]:
+        """What may stand for an enumeration, by the names of its members; empty for any other annotation."""
+        for kind in kinds:
+            key = self.code.meant(self._key(kind))
+            node = fields.classes[key][1] if key in fields.classes else None
+            if node and any(base.rpartition(".")[2] in _ENUMS for base in _bases(key, fields.classes)):
+                pairs = [(e.targets[0], e.value) for e in node.body if isinstance(e, ast.Assign)]
+                return {_name(to): str(value.value) for to, value in pairs if isinstance(value, ast.Constant)}
+        return {}
 
     def _model(self, kinds: list[str], fields: _Fields) -> str:
         """The key of the model that an annotation names, '' for anything else."""
@@ -660,11 +700,18 @@ class _File:
             self.code.random.setdefault(name, (self._at(node), maker, False))
 
     def _environment(self, node: ast.stmt) -> None:
-        """os.environ["NAME"] in what runs at import, where nothing catches its absence."""
+        """os.environ["NAME"] and config("NAME") in what runs at import, where nothing catches its absence."""
         for part in ast.walk(node):
             if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
                 name = _text(part.slice)
                 if name and _name(part.value).rpartition(".")[2] == "environ":
+                    self.code.wanted.setdefault(name, self._at(part))
+            elif isinstance(part, ast.Call) and (place := reader(part, self.full, self.values)) and part.args:
+                name, default = _text(part.args[0]), default_of(part, place)
+                if name and default is not None:
+                    self._address(default, name)
+                    self._open(default, name, "")
+                elif name:
                     self.code.wanted.setdefault(name, self._at(part))
 
     def _asked(self) -> None:
@@ -684,6 +731,8 @@ class _File:
         for node in self.nodes:
             if isinstance(node, ast.Call) and _called(node) in ENGINES and node.args and (name := asks(node.args[0])):
                 self.code.wanted.setdefault(name, self.code.asked[name])
+            if isinstance(node, ast.Call) and pooled(node):
+                self.code.pooled.setdefault(_name(node.args[0]).rpartition(".")[2].upper(), self._at(node))
             for local in sorted(needs(node) - {""}):
                 if name := self._variable(local, held):
                     self.code.wanted.setdefault(name, self.code.asked[name])
@@ -756,6 +805,7 @@ class _Fields(NamedTuple):
     """What stands between a model's name and its field's; '' where a model is one variable, of JSON."""
 
 
+_ENUMS = frozenset({"Enum", "StrEnum", "IntEnum"})
 _OLD_SETTINGS = frozenset({"pydantic:BaseSettings", "pydantic.v1:BaseSettings"})
 _MAKERS = frozenset({"generate_key", "token_bytes", "token_hex", "token_urlsafe", "urandom", "uuid4"})
 _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-]*)(:\d+)?(/|$)")
@@ -763,6 +813,7 @@ _COMPOSED = re.compile(r"[\w+]+://([^@/]*@)?(?P<host>(?!localhost\b)[A-Za-z][\w-
 _BARE = re.compile(r"(?P<host>(?!localhost\b|unknown\b|default\b|none\b)[A-Za-z][\w-]*)(:\d+)?", re.IGNORECASE)
 _HOST = re.compile(r"(?i)^host$|_(host|hostname|server|servers|addr)$")
 _OF_A_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_")
+_PASSWORD_OF_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|mariadb)_?(password|passwd|pass|pwd)$")
 # What stands in a default for what somebody else has to say.
 _PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
 # A database of whoever develops the app, whose user nobody else has.

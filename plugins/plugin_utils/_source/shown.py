@@ -71,10 +71,16 @@ class Code:
     """Variables that count where all of them are set: the app does without them else."""
     open_secrets: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a secret of the app's own, and for which the source has a default."""
+    open_passwords: dict[str, Place] = field(default_factory=dict)
+    """Variables that hold a database's password, and for which the source has a default."""
     random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
     """What wanted variables are called without the prefix that the project has chosen for all of them."""
+    pooled: dict[str, Place] = field(default_factory=dict)
+    """Settings whose address of a database an engine with a pool of its own size is made of."""
+    choices: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What wanted variables may hold that are of an enumeration, by the names of its members."""
     variables: dict[str, list[str]] = field(default_factory=dict)
     """By what pydantic calls a setting, as 'db.password' or 'db', the variables that it has to have."""
     statics: dict[str, str] = field(default_factory=dict)
@@ -87,6 +93,8 @@ class Code:
     """Variables whose default has a container's name, with that name and the default."""
     defaults: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Variables whose default is a database on the machine of whoever develops the app, with that."""
+    fixed: dict[Place, str] = field(default_factory=dict)
+    """Where the address of a database of this machine is, without its password; of what may be said otherwise, too."""
     made: dict[str, Place] = field(default_factory=dict)
     """Directories below the source's top that the app makes, or serves."""
     listeners: list[Place] = field(default_factory=list)
@@ -94,6 +102,8 @@ class Code:
     """What the source's own programs have Uvicorn serve."""
     examples: list[str] = field(default_factory=list)
     """Files such as .env.template, which are shipped where the code names them: what it takes its defaults from."""
+    creates: Place | None = None
+    """Where the app makes its tables itself, as by create_all()."""
     migrations: list[str] = field(default_factory=list)
     """Directories with Alembic's env.py and versions/, and the files alembic.ini that there are."""
     memory: dict[str, Place] = field(default_factory=dict)

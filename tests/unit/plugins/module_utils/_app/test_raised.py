@@ -138,6 +138,11 @@ def said(tmp_path: Path):
         ),
         # SQLAlchemy 2.1 takes a URL that names no driver for psycopg's.
         ("import psycopg", "ModuleNotFoundError: No module named 'psycopg'", "as postgresql+psycopg2://"),
+        (
+            "import distutils.none",
+            "ModuleNotFoundError: No module named 'distutils",
+            "add setuptools to the requirements",
+        ),
         ("assert False", "AssertionError, at app/main.py line 1: assert False", ""),
         ("class Odd(Exception): pass\nraise Odd('a: b')", "Odd: a: b, at app/main.py line 2: raise Odd('a: b')", ""),
     ],
@@ -150,6 +155,29 @@ def test_the_first_line_tells_and_the_rest_is_the_apps(said, code: str, first: s
     assert "site-packages/gunicorn" in text and "gunicorn" not in kept and "importlib" not in kept
     assert kept.startswith("Worker startup failed\n") and kept.endswith("\nWorker (pid:7) exited with code 3")
     assert cause(kept) == cause(text)
+
+
+def test_a_package_that_a_package_imports_isnt_taken_for_the_apps_module() -> None:
+    """`celery worker --pool=gevent` without gevent: fastapi_app was to be changed."""
+    frame = '  File "/srv/shop/releases/0123456789ab/.venv/lib/python3.13/site-packages/{}", line 1, in main\n    {}\n'
+    end = "ModuleNotFoundError: No module named 'gevent'"
+    theirs = "Traceback (most recent call last):\n" + frame.format("celery/__init__.py", "import gevent") + end
+    assert advice(theirs) == "Nothing that the release installs brings gevent: add what does to the requirements."
+    loader = "return _bootstrap._gcd_import(name[level:], package, level)"
+    ours = "Traceback (most recent call last):\n" + frame.format("gunicorn/util.py", loader) + end
+    assert advice(ours).startswith("There is no gevent at the top of the source: write fastapi_app")
+
+
+def test_a_migration_that_needs_a_table_isnt_told_to_run_migrations() -> None:
+    """Its own line was advised, for what that line had just failed with."""
+    error = 'sqlalchemy.exc.ProgrammingError: UndefinedTableError: table "posts" does not exist'
+    frames = '  File "/srv/shop/releases/0123456789ab/{}", line 23, in upgrade\n    op.drop_table("posts")\n'
+    text = "Traceback (most recent call last):\n{}" + error
+    told = advice(text.format(frames.format("alembic/versions/e6b5_slug.py")))
+    assert told.startswith("The migration alembic/versions/e6b5_slug.py needs a table that none before it has made")
+    assert "`alembic stamp head`" in told
+    told = advice(text.format(frames.format("app/main.py")))
+    assert told == "The database lacks a table. Write fastapi_before_swap: [alembic upgrade head], or what makes it."
 
 
 def test_two_modules_that_import_each_other(said) -> None:

@@ -677,6 +677,21 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
             'if config.get_main_option("sqlalchemy.url") is None:\n    config.set_main_option("sqlalchemy.url", url)\n',
             True,
         ),
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            'def run():\n    url = config.get_main_option("sqlalchemy.url")\n    e = create_engine(url, echo=True)\n',
+            True,
+        ),
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            "e = create_async_engine(context.config.get_main_option('sqlalchemy.url'))\n",
+            True,
+        ),
+        (
+            "[alembic]\nsqlalchemy.url = sqlite:///./x.db\n",
+            'url = config.get_main_option("sqlalchemy.url")\nurl = os.getenv("DB_URL")\ne = create_engine(url)\n',
+            False,
+        ),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
@@ -687,7 +702,9 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     text = APP + "import os\nURL = os.getenv('DB_URL', 'sqlite+aiosqlite:///./shop.db')\n"
     written = app_file(str(top := project({"main.py": text, "alembic.ini": ini, "alembic/env.py": env})), str(top)).text
     written = written.replace("\n# ", " ")
-    assert ("alembic.ini line 3 is `sqlalchemy.url = sqlite:///./x.db`: beside the code" in written) == told
+    assert (
+        bool(re.search(r"alembic\.ini line \d is `sqlalchemy\.url = sqlite:///\S+`: beside the code", written)) == told
+    )
     if told:
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
 
@@ -791,6 +808,144 @@ def test_a_containers_name_that_is_written_in_the_code_is_told(project, text, ad
     if address:
         assert "main.py:4 has the address" in written and f'os.environ["{write}"]' in written
     assert ("by a name that compose gives" in written) == bool(address) and "s3cret" not in written
+
+
+@pytest.mark.parametrize(
+    ("members", "value"),
+    [
+        ("DEV = 'dev'\n    PROD = 'live'", '"live"  # config.py:6 wants it. It is a guess'),
+        ("DEBUG = 10\n    INFO = 20", '"20"  # config.py:6 wants it. It is a guess'),
+        ("RED = 'red'\n    BLUE = 'blue'", "TODO  # config.py:6 wants it. One of red, blue"),
+    ],
+)
+def test_what_an_enumeration_may_be_is_chosen_or_listed(project, members: str, value: str):
+    settings = "from enum import Enum\nfrom pydantic_settings import BaseSettings\n"
+    settings += f"class Kind(Enum):\n    {members}\nclass Settings(BaseSettings): kind: Kind\n"
+    # An example that lists them is none of them.
+    top = project({"main.py": MAIN, "config.py": settings, ".env.example": "KIND=DEV | PROD\n"})
+    assert f"  KIND: {value}" in app_file(str(top), str(top)).text.replace("KIND: live", 'KIND: "live"')
+
+
+@pytest.mark.parametrize("name", [".env-example", "env.sample"])
+@pytest.mark.parametrize(
+    ("says", "written"),
+    [
+        ("MODE=fast", "fast  # main.py:4 wants it. {} has it."),
+        ("MODE=STRING", "TODO  # main.py:4 wants it. {} has STRING"),
+        ("MODE=number", "TODO  # main.py:4 wants it. {} has number"),
+        ("MODE=a | b", "TODO  # main.py:4 wants it. {} has a | b"),
+    ],
+)
+def test_an_example_that_says_of_what_type_a_value_is_has_none(project, name: str, says: str, written: str):
+    top = project({"main.py": MAIN + "import os; mode = os.environ['MODE']\n", name: f"{says}\n"})
+    assert f"  MODE: {written.format(name)}\n" in app_file(str(top), str(top)).text
+
+
+@pytest.mark.parametrize(
+    ("sized", "requires", "asked"),
+    [
+        ("pool_size=5", "asyncpg", True),
+        ("max_overflow=5", "asyncpg", True),
+        ("echo=True", "asyncpg", False),
+        ("pool_size=5", "psycopg2-binary", False),
+        ("pool_size=5", "aiosqlite", False),
+    ],
+)
+def test_a_pool_isnt_made_of_sqlite_where_another_database_is_meant(project, sized: str, requires: str, asked: bool):
+    """`create_async_engine("sqlite+aiosqlite://...", pool_size=10)` ended with a TypeError on the host."""
+    settings = "from pydantic_settings import BaseSettings\nfrom sqlalchemy.ext.asyncio import create_async_engine\n"
+    settings += "class Settings(BaseSettings): DATABASE_URL: str = 'sqlite+aiosqlite:///./shop.db'\n"
+    settings += f"engine = create_async_engine(Settings().DATABASE_URL, {sized})\n".replace("Settings().", "settings.")
+    top = project({"main.py": MAIN, "config.py": settings, "requirements.txt": f"fastapi\nsqlalchemy\n{requires}\n"})
+    written = app_file(str(top), str(top))
+    said = "config.py:4 makes a pool of it, and SQLite, the default, may have none. As postgresql+asyncpg://USER"
+    assert ("DATABASE_URL" in written.left) == (said in written.text) == asked
+
+
+FIRST = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"
+SECOND = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "creates", "fits"),
+    [
+        ("pass", "op.drop_table('posts')", True, False),
+        ("pass", "op.add_column('posts', sa.Column('slug', sa.String()))", True, False),
+        ("pass", "with op.batch_alter_table('posts') as b: b.drop_column('x')", True, False),
+        ("op.create_table('posts', sa.Column('id', sa.Integer()))", "op.drop_table('posts')", True, True),
+        ("op.execute('create table posts (id int)')", "op.drop_table('posts')", True, True),
+        ("make_tables()", "op.drop_table('posts')", True, True),
+        # A host may have the tables already.
+        ("pass", "op.drop_table('posts')", False, True),
+    ],
+)
+def test_migrations_that_an_empty_database_refuses_arent_run(
+    project, first: str, second: str, creates: bool, fits: bool
+):
+    """Made beside create_all(), whose tables were there: UndefinedTableError, of the app's first deploy."""
+    top = project(
+        {
+            "main.py": MAIN + ("from models import Base\nBase.metadata.create_all()\n" if creates else ""),
+            "requirements.txt": "fastapi\nalembic\n",
+            "alembic.ini": "[alembic]\nscript_location = alembic\n",
+            "alembic/env.py": "",
+            "alembic/versions/1_a.py": FIRST.format(first),
+            "alembic/versions/2_b.py": SECOND.format(second),
+        }
+    )
+    text = app_file(str(top), str(top)).text
+    assert ("\nfastapi_before_swap: [alembic upgrade head]" in text) == fits
+    said = " ".join(text.replace("\n# ", " ").split())
+    told = "alembic/versions/2_b.py needs the table posts, which no migration before it has made: main.py:5 makes"
+    assert (told in said) != fits
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "told"),
+    [
+        ("DB_PASSWORD", "stockpass", True),
+        ("POSTGRES_PASSWORD", "postgres", True),
+        ("DB_PASSWORD", "", False),
+        ("TEST_DB_PASSWORD", "x", False),
+        ("MAIL_PASSWORD", "x", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["os.getenv('{}', '{}')", "Settings()\nclass Settings(BaseSettings): {}: str = '{}'"])
+def test_a_databases_password_that_everybody_can_read_is_told(project, name: str, default: str, told: bool, form: str):
+    """Nothing asked for it, and the database was to have it or the app answered 500."""
+    code = "import os\nfrom pydantic_settings import BaseSettings\n"
+    top = project({"main.py": MAIN, "config.py": f"{code}X = {form.format(name, default)}\n"})
+    written = app_file(str(top), str(top))
+    said = f"has a password for the database that everybody can read: the host's own belongs in {name}"
+    assert (said in " ".join(written.text.replace("\n# ", " ").split())) == (said in " ".join(written.notes)) == told
+
+
+OWN = "postgresql://shop:secret@localhost:5432/shop"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"URL = '{OWN}'", True),
+        (f"URL = os.getenv('DATABASE_URL', '{OWN}')", False),
+        (f"URL = os.getenv('DATABASE_URL') or '{OWN}'", False),
+        (f"URL = os.getenv('URL') or '{OWN}'", False),
+        (f"URL = '{OWN}'\nif os.getenv('DATABASE_URL'): URL = os.getenv('DATABASE_URL')", False),
+        ("URL = 'postgresql://db.example.com/shop'", False),
+    ],
+)
+def test_a_database_that_only_the_code_names_is_told(project, line: str, told: bool):
+    """It is to be on the host by that name, user and password, of which nothing asked."""
+    top = project({"main.py": MAIN + "import os\n" + line + "\n"})
+    written = app_file(str(top), str(top))
+    said = "main.py:5 has postgresql://***@localhost:5432/shop as its database, and asks for no other"
+    assert (said in " ".join(written.text.replace("\n# ", " ").split())) == (said in " ".join(written.notes)) == told
+    assert "secret@" not in written.text
+
+
+def test_redis_is_looked_for_on_the_host(project):
+    top = project({"main.py": MAIN + "import os; url = os.environ['REDIS_URL']\n"})
+    assert "  REDIS_URL: redis://127.0.0.1:6379/0  # main.py:4 wants it. It is a guess" in app_file(str(top), "x").text
 
 
 def test_an_example_of_the_environment_stands_beside_what_is_wanted(project):

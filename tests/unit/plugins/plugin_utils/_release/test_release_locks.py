@@ -167,7 +167,7 @@ def test_none_of_two_is_passed_over(tmp_path: Path, files: list[str], words: str
 @pytest.mark.parametrize(
     ("project", "advice"),
     [
-        ("[tool.poetry.dependencies]\nfastapi = '*'\n", "Run poetry lock, and commit poetry.lock"),
+        ("[tool.poetry]\nname = 'x'\n", "Run poetry lock, and commit poetry.lock"),
         ("[project]\ndynamic = ['dependencies']\n", "Run uv pip compile .* pyproject.toml -o requirements.txt"),
     ],
 )

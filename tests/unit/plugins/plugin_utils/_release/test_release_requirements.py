@@ -132,6 +132,11 @@ def test_all_bad_lines_are_told_at_once_and_without_credentials(
         (["gunicorn; python_full_version < '3.11.3'", "uvicorn", "uvicorn.worker"], [], []),
         (["gunicorn"], ["uvicorn<0.40"], ["uvicorn"]),
         (["gunicorn-extras", "uvicorn-worker2"], [], ["gunicorn==27.0.1", "uvicorn==0.54.0"]),
+        # It imports distutils, which neither Debian's Python has.
+        (["gunicorn", "uvicorn", "python-decouple==3.4"], [], ["setuptools"]),
+        (["gunicorn", "uvicorn", "python-decouple==3.6"], [], []),
+        (["gunicorn", "uvicorn", "python_decouple"], [], []),
+        (["gunicorn", "uvicorn", "python-decouple==3.5", "setuptools==60"], [], []),
     ],
 )
 def test_what_the_files_lack_is_added(lines: list[str], constraints: list[str], expected: list[str]) -> None:

@@ -190,6 +190,8 @@ def test_what_a_uv_lock_pins_for_the_project() -> None:
         ("sqlalchemy", "2.0.30", "3.11", False),
         ("aiofiles", "0.5.0", "3.11", True),
         ("aiofiles", "0.6.0", "3.11", False),
+        ("aioredis", "1.3.0", "3.11", True),
+        ("aioredis", "1.3.1", "3.11", False),
         ("aioredis", "2.0.1", "3.11", True),
         ("fastapi", "0.1", "3.13", False),
     ],

@@ -215,6 +215,58 @@ def test_a_directory_src_that_is_a_package_itself(project):
     assert list(project({"src/main.py": MAIN, "src/config.py": ""}).apps) == ["main:app"]
 
 
+@pytest.mark.parametrize(
+    ("asks", "wanted"),
+    [
+        ("from decouple import config\nclass Conf:\n    KEY = config('A_KEY', cast=str)", True),
+        ("import decouple\nKEY = decouple.config('A_KEY')", True),
+        ("from starlette.config import Config\nread = Config('.env')\nKEY = read('A_KEY', cast=str)", True),
+        ("from starlette.config import Config\nread = Config()\nKEY = read('A_KEY', str)", True),
+        ("from environs import Env\nenv = Env()\nKEY = env.str('A_KEY')", True),
+        ("from environs import Env\nenv = Env()\nKEY = env('A_KEY')", True),
+        ("from decouple import config\nKEY = config('A_KEY', default='x')", False),
+        ("from decouple import config\nKEY = config('A_KEY', 'x')", False),
+        ("from starlette.config import Config\nread = Config()\nKEY = read('A_KEY', str, 'x')", False),
+        ("from environs import Env\nenv = Env()\nenv.read_env('A_KEY')", False),
+        ("from decouple import config\ndef later():\n    return config('A_KEY')", False),
+        ("def config(name): ...\nKEY = config('A_KEY')", False),
+    ],
+)
+def test_what_other_libraries_ask_for_without_a_default_is_wanted(project, asks: str, wanted: bool):
+    assert list(project({"main.py": MAIN, "settings.py": asks}).wanted) == ["A_KEY"] * wanted
+
+
+def test_defaults_that_other_libraries_are_given_are_read(project):
+    asks = "from decouple import config\nURL = config('URL', default='sqlite:///./shop.db')\n"
+    code = project({"main.py": MAIN, "settings.py": asks + "KEY = config('SECRET_KEY', default='changeme')\n"})
+    assert list(code.files) == ["shop.db"] and list(code.open_secrets) == ["SECRET_KEY"] and not code.wanted
+
+
+def test_settings_of_an_enumeration_are_wanted_with_what_they_may_be(project):
+    code = project(
+        {
+            "main.py": MAIN,
+            "kinds.py": "from enum import Enum\nclass Mode(str, Enum):\n    DEV = 'dev'\n    PROD = 'live'\n",
+            "config.py": """
+                from pydantic import Field
+                from pydantic_settings import BaseSettings
+                from kinds import Mode
+                class Settings(BaseSettings):
+                    mode: Mode = Field(default=...)
+                    other: Mode = Mode.DEV
+                """,
+        }
+    )
+    assert list(code.wanted) == ["MODE"] and code.choices == {"MODE": {"DEV": "dev", "PROD": "live"}}
+
+
+def test_a_second_name_for_a_setting_is_the_setting(project):
+    settings = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings): UPLOADS: str = 'kept'\n"
+    helper = "import os\nfrom config import settings\nUPLOADS = settings.UPLOADS\nos.makedirs(UPLOADS)\n"
+    code = project({"main.py": MAIN, "config.py": settings + "settings = Settings()\n", "helper.py": helper})
+    assert list(code.made) == ["kept"]
+
+
 def test_tests_and_what_isnt_python_say_nothing(project):
     code = project({"tests/main.py": MAIN, "test_main.py": MAIN, "main.py": "from fastapi import\n", "two.py": MAIN})
     assert list(code.apps) == ["two:app"]
@@ -513,6 +565,8 @@ def test_a_default_of_none_that_a_field_refuses_is_none(project):
     ("lines", "wanted"),
     [
         ("port = int(os.getenv('X'))", True),
+        ("app = FastAPI(title=os.getenv('X'))", True),
+        ("app = FastAPI(root_path=os.getenv('X'))", False),
         ("class Config:\n    port = float(os.environ.get('X'))", True),
         ("hosts = os.getenv('X').split(',')", True),
         ("class Config:\n    X = os.getenv('X')\nconfig = Config()\nurl = config.X.replace('a', 'b')", True),
