@@ -417,8 +417,8 @@ def _env(
         out.text += "" if some else f"# {PREFIX}env:\n"
         hidden = "  # " if some else "#   "
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
-        for place, names in code.together.items():
-            out.comment(f"{place} does without {', '.join(names)}, unless all of them are set.", indent)
+        for place, together in code.together.items():
+            out.comment(f"{place} does without {', '.join(together)}, unless all of them are set.", indent)
     for name, place in code.open_passwords.items():
         if name not in {*code.wanted, *made, *(row[0] for row in rows)}:
             told = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"

@@ -119,6 +119,8 @@ def is_of_type(value: object, name: str) -> bool:
         return whole_number(value) is not None or (name == "workers" and value == "auto")
     if option["type"] == "float":
         return seconds(value) is not None
+    if option["type"] == "raw":
+        return isinstance(value, (str, int, list)) and not isinstance(value, bool)
     if option["type"] == "list":
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     if option["type"] == "dict":
