@@ -47,7 +47,8 @@ class ActionModule(ActionBase):
         given, version = str(args.pop("source", "") or ""), str(args.pop("version", "") or "")
         try:
             if step == "read":
-                return result | self._read(str(args.get("unit") or ""), into, given, version)
+                done = self._read(str(args.get("unit") or ""), into, given, version)
+                return result | self._shown(done)
         except (Refused, ReleaseError) as refused:
             return result | {"failed": True, "msg": str(refused)}
         paths = args.get("paths")
@@ -56,7 +57,13 @@ class ActionModule(ActionBase):
         if bad := [path for path in args.get("paths") or [] if not path.startswith("/") or not path.isprintable()]:
             return result | {"failed": True, "msg": f"paths has '{bad[0]}'. Write paths as clients ask: -e paths=/,/items/1"}
         answer = self._execute_module("graceful.deploy.adopt_host", args, task_vars=self._vars)
-        return result | self._told(step, answer)
+        return result | self._shown(self._told(step, answer))
+
+    def _shown(self, answer: Result) -> Result:
+        """What a person has to read, as it is: Ansible shows a task's message alone by -v."""
+        if not answer.get("failed") and answer.get("msg"):
+            Display().display(f"\n{self._host}\n{answer['msg']}\n")
+        return answer
 
     def _told(self, step: str, answer: Result) -> Result:
         if answer.get("failed"):

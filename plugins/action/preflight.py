@@ -43,7 +43,7 @@ PROGRAMS: tuple[tuple[Choice, str, str], ...] = ((caddy, "proxy", "caddy"), (oxm
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("variables",))
+    _VALID_ARGS = frozenset(("variables", "leaving"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         result = {**super().run(tmp, task_vars), "changed": False}
@@ -153,6 +153,7 @@ class ActionModule(ActionBase):
         """The one trip: what the module found, with the problems as (variable, sentence) pairs."""
         host = task_vars.get("inventory_hostname", "the host")
         told = {name: values[name] for name in HOST_VARIABLES if name in values}
+        told["leaving"] = self._task.args.get("leaving") or []
         try:
             answer = self._execute_module("graceful.deploy.preflight", {"variables": told}, task_vars=task_vars)
         except AnsibleConnectionFailure:

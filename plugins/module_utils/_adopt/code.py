@@ -14,6 +14,7 @@ import base64
 import os
 import pwd
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -70,6 +71,8 @@ def _has_code(directory: str) -> bool:
 def git(host: Host, directory: str) -> dict[str, Any]:
     """Of a checkout its remote, revision, branch and changed files; {} where it is none, or has no remote."""
     owner = _owner(host.top + directory)
+    if not shutil.which("git"):
+        return {}
 
     def ask(*words: str) -> str:
         safe = ["git", "-C", host.top + directory, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
@@ -116,7 +119,7 @@ def pack(directory: str) -> str:
         )
     account = pwd.getpwuid(os.lstat(directory).st_uid)
     done = subprocess.run(
-        ["tar", "--create", "--gzip", "--no-recursion", "--null", "--verbatim-files-from", "--files-from=-", "-C", directory],
+        ["tar", "--create", "--gzip", "-C", directory, "--no-recursion", "--null", "--verbatim-files-from", "--files-from=-"],
         input="".join(f"{name}\0" for name in names).encode(errors="surrogateescape"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

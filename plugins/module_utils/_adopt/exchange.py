@@ -89,7 +89,8 @@ def of_caddy(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
         entries[path] = {"path": path, "state": "present", "content": text}
     main = MAIN["caddy"]
     text = entries.get(main, {}).get("content", files.get(main, ""))
-    if not any(line.strip() == IMPORT for line in text.splitlines()):
+    # One of ours isn't among the files, and imports them.
+    if main in files and not any(line.strip() == IMPORT for line in text.splitlines()):
         entries[main] = {"path": main, "state": "present", "content": with_import(text)}
     return list(entries.values())
 

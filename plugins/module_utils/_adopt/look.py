@@ -31,7 +31,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         raise Refused(program.refused)
     served = server.read(program.words)
     if served is None:
-        raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:3])} ...")
+        raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:1])} ...")
     variables, odd = dict(program.environment), []
     files: dict[str, dict[str, str] | None] = {}
     for path in _environment_files(program, served):
@@ -77,7 +77,9 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
     if len(found) == 1:
         return found[0]
     if found:
-        listed = "".join(f"\n  -e unit={each.name}    {' '.join(each.words)[:90]}" for each in found)
+        # No more of a command than that: it may have a password in it.
+        served = [(each.name, server.read(each.words)) for each in found]
+        listed = "".join(f"\n  -e unit={name}" + (f"    {run.program} {run.app}" if run else "") for name, run in served)
         raise Refused(f"There are {len(found)} app servers on this host. Say which one is meant:{listed}")
     raise Refused(f"Nothing on this host starts an app server. {_others(host)}")
 

@@ -198,7 +198,9 @@ class Move:
 
     def _tidy(self) -> dict[str, Any]:
         """What our roles brought for all apps of the proxy, where they brought it for this one."""
-        if self.check or any(self._others()):
+        if self.check:
+            return {"msg": "What is left would be seen then."}
+        if self._others():
             return {"msg": "Other apps here have what the proxy was given."}
         gone = record.tidy(self.params["left"])
         if gone:

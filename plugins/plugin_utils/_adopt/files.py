@@ -29,6 +29,8 @@ class File:
 def hosts_file(name: str, variables: t.Mapping[str, t.Any], user: str) -> str:
     """An inventory with one host, as it was reached now; no password is in it."""
     rows = {key: variables[key] for key in ("ansible_host", "ansible_port", "ansible_connection") if variables.get(key)}
+    if rows.get("ansible_host") == name:
+        del rows["ansible_host"]
     if rows.get("ansible_connection") in ("ssh", "smart"):
         del rows["ansible_connection"]
     if login := variables.get("ansible_user") or user:

@@ -1,0 +1,169 @@
+"""An app that somebody set up by hand is moved in and back again, each step under constant load through the front door.
+
+The tests of one app go in the order in which they stand: each begins where the one before has left the host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.core
+APPS = {
+    "adopt-bookworm": {
+        "myproject": ("your-domain.org", "myproject.service", "/srv/myproject"),
+        "shop": ("shop.example.org", "shop.service", "/srv/shop"),
+    },
+    "adopt-trixie": {"myapi": ("api.example.com", "myapi.service", "/srv/myapi-app")},
+}
+SECRETS = ("9f8e7d6c5b4a39281706f5e4d3c2b1a0", "correct-horse")
+# Everything that a person would look at to see whether the host is what it was; not when what ran last.
+STATE = """
+cd /etc; find nginx caddy systemd/system supervisor sysctl.d logrotate.d letsencrypt passwd group ! -type d 2>/dev/null | sort |
+  while read -r path; do
+    printf '%s %s ' "$path" "$(stat -c '%U:%G %a' "$path")"
+    if [ -L "$path" ]; then readlink "$path"; else sha256sum <"$path"; fi
+  done
+find /etc/nginx /etc/caddy /etc/systemd/system -type d | sort
+ls /srv /opt /usr/local/bin /usr/local/lib
+systemctl list-unit-files --no-legend --state=enabled
+systemctl list-units --no-legend --plain --state=running --type=service | cut -d ' ' -f 1 | grep -v -e getty -e journald
+"""
+
+
+class Adopted:
+    """One app on one host.
+
+    :param domain: of its site; ``unit`` is its old one, and ``root`` its new directory.
+    """
+
+    def __init__(self, ask, control, name: str, where: Path, count) -> None:
+        self.ask, self.control, self.name, self.where, self.count = ask, control, name, where, count
+        self.domain, self.unit, self.root = APPS[ask.host.backend.host][name]
+        self.inventory = where / f"inventory-{name}"
+
+    def run(self, step: str, *options: str, ok: bool = True, **variables: object) -> str:
+        """A person's run of a step; what it said."""
+        if step:
+            variables["step"] = step
+            options = ("-i", str(self.inventory), *options)
+        status, said = self.control.run("adopt", *options, **variables)
+        assert (status == 0) is ok, said
+        assert not [secret for secret in SECRETS if secret in said], "a secret was shown"
+        return said
+
+    def again(self, step: str) -> None:
+        """The step once more, which changes nothing."""
+        said = self.run(step)
+        assert "changed=0 " in said, said
+
+    def get(self, path: str) -> tuple[int, str]:
+        return self.ask.get(path, "http://127.0.0.1", "-H", f"Host: {self.domain}")
+
+    @property
+    def release(self) -> str:
+        """Who answers clients: 'none' is the old one."""
+        return str(json.loads(self.get("/")[1])["release"])
+
+    def under_load(self, fault: str, step: str, **variables: object) -> tuple[dict, str]:
+        """A step while clients ask, of whom none may notice; the load's report, and what the run said."""
+        ask = self.ask
+        ask.run(
+            "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
+            "python3 /opt/load/steady.py --seconds 300 --rate 40 --slow 1 --out /run/steady.json "
+            f"--host {self.domain}"
+        )
+        try:
+            said = self.run(step, **variables)
+        finally:
+            ask.run("systemctl stop steady")
+        report = json.loads(ask.run("cat /run/steady.json"))
+        proxy = "nginx" if "bookworm" in ask.host.backend.host else "Caddy"
+        self.count(f"adopt.yml, {fault} ({proxy})", report["sent"], len(report["lost"]))
+        assert report["lost"] == [] and report["mixed"] == [], f"lost: {report['lost'][:5]} {report['mixed'][:5]}"
+        assert report["sent"] == report["answered"] > 40
+        return report, said
+
+
+_where: dict[str, Path] = {}
+_before: dict[str, str] = {}
+
+
+def pytest_generate_tests(metafunc) -> None:
+    host = os.environ.get("MOLECULE_PLATFORM_NAME", "")
+    names = [name for each, apps in APPS.items() for name in apps if host in ("", each)]
+    metafunc.parametrize("name", names, scope="module")
+
+
+@pytest.fixture
+def app(ask, control, name, count, tmp_path_factory) -> Adopted:
+    host = ask.host.backend.host
+    if name not in APPS[host]:
+        pytest.skip("the other host's")
+    where = _where.setdefault(f"{host}-{name}", tmp_path_factory.mktemp(name))
+    return Adopted(ask, control, name, where, count)
+
+
+def test_reading_changes_nothing_there(app, monkeypatch):
+    app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
+    _before[app.name] = app.ask.run(STATE)
+    monkeypatch.chdir(app.where)
+    unread = app.run("", "--check", "--diff", unit=app.unit, into=str(app.inventory))
+    assert "fastapi_name: " in unread
+    assert not app.inventory.exists()
+    said = app.run("", unit=app.unit, into=str(app.inventory))
+    assert "step=beside" in said
+    files = app.inventory / "group_vars" / "all"
+    assert stat.S_IMODE((files / "secrets.yml").stat().st_mode) == 0o600
+    values = yaml.safe_load((files / "app.yml").read_text())
+    assert (values["fastapi_name"], values["fastapi_domains"][0]) == (app.name, app.domain)
+    assert (app.where / app.name / "app" / "main.py").exists()
+    assert not list((app.where / app.name).rglob(".env"))
+    assert "changed=0 " in app.run("", unit=app.unit, into=str(app.inventory))
+    assert app.ask.run(STATE) == _before[app.name]
+
+
+def test_beside_touches_nothing_of_the_old_one(app):
+    pid = app.ask.show(app.unit, "MainPID")["MainPID"]
+    report, said = app.under_load("a deploy beside what serves", "beside", paths="/ready,/health,/nothing,/slow?seconds=0")
+    assert list(report["releases"]) == ["none"]
+    assert app.ask.show(app.unit, "MainPID")["MainPID"] == pid
+    assert "/nothing 404 404 the same" in " ".join(said.split()), said
+    app.again("beside")
+
+
+def test_beside_says_what_differs(app):
+    """The index tells the release, which is another one; and a path that one of them hasn't is told in red."""
+    said = app.run("beside", paths="/")
+    assert "from byte" in said, said
+
+
+def test_the_move_loses_nothing(app):
+    report, said = app.under_load("the move of the site", "move")
+    assert len(report["releases"]) == 2, report["releases"]
+    assert "step=finish" in said and "step=undo" in said
+    assert app.release != "none"
+    if "trixie" in app.ask.host.backend.host:
+        assert app.ask.get("/", "http://127.0.0.1", "-H", "Host: other.example.com") == (200, "another site")
+    app.again("move")
+
+
+def test_the_old_one_is_ended_last(app):
+    report, _said = app.under_load("the end of the old one", "finish")
+    assert list(report["releases"]) == [app.release]
+    assert app.ask.show(app.unit, "ActiveState", "UnitFileState") == {"ActiveState": "inactive", "UnitFileState": "disabled"}
+    app.again("finish")
+
+
+def test_all_of_it_is_undone(app):
+    report, _said = app.under_load("all of it undone", "undo")
+    assert list(report["releases"])[-1] == "none"
+    assert app.release == "none"
+    now = app.ask.run(STATE)
+    assert now == _before[app.name], [line for line in now.splitlines() if line not in _before[app.name].splitlines()]
+    app.again("undo")
