@@ -55,7 +55,10 @@ class ActionModule(ActionBase):
         if isinstance(paths, str):
             args["paths"] = [path.strip() for path in paths.split(",") if path.strip()]
         if bad := [path for path in args.get("paths") or [] if not path.startswith("/") or not path.isprintable()]:
-            return result | {"failed": True, "msg": f"paths has '{bad[0]}'. Write paths as clients ask: -e paths=/,/items/1"}
+            return result | {
+                "failed": True,
+                "msg": f"paths has '{bad[0]}'. Write paths as clients ask: -e paths=/,/items/1",
+            }
         answer = self._execute_module("graceful.deploy.adopt_host", args, task_vars=self._vars)
         return result | self._shown(self._told(step, answer))
 
@@ -80,7 +83,10 @@ class ActionModule(ActionBase):
         if step in _NEXT:
             then, why = _NEXT[step]
             answer["msg"] = "\n".join(
-                filter(None, (answer.get("msg", ""), f"Next, {why}: {self._command(then)}", f"Undo: {self._command('undo')}"))
+                filter(
+                    None,
+                    (answer.get("msg", ""), f"Next, {why}: {self._command(then)}", f"Undo: {self._command('undo')}"),
+                )
             )
         elif step == "finish":
             answer["msg"] += f"\nFrom here on site.yml and release.yml deploy it. Undo: {self._command('undo')}"
@@ -149,7 +155,9 @@ class ActionModule(ActionBase):
             try:
                 top, _origin = open_source(source, version, workdir)
             except ReleaseError as error:
-                note = f"{mask(source)} can't be fetched from here, so what the code shows is missing in app.yml: {error}"
+                note = (
+                    f"{mask(source)} can't be fetched from here, so what the code shows is missing in app.yml: {error}"
+                )
                 top = ""
         of_source, notes = "", list[str]()
         if top:
@@ -176,9 +184,13 @@ class ActionModule(ActionBase):
         inventory = os.path.relpath(into)
         secret = next((os.path.relpath(file.path) for file in files if file.secret), "")
         if secret:
-            lines.append(f"Encrypt the secrets: ansible-vault encrypt {secret} (then add --ask-vault-pass to each command).")
+            lines.append(
+                f"Encrypt the secrets: ansible-vault encrypt {secret} (then add --ask-vault-pass to each command)."
+            )
         lines.append(f"Next, to run it beside the old one: {self._command('beside', inventory)}")
-        lines.append(f"Nothing was changed on {self._host}. Undo: rm -r {inventory}" + (f" {listed[-1]}" if code[1] else ""))
+        lines.append(
+            f"Nothing was changed on {self._host}. Undo: rm -r {inventory}" + (f" {listed[-1]}" if code[1] else "")
+        )
         unknown = [{"place": place, "line": text, "advice": why} for place, text, why in page.unknown]
         return {
             "changed": changed,

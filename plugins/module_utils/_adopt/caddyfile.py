@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from .nginx_conf import Unreadable
 
-_TOKEN = re.compile(r"""(?P<space>[^\S\n]+|\\\r?\n)|(?P<line>\n)|(?P<comment>\#[^\n]*)|(?P<word>"(?:\\.|[^"\\])*"|`[^`]*`|\S+)""")
+_TOKEN = re.compile(
+    r"""(?P<space>[^\S\n]+|\\\r?\n)|(?P<line>\n)|(?P<comment>\#[^\n]*)|(?P<word>"(?:\\.|[^"\\])*"|`[^`]*`|\S+)"""
+)
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,12 @@ def _rows(text: str, file: str) -> Iterator[tuple[list[str], int, int, int]]:
             raise Unreadable(f"{file}:{number} can't be read.")
         if match["word"]:
             word = match["word"]
-            if word[0] in "\"`" and (len(word) < 2 or word[-1] != word[0]):
+            if word[0] in '"`' and (len(word) < 2 or word[-1] != word[0]):
                 raise Unreadable(f"{file}:{number} has a quote that isn't closed.")
             if word.startswith("<<"):
                 raise Unreadable(f"{file}:{number} has a heredoc, which adopt.yml doesn't read.")
             start, first = (start, first) if words else (position, number)
-            words.append(word[1:-1] if word[0] in "\"`" else word)
+            words.append(word[1:-1] if word[0] in '"`' else word)
             end = match.end()
         elif match["line"]:
             if words:
@@ -126,7 +128,9 @@ def parse(text: str, file: str) -> File:
             heads = [word for row in lead for word in row[0]] + words
             first = lead[0] if lead else rows[index]
             inner = _lines(rows[index + 1 :], file)
-            return File((Site(_addresses(heads), inner, file, first[1], first[2], len(text)),), tuple(imports), tuple(others))
+            return File(
+                (Site(_addresses(heads), inner, file, first[1], first[2], len(text)),), tuple(imports), tuple(others)
+            )
         else:
             raise Unreadable(f"{file}:{number} is outside of every site: {' '.join(words)}")
         index += 1

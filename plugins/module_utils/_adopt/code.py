@@ -75,7 +75,16 @@ def git(host: Host, directory: str) -> dict[str, Any]:
         return {}
 
     def ask(*words: str) -> str:
-        safe = ["git", "-C", host.top + directory, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
+        safe = [
+            "git",
+            "-C",
+            host.top + directory,
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+            *words,
+        ]
         as_owner = ["runuser", "-u", owner, "--"] if owner != "root" else []
         status, out, _err = host.run([*as_owner, *safe])
         return "" if status else out.strip("\n")
@@ -119,7 +128,17 @@ def pack(directory: str) -> str:
         )
     account = pwd.getpwuid(os.lstat(directory).st_uid)
     done = subprocess.run(
-        ["tar", "--create", "--gzip", "-C", directory, "--no-recursion", "--null", "--verbatim-files-from", "--files-from=-"],
+        [
+            "tar",
+            "--create",
+            "--gzip",
+            "-C",
+            directory,
+            "--no-recursion",
+            "--null",
+            "--verbatim-files-from",
+            "--files-from=-",
+        ],
         input="".join(f"{name}\0" for name in names).encode(errors="surrogateescape"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -24,7 +24,8 @@ def only_redirects(server: Directive) -> bool:
     rest = [each for each in server.block or () if each.name not in _HARMLESS]
     rest = [each for each in rest if not (each.name == "location" and "acme-challenge" in each.text)]
     return bool(rest) and all(
-        each.name in ("return", "rewrite") or (each.name in ("if", "location") and only_redirects(each)) for each in rest
+        each.name in ("return", "rewrite") or (each.name in ("if", "location") and only_redirects(each))
+        for each in rest
     )
 
 
@@ -51,7 +52,9 @@ def of_nginx(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
                 "file of its own, /etc/nginx/sites-available/NAME, link that from sites-enabled, reload nginx, and run again."
             )
         for server in nginx_conf.servers(parsed[path]):
-            own = server in mine or (only_redirects(server) and (not names_of(server) or _near(names_of(server), names)))
+            own = server in mine or (
+                only_redirects(server) and (not names_of(server) or _near(names_of(server), names))
+            )
             if not own:
                 who = " ".join(sorted(names_of(server))) or "every name"
                 raise Refused(

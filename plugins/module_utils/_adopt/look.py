@@ -79,7 +79,9 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
     if found:
         # No more of a command than that: it may have a password in it.
         served = [(each.name, server.read(each.words)) for each in found]
-        listed = "".join(f"\n  -e unit={name}" + (f"    {run.program} {run.app}" if run else "") for name, run in served)
+        listed = "".join(
+            f"\n  -e unit={name}" + (f"    {run.program} {run.app}" if run else "") for name, run in served
+        )
         raise Refused(f"There are {len(found)} app servers on this host. Say which one is meant:{listed}")
     raise Refused(f"Nothing on this host starts an app server. {_others(host)}")
 
@@ -136,9 +138,7 @@ def _config(host: Host, program: Program, served: server.Server) -> str:
     if given.startswith("python:"):
         served.unknown.append(f"--config {given}")
         return ""
-    path = os.path.normpath(
-        os.path.join(program.directory or "/", given.removeprefix("file:") or "gunicorn.conf.py")
-    )
+    path = os.path.normpath(os.path.join(program.directory or "/", given.removeprefix("file:") or "gunicorn.conf.py"))
     return path if host.is_file(path) else ""
 
 

@@ -202,7 +202,9 @@ def of_supervisor(host: Host, path: str) -> list[Program]:
         program.settings = [("program", key, value, _place(path, text, key)) for key, value in values.items()]
         if _look_into(host, program):
             if values.get("numprocs", "1") != "1":
-                program.refused = f"{program.name} has numprocs={values['numprocs']}: several app servers in one program."
+                program.refused = (
+                    f"{program.name} has numprocs={values['numprocs']}: several app servers in one program."
+                )
             found.append(program)
     return found
 

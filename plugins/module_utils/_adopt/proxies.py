@@ -38,7 +38,9 @@ def proxy_files(host: Host) -> dict[str, Any]:
             text = read_linked(host, path)
             if not is_ours(text):
                 found["caddy"][path] = text
-    files = {path for text in found["nginx"].values() for path in re.findall(r"auth_basic_user_file\s+\"?([^\s;\"]+)", text)}
+    files = {
+        path for text in found["nginx"].values() for path in re.findall(r"auth_basic_user_file\s+\"?([^\s;\"]+)", text)
+    }
     users = {path: host.read(path if path.startswith("/") else f"/etc/nginx/{path}") for path in sorted(files)}
     return {**found, "links": {path: link for path in nginx if (link := _link(host, path))}, "users": users}
 

@@ -160,7 +160,10 @@ class Move:
         if why := self.old.refusal():
             raise Refused(why)
         if self.check:
-            return {"changed": True, "msg": f"{self.old.name} would be stopped, when nobody speaks to it, and disabled."}
+            return {
+                "changed": True,
+                "msg": f"{self.old.name} would be stopped, when nobody speaks to it, and disabled.",
+            }
         self._set("finishing")
         left = drain(self.at, self.params["patience"])
         self.old.stop()
@@ -193,7 +196,8 @@ class Move:
             "changes": changes,
             "left": self.record["missing"],
             "made_user": self.record["made_user"] and not os.path.isdir(os.path.join(self.app.root, "shared")),
-            "msg": f"{name} serves again." + (f" {left} connections to {self.app.name} were open still." if left else ""),
+            "msg": f"{name} serves again."
+            + (f" {left} connections to {self.app.name} were open still." if left else ""),
         }
 
     def _tidy(self) -> dict[str, Any]:
@@ -205,7 +209,11 @@ class Move:
         gone = record.tidy(self.params["left"])
         if gone:
             self.run(["systemctl", "daemon-reload"])
-        return {"changed": bool(gone), "gone": gone, "msg": f"Removed {', '.join(gone)}." if gone else "Nothing was left."}
+        return {
+            "changed": bool(gone),
+            "gone": gone,
+            "msg": f"Removed {', '.join(gone)}." if gone else "Nothing was left.",
+        }
 
     def _others(self) -> list[str]:
         return [entry for entry in os.listdir("/etc/systemd/system") if entry.endswith("@.socket")]

@@ -172,7 +172,11 @@ class _Reader:
             elif inner.name == "header_up" and not re.match(
                 r"(?i)(host|x-forwarded-(for|proto|host)|x-request-id)$", value.lstrip("+-")
             ):
-                told = "X-Forwarded-For has the address" if value.lower() == "x-real-ip" else "the app doesn't get it any more"
+                told = (
+                    "X-Forwarded-For has the address"
+                    if value.lower() == "x-real-ip"
+                    else "the app doesn't get it any more"
+                )
                 front.unknown.append((inner.place, inner.text, told))
             elif inner.name == "header_down":
                 front.unknown.append((inner.place, inner.text, "see fastapi_headers"))
@@ -210,7 +214,9 @@ class _Reader:
         if first.startswith("@"):
             self.front.unknown.append((line.place, line.text, "write its paths into fastapi_protect"))
             return
-        users = {inner.name: inner.args[0] for inner in line.block or () if inner.args and inner.args[0].startswith("$2")}
+        users = {
+            inner.name: inner.args[0] for inner in line.block or () if inner.args and inner.args[0].startswith("$2")
+        }
         if len(users) < len(line.block or ()):
             self.front.unknown.append((line.place, line.text, "ours takes bcrypt alone, in fastapi_protect"))
         if users:

@@ -25,7 +25,10 @@ from .front import Front
 
 VAULT = "secret_env"
 """Name of the variable that holds the secret part of the environment."""
-_ADVICE = {"--root-path": "write it into the app: FastAPI(root_path=...)", "--limit-concurrency": "see fastapi_rate_limit"}
+_ADVICE = {
+    "--root-path": "write it into the app: FastAPI(root_path=...)",
+    "--limit-concurrency": "see fastapi_rate_limit",
+}
 _ASYNC = re.compile(r"uvicorn(_worker)?(\.|$)|\.workers\.Uvicorn|asgi", re.I)
 
 
@@ -146,7 +149,9 @@ class _Hidden:
         values = [*program["environment"].items()]
         for each in files.values():
             values += (each or {}).items()
-        self.values = sorted((v for n, v in values if environment.is_secret(n, v) and len(v) > 3), key=len, reverse=True)
+        self.values = sorted(
+            (v for n, v in values if environment.is_secret(n, v) and len(v) > 3), key=len, reverse=True
+        )
 
     def __call__(self, text: str) -> str:
         for value in self.values:
@@ -161,10 +166,14 @@ def _source(page: Page, found: t.Mapping[str, t.Any], source: str, version: str,
         page.secrets += f"{PREFIX}source: {_quoted(source)}\n"
         out.comment(f"{PREFIX}source is in secrets.yml: it holds a password.")
     else:
-        out.line("source", source, f"The remote of {found['directory']} on the host." if git and version else "The code.")
+        out.line(
+            "source", source, f"The remote of {found['directory']} on the host." if git and version else "The code."
+        )
     if version:
         branch = git.get("branch", "")
-        more = f" A branch's name, such as {branch}, deploys what is pushed to it." if branch not in ("", "HEAD") else ""
+        more = (
+            f" A branch's name, such as {branch}, deploys what is pushed to it." if branch not in ("", "HEAD") else ""
+        )
         out.line("version", version, f"What is on the host.{more}")
     if below:
         out.line("source_directory", below, "Where the app is in it.")
@@ -240,7 +249,9 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
     for name in sorted_.secret:
         out.text += f'  {name}: "{{{{ {VAULT}.{name} }}}}"\n'
     if sorted_.secret:
-        page.secrets += f"{VAULT}:\n" + "".join(f"  {name}: {_quoted(value)}\n" for name, value in sorted_.secret.items())
+        page.secrets += f"{VAULT}:\n" + "".join(
+            f"  {name}: {_quoted(value)}\n" for name, value in sorted_.secret.items()
+        )
     for name, why in sorted_.left:
         out.comment(f"Left out: {name}, because {why}.".replace("..", "."))
 
@@ -258,7 +269,10 @@ def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settin
         placed = re.match(r"(/\S+:\d+): (.*)", each)
         place, text = placed.groups() if placed else (program["file"], each)
         page.unknown.append((place, hide(text), _ADVICE.get(text.split()[0], "it has no equal")))
-    page.unknown += [(place.partition(": ")[0], f"{place.partition(': ')[2]} ...", "systemd passes over it, too") for place in found["odd"]]
+    page.unknown += [
+        (place.partition(": ")[0], f"{place.partition(': ')[2]} ...", "systemd passes over it, too")
+        for place in found["odd"]
+    ]
     ours = taken.ours + front.ours + [(program["file"], hide(text), why) for text, why in server["ours"]]
     ours += [(place, text, "seen through") for place, text, _kind in program["steps"]]
     data = found["code"]["data"]
@@ -269,7 +283,9 @@ def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settin
             f"to is kept from release to release by {PREFIX}shared_paths, and begins empty: copy it to {{root}}/shared "
             f"yourself, or have the app write where it did, by {PREFIX}writable_paths and its environment."
         )
-        out.notes.append(f"The app's own data stays where it is on the host: {', '.join(data[:5])}. app.yml says what to do.")
+        out.notes.append(
+            f"The app's own data stays where it is on the host: {', '.join(data[:5])}. app.yml says what to do."
+        )
     if page.unknown:
         out.comment("These lines have no equal, and are not moved:")
         for place, text, why in page.unknown:

@@ -43,7 +43,10 @@ def read(files: t.Mapping[str, str], at: t.Collection[str], directory: str, user
     for found in parsed.values():
         known |= upstreams(found)
     mine = [
-        server for found in parsed.values() for server in servers(found) if {normal(each) for each in at} & goes_to(server, known)
+        server
+        for found in parsed.values()
+        for server in servers(found)
+        if {normal(each) for each in at} & goes_to(server, known)
     ]
     if not mine:
         return None
@@ -92,7 +95,9 @@ def _tls(front: Front, mine: list[Directive], named: bool) -> None:
     ports = sorted({int(found[0]) for _s, each in listens if (found := re.findall(r"(?:^|:|\])(\d+)$", each.args[0]))})
     if secure:
         certificate, key = secure[0].last("ssl_certificate"), secure[0].last("ssl_certificate_key")
-        front.put("tls", "files", "The certificate that is there. Once the app has moved, acme has ours renewed instead.")
+        front.put(
+            "tls", "files", "The certificate that is there. Once the app has moved, acme has ours renewed instead."
+        )
         front.put("tls_certificate", certificate[0] if certificate else "")
         front.put("tls_key", key[0] if key else "")
         if certificate and certificate[0].startswith("/etc/letsencrypt/"):
@@ -129,7 +134,14 @@ class _Reader:
         users: t.Mapping[str, str],
         files: t.Mapping[str, str],
     ) -> None:
-        self.front, self.at, self.known, self.directory, self.users, self.files = front, at, known, directory, users, files
+        self.front, self.at, self.known, self.directory, self.users, self.files = (
+            front,
+            at,
+            known,
+            directory,
+            users,
+            files,
+        )
 
     def server(self, server: Directive) -> None:
         for each in server.block or ():
@@ -144,7 +156,9 @@ class _Reader:
         if goes_to(location, self.known) & self.at:
             plain = exact in ("", "^~") and path.rstrip("/") == ""
             for each in location.block or ():
-                if each.name == "proxy_pass" and re.fullmatch(r"https?://(unix:[^:]+:/.*|(?!unix:)[^/]+/.*)", each.args[0]):
+                if each.name == "proxy_pass" and re.fullmatch(
+                    r"https?://(unix:[^:]+:/.*|(?!unix:)[^/]+/.*)", each.args[0]
+                ):
                     advice = "the app gets the whole path, not one without the location's"
                     if not (plain and each.args[0].endswith("/")):
                         self.front.unknown.append((each.place, f"location {path}: {each.text}", advice))
@@ -165,7 +179,9 @@ class _Reader:
         text = self.files[location.file][location.start : location.end]
         # Ours has these itself; a second one of the same name is refused by nginx.
         if exact in ("", "^~") and path.rstrip("/") == "":
-            self.front.unknown.append((location.place, location.text, "everything that has no place of its own is the app's"))
+            self.front.unknown.append(
+                (location.place, location.text, "everything that has no place of its own is the app's")
+            )
         else:
             self.front.snippet.append(text)
 
@@ -200,9 +216,12 @@ class _Reader:
         elif each.name in _KNOWN:
             # An app that reads a header of its own name gets nothing there any more.
             own = each.name == "proxy_set_header" and not re.match(
-                r"(?i)(host|connection|upgrade|accept-encoding|x-forwarded-(for|proto|host|ssl)|x-scheme|x-request-id)$", first
+                r"(?i)(host|connection|upgrade|accept-encoding|x-forwarded-(for|proto|host|ssl)|x-scheme|x-request-id)$",
+                first,
             )
-            told = "X-Forwarded-For has the address" if first.lower() == "x-real-ip" else "the app doesn't get it any more"
+            told = (
+                "X-Forwarded-For has the address" if first.lower() == "x-real-ip" else "the app doesn't get it any more"
+            )
             (front.unknown if own else front.ours).append((each.place, each.text, told if own else _KNOWN[each.name]))
         elif each.name == "return" and each.args[:1] == ("444",) or each.name == "if" and only_redirects(each):
             front.ours.append((each.place, each.text, "ours redirects and refuses by itself"))

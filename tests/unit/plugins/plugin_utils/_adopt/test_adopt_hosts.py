@@ -61,7 +61,9 @@ def test_it_is_an_inventory_that_preflight_takes(name):
     given = {key.removeprefix("fastapi_"): value for key, value in values.items() if key.startswith("fastapi_")}
     given["env"] = {key: "x" for key in given.get("env", {})}
     assert check_names([key for key in values if key.startswith("fastapi_")], spec) == []
-    defaults = {key: option["default"] for key, option in spec.items() if "default" in option and "{{" not in str(option)}
+    defaults = {
+        key: option["default"] for key, option in spec.items() if "default" in option and "{{" not in str(option)
+    }
     defaults |= {"root": "/srv/shop", "group": "deploy", "tls": "off"}
     found = check(typed({**defaults, **given}, spec), spec)
     assert found == [], found
