@@ -76,7 +76,8 @@ class ActionModule(ActionBase):
         if answer.get("differ"):
             listed = ", ".join(answer["differ"])
             msg = (
-                f"The new one answers with another status for {listed}. Nothing of the old one was changed, and it has the "
+                f"The new one answers with another status for {listed}. Nothing of the old one was changed, and it has "
+                "the "
                 f"traffic. See why (logs.yml), or undo: {self._command('undo')}"
             )
             return answer | {"failed": True, "msg": msg}

@@ -12,16 +12,16 @@ version_added: 0.2.0
 author:
   - The graceful.deploy authors (@graceful)
 description:
-  - Reads a unit of systemd, a program of supervisord or an app of an oxfile, with its environment, its command line, its
-    site in Caddy or nginx and its directory, and writes an inventory that says the same.
+  - Reads a unit of systemd, a program of supervisord or an app of an oxfile, with its environment, its command line,
+    its site in Caddy or nginx and its directory, and writes an inventory that says the same.
   - The playbook C(adopt.yml) makes the other steps of it and of the roles. Each step can be run again, and be undone.
   - Secrets go into a file of their own, which only its owner may read, and are shown nowhere.
 options:
   step:
     description:
-      - V(read) changes nothing on the host. The others are steps of C(adopt.yml), each of which notes on the host how far
-        it is. V(begin) and V(compare) belong to its C(beside); V(exchange), V(moved) and V(back) to its C(move); V(undo)
-        and V(tidy) to its C(undo).
+      - V(read) changes nothing on the host. The others are steps of C(adopt.yml), each of which notes on the host how
+        far it is. V(begin) and V(compare) belong to its C(beside); V(exchange), V(moved) and V(back) to its C(move);
+        V(undo) and V(tidy) to its C(undo).
     type: str
     choices: [read, begin, compare, exchange, moved, back, finish, undo, tidy]
     default: read
@@ -31,8 +31,8 @@ options:
     type: str
     default: ""
   into:
-    description: With V(read), the directory on the control node that the inventory is written to. What is there and says
-      something else is never written over.
+    description: With V(read), the directory on the control node that the inventory is written to. What is there and
+      says something else is never written over.
     type: str
     default: inventory
   source:

@@ -66,7 +66,8 @@ class Site:
 
 @dataclass(frozen=True)
 class File:
-    """A whole Caddyfile: its sites, the directories that it imports, and other blocks at its top (options, snippets)."""
+    """A whole Caddyfile: its sites, the directories that it imports, and other blocks at its top (options, "
+    "snippets)."""
 
     sites: tuple[Site, ...]
     imports: tuple[str, ...]

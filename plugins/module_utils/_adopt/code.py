@@ -4,8 +4,8 @@
 
 """An app's directory on a hand-made host: whose checkout it is, what is in it, and a copy of its code.
 
-Whoever owns the directory decides what is in it, so root neither runs git there nor opens its files: both is done as the
-owner.
+Whoever owns the directory decides what is in it, so root neither runs git there nor opens its files: both is done as
+the owner.
 """
 
 from __future__ import annotations
@@ -140,8 +140,7 @@ def pack(directory: str) -> str:
             "--files-from=-",
         ],
         input="".join(f"{name}\0" for name in names).encode(errors="surrogateescape"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         user=account.pw_uid,
         group=account.pw_gid,
         extra_groups=[],

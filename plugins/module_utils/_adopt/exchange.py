@@ -48,8 +48,10 @@ def of_nginx(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
     for path in sorted({server.file for server in mine}):
         if path == MAIN["nginx"]:
             raise Refused(
-                f"{mine[0].place} has the site in nginx' main file, which isn't taken out. Move the server block into a "
-                "file of its own, /etc/nginx/sites-available/NAME, link that from sites-enabled, reload nginx, and run again."
+                f"{mine[0].place} has the site in nginx' main file, which isn't taken out. Move the server block into "
+                "a "
+                "file of its own, /etc/nginx/sites-available/NAME, link that from sites-enabled, reload nginx, and run "
+                "again."
             )
         for server in nginx_conf.servers(parsed[path]):
             own = server in mine or (
@@ -58,8 +60,10 @@ def of_nginx(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
             if not own:
                 who = " ".join(sorted(names_of(server))) or "every name"
                 raise Refused(
-                    f"{server.place} has the site of {who} in the same file as the app's, {' '.join(sorted(names))}. Move "
-                    f"that server block into a file of its own beside it, reload nginx, and run again: {path} goes as a whole."
+                    f"{server.place} has the site of {who} in the same file as the app's, {' '.join(sorted(names))}. "
+                    "Move "
+                    f"that server block into a file of its own beside it, reload nginx, and run again: {path} goes as "
+                    "a whole."
                 )
     return [{"path": path, "state": "absent"} for path in sorted({server.file for server in mine})]
 

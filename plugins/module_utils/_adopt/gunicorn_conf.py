@@ -132,5 +132,5 @@ def _call(
     if called in ("int", "str", "float") and len(given) == 1:
         return {"int": int, "str": str, "float": float}[called](given[0])  # type: ignore[operator]
     if called in ("min", "max") and given and all(isinstance(each, (int, float)) for each in given):
-        return (min if called == "min" else max)(given)  # type: ignore[type-var]
+        return (min if called == "min" else max)(given)
     raise _Unknown

@@ -97,9 +97,11 @@ def _others(host: Host) -> str:
                 if found:
                     line = text.count("\n", 0, found.start()) + 1
                     return (
-                        f"{path}/{name}:{line} runs one in a container ({found[0].strip()}). What is in an image can't be read "
+                        f"{path}/{name}:{line} runs one in a container ({found[0].strip()}). What is in an image can't "
+                        "be read "
                         "from outside, so that isn't adopted. What is needed is its source: run init.yml with that "
-                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move the "
+                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move "
+                        "the "
                         "proxy by hand."
                     )
     for pid in sorted(int(name) for name in host.names("/proc") if name.isdigit()):

@@ -79,12 +79,15 @@ class Old:
         """Why it can't be ended and begun from here; '' where it can."""
         if self.kind == "oxmgr":
             return (
-                f"{self.name} is Oxmgr's, whose daemon belongs to whoever has started it: adopt.yml doesn't speak to it. Stop "
-                f"the app there when step=move has been (oxmgr stop {self.name.partition('#')[2]}), and start it before undo."
+                f"{self.name} is Oxmgr's, whose daemon belongs to whoever has started it: adopt.yml doesn't speak to "
+                "it. Stop "
+                f"the app there when step=move has been (oxmgr stop {self.name.partition('#')[2]}), and start it "
+                "before undo."
             )
         if self.kind == "supervisor" and read_text(self._where()).count("[program:") > 1:
             return (
-                f"{self.file} has several programs, and a file goes as a whole. Move [program:{self.program}] into a file of "
+                f"{self.file} has several programs, and a file goes as a whole. Move [program:{self.program}] into a "
+                "file of "
                 "its own, and run again."
             )
         return ""
@@ -118,6 +121,7 @@ class Old:
         return self.file if os.path.isfile(self.file) else self.file + ASIDE
 
     def _supervisor(self, verb: str, ok: tuple[int, ...]) -> str:
+        out: str
         status, out, err = self.run(["supervisorctl", verb, self.program])
         if status not in ok:
             raise CommandFailed(f"supervisorctl {verb} {self.program} failed: {(err or out).strip()}")

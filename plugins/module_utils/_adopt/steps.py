@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .._app.roots import ADOPTED
 from .._app.slots import App
 from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
@@ -28,6 +29,11 @@ _OURS = {
 }
 
 
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two rows have the same at a path, whoever's it is."""
+    return all(one.get(key) == other.get(key) for key in ("state", "content", "link"))
+
+
 class Move:
     """One run of a step.
 
@@ -45,7 +51,8 @@ class Move:
         self.at = self.adopt.get("at", "")
         if not self.adopt and params["step"] not in ("undo", "tidy"):
             raise CommandFailed(
-                "The inventory has no `adopt`, which says what is moved. Run adopt.yml without -e step first: it writes that."
+                "The inventory has no `adopt`, which says what is moved. Run adopt.yml without -e step first: it "
+                "writes that."
             )
         self.old = Old(run, self.adopt) if self.adopt else None
         self.before = self.record.get("stage", "")
@@ -68,7 +75,8 @@ class Move:
         state = self.old.state()
         if not state["active"]:
             raise CommandFailed(
-                f"{self.old.name} doesn't run, so there is nothing to move from and nothing to compare with. Start it, or "
+                f"{self.old.name} doesn't run, so there is nothing to move from and nothing to compare with. Start it, "
+                "or "
                 "deploy by site.yml."
             )
         self.record = {
@@ -111,7 +119,8 @@ class Move:
                 entry |= {key: before[key] for key in ("owner", "group", "mode")}
             if entry["state"] == "present" and "link" in before:
                 raise Refused(
-                    f"{entry['path']} is a link to {before['link']}, and more than the app's site is in it. Put the file itself "
+                    f"{entry['path']} is a link to {before['link']}, and more than the app's site is in it. Put the "
+                    "file itself "
                     "in its place, and run again."
                 )
         self._set("moving", files=kept, replaces=entries)
@@ -127,9 +136,22 @@ class Move:
         """The old site again, where ours didn't answer as it should."""
         if self.before != "moving":
             return {"msg": "Nothing was exchanged."}
+        self._unchanged()
         changes = self._old_site()
         self._set("beside")
         return {"changed": bool(changes), "changes": changes, "msg": "The old site serves again, as before."}
+
+    def _unchanged(self) -> None:
+        """:raises CommandFailed: where somebody has changed since then what would be written over."""
+        for wanted, before in zip(self.record.get("replaces", []), self.record.get("files", []), strict=True):
+            now = record.kept(wanted["path"])
+            if not any(same(now, each) for each in (wanted, before)):
+                raise CommandFailed(
+                    f"{wanted['path']} isn't what it was after the move, and what somebody has written there since "
+                    "would be "
+                    f"lost. Move that away, undo, and bring it back; what was there before the move is in "
+                    f"{self.app.root}/{ADOPTED}."
+                )
 
     def _old_site(self) -> list[str]:
         """Put the old site back and take ours away, by one reload.
@@ -174,13 +196,17 @@ class Move:
     def _undo(self) -> dict[str, Any]:
         """The old one again: begun and answering before the proxy goes back to it."""
         if not self.record:
-            return {"msg": "Nothing is being adopted on this host: there is nothing to undo.", "left": []}
+            return {
+                "msg": "Nothing is being adopted on this host: there is nothing to undo.",
+                "left": [],
+                "goes": False,
+            }
         assert self.old
         name, was = self.old.name, self.record["was"]
-        if not was["active"] or (self.old.refusal() and self.before == "finished"):
-            raise CommandFailed(f"{name} didn't run before. {self.old.refusal()}")
+        self._unchanged()
         if self.check:
-            return {"changed": True, "msg": f"{name} would serve again, and {self.app.name} would go.", "left": []}
+            msg = f"{name} would serve again, and {self.app.name} would go."
+            return {"changed": True, "msg": msg, "left": [], "goes": True}
         state = self.old.state()
         if not state["active"] or state["enabled"] != was["enabled"]:
             self.old.start(was["enabled"])
@@ -193,6 +219,7 @@ class Move:
         self._set("undoing")
         return {
             "changed": True,
+            "goes": True,
             "changes": changes,
             "left": self.record["missing"],
             "made_user": self.record["made_user"] and not os.path.isdir(os.path.join(self.app.root, "shared")),

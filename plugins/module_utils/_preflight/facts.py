@@ -144,7 +144,8 @@ def read_sites(name: str, proxy: str, top: str = "", leaving: t.Container[str] =
     :param leaving: files that go in this run.
     """
     read = {"caddy": parse.site_addresses, "nginx": parse.nginx_addresses}
-    return {path: read[proxy](read_text(path)) for path in site_files(proxy, top) if not is_site_of(path, name) and path not in leaving}
+    others = [path for path in site_files(proxy, top) if path not in leaving and not is_site_of(path, name)]
+    return {path: read[proxy](read_text(path)) for path in others}
 
 
 def left_sites(name: str, proxy: str, top: str = "") -> dict[str, str]:

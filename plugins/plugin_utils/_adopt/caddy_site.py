@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ...module_utils._adopt.exchange import address_of
 from ...module_utils._adopt.caddyfile import Line, Site, parse, upstreams
+from ...module_utils._adopt.exchange import address_of
 from ...module_utils._adopt.nginx_conf import normal
 from .front import Front, domains, inside, is_public, seconds, size
 
@@ -62,7 +62,7 @@ def _addresses(front: Front, mine: list[Site]) -> None:
                 continue
             names.append(found[2])
             port = int(found[3] or 0)
-            schemes.add(found[1] or ("http" if port == 80 or not found[2] and port != 443 else "https"))
+            schemes.add(found[1] or ("http" if port == 80 or (not found[2] and port != 443) else "https"))
             ports.add(port or (80 if found[1] == "http" else 443))
     good, bad = domains(names)
     front.put("domains", good)
@@ -136,7 +136,7 @@ class _Reader:
         elif line.name == "root" and line.args:
             self.root = line.args[-1]
             front.ours.append((line.place, line.text, "what is no file goes to the app, as all does here"))
-        elif line.name in ("import", "handle_errors", "bind", "vars") or line.name.startswith("@") and not line.block:
+        elif line.name in ("import", "handle_errors", "bind", "vars") or (line.name.startswith("@") and not line.block):
             front.unknown.append((line.place, line.text, "see fastapi_proxy_snippet"))
         elif line.name == "file_server":
             front.unknown.append((line.place, line.text, "files are served for paths of their own: fastapi_static"))

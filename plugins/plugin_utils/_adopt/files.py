@@ -50,7 +50,8 @@ def compared(files: list[File]) -> tuple[bool, list[dict[str, t.Any]]]:
         if there and read_text(file.path) != file.text:
             vault = " (or was encrypted, which is as it should be)" if file.secret else ""
             raise Refused(
-                f"{os.path.relpath(file.path)} is there already and says something else{vault}, and adopt.yml writes over "
+                f"{os.path.relpath(file.path)} is there already and says something else{vault}, and adopt.yml writes "
+                "over "
                 "nothing. Write -e into=DIRECTORY to compare, or take it away."
             )
         changed |= not there

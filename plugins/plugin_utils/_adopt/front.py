@@ -72,7 +72,8 @@ def seconds(text: str) -> int | None:
 
 def domains(names: t.Iterable[str]) -> tuple[list[str], list[str]]:
     """Names that a site answers to, and those that ours can't have."""
-    good, bad = [], []
+    good: list[str] = []
+    bad: list[str] = []
     for name in dict.fromkeys(names):
         if name in ("_", "", "*"):
             continue

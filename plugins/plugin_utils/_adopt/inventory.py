@@ -70,8 +70,10 @@ def front_of(found: t.Mapping[str, t.Any], at: str) -> Front:
     if front:
         return front
     raise Refused(
-        f"{found['program']['name']} listens at {at}, and neither Caddy nor nginx on this host passes requests there. A proxy "
-        "on another host isn't moved from here: put Caddy or nginx in front on this host first, or deploy by init.yml and "
+        f"{found['program']['name']} listens at {at}, and neither Caddy nor nginx on this host passes requests there. "
+        "A proxy "
+        "on another host isn't moved from here: put Caddy or nginx in front on this host first, or deploy by init.yml "
+        "and "
         f"site.yml to another port, and have that proxy ask there. Only {'/etc/nginx/sites-enabled, conf.d'} and "
         "/etc/caddy/Caddyfile with what it imports are read."
     )
@@ -82,12 +84,14 @@ def check(found: t.Mapping[str, t.Any]) -> None:
     server, name = found["server"], found["program"]["name"]
     if server["program"] == "gunicorn" and not _ASYNC.search(server["worker_class"]):
         raise Refused(
-            f"{name} runs Gunicorn with --worker-class {server['worker_class']}, which serves WSGI: no FastAPI app. What is "
+            f"{name} runs Gunicorn with --worker-class {server['worker_class']}, which serves WSGI: no FastAPI app. "
+            "What is "
             "needed is an ASGI app and a worker of Uvicorn's."
         )
     if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?", server["app"]):
         raise Refused(
-            f"{name} serves '{server['app']}', and what is needed is module:attribute, as in app.main:app. Write it like that "
+            f"{name} serves '{server['app']}', and what is needed is module:attribute, as in app.main:app. Write it "
+            "like that "
             "into its command, and run again."
         )
 
@@ -115,7 +119,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     front = front_of(found, at)
     name, root = name_of(found)
     out = Written(
-        f"---\n# Written by adopt.yml, from {program['name']} as it is on the host. A line with {TODO} has to be filled in.\n"
+        f"---\n# Written by adopt.yml, from {program['name']} as it is on the host. A line with {TODO} has to be "
+        "filled in.\n"
         "# Every variable: ansible-doc -t role graceful.deploy.fastapi\n"
     )
     page = Page(name, out)
@@ -279,7 +284,8 @@ def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settin
     out = page.app
     if data:
         out.comment(
-            f"Beside the code on the host there {'are' if len(data) > 1 else 'is'} {', '.join(data)}. What of it the app writes "
+            f"Beside the code on the host there {'are' if len(data) > 1 else 'is'} {', '.join(data)}. What of it the "
+            "app writes "
             f"to is kept from release to release by {PREFIX}shared_paths, and begins empty: copy it to {{root}}/shared "
             f"yourself, or have the app write where it did, by {PREFIX}writable_paths and its environment."
         )

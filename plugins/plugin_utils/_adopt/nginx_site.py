@@ -15,7 +15,8 @@ from .front import Front, domains, inside, seconds, size
 
 _OWN = "this collection's site has its own"
 _OURS = {
-    "proxy_set_header proxy_http_version proxy_redirect proxy_pass_header proxy_buffering proxy_request_buffering": _OWN,
+    "proxy_set_header proxy_http_version proxy_redirect proxy_pass_header proxy_buffering": _OWN,
+    "proxy_request_buffering": _OWN,
     "proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_cache_bypass proxy_next_upstream": _OWN,
     "proxy_connect_timeout proxy_send_timeout send_timeout client_body_timeout proxy_max_temp_file_size": _OWN,
     "ssl_protocols ssl_ciphers ssl_prefer_server_ciphers ssl_session_cache ssl_session_timeout ssl_dhparam": _OWN,
@@ -167,7 +168,7 @@ class _Reader:
                 elif each.name != "proxy_pass":
                     self.line(each, path if exact != "~" else "/")
             return
-        if "acme-challenge" in path or path in ("/favicon.ico", "/robots.txt") and len(location.block or ()) < 3:
+        if "acme-challenge" in path or (path in ("/favicon.ico", "/robots.txt") and len(location.block or ()) < 3):
             self.front.ours.append((location.place, location.text, "the app answers it, or certbot's renewal did"))
             return
         at = self._files(location, server)
@@ -223,7 +224,7 @@ class _Reader:
                 "X-Forwarded-For has the address" if first.lower() == "x-real-ip" else "the app doesn't get it any more"
             )
             (front.unknown if own else front.ours).append((each.place, each.text, told if own else _KNOWN[each.name]))
-        elif each.name == "return" and each.args[:1] == ("444",) or each.name == "if" and only_redirects(each):
+        elif (each.name == "return" and each.args[:1] == ("444",)) or (each.name == "if" and only_redirects(each)):
             front.ours.append((each.place, each.text, "ours redirects and refuses by itself"))
         elif each.name in ("root", "try_files"):
             front.ours.append((each.place, each.text, "what is no file goes to the app, as all does here"))

@@ -32,14 +32,17 @@ _SYSTEMD = {
 }
 _SUPERVISOR = {
     "command directory user environment": _READ,
-    "process_name numprocs priority autostart autorestart startsecs startretries exitcodes stopsignal stopasgroup": _OWN,
+    "process_name numprocs priority autostart autorestart startsecs startretries stopsignal": _OWN,
+    "stopasgroup exitcodes": _OWN,
     "killasgroup redirect_stderr stdout_logfile stderr_logfile stdout_logfile_maxbytes stderr_logfile_maxbytes": _OWN,
     "stdout_logfile_backups stderr_logfile_backups stdout_capture_maxbytes": _OWN,
 }
 _OXMGR = {
     "name command cwd env env_file": _READ,
-    "restart_policy max_restarts crash_restart_limit restart_delay_secs stop_signal wait_ready ready_timeout_secs": _OWN,
-    "health_cmd health_interval_secs health_timeout_secs health_max_failures cgroup_enforce namespace start_order": _OWN,
+    "restart_policy max_restarts crash_restart_limit restart_delay_secs stop_signal": _OWN,
+    "wait_ready ready_timeout_secs": _OWN,
+    "health_cmd health_interval_secs health_timeout_secs health_max_failures cgroup_enforce": _OWN,
+    "namespace start_order": _OWN,
 }
 TABLES = {
     kind: {name: why for names, why in table.items() for name in names.split()}

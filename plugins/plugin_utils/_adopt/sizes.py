@@ -23,7 +23,8 @@ def workers(server: t.Mapping[str, t.Any], cpus: int) -> tuple[object, str]:
     count = int(written)
     if count > cpus + 1 and count >= 2 * cpus + 1:
         why = (
-            f"It was {count}, on {cpus} CPU{'s' * (cpus != 1)}. An async worker serves hundreds of requests at once, so 2 x CPUs "
+            f"It was {count}, on {cpus} CPU{'s' * (cpus != 1)}. An async worker serves hundreds of requests at once, "
+            "so 2 x CPUs "
             f"+ 1 of them cost memory and database connections for nothing. To have them all the same, write {count}."
         )
         return "auto", why

@@ -51,10 +51,9 @@ def chunks(text: str) -> t.Iterator[tuple[str, str]]:
     name = ""
     for line in text.splitlines(keepends=True)[1:]:
         found = re.match(rf"{PREFIX}(\w+):", line)
-        if found or (line.startswith("#") and name):
-            if name:
-                yield name, "".join(kept)
-                kept, name = [], ""
+        if name and (found or line.startswith("#")):
+            yield name, "".join(kept)
+            kept, name = [], ""
         name = found[1] if found else name
         kept.append(line)
     yield name, "".join(kept)

@@ -59,7 +59,7 @@ def test_it_is_an_inventory_that_preflight_takes(name):
     values = yaml.safe_load(both)
     spec = load_spec()
     given = {key.removeprefix("fastapi_"): value for key, value in values.items() if key.startswith("fastapi_")}
-    given["env"] = {key: "x" for key in given.get("env", {})}
+    given["env"] = dict.fromkeys(given.get("env", {}), "x")
     assert check_names([key for key in values if key.startswith("fastapi_")], spec) == []
     defaults = {
         key: option["default"] for key, option in spec.items() if "default" in option and "{{" not in str(option)
