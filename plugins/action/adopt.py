@@ -150,6 +150,7 @@ class ActionModule(ActionBase):
                 except (OSError, tarfile.TarError) as error:
                     raise Refused(f"The code in {directory} on the host can't be unpacked: {error}") from error
                 code = (top, source)
+                note = sources.freeze(top, found["code"]["installed"])
         elif not is_git(source):
             top = source = os.path.abspath(os.path.expanduser(source))
         else:

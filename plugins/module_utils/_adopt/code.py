@@ -47,6 +47,20 @@ def look(host: Host, directory: str) -> dict[str, Any]:
     return found
 
 
+def installed(host: Host, program: str) -> list[str]:
+    """What is in the virtual environment that a program belongs to, as a requirements.txt names it."""
+    environment = re.match(r"(/.+)/bin/[^/]+$", program)
+    if not environment or not host.is_file(f"{environment[1]}/pyvenv.cfg"):
+        return []
+    found = []
+    for python in host.names(f"{environment[1]}/lib"):
+        for entry in host.names(f"{environment[1]}/lib/{python}/site-packages"):
+            match = re.fullmatch(r"([A-Za-z0-9_.]+)-([A-Za-z0-9_.!+]+)\.dist-info", entry)
+            if match and match[1].lower() not in ("pip", "setuptools", "wheel"):
+                found.append(f"{match[1].replace('_', '-')}=={match[2]}")
+    return sorted(found, key=str.lower)
+
+
 def _walk(top: str) -> Iterator[tuple[str, int, str]]:
     """Files below a directory, their sizes, and whether each is ``code``, ``data`` or ``secret``."""
     for place, directories, names in os.walk(top):

@@ -57,7 +57,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "config": config,
         "cpus": cpus,
         "directory": directory,
-        "code": code.look(host, directory),
+        "code": code.look(host, directory) | {"installed": code.installed(host, program.words[0])},
         "proxies": proxy_files(host),
         "taken": _taken(host),
     }

@@ -162,7 +162,8 @@ def _options(
             _take(server, known.get(name, ""), name, value, ours.get(name, ""))
         elif word.startswith("-"):
             # What takes no value of its own is followed by another option, or by the app.
-            if not sign and rest and not rest[0].startswith("-") and not re.fullmatch(r"[\w.]+:\w+(\(\))?", rest[0]):
+            is_app = not server.app and rest and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?", rest[0])
+            if not sign and rest and not rest[0].startswith("-") and not is_app:
                 word += f" {rest.pop(0)}"
             server.unknown.append(word)
         elif not server.app:

@@ -13,9 +13,11 @@ import re
 import tarfile
 import typing as t
 
+from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from .._init.inventory import app_file
 from .._init.written import Written
+from .._release.lockfile import find_requirements
 
 LARGEST = 256 << 20
 """Bytes that a copy of the code unpacks to at most."""
@@ -34,6 +36,27 @@ def unpack(packed: str, into: str) -> None:
         if sum(member.size for member in members) > LARGEST:
             raise tarfile.TarError(f"the code unpacks to more than {LARGEST >> 20} MB")
         archive.extractall(into, members, filter="data")
+
+
+def freeze(top: str, installed: t.Sequence[str]) -> str:
+    """Write what the old environment has into a copy of code that doesn't say what it needs; the sentence that tells
+    it, '' where nothing was written."""
+    try:
+        find_requirements(top, "", top)
+    except ReleaseError:
+        if not installed:
+            return ""
+    else:
+        return ""
+    with open(os.path.join(top, "requirements.txt"), "w", encoding="utf-8") as file:
+        file.write(
+            "# Written by adopt.yml: what the environment on the host has.\n" + "".join(f"{r}\n" for r in installed)
+        )
+    return (
+        f"The code doesn't say what it needs, so its copy has a requirements.txt now, of the {len(installed)} packages "
+        "that "
+        "are installed on the host."
+    )
 
 
 # What the host says better, and what would run beside the old one.
