@@ -190,9 +190,7 @@ class ActionModule(ActionBase):
                 f"Encrypt the secrets: ansible-vault encrypt {secret} (then add --ask-vault-pass to each command)."
             )
         lines.append(f"Next, to run it beside the old one: {self._command('beside', inventory)}")
-        lines.append(
-            f"Nothing was changed on {self._host}. Undo: rm -r {inventory}" + (f" {listed[-1]}" if code[1] else "")
-        )
+        lines.append(f"Nothing was changed on {self._host}. Undo: rm -r {' '.join(listed)}")
         unknown = [{"place": place, "line": text, "advice": why} for place, text, why in page.unknown]
         return {
             "changed": changed,

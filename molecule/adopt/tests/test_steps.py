@@ -239,6 +239,10 @@ def test_the_old_one_is_ended_last(app):
         "UnitFileState": "disabled",
     }
     app.again("finish")
+    if app.name == "myapi":
+        # From here on it is an app like any other.
+        status, said = app.control.run("site", "-i", str(app.inventory))
+        assert status == 0 and "changed=0 " in said, said
 
 
 def test_all_of_it_is_undone(app):

@@ -16,7 +16,7 @@ from .._layer.flow import Layer
 from . import answers, record
 from .exchange import of_caddy, of_nginx
 from .nginx_conf import Unreadable
-from .old import Old, drain
+from .old import ASIDE, Old, drain
 from .programs import Host, Refused
 from .proxies import proxy_files
 
@@ -191,7 +191,8 @@ class Move:
         self.old.stop()
         self._set("finished")
         told = f" {left} connections to it were open still after {self.params['patience']} s." if left else ""
-        return {"changed": True, "left": left, "msg": f"{self.old.name} is stopped and disabled; its files stay.{told}"}
+        stays = f"its file is {self.old.file}{ASIDE} now" if self.old.kind == "supervisor" else "its files stay"
+        return {"changed": True, "left": left, "msg": f"{self.old.name} is stopped and disabled; {stays}.{told}"}
 
     def _undo(self) -> dict[str, Any]:
         """The old one again: begun and answering before the proxy goes back to it."""

@@ -54,8 +54,7 @@ def freeze(top: str, installed: t.Sequence[str]) -> str:
         )
     return (
         f"The code doesn't say what it needs, so its copy has a requirements.txt now, of the {len(installed)} packages "
-        "that "
-        "are installed on the host."
+        "that are installed on the host."
     )
 
 
