@@ -33,7 +33,7 @@ HOST_VARIABLES = (
     *("name", "root", "user", "group", "python", "supervisor", "oxmgr"),
     *("proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
-    # Of processes, timers and who is told what for_host() says; what leaves the proxy in this run is the task's own word.
+    # Of processes, timers and who is told what for_host() says. The sites that leave are the task's own word.
     *("writable_paths", "background", "notify", "leaving", *PLAN_SPEC),
 )
 Result = dict[str, t.Any]
