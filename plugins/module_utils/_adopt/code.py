@@ -74,6 +74,8 @@ def _walk(top: str) -> Iterator[tuple[str, int, str]]:
                 yield f"{prefix}{name}", 0, "data"
         for name in names:
             kind = "secret" if _SECRET.fullmatch(name) else "data" if _DATA.fullmatch(name) else "code"
+            # What a link leads to isn't the code's, and is nothing to be unpacked elsewhere.
+            kind = "data" if os.path.islink(os.path.join(place, name)) else kind
             kind = "code" if re.fullmatch(r"\.env\.(example|sample|template|dist)", name) else kind
             yield prefix + name, os.lstat(os.path.join(place, name)).st_size, kind
 

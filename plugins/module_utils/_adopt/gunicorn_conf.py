@@ -129,8 +129,9 @@ def _call(
         return cpus
     if called in ("os.environ.get", "os.getenv", "getenv", "environ.get") and given:
         return environment.get(str(given[0]), given[1] if len(given) > 1 else None)
-    if called in ("int", "str", "float") and len(given) == 1:
-        return {"int": int, "str": str, "float": float}[called](given[0])  # type: ignore[operator]
-    if called in ("min", "max") and given and all(isinstance(each, (int, float)) for each in given):
-        return (min if called == "min" else max)(given)
+    if called in ("int", "str", "float") and len(given) == 1 and isinstance(given[0], (str, int, float)):
+        return {"int": int, "str": str, "float": float}[called](given[0])
+    numbers = [each for each in given if isinstance(each, (int, float))]
+    if called in ("min", "max") and numbers and len(numbers) == len(given):
+        return (min if called == "min" else max)(numbers)
     raise _Unknown

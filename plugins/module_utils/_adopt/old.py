@@ -121,8 +121,7 @@ class Old:
         return self.file if os.path.isfile(self.file) else self.file + ASIDE
 
     def _supervisor(self, verb: str, ok: tuple[int, ...]) -> str:
-        out: str
         status, out, err = self.run(["supervisorctl", verb, self.program])
         if status not in ok:
             raise CommandFailed(f"supervisorctl {verb} {self.program} failed: {(err or out).strip()}")
-        return out
+        return str(out)

@@ -92,6 +92,8 @@ class Move:
 
     def _compare(self) -> dict[str, Any]:
         """Ask both, where both run."""
+        if self.before in ("finishing", "finished"):
+            return {"msg": "The old one has ended, so there is nothing to compare with."}
         live = f"unix:{self.app.link}"
         host, scheme = self.params["host"], self.params["scheme"]
         rows = answers.compare(self.at, live, self.params["paths"], host, scheme)

@@ -36,7 +36,9 @@ def hosts_file(name: str, variables: t.Mapping[str, t.Any], user: str) -> str:
     if login := variables.get("ansible_user") or user:
         rows["ansible_user"] = login
     text = f"---\nall:\n  hosts:\n    {as_yaml(name)}:\n"
-    return text + "".join(f"      {key}: {as_yaml(str(value))}\n" for key, value in rows.items())
+    return text + "".join(
+        f"      {key}: {as_yaml(value if isinstance(value, int) else str(value))}\n" for key, value in rows.items()
+    )
 
 
 def compared(files: list[File]) -> tuple[bool, list[dict[str, t.Any]]]:
