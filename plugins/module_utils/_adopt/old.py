@@ -55,8 +55,9 @@ class Old:
     def __init__(self, run: Run, adopt: dict[str, Any]) -> None:
         self.run = run
         self.systemd = Systemd(run)
-        self.name, self.kind = adopt["unit"], adopt.get("kind", "systemd")
-        self.file = adopt.get("file", "")
+        self.name: str = adopt["unit"]
+        self.kind: str = adopt.get("kind", "systemd")
+        self.file: str = adopt.get("file", "")
         self.units = [*adopt.get("sockets", []), self.name] if self.kind == "systemd" else []
         self.program = self.name.partition("/")[2]
 
@@ -124,4 +125,4 @@ class Old:
         status, out, err = self.run(["supervisorctl", verb, self.program])
         if status not in ok:
             raise CommandFailed(f"supervisorctl {verb} {self.program} failed: {(err or out).strip()}")
-        return str(out)
+        return out
