@@ -122,6 +122,15 @@ from ..module_utils._adopt.steps import Move
 from ..module_utils._app import names
 from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed
+from ..module_utils._plan.capacity import CapacityError, read_capacity
+
+
+def cpus() -> int:
+    """How many the host gives, limits of cgroups included."""
+    try:
+        return max(1, int(read_capacity().cpus))
+    except CapacityError:
+        return len(os.sched_getaffinity(0))
 
 
 def main() -> None:
@@ -150,8 +159,7 @@ def main() -> None:
 
     def work() -> dict[str, Any]:
         if params["step"] == "read":
-            cpus = len(os.sched_getaffinity(0))
-            return {"changed": False, "found": look(Host(module.run_command), params["unit"], cpus)}
+            return {"changed": False, "found": look(Host(module.run_command), params["unit"], cpus())}
         if params["step"] == "fetch":
             return {"changed": False, "packed": pack(params["directory"])}
         if problem := names.name("name", params["name"]):
