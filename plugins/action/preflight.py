@@ -33,8 +33,8 @@ HOST_VARIABLES = (
     *("name", "root", "user", "group", "python", "supervisor", "oxmgr"),
     *("proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
-    # Of processes, timers and who is told what for_host() says.
-    *("writable_paths", "background", "notify", *PLAN_SPEC),
+    # Of processes, timers and who is told what for_host() says. The sites that leave are the task's own word.
+    *("writable_paths", "background", "notify", "leaving", *PLAN_SPEC),
 )
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
@@ -43,7 +43,7 @@ PROGRAMS: tuple[tuple[Choice, str, str], ...] = ((caddy, "proxy", "caddy"), (oxm
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("variables",))
+    _VALID_ARGS = frozenset(("variables", "leaving"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         result = {**super().run(tmp, task_vars), "changed": False}
@@ -153,6 +153,7 @@ class ActionModule(ActionBase):
         """The one trip: what the module found, with the problems as (variable, sentence) pairs."""
         host = task_vars.get("inventory_hostname", "the host")
         told = {name: values[name] for name in HOST_VARIABLES if name in values}
+        told["leaving"] = self._task.args.get("leaving") or []
         try:
             answer = self._execute_module("graceful.deploy.preflight", {"variables": told}, task_vars=task_vars)
         except AnsibleConnectionFailure:

@@ -35,6 +35,11 @@ options:
         asking what a value would do.
     type: dict
     default: {}
+  leaving:
+    description: Paths of sites' files on the host that this run takes away, so that their names aren't taken any more.
+    type: list
+    elements: str
+    default: []
 notes:
   - Has to run as root, as the role does. In place of that it says what is missing.
   - The whole of the role's variables is in force only inside the role; elsewhere its defaults stand in.
@@ -151,7 +156,9 @@ def too_old() -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"variables": {"type": "dict", "default": {}}}, supports_check_mode=True)
+    strings = {"type": "list", "elements": "str", "default": []}
+    options = {"variables": {"type": "dict", "default": {}}, "leaving": strings}
+    module = AnsibleModule(argument_spec=options, supports_check_mode=True)
     if sys.version_info < OLDEST:
         nothing: dict[str, object] = {"plan": None, "host": {"python": {}}, "logs": {}, "releases": {}}
         module.exit_json(changed=False, problems=[("", too_old())], **nothing)

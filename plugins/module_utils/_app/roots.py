@@ -27,6 +27,8 @@ COMMANDS = "commands"
 """Name of the directory with NAME-run's programs and notes."""
 NOTE = "removing.json"
 """In the app's directory while it is being removed: what a run that was cut off could not see any more."""
+ADOPTED = "adopted.json"
+"""Name of the file that says what was there before, while an app that was set up by hand is being moved."""
 ENVIRONMENT = "environment"
 """Name of the file in the app's directory that says what the live slot's environment is; root alone may read it."""
 OLD_ENVIRONMENT = ".env"
@@ -35,7 +37,7 @@ refused this one."""
 ENTRIES = [
     *(HOME, COMMANDS, "releases", "slots", GENERATIONS, "wheels", ENVIRONMENT, OLD_ENVIRONMENT),
     *("maintenance", "prepared.json", "live", "live.new"),
-    *("live.sock.new", "history.jsonl", "build.lock", "live.sock", NOTE, "deploy.lock"),
+    *("live.sock.new", "history.jsonl", "build.lock", "live.sock", ADOPTED, NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.
 

@@ -138,10 +138,14 @@ def read_supervisor(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple
     return {**read_oxmgr(run, params["name"], bool(params.get("oxmgr"))), "daemons": [*found.values()]}
 
 
-def read_sites(name: str, proxy: str, top: str = "") -> dict[str, list[str]]:
-    """The addresses of the other sites of the proxy, by file."""
+def read_sites(name: str, proxy: str, top: str = "", leaving: t.Container[str] = ()) -> dict[str, list[str]]:
+    """The addresses of the other sites of the proxy, by file.
+
+    :param leaving: files that go in this run.
+    """
     read = {"caddy": parse.site_addresses, "nginx": parse.nginx_addresses}
-    return {path: read[proxy](read_text(path)) for path in site_files(proxy, top) if not is_site_of(path, name)}
+    others = [path for path in site_files(proxy, top) if path not in leaving and not is_site_of(path, name)]
+    return {path: read[proxy](read_text(path)) for path in others}
 
 
 def left_sites(name: str, proxy: str, top: str = "") -> dict[str, str]:
@@ -190,7 +194,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "disks": [room_at(params["root"]), room_at("/var")],
         "logs": read_logs(params),
         "ports": read_holders(parse.wanted_ports(params)),
-        "sites": read_sites(name, params["proxy"]),
+        "sites": read_sites(name, params["proxy"], leaving=params.get("leaving") or ()),
         "left_sites": left_sites(name, params["proxy"]),
         "certificates": read_certificates(params),
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),

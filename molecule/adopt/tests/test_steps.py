@@ -1,0 +1,253 @@
+"""An app that somebody set up by hand is moved in and back again, each step under constant load through the front door.
+
+The tests of one app go in the order in which they stand: each begins where the one before has left the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.core
+APPS = {
+    "adopt-bookworm": {
+        "myproject": ("your-domain.org", "myproject.service", "/srv/myproject"),
+        "shop": ("shop.example.org", "shop.service", "/srv/shop"),
+    },
+    "adopt-trixie": {"myapi": ("api.example.com", "myapi.service", "/srv/myapi-app")},
+}
+SECRETS = ("9f8e7d6c5b4a39281706f5e4d3c2b1a0", "correct-horse")
+# Everything that a person would look at to see whether the host is what it was; not when what ran last.
+STATE = """
+cd /etc
+find nginx caddy systemd/system supervisor sysctl.d logrotate.d letsencrypt passwd group ! -type d 2>/dev/null | sort |
+  while read -r path; do
+    printf '%s %s ' "$path" "$(stat -c '%U:%G %a' "$path")"
+    if [ -L "$path" ]; then readlink "$path"; else sha256sum <"$path"; fi
+  done
+find /etc/nginx /etc/caddy /etc/systemd/system -type d ! -name '*.wants' 2>/dev/null | sort
+ls /srv /opt /usr/local/bin /usr/local/lib
+systemctl list-unit-files --no-legend --state=enabled
+systemctl list-units --no-legend --plain --state=running --type=service | cut -d ' ' -f 1 | grep -v -e getty -e journald
+"""
+
+
+class Adopted:
+    """One app on one host.
+
+    :param domain: of its site; ``unit`` is its old one, and ``root`` its new directory.
+    """
+
+    def __init__(self, ask, control, name: str, where: Path, count) -> None:
+        self.ask, self.control, self.name, self.where, self.count = ask, control, name, where, count
+        self.domain, self.unit, self.root = APPS[ask.host.backend.host][name]
+        self.inventory = where / f"inventory-{name}"
+
+    def run(self, step: str, *options: str, ok: bool = True, **variables: object) -> str:
+        """A person's run of a step; what it said."""
+        if step:
+            variables["step"] = step
+            options = ("-i", str(self.inventory), *options)
+        status, said = self.control.run("adopt", *options, **variables)
+        assert (status == 0) is ok, said
+        assert not [secret for secret in SECRETS if secret in said], "a secret was shown"
+        return said
+
+    def start(self, step: str, **variables: object):
+        """Begin a step."""
+        return self.control.start("adopt", "-i", str(self.inventory), step=step, **variables)
+
+    @property
+    def stage(self) -> str:
+        """How far the move is, by the host."""
+        found = self.ask.host.run(f"cat {self.root}/adopted.json")
+        return str(json.loads(found.stdout)["stage"]) if found.rc == 0 else ""
+
+    def is_as_before(self) -> None:
+        now, before = self.ask.run(STATE), _before[self.name]
+        assert now == before, [line for line in (now + before).splitlines() if (line in now) != (line in before)]
+
+    def again(self, step: str) -> None:
+        """The step once more, which changes nothing."""
+        said = self.run(step)
+        assert "changed=0 " in said, said
+
+    def get(self, path: str) -> tuple[int, str]:
+        return self.ask.get(path, "http://127.0.0.1", "-H", f"Host: {self.domain}")
+
+    @property
+    def release(self) -> str:
+        """Who answers clients: 'none' is the old one."""
+        return str(json.loads(self.get("/")[1])["release"])
+
+    @contextlib.contextmanager
+    def loaded(self, fault: str) -> Iterator[dict]:
+        """Clients ask all the time, of whom none may notice anything; at the end there is their report."""
+        ask = self.ask
+        report: dict = {}
+        ask.run(
+            "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
+            "python3 /opt/load/steady.py --seconds 300 --rate 40 --slow 1 --out /run/steady.json "
+            f"--host {self.domain}"
+        )
+        try:
+            yield report
+        finally:
+            ask.run("systemctl stop steady")
+        report |= json.loads(ask.run("cat /run/steady.json"))
+        proxy = "nginx" if "bookworm" in ask.host.backend.host else "Caddy"
+        self.count(f"adopt.yml, {fault} ({proxy})", report["sent"], len(report["lost"]))
+        assert report["lost"] == [] and report["mixed"] == [], f"lost: {report['lost'][:5]} {report['mixed'][:5]}"
+        assert report["sent"] == report["answered"] > 40
+
+    def under_load(self, fault: str, step: str, ok: bool = True, **variables: object) -> tuple[dict, str]:
+        """A step while clients ask; the load's report, and what the run said."""
+        with self.loaded(fault) as report:
+            said = self.run(step, ok=ok, **variables)
+        return report, said
+
+
+def last(report: dict) -> str:
+    """The release that answered last."""
+    releases = report["releases"]
+    return max(releases, key=lambda release: releases[release]["last"])
+
+
+_where: dict[str, Path] = {}
+_before: dict[str, str] = {}
+
+
+def pytest_generate_tests(metafunc) -> None:
+    host = os.environ.get("MOLECULE_PLATFORM_NAME", "")
+    names = [name for each, apps in APPS.items() for name in apps if host in ("", each)]
+    if not list(metafunc.definition.iter_markers("parametrize")):
+        metafunc.parametrize("name", names, scope="module")
+
+
+@pytest.fixture
+def app(ask, control, name, count, tmp_path_factory) -> Adopted:
+    host = ask.host.backend.host
+    if name not in APPS[host]:
+        pytest.skip("the other host's")
+    where = _where.setdefault(f"{host}-{name}", tmp_path_factory.mktemp(name))
+    return Adopted(ask, control, name, where, count)
+
+
+def test_reading_changes_nothing_there(app, monkeypatch):
+    app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
+    _before[app.name] = app.ask.run(STATE)
+    monkeypatch.chdir(app.where)
+    unread = app.run("", "--check", "--diff", unit=app.unit, into=str(app.inventory))
+    assert "fastapi_name: " in unread
+    assert not app.inventory.exists()
+    said = app.run("", unit=app.unit, into=str(app.inventory))
+    assert "step=beside" in said
+    files = app.inventory / "group_vars" / "all"
+    assert stat.S_IMODE((files / "secrets.yml").stat().st_mode) == 0o600
+    values = yaml.safe_load((files / "app.yml").read_text())
+    assert (values["fastapi_name"], values["fastapi_domains"][0]) == (app.name, app.domain)
+    assert (app.where / app.name / "app" / "main.py").exists()
+    assert not list((app.where / app.name).rglob(".env"))
+    assert "changed=0 " in app.run("", unit=app.unit, into=str(app.inventory))
+    assert app.ask.run(STATE) == _before[app.name]
+
+
+def test_beside_touches_nothing_of_the_old_one(app):
+    pid = app.ask.show(app.unit, "MainPID")["MainPID"]
+    report, said = app.under_load(
+        "a deploy beside what serves", "beside", paths="/ready,/health,/nothing,/slow?seconds=0"
+    )
+    assert list(report["releases"]) == ["none"]
+    assert app.ask.show(app.unit, "MainPID")["MainPID"] == pid
+    assert "/nothing 404 404 the same" in " ".join(said.split()), said
+    app.again("beside")
+
+
+def test_beside_says_what_differs(app):
+    """The index tells the release, which is another one. A path that one of them hasn't makes it red."""
+    said = app.run("beside", paths="/")
+    assert "from byte" in said, said
+    if app.name != "myapi":
+        return
+    code = app.where / app.name / "app" / "main.py"
+    text = code.read_text()
+    code.write_text(f"{text}\n\n@app.get('/new')\ndef new() -> str:\n    return 'new'\n")
+    said = app.run("beside", paths="/,/new", ok=False)
+    assert "/new 404 200 another status" in " ".join(said.split()), said
+    assert "answers with another status for /new" in said
+    code.write_text(text)
+
+
+@pytest.mark.parametrize("name", ["myapi"], scope="module")
+def test_what_is_beside_is_undone(app):
+    """Nothing of it had clients."""
+    report, _said = app.under_load("what ran beside undone", "undo")
+    assert list(report["releases"]) == ["none"]
+    app.is_as_before()
+    app.run("beside", paths="/ready")
+
+
+@pytest.mark.parametrize("name", ["myapi"], scope="module")
+def test_a_move_that_is_not_good_goes_back(app):
+    """The front door is asked at a port where nobody listens: as good as an answer that isn't."""
+    site = app.ask.run("cat /etc/caddy/Caddyfile")
+    report, said = app.under_load("a move whose front door fails", "move", ok=False, _fastapi_front_port=81)
+    assert "The old site serves again, as before." in said, said
+    assert (len(report["releases"]), last(report)) == (2, "none")
+    assert (app.ask.run("cat /etc/caddy/Caddyfile"), app.release) == (site, "none")
+
+
+@pytest.mark.parametrize(("name", "step"), [("myapi", "undo"), ("shop", "move")], scope="module")
+def test_a_move_that_is_cut_off_can_be_undone_or_ended(app, step):
+    """Killed when it has noted the old site and before ours is there, or just after: whoever comes next knows."""
+    with app.loaded(f"a move that is cut off, then {'undone' if step == 'undo' else 'ended'}"):
+        process = app.start("move")
+        app.ask.until("the move has begun", lambda: app.stage == "moving", 60)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        app.run(step)
+    assert (app.release == "none") is (step == "undo")
+    if step == "undo":
+        app.is_as_before()
+        app.run("beside", paths="/ready")
+
+
+def test_the_move_loses_nothing(app):
+    report, said = app.under_load("the move of the site", "move")
+    # On trixie it was cut off before.
+    assert last(report) == app.release
+    assert "step=finish" in said and "step=undo" in said
+    assert app.release != "none"
+    if "trixie" in app.ask.host.backend.host:
+        assert app.ask.get("/", "http://127.0.0.1", "-H", "Host: other.example.com") == (200, "another site")
+    app.again("move")
+
+
+def test_the_old_one_is_ended_last(app):
+    report, _said = app.under_load("the end of the old one", "finish")
+    assert list(report["releases"]) == [app.release]
+    assert app.ask.show(app.unit, "ActiveState", "UnitFileState") == {
+        "ActiveState": "inactive",
+        "UnitFileState": "disabled",
+    }
+    app.again("finish")
+    if app.name == "myapi":
+        # From here on it is an app like any other.
+        status, said = app.control.run("site", "-i", str(app.inventory))
+        assert status == 0 and "changed=0 " in said, said
+
+
+def test_all_of_it_is_undone(app):
+    report, _said = app.under_load("all of it undone", "undo")
+    assert last(report) == "none"
+    assert app.release == "none"
+    app.is_as_before()
+    app.again("undo")

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of the proxies' files has to go, or to change, where an app's site becomes ours; and only that. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from . import caddyfile, nginx_conf
+from .nginx_conf import Directive, normal
+from .programs import Refused
+from .proxies import MAIN
+
+IMPORT = "import sites/*.caddy"
+_HARMLESS = ("listen", "server_name", "server_tokens", "access_log", "error_log")
+
+
+def only_redirects(server: Directive) -> bool:
+    """Whether a server sends everybody elsewhere, as certbot's for plain HTTP does."""
+    rest = [each for each in server.block or () if each.name not in _HARMLESS]
+    rest = [each for each in rest if not (each.name == "location" and "acme-challenge" in each.text)]
+    return bool(rest) and all(
+        each.name in ("return", "rewrite") or (each.name in ("if", "location") and only_redirects(each))
+        for each in rest
+    )
+
+
+def of_nginx(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
+    """The files to be taken out, as `layer` takes them: each holds the app's site and nothing of anybody else.
+
+    :raises Refused: where one does.
+    """
+    parsed = {path: nginx_conf.parse(text, path) for path, text in files.items()}
+    known: dict[str, list[str]] = {}
+    for found in parsed.values():
+        known |= nginx_conf.upstreams(found)
+    mine = [
+        server
+        for found in parsed.values()
+        for server in nginx_conf.servers(found)
+        if normal(at) in nginx_conf.goes_to(server, known)
+    ]
+    names = {name for server in mine for name in names_of(server)}
+    for path in sorted({server.file for server in mine}):
+        if path == MAIN["nginx"]:
+            raise Refused(
+                f"{mine[0].place} has the site in nginx' main file, which isn't taken out. Move the server block into "
+                "a "
+                "file of its own, /etc/nginx/sites-available/NAME, link that from sites-enabled, reload nginx, and run "
+                "again."
+            )
+        for server in nginx_conf.servers(parsed[path]):
+            own = server in mine or (
+                only_redirects(server) and (not names_of(server) or _near(names_of(server), names))
+            )
+            if not own:
+                who = " ".join(sorted(names_of(server))) or "every name"
+                raise Refused(
+                    f"{server.place} has the site of {who} in the same file as the app's, {' '.join(sorted(names))}. "
+                    "Move "
+                    f"that server block into a file of its own beside it, reload nginx, and run again: {path} goes as "
+                    "a whole."
+                )
+    return [{"path": path, "state": "absent"} for path in sorted({server.file for server in mine})]
+
+
+def names_of(server: Directive) -> set[str]:
+    return {name.lower() for each in server.all("server_name") for name in each.args if name not in ("_", "")}
+
+
+def _near(names: Collection[str], mine: Collection[str]) -> bool:
+    """Whether names that are redirected are the app's: the same, or with www."""
+    return all(name in mine or f"www.{name}" in mine or name.removeprefix("www.") in mine for name in names)
+
+
+def of_caddy(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
+    """The same for Caddy. The app's sites are cut out of a file that has more in it, and the main file imports ours.
+
+    :raises Refused: where a file wouldn't say the same of all others afterwards.
+    """
+    parsed = {path: caddyfile.parse(text, path) for path, text in files.items()}
+    mine = [site for file in parsed.values() for site in file.sites if normal(at) in addresses(site.lines)]
+    entries: dict[str, dict[str, Any]] = {}
+    for path in sorted({site.file for site in mine}):
+        own = [site for site in mine if site.file == path]
+        others = [site for site in parsed[path].sites if site not in own]
+        if path != MAIN["caddy"] and not others and not parsed[path].others:
+            entries[path] = {"path": path, "state": "absent"}
+            continue
+        text = caddyfile.without(files[path], own)
+        _same(path, files[path], text, others)
+        entries[path] = {"path": path, "state": "present", "content": text}
+    main = MAIN["caddy"]
+    text = entries.get(main, {}).get("content", files.get(main, ""))
+    # One of ours isn't among the files, and imports them.
+    if main in files and not any(line.strip() == IMPORT for line in text.splitlines()):
+        entries[main] = {"path": main, "state": "present", "content": with_import(text)}
+    return list(entries.values())
+
+
+def with_import(text: str) -> str:
+    """With the line at its end, on which a Caddyfile without braces would have it within its site."""
+    text = text.rstrip()
+    return f"{text}\n\n{IMPORT}\n" if text else f"{IMPORT}\n"
+
+
+def addresses(lines: tuple[caddyfile.Line, ...]) -> set[str]:
+    return {address_of(each) for each in caddyfile.upstreams(lines)}
+
+
+def address_of(upstream: str) -> str:
+    """What reverse_proxy names, as normal() writes it."""
+    if upstream.startswith("unix/"):
+        return normal(f"unix:{upstream.removeprefix('unix/')}")
+    for scheme in ("http://", "https://", "h2c://"):
+        upstream = upstream.removeprefix(scheme)
+    return normal(upstream.partition("/")[0])
+
+
+def _same(path: str, before: str, after: str, others: list[caddyfile.Site]) -> None:
+    """:raises Refused: where the others' text isn't what it was, to the letter."""
+    try:
+        left = caddyfile.parse(after, path).sites
+    except nginx_conf.Unreadable as error:
+        left = ()
+        raise Refused(f"{path} can't be read without the app's site: {error} {_split(path)}") from error
+    if [before[site.start : site.end] for site in others] != [after[site.start : site.end] for site in left]:
+        raise Refused(f"The app's site can't be cut out of {path} without touching the others. {_split(path)}")
+
+
+def _split(path: str) -> str:
+    place = os.path.dirname(path)
+    return f"Move the app's site into a file of its own in {place}/sites that ends in .caddy, import it, and run again."

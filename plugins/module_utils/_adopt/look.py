@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a hand-made host shows of one app, in one trip. Reads only; what it means is for the control node to say."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict
+from typing import Any
+
+from . import code, gunicorn_conf, server
+from .programs import Host, Program, Refused, programs
+from .proxies import proxy_files
+from .unit_text import parse_environment
+
+_COMPOSE = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
+_PLACES = ("/srv", "/opt", "/var/www", "/home", "/root")
+
+
+def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
+    """All that adopting takes of the host.
+
+    :param unit: the program, by its whole name or its stem; '' for the only one.
+    :raises Refused: where there is none, or which is meant can't be told, or it can't be adopted.
+    """
+    program = choose(programs(host), unit, host)
+    if program.refused:
+        raise Refused(program.refused)
+    served = server.read(program.words)
+    if served is None:
+        raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:1])} ...")
+    variables, odd = dict(program.environment), []
+    files: dict[str, dict[str, str] | None] = {}
+    for path in _environment_files(program, served):
+        there = host.is_file(path)
+        values, lines = parse_environment(host.read(path))
+        files[path] = values if there else None
+        odd += [f"{path}:{number}: {name}" for number, name in lines]
+        variables |= values
+    if extra := variables.get("GUNICORN_CMD_ARGS"):
+        _add(served, extra.split())
+    config = _config(host, program, served)
+    if config:
+        gunicorn_conf.read(served, host.read(config), config, variables | served.env, cpus)
+    workers = variables.get("WEB_CONCURRENCY", "")
+    if "workers" not in served.given and workers.isdigit():
+        served.given["workers"] = workers
+    directory = directory_of(program, served)
+    return {
+        "program": program.as_dict(),
+        "server": asdict(served) | {"worker_class": served.worker_class},
+        "environment_files": files,
+        "odd": odd,
+        "config": config,
+        "cpus": cpus,
+        "directory": directory,
+        "code": code.look(host, directory) | {"installed": code.installed(host, program.words[0])},
+        "proxies": proxy_files(host),
+        "taken": _taken(host),
+    }
+
+
+def choose(found: list[Program], unit: str, host: Host) -> Program:
+    """:raises Refused: as look()."""
+    names = [program.name for program in found]
+    if unit:
+        stem = unit.removesuffix(".service")
+        meant = [each for each in found if unit in (each.name, re.split("[/#]", each.name)[-1])]
+        meant = meant or [each for each in found if each.name == f"{stem}.service"]
+        if len(meant) == 1:
+            return meant[0]
+        there = f"There are {', '.join(names)}." if names else _others(host)
+        raise Refused(f"unit is {unit}, and no app server is started by it on this host. {there}")
+    if len(found) == 1:
+        return found[0]
+    if found:
+        # No more of a command than that: it may have a password in it.
+        served = [(each.name, server.read(each.words)) for each in found]
+        listed = "".join(
+            f"\n  -e unit={name}" + (f"    {run.program} {run.app}" if run else "") for name, run in served
+        )
+        raise Refused(f"There are {len(found)} app servers on this host. Say which one is meant:{listed}")
+    raise Refused(f"Nothing on this host starts an app server. {_others(host)}")
+
+
+def _others(host: Host) -> str:
+    """What there is of app servers that can't be adopted, and what would be needed."""
+    for top in _PLACES:
+        for path in (top, *(f"{top}/{entry}" for entry in host.names(top))):
+            for name in _COMPOSE:
+                text = host.read(f"{path}/{name}") if host.is_file(f"{path}/{name}") else ""
+                found = re.search(r"(?m)^.*\b(gunicorn|uvicorn|hypercorn|granian|fastapi)\b.*$", text)
+                found = found or re.search(r"(?m)^\s*build:.*$", text)
+                if found:
+                    line = text.count("\n", 0, found.start()) + 1
+                    return (
+                        f"{path}/{name}:{line} runs one in a container ({found[0].strip()}). What is in an image can't "
+                        "be read "
+                        "from outside, so that isn't adopted. What is needed is its source: run init.yml with that "
+                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move "
+                        "the "
+                        "proxy by hand."
+                    )
+    for pid in sorted(int(name) for name in host.names("/proc") if name.isdigit()):
+        words = host.read(f"/proc/{pid}/cmdline").split("\0")
+        if (program := server.program_of(words)[0]) and words[0]:
+            group = host.read(f"/proc/{pid}/cgroup").strip().rpartition("/")[2] or "no unit"
+            held = "a container" if re.search(r"docker|containerd|libpod", host.read(f"/proc/{pid}/cgroup")) else group
+            return (
+                f"Process {pid} is a {program}, kept alive by {held}, which adopt.yml doesn't know. It reads units of "
+                "systemd, supervisord's programs and oxfiles: write a unit that starts it, and run again."
+            )
+    return "It reads units in /etc/systemd/system, supervisord's programs and oxfiles below /srv, /opt and /home."
+
+
+def _environment_files(program: Program, served: server.Server) -> list[str]:
+    found = list(program.environment_files)
+    if path := served.given.pop("env_file", ""):
+        found.append(os.path.normpath(os.path.join(program.directory or "/", path)))
+    return found
+
+
+def _add(served: server.Server, words: list[str]) -> None:
+    """GUNICORN_CMD_ARGS, over which the command line wins."""
+    more = server.read(["gunicorn", *words])
+    if more:
+        served.given = more.given | served.given
+        served.bind = served.bind or more.bind
+        served.unknown += more.unknown
+        served.ours += more.ours
+
+
+def _config(host: Host, program: Program, served: server.Server) -> str:
+    if served.program != "gunicorn":
+        return ""
+    given = served.given.pop("config", "")
+    if given.startswith("python:"):
+        served.unknown.append(f"--config {given}")
+        return ""
+    path = os.path.normpath(os.path.join(program.directory or "/", given.removeprefix("file:") or "gunicorn.conf.py"))
+    return path if host.is_file(path) else ""
+
+
+def directory_of(program: Program, served: server.Server) -> str:
+    """Where the app is imported from; by its virtual environment where nothing else says it."""
+    base = program.directory or "/"
+    for key in ("chdir", "chdir_path"):
+        if key in served.given:
+            base = os.path.join(base, served.given[key])
+    base = os.path.normpath(base)
+    beside = re.match(r"(/.+)/[^/]+/bin/[^/]+$", program.words[0] if program.words else "")
+    return beside[1] if base == "/" and beside and not beside[1].startswith("/usr") else base
+
+
+def _taken(host: Host) -> dict[str, list[str]]:
+    """Names that an app of ours would collide with."""
+    return {place: host.names(place) for place in ("/srv", "/run")}

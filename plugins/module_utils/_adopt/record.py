@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the host keeps of a move while it can be undone: ``adopted.json`` in the app's directory, root's alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from typing import Any
+
+from .._app.roots import ADOPTED
+from .._host import files
+from .._host.files import names_in, read_text
+from .._layer.files import look
+
+STAGES = ("beside", "moving", "moved", "finishing", "finished", "undoing")
+# What our roles put on a host for all apps of a proxy: where it wasn't there before, it goes with the app.
+FOUNDATIONS = {
+    "nginx": (
+        "/etc/nginx/modules-enabled/zz-graceful.conf",
+        "/etc/systemd/system/nginx.service.d/graceful.conf",
+        "/etc/systemd/system/nginx.service.d",
+        "/etc/systemd/system/certbot.service.d/graceful.conf",
+        "/etc/systemd/system/certbot.service.d",
+        "/etc/nginx/graceful",
+        "/var/lib/nginx/graceful-acme",
+    ),
+    "caddy": (
+        "/etc/sysctl.d/60-graceful-caddy.conf",
+        "/etc/systemd/system/caddy.service.d/graceful.conf",
+        "/etc/systemd/system/caddy.service.d/graceful-stop.conf",
+        "/etc/systemd/system/caddy.service.d",
+        "/etc/caddy/graceful.options",
+        "/etc/caddy/sites/_unknown.caddy",
+        "/etc/caddy/sites",
+    ),
+}
+# What a role takes away as the package's own, and has to be put back.
+TAKEN = {"nginx": ("/etc/nginx/sites-enabled/default",), "caddy": ()}
+
+
+def load(root: str) -> dict[str, Any]:
+    """{} where nothing is being adopted."""
+    try:
+        found = json.loads(read_text(os.path.join(root, ADOPTED)))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and found.get("stage") in STAGES else {}
+
+
+def save(root: str, record: dict[str, Any]) -> None:
+    os.makedirs(root, mode=0o755, exist_ok=True)
+    files.write(os.path.join(root, ADOPTED), (json.dumps(record, indent=1) + "\n").encode(), 0o600, 0, 0)
+    files.sync_directory(root)
+
+
+def kept(path: str) -> dict[str, Any]:
+    """A file or a link as it is, so that it can be put back: what `layer` takes for it."""
+    found = look(path)
+    if found.kind is None:
+        return {"path": path, "state": "absent"}
+    text = (found.content or b"").decode("utf-8", "surrogateescape")
+    row: dict[str, Any] = {"path": path, "state": "present", "owner": found.owner, "group": found.group}
+    row["mode"] = f"{found.mode or 0:04o}"
+    return {**row, "link": text} if found.kind == "link" else {**row, "content": text}
+
+
+def missing(proxy: str) -> list[str]:
+    """Of what our roles would put there, what isn't."""
+    return [path for path in FOUNDATIONS.get(proxy, ()) if not os.path.lexists(path)]
+
+
+def has_user(name: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(name))
+    except KeyError:
+        return False
+
+
+def tidy(paths: list[str]) -> list[str]:
+    """Take away files that our roles have brought, and directories of these that are empty; those that went."""
+    gone = []
+    for path in paths:
+        if path not in {each for known in FOUNDATIONS.values() for each in known} or not os.path.lexists(path):
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            if names_in(path):
+                continue
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+        gone.append(path)
+    return gone

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host's part of moving an app in: begin, compare, exchange, finish and undo, each to be run again at any time."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .._app.roots import ADOPTED
+from .._app.slots import App
+from .._host.systemd import CommandFailed, Run
+from .._layer.flow import Layer
+from . import answers, record
+from .exchange import of_caddy, of_nginx
+from .nginx_conf import Unreadable
+from .old import ASIDE, Old, drain
+from .programs import Host, Refused
+from .proxies import proxy_files
+
+START_LIMIT = 60
+"""Seconds within which what was stopped has to answer again."""
+UNITS = {"nginx": "nginx.service", "caddy": "caddy.service"}
+_OURS = {
+    "nginx": ("/etc/nginx/sites-enabled/zz-graceful-{name}.conf",),
+    "caddy": ("/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"),
+}
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two rows have the same at a path, whoever's it is."""
+    return all(one.get(key) == other.get(key) for key in ("state", "content", "link"))
+
+
+class Move:
+    """One run of a step.
+
+    :param params: the module's options: ``name``, ``root``, ``user``, ``adopt``, ``host``, ``scheme``, ``paths``,
+        ``patience``.
+    :param check: tell, and do nothing.
+    """
+
+    def __init__(self, run: Run, params: dict[str, Any], check: bool) -> None:
+        self.run, self.params, self.check = run, params, check
+        self.app = App(params["name"], params["root"])
+        self.record = record.load(self.app.root)
+        self.adopt = self.record.get("adopt") or params["adopt"]
+        self.proxy = self.adopt.get("proxy", "")
+        self.at = self.adopt.get("at", "")
+        if not self.adopt and params["step"] not in ("undo", "tidy"):
+            raise CommandFailed(
+                "The inventory has no `adopt`, which says what is moved. Run adopt.yml without -e step first: it "
+                "writes that."
+            )
+        self.old = Old(run, self.adopt) if self.adopt else None
+        self.before = self.record.get("stage", "")
+
+    def go(self) -> dict[str, Any]:
+        """:raises CommandFailed: and Refused, where the step may not be, or failed."""
+        result: dict[str, Any] = getattr(self, f"_{self.params['step']}")()
+        return {"changed": False, "stage": self.record.get("stage", ""), **result}
+
+    def _set(self, stage: str, **more: Any) -> None:
+        self.record |= {"stage": stage, **more}
+        if not self.check:
+            record.save(self.app.root, self.record)
+
+    def _begin(self) -> dict[str, Any]:
+        """Note how the host is, before anything of ours is there."""
+        assert self.old
+        if self.record:
+            return {"msg": f"{self.old.name} is being adopted: {self.before}."}
+        state = self.old.state()
+        if not state["active"]:
+            raise CommandFailed(
+                f"{self.old.name} doesn't run, so there is nothing to move from and nothing to compare with. Start it, "
+                "or "
+                "deploy by site.yml."
+            )
+        self.record = {
+            "name": self.app.name,
+            "adopt": self.adopt,
+            "was": state,
+            "missing": record.missing(self.proxy),
+            "taken": [record.kept(path) for path in record.TAKEN.get(self.proxy, ())],
+            "made_user": not record.has_user(self.params["user"]),
+        }
+        self._set("beside")
+        return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
+
+    def _compare(self) -> dict[str, Any]:
+        """Ask both, where both run."""
+        if self.before in ("finishing", "finished"):
+            return {"msg": "The old one has ended, so there is nothing to compare with."}
+        live = f"unix:{self.app.link}"
+        host, scheme = self.params["host"], self.params["scheme"]
+        rows = answers.compare(self.at, live, self.params["paths"], host, scheme)
+        text = answers.table(rows)
+        odd = [row["path"] for row in rows if row["old"] != row["new"]]
+        return {"rows": rows, "text": text, "differ": odd}
+
+    def _exchange(self) -> dict[str, Any]:
+        """What the proxy's role takes out, and what of it is kept for the way back."""
+        if not self.record:
+            raise CommandFailed("Nothing of it runs beside the old one yet. Run step=beside first.")
+        if self.before not in ("beside", "undoing"):
+            return {"replaces": self.record["replaces"], "msg": "The site was noted by an earlier run."}
+        try:
+            files = proxy_files(Host(self.run))[self.proxy]
+            entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at)
+        except Unreadable as error:
+            raise CommandFailed(f"{self.proxy}'s configuration can't be read: {error}") from error
+        if not any(row["state"] == "absent" or row.get("content") != files.get(row["path"]) for row in entries):
+            raise CommandFailed(f"No site of {self.proxy} on this host passes requests to {self.at} any more.")
+        kept = [record.kept(row["path"]) for row in entries]
+        for entry, before in zip(entries, kept, strict=True):
+            # What stays is whose it was.
+            if entry["state"] == "present" and before["state"] == "present":
+                entry |= {key: before[key] for key in ("owner", "group", "mode")}
+            if entry["state"] == "present" and "link" in before:
+                raise Refused(
+                    f"{entry['path']} is a link to {before['link']}, and more than the app's site is in it. Put the "
+                    "file itself "
+                    "in its place, and run again."
+                )
+        self._set("moving", files=kept, replaces=entries)
+        return {"replaces": entries, "msg": f"Kept {', '.join(row['path'] for row in kept)} for the way back."}
+
+    def _moved(self) -> dict[str, Any]:
+        if self.before in ("finishing", "finished", "moved"):
+            return {"msg": "The traffic is ours already."}
+        self._set("moved")
+        return {"changed": True, "msg": "The traffic is ours."}
+
+    def _back(self) -> dict[str, Any]:
+        """The old site again, where ours didn't answer as it should."""
+        if self.before != "moving":
+            return {"msg": "Nothing was exchanged."}
+        self._unchanged()
+        changes = self._old_site()
+        self._set("beside")
+        return {"changed": bool(changes), "changes": changes, "msg": "The old site serves again, as before."}
+
+    def _unchanged(self) -> None:
+        """:raises CommandFailed: where somebody has changed since then what would be written over."""
+        for wanted, before in zip(self.record.get("replaces", []), self.record.get("files", []), strict=True):
+            now = record.kept(wanted["path"])
+            if not any(same(now, each) for each in (wanted, before)):
+                raise CommandFailed(
+                    f"{wanted['path']} isn't what it was after the move, and what somebody has written there since "
+                    "would be "
+                    f"lost. Move that away, undo, and bring it back; what was there before the move is in "
+                    f"{self.app.root}/{ADOPTED}."
+                )
+
+    def _old_site(self) -> list[str]:
+        """Put the old site back and take ours away, by one reload.
+
+        :raises CommandFailed: where the proxy refuses it; the files are as they were then.
+        """
+        ours = [{"path": path.format(name=self.app.name), "state": "absent"} for path in _OURS[self.proxy]]
+        rows = [*self.record.get("files", []), *self.record.get("taken", []), *ours]
+        options = {"owner": "root", "group": "root", "mode": "0644", "package": None, "needs_line": "", "content": None}
+        files = [{**options, **row} for row in rows]
+        unit = {"name": UNITS[self.proxy], "enabled": False, "state": "kept", "restart_for": []}
+        unit["reload_for"] = [row["path"] for row in rows]
+        nothing: dict[str, Any] = {"packages": [], "user": None, "directories": [], "secrets": {}, "vet": None}
+        layer = Layer(self.run, {**nothing, "files": files, "units": [unit]})
+        if not layer.changed_files:
+            return []
+        if not self.check:
+            layer.apply()
+        return layer.changes
+
+    def _finish(self) -> dict[str, Any]:
+        """End the old one, when the requests that it still has are answered."""
+        assert self.old
+        if self.before == "finished":
+            return {"msg": f"{self.old.name} is stopped and disabled already."}
+        if self.before not in ("moved", "finishing"):
+            raise CommandFailed(f"{self.old.name} has the traffic still. Run step=move first.")
+        if why := self.old.refusal():
+            raise Refused(why)
+        if self.check:
+            return {
+                "changed": True,
+                "msg": f"{self.old.name} would be stopped, when nobody speaks to it, and disabled.",
+            }
+        self._set("finishing")
+        left = drain(self.at, self.params["patience"])
+        self.old.stop()
+        self._set("finished")
+        told = f" {left} connections to it were open still after {self.params['patience']} s." if left else ""
+        stays = f"its file is {self.old.file}{ASIDE} now" if self.old.kind == "supervisor" else "its files stay"
+        return {"changed": True, "left": left, "msg": f"{self.old.name} is stopped and disabled; {stays}.{told}"}
+
+    def _undo(self) -> dict[str, Any]:
+        """The old one again: begun and answering before the proxy goes back to it."""
+        if not self.record:
+            return {
+                "msg": "Nothing is being adopted on this host: there is nothing to undo.",
+                "left": [],
+                "goes": False,
+            }
+        assert self.old
+        name, was = self.old.name, self.record["was"]
+        self._unchanged()
+        if self.check:
+            msg = f"{name} would serve again, and {self.app.name} would go."
+            return {"changed": True, "msg": msg, "left": [], "goes": True}
+        state = self.old.state()
+        if not state["active"] or state["enabled"] != was["enabled"]:
+            self.old.start(was["enabled"])
+        if wrong := answers.until_answered(self.at, self.params["host"], self.params["scheme"], START_LIMIT):
+            raise CommandFailed(f"Nothing was undone, and {self.app.name} serves on: {name} was started, and {wrong}.")
+        changes = self._old_site() if self.before != "beside" else []
+        # What the proxy had begun by our site is answered by our app before that goes.
+        live = self.app.live()
+        left = drain(f"unix:{self.app.socket(live)}", self.params["patience"]) if live else 0
+        self._set("undoing")
+        return {
+            "changed": True,
+            "goes": True,
+            "changes": changes,
+            "left": self.record["missing"],
+            "made_user": self.record["made_user"] and not os.path.isdir(os.path.join(self.app.root, "shared")),
+            "msg": f"{name} serves again."
+            + (f" {left} connections to {self.app.name} were open still." if left else ""),
+        }
+
+    def _tidy(self) -> dict[str, Any]:
+        """What our roles brought for all apps of the proxy, where they brought it for this one."""
+        if self.check:
+            return {"msg": "What is left would be seen then."}
+        if self._others():
+            return {"msg": "Other apps here have what the proxy was given."}
+        gone = record.tidy(self.params["left"])
+        if gone:
+            self.run(["systemctl", "daemon-reload"])
+        return {
+            "changed": bool(gone),
+            "gone": gone,
+            "msg": f"Removed {', '.join(gone)}." if gone else "Nothing was left.",
+        }
+
+    def _others(self) -> list[str]:
+        return [entry for entry in os.listdir("/etc/systemd/system") if entry.endswith("@.socket")]

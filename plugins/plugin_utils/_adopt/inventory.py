@@ -1,0 +1,319 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory that says what a hand-made host does. What has no equal is in it as a comment: nothing is dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ...module_utils._adopt.exchange import of_caddy, of_nginx
+from ...module_utils._adopt.nginx_conf import Unreadable, normal
+from ...module_utils._adopt.programs import Refused
+from ...module_utils._app import names
+from ...module_utils._app.words import PREFIX
+from ...module_utils._host.text import mask
+from .._init.written import Written, as_yaml
+from .._inputs.rules import TODO
+from . import caddy_site, environment, nginx_site, settings, sizes
+from .front import Front
+
+VAULT = "secret_env"
+"""Name of the variable that holds the secret part of the environment."""
+_ADVICE = {
+    "--root-path": "write it into the app: FastAPI(root_path=...)",
+    "--limit-concurrency": "see fastapi_rate_limit",
+}
+_ASYNC = re.compile(r"uvicorn(_worker)?(\.|$)|\.workers\.Uvicorn|asgi", re.I)
+
+
+@dataclass
+class Page:
+    """What is to be written.
+
+    :param app: group_vars/all/app.yml.
+    :param secrets: group_vars/all/secrets.yml; '' for none.
+    :param unknown: lines without an equal: place, text and what to do.
+    """
+
+    name: str
+    app: Written
+    secrets: str = ""
+    unknown: list[tuple[str, str, str]] = field(default_factory=list)
+    values: dict[str, t.Any] = field(default_factory=dict)
+
+
+def at_of(found: t.Mapping[str, t.Any]) -> str:
+    """The address at which the app is served."""
+    sockets = [value for _s, name, value, _p in found["program"]["settings"] if name == "ListenStream"]
+    given = [*found["server"]["bind"], *sockets]
+    port = found["program"]["environment"].get("PORT", "")
+    address = given[0] if given else (f"0.0.0.0:{port}" if port else "127.0.0.1:8000")
+    if address.startswith("unix:") and not address.startswith("unix:/"):
+        address = "unix:" + os.path.join(found["directory"], address.removeprefix("unix:"))
+    return normal(address)
+
+
+def front_of(found: t.Mapping[str, t.Any], at: str) -> Front:
+    """:raises Refused: where no proxy on the host passes anything to the app, or it can't be read."""
+    proxies, directory = found["proxies"], found["directory"]
+    try:
+        front = nginx_site.read(proxies["nginx"], [at], directory, proxies["users"])
+        front = front or caddy_site.read(proxies["caddy"], [at], directory)
+    except Unreadable as error:
+        raise Refused(f"The proxy's configuration can't be read: {error}") from error
+    if front:
+        return front
+    raise Refused(
+        f"{found['program']['name']} listens at {at}, and neither Caddy nor nginx on this host passes requests there. "
+        "A proxy "
+        "on another host isn't moved from here: put Caddy or nginx in front on this host first, or deploy by init.yml "
+        "and "
+        f"site.yml to another port, and have that proxy ask there. Only {'/etc/nginx/sites-enabled, conf.d'} and "
+        "/etc/caddy/Caddyfile with what it imports are read."
+    )
+
+
+def check(found: t.Mapping[str, t.Any]) -> None:
+    """:raises Refused: where it is no app that this collection could serve."""
+    server, name = found["server"], found["program"]["name"]
+    if server["program"] == "gunicorn" and not _ASYNC.search(server["worker_class"]):
+        raise Refused(
+            f"{name} runs Gunicorn with --worker-class {server['worker_class']}, which serves WSGI: no FastAPI app. "
+            "What is "
+            "needed is an ASGI app and a worker of Uvicorn's."
+        )
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?", server["app"]):
+        raise Refused(
+            f"{name} serves '{server['app']}', and what is needed is module:attribute, as in app.main:app. Write it "
+            "like that "
+            "into its command, and run again."
+        )
+
+
+def name_of(found: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    """The app's name and, where /srv has another by that name, its directory."""
+    program = found["program"]
+    stem = re.split("[/#]", program["name"])[-1].removesuffix(".service")
+    taken = {entry for entry in found["taken"]["/run"] if not entry.endswith(".sock")}
+    for given in (stem, os.path.basename(found["directory"]), f"{stem}-app"):
+        name = names.fitting(given, 27, names.WELL_KNOWN)
+        if name and names.name("name", name) is None and name not in taken:
+            return name, f"/srv/{name}-app" if name in found["taken"]["/srv"] else ""
+    return TODO, ""
+
+
+def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: str = "", below: str = "") -> Page:
+    """:param source: what fastapi_source is to be; ``version`` likewise.
+    :param of_source: what the source says beside, as text of the file.
+    :raises Refused: where it can't be adopted.
+    """
+    check(found)
+    program, server, git = found["program"], found["server"], found["code"]["git"]
+    at = at_of(found)
+    front = front_of(found, at)
+    name, root = name_of(found)
+    out = Written(
+        f"---\n# Written by adopt.yml, from {program['name']} as it is on the host. A line with {TODO} has to be "
+        "filled in.\n"
+        "# Every variable: ansible-doc -t role graceful.deploy.fastapi\n"
+    )
+    page = Page(name, out)
+    out.line("name", name, "Directories, services and logs on the host are named after it.")
+    if root:
+        out.line("root", root, f"/srv/{name} is the old one's.")
+    _source(page, found, source, version, below)
+    out.line("app", server["app"])
+    out.text += of_source
+    _user(page, program)
+    taken = settings.take(program["kind"], program["settings"], _Hidden(program, found["environment_files"]))
+    _front(page, front)
+    _sizes(page, found, taken, front)
+    for key in ("memory_max", "writable_paths", "on_failure"):
+        if key in taken.values:
+            why = "It is for the arbiter and all workers of one slot." if key == "memory_max" else ""
+            out.line(key, taken.values[key], why)
+    _environment(page, found, server)
+    _lines(page, found, front, taken)
+    _adopt(page, found, at, front)
+    if git.get("changed"):
+        listed = ", ".join(git["changed"][:5])
+        out.notes.append(f"The checkout on the host has changes that no commit has, and they stay behind: {listed}.")
+    return page
+
+
+class _Hidden:
+    """A line of a unit without the values of the environment."""
+
+    def __init__(self, program: t.Mapping[str, t.Any], files: t.Mapping[str, t.Any]) -> None:
+        values = [*program["environment"].items()]
+        for each in files.values():
+            values += (each or {}).items()
+        self.values = sorted(
+            (v for n, v in values if environment.is_secret(n, v) and len(v) > 3), key=len, reverse=True
+        )
+
+    def __call__(self, text: str) -> str:
+        for value in self.values:
+            text = text.replace(value, "***")
+        return mask(text)
+
+
+def _source(page: Page, found: t.Mapping[str, t.Any], source: str, version: str, below: str) -> None:
+    git, out = found["code"]["git"], page.app
+    if mask(source) != source:
+        # A password or a token is in it.
+        page.secrets += f"{PREFIX}source: {_quoted(source)}\n"
+        out.comment(f"{PREFIX}source is in secrets.yml: it holds a password.")
+    else:
+        out.line(
+            "source", source, f"The remote of {found['directory']} on the host." if git and version else "The code."
+        )
+    if version:
+        branch = git.get("branch", "")
+        more = (
+            f" A branch's name, such as {branch}, deploys what is pushed to it." if branch not in ("", "HEAD") else ""
+        )
+        out.line("version", version, f"What is on the host.{more}")
+    if below:
+        out.line("source_directory", below, "Where the app is in it.")
+
+
+def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
+    user = program["user"]
+    if wrong := names.account("user", user) if user else None:
+        page.app.line("user", "deploy", f"It was {user}: {wrong.wrong}")
+        page.unknown.append((program["file"], f"User={user}", "what is its own on the host has to be made deploy's"))
+    elif user:
+        page.app.line("user", user)
+    else:
+        page.app.line("user", "deploy", "It ran as root: a hole in the app would be a hole in the host.")
+        page.unknown.append((program["file"], "no User=: root", "what it wrote on the host has to be made deploy's"))
+    group = program["group"]
+    if group and group not in (user, "www-data", "caddy", "nginx", "root") and user:
+        page.app.line("group", group)
+
+
+def _front(page: Page, front: Front) -> None:
+    page.app.line("proxy", front.proxy)
+    for name, (value, why) in front.values.items():
+        if name == "proxy_timeout":
+            continue
+        if name == "protect" and why:
+            page.secrets += f"# {why}\n{PREFIX}protect: {json.dumps(value)}\n"
+            page.app.comment(f"{PREFIX}protect is in secrets.yml.")
+        elif isinstance(value, (dict, list)) and name not in ("domains", "redirect_domains"):
+            if why:
+                page.app.comment(why)
+            page.app.text += f"{PREFIX}{name}: {json.dumps(value)}\n"
+        else:
+            page.app.line(name, value, why)
+    if front.snippet:
+        page.app.comment("As they were, in the proxy's own language.")
+        text = "".join(f"  {line}\n" if line.strip() else "\n" for each in front.snippet for line in _dedented(each))
+        page.app.text += f"{PREFIX}proxy_snippet: |\n{text}"
+
+
+def _dedented(text: str) -> list[str]:
+    """The lines of a block whose first line has lost its indent."""
+    lines = [line.expandtabs(4) for line in text.splitlines()]
+    indent = len(lines[-1]) - len(lines[-1].lstrip()) if len(lines) > 1 else 0
+    return [lines[0], *(line[indent:] if not line[:indent].strip() else line.lstrip() for line in lines[1:])]
+
+
+def _sizes(page: Page, found: t.Mapping[str, t.Any], taken: settings.Taken, front: Front) -> None:
+    server, given = found["server"], found["server"]["given"]
+    count, why = sizes.workers(server, found["cpus"])
+    page.app.line("workers", count, why)
+    if server["program"] not in ("gunicorn", "uvicorn", "fastapi"):
+        page.app.comment(f"It was served by {server['program']}; here Gunicorn keeps Uvicorn's workers.")
+    proxy = front.values.get("proxy_timeout", (None, ""))[0]
+    for name, (value, reason) in sizes.timeouts(given, taken.values.get("stop_timeout"), proxy).items():
+        page.app.line(name, value, reason)
+    for name, default in (("keepalive", "5"), ("max_requests", "0"), ("max_requests_jitter", "0")):
+        if given.get(name, default) != default and given[name].isdigit():
+            page.app.line(name, int(given[name]))
+
+
+def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str, t.Any]) -> None:
+    given = {**found["program"]["environment"], **server["env"]}
+    if path := server["given"].get("pythonpath"):
+        given["PYTHONPATH"] = path.replace(",", ":")
+    sorted_ = environment.sort(given, found["environment_files"], found["directory"])
+    out = page.app
+    if sorted_.plain or sorted_.secret:
+        out.comment("The app's environment." + (" What may be secret is in secrets.yml." if sorted_.secret else ""))
+        out.text += f"{PREFIX}env:\n"
+    for name, value in sorted_.plain.items():
+        out.text += f"  {name}: {_quoted(value)}\n"
+    for name in sorted_.secret:
+        out.text += f'  {name}: "{{{{ {VAULT}.{name} }}}}"\n'
+    if sorted_.secret:
+        page.secrets += f"{VAULT}:\n" + "".join(
+            f"  {name}: {_quoted(value)}\n" for name, value in sorted_.secret.items()
+        )
+    for name, why in sorted_.left:
+        out.comment(f"Left out: {name}, because {why}.".replace("..", "."))
+
+
+def _quoted(value: str) -> str:
+    """A text of somebody else's as YAML: never a template of Ansible's."""
+    return ("!unsafe " if "{{" in value or "{%" in value or "{#" in value else "") + json.dumps(value)
+
+
+def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settings.Taken) -> None:
+    program, server = found["program"], found["server"]
+    hide = _Hidden(program, found["environment_files"])
+    page.unknown += taken.unknown + front.unknown
+    for each in server["unknown"]:
+        placed = re.match(r"(/\S+:\d+): (.*)", each)
+        place, text = placed.groups() if placed else (program["file"], each)
+        page.unknown.append((place, hide(text), _ADVICE.get(text.split()[0], "it has no equal")))
+    page.unknown += [
+        (place.partition(": ")[0], f"{place.partition(': ')[2]} ...", "systemd passes over it, too")
+        for place in found["odd"]
+    ]
+    ours = taken.ours + front.ours + [(program["file"], hide(text), why) for text, why in server["ours"]]
+    ours += [(place, text, "seen through") for place, text, _kind in program["steps"]]
+    data = found["code"]["data"]
+    out = page.app
+    if data:
+        out.comment(
+            f"Beside the code on the host there {'are' if len(data) > 1 else 'is'} {', '.join(data)}. What of it the "
+            "app writes "
+            f"to is kept from release to release by {PREFIX}shared_paths, and begins empty: copy it to {{root}}/shared "
+            f"yourself, or have the app write where it did, by {PREFIX}writable_paths and its environment."
+        )
+        out.notes.append(
+            f"The app's own data stays where it is on the host: {', '.join(data[:5])}. app.yml says what to do."
+        )
+    if page.unknown:
+        out.comment("These lines have no equal, and are not moved:")
+        for place, text, why in page.unknown:
+            out.comment(f"{place}: {text}" + (f"  ({why})" if why else ""), "")
+    if ours:
+        out.comment("These need none:")
+        for text, why in sorted({(text, why) for _place, text, why in ours}):
+            out.comment(f"{text}  ({why})")
+
+
+def _adopt(page: Page, found: t.Mapping[str, t.Any], at: str, front: Front) -> None:
+    program, out = found["program"], page.app
+    rows: dict[str, t.Any] = {"unit": program["name"], "kind": program["kind"], "at": at, "proxy": front.proxy}
+    if program["kind"] == "supervisor":
+        rows["file"] = program["file"]
+    if sockets := [place.rpartition(":")[0] for _s, name, _v, place in program["settings"] if name == "ListenStream"]:
+        rows["sockets"] = [os.path.basename(path) for path in sockets]
+    out.comment("What adopt.yml's other steps go by. Take it out when the old one isn't needed any more.")
+    out.text += "adopt:\n" + "".join(f"  {key}: {as_yaml(value)}\n" for key, value in rows.items())
+    try:
+        files = found["proxies"][front.proxy]
+        (of_nginx if front.proxy == "nginx" else of_caddy)(files, at)
+    except Refused as refused:
+        out.notes.append(f"Before step=move: {refused}")
+        out.comment(f"Before step=move: {refused}")

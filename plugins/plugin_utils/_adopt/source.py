@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where an adopted app's code comes from, and what its source says beside what the host does."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import tarfile
+import typing as t
+
+from ...module_utils._app.releases import ReleaseError
+from ...module_utils._app.words import PREFIX
+from .._init.inventory import app_file
+from .._init.written import Written
+from .._release.lockfile import find_requirements
+
+LARGEST = 256 << 20
+"""Bytes that a copy of the code unpacks to at most."""
+
+
+def is_reachable(remote: str) -> bool:
+    """Whether a remote can be another machine's to fetch from."""
+    return bool(re.match(r"(https?|ssh|git)://|[\w.-]+@[\w.-]+:", remote))
+
+
+def unpack(packed: str, into: str) -> None:
+    """:raises OSError: and tarfile.TarError, where it can't be."""
+    os.makedirs(into)
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed)), mode="r:gz") as archive:
+        members = archive.getmembers()
+        if sum(member.size for member in members) > LARGEST:
+            raise tarfile.TarError(f"the code unpacks to more than {LARGEST >> 20} MB")
+        archive.extractall(into, members, filter="data")
+
+
+def freeze(top: str, installed: t.Sequence[str]) -> str:
+    """Write what the old environment has into a copy of code that doesn't say what it needs; the sentence that tells
+    it, '' where nothing was written."""
+    try:
+        find_requirements(top, "", top)
+    except ReleaseError:
+        if not installed:
+            return ""
+    else:
+        return ""
+    with open(os.path.join(top, "requirements.txt"), "w", encoding="utf-8") as file:
+        file.write(
+            "# Written by adopt.yml: what the environment on the host has.\n" + "".join(f"{r}\n" for r in installed)
+        )
+    return (
+        f"The code doesn't say what it needs, so its copy has a requirements.txt now, of the {len(installed)} packages "
+        "that are installed on the host."
+    )
+
+
+# What the host says better, and what would run beside the old one.
+_OURS = frozenset("name source version source_directory app domains workers env".split())
+_LATER = {
+    "processes": "What runs beside the web still runs as it did. When the web has moved, stop that and take these in:",
+    "before_swap": "The database is migrated already. For the deploys that follow:",
+}
+
+
+def chunks(text: str) -> t.Iterator[tuple[str, str]]:
+    """The variables of a file as init.yml writes it, each with its comments and what is indented below it; '' for
+    comments that belong to none."""
+    kept: list[str] = []
+    name = ""
+    for line in text.splitlines(keepends=True)[1:]:
+        found = re.match(rf"{PREFIX}(\w+):", line)
+        if name and (found or line.startswith("#")):
+            yield name, "".join(kept)
+            kept, name = [], ""
+        name = found[1] if found else name
+        kept.append(line)
+    yield name, "".join(kept)
+
+
+def from_source(top: str, source: str, version: str, own: t.Collection[str]) -> tuple[str, str, list[str]]:
+    """What init.yml would write of the code and the host doesn't say; the requirements' file; and notes.
+
+    :param own: variables that the host has said.
+    """
+    written: Written = app_file(top, source, version)
+    found, requirements = "", ""
+    for name, text in chunks(written.text):
+        if not name or name in _OURS or name in own:
+            # A comment at the end speaks of processes, or of what the code makes up.
+            continue
+        if name == "requirements":
+            requirements = text
+        if name in _LATER:
+            lines = [_LATER[name], *(line for line in text.splitlines() if not line.startswith("#"))]
+            text = "".join(f"# {line}\n" for line in lines)
+        found += text
+    return found, requirements, written.notes

@@ -1,0 +1,149 @@
+"""The readers of what hand-made hosts are configured in: each as its own program reads it, and refused where it "
+"doesn't."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt import caddyfile, nginx_conf, server, unit_text
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.gunicorn_conf import read as read_conf
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.nginx_conf import Unreadable
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.script import Opaque, see_through
+
+
+def test_nginx_blocks_quotes_and_variables():
+    text = r"""
+upstream app { server unix:/run/shop.sock fail_timeout=0; }
+server { # one }
+    server_name "a b" ${host}x;
+    location ~ "^/a{2};$" { return 200 'x;"y'; }
+    location / { proxy_pass http://app; }
+}
+"""
+    found = nginx_conf.parse(text, "f")
+    (block,) = nginx_conf.servers(found)
+    assert block.last("server_name") == ("a b", "${host}x")
+    assert [each.args for each in block.all("location")] == [("~", "^/a{2};$"), ("/",)]
+    assert nginx_conf.goes_to(block, nginx_conf.upstreams(found)) == {"unix:/run/shop.sock"}
+    assert text[block.start : block.end].endswith("}") and block.place == "f:3"
+
+
+@pytest.mark.parametrize("text", ["server { listen 80;", "server { listen 80 }", 'a "b;', "{ }", "listen 80; }"])
+def test_nginx_text_that_is_none_is_refused(text):
+    with pytest.raises(Unreadable, match=r"^f:1 "):
+        nginx_conf.parse(text, "f")
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ("localhost:8000", "127.0.0.1:8000"),
+        ("0.0.0.0:8000", "127.0.0.1:8000"),
+        ("[::]:8000", "127.0.0.1:8000"),
+        ("10.0.0.2:8000", "10.0.0.2:8000"),
+        ("unix:/run/a.sock:", "unix:/run/a.sock"),
+        ("localhost", "127.0.0.1:80"),
+    ],
+)
+def test_an_address_has_one_spelling(written, normal):
+    assert nginx_conf.normal(written) == normal
+
+
+def test_a_caddyfile_with_options_snippets_and_addresses_over_lines():
+    text = "{\n\temail a@b.c\n}\n(x) {\n\tlog\n}\n"
+    text += 'a.com,\nb.com {\n\theader X "a b"\n\thandle /c* {\n\t\treverse_proxy :1\n\t}\n}\n'
+    found = caddyfile.parse(text, "C")
+    (site,) = found.sites
+    assert site.addresses == ("a.com", "b.com")
+    assert [line.words for line in site.lines] == [("header", "X", "a b"), ("handle", "/c*")]
+    assert caddyfile.upstreams(site.lines) == {":1"}
+    assert [other.name for other in found.others] == ["{", "(x)"]
+    assert caddyfile.without(text, [site]) == text[: text.index("a.com")]
+
+
+def test_a_caddyfile_without_braces_is_one_site():
+    (site,) = caddyfile.parse("example.com\n\nreverse_proxy localhost:8000\n", "C").sites
+    assert (site.addresses, caddyfile.upstreams(site.lines)) == (("example.com",), {"localhost:8000"})
+
+
+@pytest.mark.parametrize(
+    "text", ["a.com {\n\tlog\n", "a.com {\n}\nlog\n", 'a.com {\n\trespond "x\n}\n', "a {\n\tb <<X\n}"]
+)
+def test_a_caddyfile_that_cannot_be_read_is_refused(text):
+    with pytest.raises(Unreadable):
+        caddyfile.parse(text, "C")
+
+
+def test_an_environment_file_is_read_as_systemd_reads_it():
+    text = 'A=b # c\nB="c d"\n# x\n ; y\nexport E=1\nC=\'i t\'\nD="a\\"b\\n\\$"\nF = x y  \nG=a\\\nb\nH="1\n2"\nI=\n'
+    values, odd = unit_text.parse_environment(text)
+    assert values == {
+        **{"A": "b # c", "B": "c d", "C": "i t", "D": 'a"b\\n$', "F": "x y", "G": "ab", "H": "1\n2", "I": ""}
+    }
+    assert odd == [(5, "export E")]
+
+
+def test_a_unit_is_read_with_its_drop_in():
+    text = '[Service]\nExecStart=/bin/a \\\n  b\n# x\nEnvironment=A=1 "B=x y"\n'
+    settings = unit_text.parse_unit(text, "u") + unit_text.parse_unit(
+        "[Service]\nExecStart=\nExecStart=/bin/c %p\n", "d"
+    )
+    settings = unit_text.in_force(settings)
+    assert [each.value for each in unit_text.values(settings, "ExecStart")] == ["/bin/c %p"]
+    assert unit_text.environment(settings, "shop.service") == {"A": "1", "B": "x y"}
+    assert unit_text.specified("/run/%p-%n", "shop.service") == "/run/shop-shop.service"
+
+
+@pytest.mark.parametrize(
+    ("command", "app", "bind"),
+    [
+        ("/v/bin/gunicorn app.main:app -w4 --bind=unix:/run/a.sock", "app.main:app", ["unix:/run/a.sock"]),
+        ("/v/bin/python -m uvicorn main:app --port 9000", "main:app", ["127.0.0.1:9000"]),
+        ("uvicorn --factory main:make --uds /run/a.sock", "main:make()", ["unix:/run/a.sock"]),
+        ("/v/bin/fastapi run app/main.py --workers 2", "app.main:app", ["0.0.0.0:8000"]),
+        ("uv run --frozen uvicorn main:app", "main:app", ["127.0.0.1:8000"]),
+        ("env A=1 gunicorn main", "main:application", []),
+    ],
+)
+def test_a_command_line(command, app, bind):
+    found = server.read(command.split())
+    assert found and (found.app, found.bind, found.unknown) == (app, bind, [])
+
+
+def test_an_option_that_nobody_knows_is_told():
+    found = server.read("gunicorn main:app --statsd-host x:1 --preload -k uvicorn.workers.UvicornWorker".split())
+    assert found and (found.unknown, found.app) == (["--statsd-host x:1"], "main:app")
+    assert found.worker_class == "uvicorn.workers.UvicornWorker" and found.ours[0][0] == "--preload"
+    assert server.read(["/usr/bin/node", "main.js"]) is None
+
+
+def test_gunicorns_file_is_read_and_not_run():
+    found = server.Server("gunicorn", given={"workers": "3"})
+    text = "import os\nworkers = 9\nbind = ['a:1', 'b:2']\ntimeout = int(os.getenv('T', '5')) * 2\n"
+    text += "x = open('/etc/passwd')\n"
+    read_conf(found, text + "def when_ready(s): pass\nraise SystemExit\n", "g.py", {"T": "7"}, 2)
+    assert (found.given["workers"], found.given["timeout"], found.bind) == ("3", "14", ["a:1", "b:2"])
+    assert [line.partition(":")[2] for line in found.unknown] == [
+        "5: x = open('/etc/passwd')",
+        "6: def when_ready(s): ...",
+        "7: raise SystemExit",
+    ]
+
+
+def test_a_script_is_seen_through():
+    text = (
+        '#!/bin/sh\nset -eu\nexport A=b\ncd sub\n. ../.venv/bin/activate\nexec gunicorn "main:app" -b :${PORT:-8000}\n'
+    )
+    seen = see_through(["/srv/start.sh"], lambda _path: text, "/srv")
+    assert seen and seen.words == ["gunicorn", "main:app", "-b", ":8000"]
+    assert (seen.directory, seen.environment) == ("/srv/sub", {"A": "b"})
+    seen = see_through(["/bin/sh", "-c", "cd /srv && exec uvicorn main:app"], lambda _path: "", "/")
+    assert seen and (seen.words, seen.directory) == (["uvicorn", "main:app"], "/srv")
+
+
+@pytest.mark.parametrize(
+    "line", ["aws s3 cp x y", "gunicorn a:b & gunicorn c:d", "if true; then gunicorn a:b; fi", "A=$(id)"]
+)
+def test_a_script_that_does_more_is_refused_by_its_line(line):
+    with pytest.raises(Opaque, match=r"/srv/start\.sh:3 can't be seen through"):
+        see_through(["/srv/start.sh"], lambda _path: f"#!/bin/bash\n\n{line}\ngunicorn a:b\n", "/srv")
