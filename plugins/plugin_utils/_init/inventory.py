@@ -421,8 +421,8 @@ def _env(
             out.comment(f"{place} does without {', '.join(together)}, unless all of them are set.", indent)
     for name, place in code.open_passwords.items():
         if name not in {*code.wanted, *made, *(row[0] for row in rows)}:
-            told = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"
-            out.comment(f"{told} here, encrypted, with its user and name as the source calls them.", indent)
-            out.notes.append(f"{told}, in {PREFIX}env.")
+            said = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"
+            out.comment(f"{said} here, encrypted, with its user and name as the source calls them.", indent)
+            out.notes.append(f"{said}, in {PREFIX}env.")
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)
