@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Measures a standby slot that has started: loads it, and reads meanwhile what it takes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from .._host.probe import Answer, Door, ask
+from . import host
+from .figures import Count, percentile
+from .live import LiveWatch
+from .load import Kind, good, split
+from .press import Press, Pressed
+from .standby import Standby
+
+WARM = 0.25
+"""So much of the time that counts is asked before it; between the two below, in seconds."""
+WARM_LEAST, WARM_MOST = 1.0, 5.0
+BEFORE_END = 0.2
+"""Seconds before its end at which is read what it takes: while it is still asked."""
+ONCE = 30.0
+"""Seconds that one answer may take when each path is tried."""
+
+
+def ask_once(door: Door, path: str) -> Answer:
+    return ask(door, path, ONCE)
+
+
+def stalls(_standby: Standby) -> int | None:
+    """How often an event loop of the slot stood still for long since it was started; None where nobody counts it."""
+    return None
+
+
+class Measure:
+    """Measures one number of workers after the other, each in the same way."""
+
+    def __init__(
+        self, standby: Standby, watch: LiveWatch, press: Press, kinds: Sequence[Kind], clients: int, seconds: float
+    ) -> None:
+        self.standby = standby
+        self.watch = watch
+        self.press = press
+        self.kinds = kinds
+        self.clients = clients
+        self.seconds = seconds
+        self.warm = min(WARM_MOST, max(WARM_LEAST, WARM * seconds))
+
+    def take(self, workers: int, ready: float, begun: float) -> Count | str:
+        """Measure.
+
+        :param ready: seconds that its start took; it began at ``begun``, on the monotonic clock.
+        :returns: what was measured, or what the slot that serves suffered.
+        """
+        state, socket = self.standby.state(), self.press.target.socket
+        main, group = state.main, state.group
+        host.step_aside(group, host.processes(main))
+        del socket
+
+        def stop() -> str:
+            return self.watch.trouble(begun)
+
+        took = self._times(stop)
+        if isinstance(took, str):
+            return took
+        seen: dict[str, tuple[float, float, float, float]] = {}
+        what: dict[str, tuple[int, int] | dict[str, int]] = {}
+
+        def at(name: str) -> None:
+            idle, whole = host.idle_ticks()
+            seen[name] = (time.monotonic(), host.cpu_seconds(group, main), idle, whole)
+
+        def end() -> None:
+            at("end")
+            what["memory"], what["connections"] = host.taken(main), host.connections(main)
+
+        calls = [(self.warm, lambda: at("begin")), (self.warm + self.seconds - BEFORE_END, end)]
+        pressed = self._press(took, self.warm, self.seconds, calls, stop)
+        if pressed.stopped:
+            return pressed.stopped
+        (began, cpu, idle, whole), (ended, cpu_then, idle_then, whole_then) = seen["begin"], seen["end"]
+        fine = sorted(seconds * 1000 for status, seconds in pressed.rows if good(status))
+        errors = len(pressed.rows) - len(fine)
+        memory, worker_memory = what["memory"]
+        between = max(0.1, ended - began)
+        left = (idle_then - idle) / max(1.0, whole_then - whole) * (os.cpu_count() or 1)
+        return Count(
+            workers=workers,
+            requests=len(pressed.rows),
+            rate=round(len(fine) / self.seconds, 2),
+            p50=round(percentile(fine, 0.50), 2),
+            p95=round(percentile(fine, 0.95), 2),
+            p99=round(percentile(fine, 0.99), 2),
+            errors=errors,
+            memory=memory,
+            worker_memory=worker_memory,
+            cpu=round((cpu_then - cpu) / between, 2),
+            load_cpu=round(pressed.load_cpu, 2),
+            idle=round(left, 2),
+            ready=round(ready, 2),
+            live_p95=round(self.watch.p95(begun) * 1000, 2),
+            connections=what["connections"],
+            stalls=stalls(self.standby),
+        )
+
+    def _times(self, stop: Callable[[], str]) -> Mapping[tuple[str, str, str], float] | str:
+        """The seconds that a request of each group takes, where there are several: asked as the real ones are, for a
+        moment."""
+        if len({kind.group for kind in self.kinds}) == 1:
+            return {}
+        pressed = self._press({}, 0.2, self.warm, [], stop)
+        rows = {group: [seconds for _status, seconds in some] for group, some in pressed.groups.items()}
+        return pressed.stopped or {group: sum(some) / len(some) for group, some in rows.items() if some}
+
+    def _press(
+        self,
+        took: Mapping[tuple[str, str, str], float],
+        warm: float,
+        seconds: float,
+        calls: Sequence[tuple[float, Callable[[], None]]],
+        stop: Callable[[], str],
+    ) -> Pressed:
+        streams = split(self.kinds, self.clients, took, self.press.target.think)
+        return self.press.run(streams, warm, seconds, calls, stop)
