@@ -60,7 +60,7 @@ class LookupModule(LookupBase):
         raw = {
             name: variables[PREFIX + name]
             for name, option in spec.items()
-            if PREFIX + name in variables and (option["type"] in ("int", "bool") or "off" in choices(option))
+            if PREFIX + name in variables and (option["type"] in ("int", "float", "bool") or "off" in choices(option))
         }
         values = {
             name: self._templar.template(value) if isinstance(value, str) else value for name, value in raw.items()

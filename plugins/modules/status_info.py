@@ -85,6 +85,13 @@ slots:
       note: ""
       advice: "a worker has taken up to 210.0 MiB, and 150.0 MiB are planned: write fastapi_worker_memory: 270M."
       ready: /ready answers 200 ready
+stalls:
+  description:
+    - How many times event loops stood still in the last day for C(fastapi_slow_callback) seconds or longer, and of the
+      longest the seconds and where; empty where none did. The last 1000 count.
+  returned: success
+  type: dict
+  sample: {times: 3, seconds: 1.27, where: "app/main.py:42 in read: data = requests.get(url)"}
 releases:
   description: The complete releases, the one that served last first.
   returned: success

@@ -192,6 +192,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/block":  # what an app must not do, and does: hold the event loop
         event("request")
         time.sleep(float(value))
+    elif path == "/compute":  # one call in C, which holds Python's lock as well
+        sum(range(int(value)))
     elif path == "/deaf":
         event("request")
         while True:
@@ -235,6 +237,11 @@ def fastapi_app() -> Any:
     async def slow(seconds: float) -> str:
         event("request")
         await asyncio.sleep(seconds)
+        return str(os.getpid())
+
+    @api.get("/block")
+    async def block() -> str:
+        time.sleep(0.7)
         return str(os.getpid())
 
     @api.get("/events")

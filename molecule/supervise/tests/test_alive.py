@@ -116,3 +116,17 @@ def test_the_app_is_not_well(night, switch, line, fault):
         assert seen.lost == [], str(seen)
     assert night.arbiter == arbiter
     one_line(night, line, seen.struck, 2)
+
+
+def test_a_loop_that_stands_still_is_told_with_its_line(night, control):
+    """A call that holds it for a second ends nobody, and every client of that worker waits."""
+    began = night.now()
+    night.ask.run("curl -s -m 5 -X POST http://127.0.0.1/fault/nap")
+    one_line(
+        night, r"The event loop stood still for 1\.\d\d s at app/main\.py:\d+ in fault: time\.sleep\(1\.2\)", began
+    )
+    status, said = control.run("status", fastapi_name="night")
+    assert status == 0, said
+    shown = " ".join(said.split())
+    assert "an event loop stood still" in shown, said
+    assert "(app/main.py:" in shown, said

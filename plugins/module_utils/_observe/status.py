@@ -27,6 +27,7 @@ from .._plan.sizes import human_size, with_margin
 from .._process import units
 from .._process.generations import Generations
 from .._push.pushes import known
+from .stalls import of_last_day
 from .text import render
 
 READY_LIMIT = 5.0
@@ -54,6 +55,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "live": live,
         "release": slots[live]["release"] if live else None,
         "slots": slots,
+        "stalls": _stalls(systemd, app) if live else {},
         "processes": _processes(systemd, app),
         "timers": _timers(systemd, app),
         "releases": _releases(app, entries, slots),
@@ -68,6 +70,10 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
     return _without_secrets(facts, hider(app.root))
 
 
+def _stalls(systemd: Systemd, app: App) -> dict[str, Any]:
+    return of_last_day(systemd.run, app.name, [unit(slot) for slot in SLOTS for unit in (app.service, app.daemon)])
+
+
 def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[str, Any]:
     """The facts as they may be shown: an app's words, now or at the time of a deploy, may quote its environment."""
     for row in [
@@ -78,8 +84,9 @@ def _without_secrets(facts: dict[str, Any], hide: Callable[[str], str]) -> dict[
         *facts["pushes"],
         *facts["processes"],
         *facts["timers"],
+        facts["stalls"],
     ]:
-        row |= {key: hide(row[key]) for key in ("note", "ready", "why", "reason", "command") if row.get(key)}
+        row |= {key: hide(row[key]) for key in ("note", "ready", "why", "reason", "command", "where") if row.get(key)}
     return facts
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._plan.sizes import human_size
+from .stalls import sentence
 
 CELL = 60
 """Characters that a table has for a reason."""
@@ -69,6 +70,9 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     ]
     for slot, row in facts["slots"].items():
         lines += [f"  {slot}: {said}".replace("\n", "\n    ") for said in (row["note"], row["advice"]) if said]
+    if facts["stalls"]:
+        text = sentence(facts["name"], facts["stalls"])
+        lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
     lines += _beside(facts, now)
     if facts["releases"]:
         rows = [

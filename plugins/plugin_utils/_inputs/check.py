@@ -88,6 +88,7 @@ RULES: dict[str, rules.Rule] = {
     "ready_path": rules.url_path,
     "health_interval": rules.number(1, 3600, 10, "seconds"),
     "health_failures": rules.number(2, 100, 3),
+    "slow_callback": rules.fraction_of_seconds(0.1, 60, 0.5),
     "on_failure": rules.unit,
     "ready_timeout": rules.number(1, 3600, 60, "seconds"),
     "bake": rules.number(0, 600, 2, "seconds"),

@@ -20,6 +20,7 @@ from ...module_utils._app.problems import HIDDEN, Problem, show, write
 from ...module_utils._plan.flow import whole_number
 from ...module_utils._plan.sizes import parse_size, suggest_size
 from .._release.source import wrong_path
+from .specification import seconds
 
 Rule = t.Callable[[str, t.Any], "Problem | None"]
 TODO = "TODO"
@@ -129,6 +130,20 @@ def number(least: int, most: int, fallback: int, unit: str = "") -> Rule:
         guess = max(least, min(most, guess if found is None else found))
         wrong = f"it has to be a whole number{unit and ' of ' + unit}, from {least} to {most}."
         return Problem(variable, value, wrong, write(variable, guess))
+
+    return rule
+
+
+def fraction_of_seconds(least: float, most: float, fallback: float) -> Rule:
+    """Seconds, perhaps with a fraction, between two bounds; or 0, for never."""
+
+    def rule(variable: str, value: t.Any) -> Problem | None:
+        found = seconds(value)
+        if found == 0 or (found is not None and least <= found <= most):
+            return None
+        guess = fallback if found is None else max(least, min(most, found))
+        wrong = f"it has to be a number of seconds, from {least:g} to {most:g}, or 0 for never."
+        return Problem(variable, value, wrong, write(variable, f"{guess:g}"))
 
     return rule
 

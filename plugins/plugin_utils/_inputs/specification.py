@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import typing as t
 
 from ansible.module_utils.common.yaml import yaml_load
@@ -41,6 +42,13 @@ def choices(option: dict[str, t.Any]) -> list[str]:
     return ["off" if choice is False else str(choice) for choice in option.get("choices") or []]
 
 
+def seconds(value: object) -> float | None:
+    """A number that may have a fraction, and may be text; None for all else."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}", str(value).strip()):
+        return None
+    return float(str(value))
+
+
 def typed(values: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
     """The values as their types: "8080" from -e is a number, and YAML's `off` without quotes is the word."""
     found = dict(values)
@@ -48,6 +56,8 @@ def typed(values: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
         option = spec.get(name, {})
         if option.get("type") == "int" and whole_number(value) is not None:
             found[name] = whole_number(value)
+        if option.get("type") == "float" and seconds(value) is not None:
+            found[name] = seconds(value)
         # From -e every word is text.
         if option.get("type") == "bool" and str(value).lower() in ("true", "false"):
             found[name] = str(value).lower() == "true"

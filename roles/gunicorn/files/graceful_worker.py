@@ -29,6 +29,7 @@ from typing import Any
 
 import graceful_body
 import graceful_logging
+from graceful_stall import Stalls
 from graceful_uvicorn import UvicornWorker
 from graceful_watch import WATCHDOG_SIGNAL, Question, StandIn, Watch, tell
 from gunicorn.arbiter import Arbiter
@@ -51,6 +52,7 @@ _limits: dict[str, float | None] = {"drain": None, "lifespan": None, "startup": 
 _live = {"link": "", "socket": ""}
 _question: Question | None = None
 _stand_in_for: frozenset[str] = frozenset()
+_slow_callback = 0.0
 
 # Anonymous shared memory, made when the arbiter loads its configuration and inherited by every worker. It outlives
 # HUP, because the module is imported once for each arbiter.
@@ -98,6 +100,7 @@ def configure(
     stand_in_for: Collection[str] = (),
     live: str = "",
     socket: str = "",
+    slow_callback: float = 0.0,
 ) -> None:
     """Set the limits, in seconds, of workers forked from now on; called by gunicorn.conf.py, so also at HUP.
 
@@ -109,11 +112,12 @@ def configure(
     live: path of the link to the socket that has the traffic; socket: file name of this slot's own. While the link
     names it, a first startup that fails is tried again, as a respawned worker's is. Default: the arbiter ends. While
     there is no such link, nothing of the app was ever live, and one worker starts before the others.
+    slow_callback: for how long the event loop may stand still before a line tells where. Default: it is never told.
     """
-    global _question, _stand_in_for
+    global _question, _stand_in_for, _slow_callback
     _limits.update(drain=drain, lifespan=lifespan, startup=startup)
     _live.update(link=live, socket=socket)
-    _question, _stand_in_for = question, frozenset(stand_in_for)
+    _question, _stand_in_for, _slow_callback = question, frozenset(stand_in_for), slow_callback
 
 
 def limits(graceful_timeout: float) -> tuple[float, float]:
@@ -194,6 +198,7 @@ class GracefulServer(Server):
         self.draining = False
         self.unwell = False  # it ends because the app isn't alive
         self.background: list[asyncio.Task[None]] = []  # heartbeat and liveness
+        self.stalls: Stalls | None = None
         self.running: dict[Any, tuple[float, Any]] = {}  # request's task: (monotonic start, ASGI scope)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -239,6 +244,9 @@ class GracefulServer(Server):
                 self.should_exit = False
                 asyncio.get_running_loop().call_soon(setattr, self, "should_exit", True)
             self.background.append(asyncio.create_task(self._beat()))
+            if self.worker.slow_callback:
+                self.stalls = Stalls(self.worker.slow_callback, self.worker.log.warning, os.getcwd())
+                self.stalls.begin()
             if self.worker.question:
                 self.background.append(asyncio.create_task(self._stay_alive(self.worker.question)))
         finally:
@@ -277,6 +285,8 @@ class GracefulServer(Server):
         await super().shutdown(sockets)
         for task in self.background:
             task.cancel()
+        if self.stalls:
+            self.stalls.stop()
         self.worker.ended[0] = not self.unwell
         # From 0.29 on Uvicorn ends the process by the signal that it was told to stop by, and then nothing runs that is
         # to run at a process's exit: pools of processes would be left behind.
@@ -414,6 +424,7 @@ class GracefulWorker(UvicornWorker):
         self.ended = mmap.mmap(-1, 2)
         self.drain, self.lifespan = limits(self.cfg.graceful_timeout)
         self.question = _question
+        self.slow_callback = _slow_callback
         self.config.callback_notify = None  # GracefulServer has a heartbeat of its own
         self.began = 0.0
         self.up = False

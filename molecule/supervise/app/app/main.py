@@ -129,6 +129,8 @@ async def fault(name: str) -> dict[str, int]:
         os.kill(os.getpid(), signal.SIGSEGV)
     elif name == "block":
         time.sleep(EVER)
+    elif name == "nap":
+        time.sleep(1.2)
     elif name == "hog":
         while True:
             held.append(os.urandom(1 << 20) * 8)

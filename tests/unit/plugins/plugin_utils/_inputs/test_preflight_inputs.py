@@ -8,7 +8,12 @@ from ansible_collections.graceful.deploy.plugins.module_utils._plan.flow import 
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import check as inputs
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.front import is_network
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.site import bare, check_site, is_hostname
-from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import choices, load_spec, typed
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import (
+    choices,
+    load_spec,
+    seconds,
+    typed,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -112,6 +117,8 @@ def is_of_type(value: object, name: str) -> bool:
     option = SPEC[name]
     if option["type"] == "int" or name == "workers":
         return whole_number(value) is not None or (name == "workers" and value == "auto")
+    if option["type"] == "float":
+        return seconds(value) is not None
     if option["type"] == "list":
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     if option["type"] == "dict":

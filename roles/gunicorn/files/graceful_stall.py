@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Says for how long a worker's event loop stood still, and at which line of the app: a call without an await holds it.
+
+The loop beats; a thread looks from outside, and where a beat is overdue it notes what the loop's own thread is at. When
+the loop turns again, one line tells it. A call in C that holds Python's lock keeps the thread out as well: it then gets
+in as the call ends, which is at the same line or just after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import linecache
+import os
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+BEATS = 4  # in the time of one stall that counts, so one is told up to a quarter of that too long
+LOOKS = 4  # of the thread, in the same time
+LONGEST_LINE = 100  # characters of the line of code
+_LIBRARY = (sysconfig.get_path("stdlib") + os.sep, os.path.dirname(os.path.abspath(__file__)) + os.sep)
+_INSTALLED = f"{os.sep}site-packages{os.sep}"
+
+
+def place(frame: FrameType | None, release: str) -> str:
+    """The app's innermost line, as ``app/main.py:42 in read: data = requests.get(url)``; '' where there is none.
+
+    Where no code of the app's own is at work, a package's line counts, by the package's path.
+
+    release: the directory of the app's code.
+    """
+    found = ""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        own, _, package = path.partition(_INSTALLED)
+        if package or not path.startswith((*_LIBRARY, "<")):
+            shown = package or path.removeprefix(f"{release}{os.sep}")
+            line = linecache.getline(path, frame.f_lineno).strip()[:LONGEST_LINE]
+            at = f"{shown}:{frame.f_lineno} in {frame.f_code.co_name}{line and ': ' + line}"
+            if not package and own.startswith(f"{release}{os.sep}"):
+                return at
+            # Of the servers' own code the loop is always somewhere inside.
+            if not found and not package.startswith(("uvicorn", "gunicorn", "starlette", "fastapi", "anyio")):
+                found = at
+        frame = frame.f_back
+    return found
+
+
+class Stalls:
+    """Watches the loop that it is begun in, until stop().
+
+    limit: seconds from which on a stall is told.
+    tell: takes the line.
+    release: the directory of the app's code.
+    """
+
+    def __init__(self, limit: float, tell: Callable[[str], Any], release: str) -> None:
+        self.limit = limit
+        self.tell = tell
+        self.release = release
+        self.places: collections.Counter[str] = collections.Counter()
+        self.over = threading.Event()
+        self.beat = self.cpu = 0.0
+        self.who = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """To be called in the loop."""
+        self.who = threading.get_ident()
+        self.beat, self.cpu = time.monotonic(), time.thread_time()
+        self._turn(asyncio.get_running_loop())
+        threading.Thread(target=self._look, name="graceful-stalls", daemon=True).start()
+
+    def stop(self) -> None:
+        self.over.set()
+        if self.timer:
+            self.timer.cancel()
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        now, cpu = time.monotonic(), time.thread_time()
+        took, used = now - self.beat, cpu - self.cpu
+        self.beat, self.cpu = now, cpu
+        if took >= self.limit:
+            self.tell(self._line(took, used))
+        if self.places:
+            self.places.clear()
+        self.timer = loop.call_later(self.limit / BEATS, self._turn, loop)
+
+    def _line(self, took: float, used: float) -> str:
+        head = f"The event loop stood still for {took:.2f} s"
+        seen = [at for at, _times in self.places.most_common() if at]
+        if seen:
+            return f"{head} at {seen[0]}"
+        if used < took / 2 and not self.places:
+            return f"{head}: the process was stopped, or the host had no CPU for it"
+        return f"{head}, in code that isn't the app's own"
+
+    def _look(self) -> None:
+        # A beat may be late by a turn of a busy loop.
+        while not self.over.wait(self.limit / LOOKS):
+            if time.monotonic() - self.beat > self.limit / 2:
+                self.places[place(sys._current_frames().get(self.who), self.release)] += 1
