@@ -37,8 +37,8 @@ options:
     default: ""
   paths:
     description:
-      - Which requests are asked, as V(/), V(/items/1) or V(POST /items {"name": "a"}), with commas between several; or a
-        list of these, and of mappings with C(path), C(method), C(body), C(content_type) and C(share), how many of these
+      - Which requests are asked, as V(/), V(/items/1) or V(POST /items {"name": "a"}), with commas between several; or
+        a list of these, and of mappings with C(path), C(method), C(body), C(content_type) and C(share), how many of these
         go out for each of another with 1.
       - As many as the user wants go out. C(HEAD) can't be asked.
     type: raw
@@ -156,8 +156,8 @@ chosen:
 counts:
   description:
     - What was measured with each number of workers. Good answers a second are rate; p50, p95, p99 and live_p95 are
-      milliseconds, memory (PSS of all, and the most that a worker has taken) is bytes; cpu, load_cpu and idle are CPUs of
-      the slot, of the load, and what the host had left; ready is the seconds that the start took.
+      milliseconds, memory (PSS of all, and the most that a worker has taken) is bytes; cpu, load_cpu and idle are CPUs
+      of the slot, of the load, and what the host had left; ready is the seconds that the start took.
     - Connections to databases are counted by TCP, by the name of what listens on such a port.
   returned: success
   type: list

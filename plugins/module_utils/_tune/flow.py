@@ -33,9 +33,9 @@ from .._swap.steps import Terms
 from . import host
 from .figures import Count, bent, choose, line
 from .live import LiveWatch
-from .load import PACKAGE, Kind
-from .measure import Measure
-from .press import Press, Target, has_h2load
+from .load import PACKAGE, Kind, Target
+from .measure import Measure, ask_once
+from .press import Press, has_h2load
 from .room import full, measured
 from .standby import Standby, refusal
 
@@ -61,7 +61,7 @@ class Tune:
         self.warn = warn
         self.systemd = Systemd(run)
         self.app = App(params["name"], params["root"] or f"/srv/{params['name']}")
-        self.kinds = [Kind(**kind) for kind in params["kinds"]]
+        self.kinds = [Kind(**kind) for kind in params["paths"]]
         self.state = "Nothing was changed."
         """What to say of the host after a failure that nobody thought of."""
         self.installed = False
@@ -142,8 +142,8 @@ class Tune:
             raise CommandFailed(f"Nothing of {self.app.name} is live on this host. Deploy it first, by site.yml.")
         if self.app.under_oxmgr(live):
             raise CommandFailed(
-                f"{self.app.name} runs under Oxmgr (fastapi_supervisor), and this was tried under systemd alone. Nothing "
-                "was changed. Measure on a host where systemd is the supervisor, and write fastapi_workers for both."
+                f"{self.app.name} runs under Oxmgr (fastapi_supervisor), and this was tried under systemd alone. "
+                "Nothing was changed. Measure where systemd is the supervisor, and write fastapi_workers for both."
             )
         return live
 
@@ -190,19 +190,16 @@ class Tune:
         return full(count, self.live_workers, demand, self.capacity, host.available(), self.limit)
 
     def _ask_each(self) -> None:
-        """Refuse what isn't answered well, before anything is started. Of the slot that serves, and once: a request that
-        changes something is asked thousands of times if the user says so, and isn't tried here."""
-        from .measure import ask_once
-
+        """Refuse what isn't answered well, before anything is started: of the slot that serves, once. What may change
+        something isn't tried there."""
         for kind in self.kinds:
             if kind.method != "GET":
                 continue
             answer = ask_once(self.door, kind.path)
             if answer.status and not 200 <= answer.status < 400:
                 raise CommandFailed(
-                    f"GET {kind.path} of -e paths= is answered {answer.status} by the release that is live. Nothing was "
-                    "changed. Name paths that are answered by 2xx or 3xx: errors are quicker than answers, and tell "
-                    "nothing."
+                    f"GET {kind.path} of -e paths= is answered {answer.status} by the release that is live. Nothing "
+                    "was changed. Name paths that are answered by 2xx or 3xx: errors are quicker, and tell nothing."
                 )
 
     def _look(self) -> float:
@@ -266,8 +263,8 @@ class Tune:
     def _would(self, slot: str) -> dict[str, Any]:
         each = self.params["seconds"] * 1.25 + 5
         msg = (
-            f"Would measure 1 to {self.params['most']} workers of {self.app.name} in slot {slot}, some {each:.0f} s each, "
-            f"and put it back as it is. {self.plan['explanation']}"
+            f"Would measure 1 to {self.params['most']} workers of {self.app.name} in slot {slot}, some {each:.0f} s "
+            f"each, and put it back as it is. {self.plan['explanation']}"
         )
         missing = "" if has_h2load() else f" {PACKAGE} would be installed, and stay."
         return {"changed": bool(missing), "msg": msg + missing, "counts": [], "chosen": None, "line": ""}
@@ -280,14 +277,12 @@ class Tune:
             raise CommandFailed(
                 f"{self.ended} There is nothing to choose by. Look at logs.yml -e request=graceful-tune."
             )
-        if worst := max(
-            (count for count in self.counts if watch.disturbed(count.live_p95 / 1000)),
-            default=None,
-            key=lambda count: count.live_p95,
-        ):
+        felt = [count for count in self.counts if watch.disturbed(count.live_p95 / 1000)]
+        if felt:
+            worst = max(felt, key=lambda count: count.live_p95)
             self.warn(
-                f"The slot that serves felt it: its p95 was {watch.before * 1000:.1f} ms before, and {worst.live_p95:.1f} "
-                f"ms while {worst.workers} worker(s) were measured."
+                f"The slot that serves felt it: its p95 was {watch.before * 1000:.1f} ms before, and "
+                f"{worst.live_p95:.1f} ms while {worst.workers} worker(s) were measured."
             )
         return {
             "changed": self.installed,
@@ -297,6 +292,14 @@ class Tune:
             "line": line(self.counts, chosen),
             "ended": self.ended,
             "complete": not self.disturbed,
+            "tuned": {
+                "workers": chosen.workers,
+                "at": now(),
+                "rate": chosen.rate,
+                "p99": chosen.p99,
+                "cpus": self.capacity.cpus,
+                "worker_memory": max(count.worker_memory for count in self.counts),
+            },
             "planned": self.plan["workers"],
             "plan": self.plan["explanation"],
             "cpus": self.capacity.cpus,
@@ -306,6 +309,5 @@ class Tune:
             "live_workers": self.live_workers,
             "live_p95": round(watch.before * 1000, 2),
             "live_path": terms.ready_path,
-            "at": now(),
-            "msg": f"{line(self.counts, chosen)}",
+            "msg": line(self.counts, chosen),
         }

@@ -46,8 +46,8 @@ def taken(main: str) -> tuple[int, int]:
 
 
 def cpu_seconds(group: str, main: str, top: str = CGROUPS) -> float:
-    """Seconds on a CPU that a slot has had so far: by its control group, which knows those of children that ended; where
-    that doesn't count, by its processes."""
+    """Seconds on a CPU that a slot has had so far: by its control group, which knows of children that ended; where that
+    doesn't count, by its processes."""
     used = dict(row.split(" ", 1) for row in read_text(f"{top}{group}/cpu.stat").splitlines() if " " in row)
     if group and used.get("usage_usec", "").isdecimal():
         return int(used["usage_usec"]) / 1e6

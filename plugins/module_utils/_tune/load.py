@@ -22,7 +22,11 @@ PACKAGE = "nghttp2-client"
 ROTATIONS = 4
 """So many processes share the clients of several paths, each beginning with another: or all would ask the same one."""
 STEPS = 16
-"""So many processes share the clients that pause, each beginning a little later: or all would ask at the same moment."""
+"""So many processes share the clients that pause, each beginning a little later: or all would ask at the same time."""
+
+
+Group = tuple[str, str, str]
+"""What one h2load can ask for: it takes several paths, and one method, body and type of it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,7 @@ class Kind:
     share: int = 1
 
     @property
-    def group(self) -> tuple[str, str, str]:
-        """What one h2load can ask for: it takes several paths, and one method and body."""
+    def group(self) -> Group:
         return self.method, self.body, self.content_type
 
 
@@ -70,16 +73,14 @@ def cycle(kinds: Sequence[Kind]) -> list[str]:
     return order
 
 
-def split(
-    kinds: Sequence[Kind], clients: int, took: Mapping[tuple[str, str, str], float], think: float
-) -> list[Stream]:
+def split(kinds: Sequence[Kind], clients: int, took: Mapping[Group, float], think: float) -> list[Stream]:
     """Divide the clients among the processes.
 
     :param took: seconds that a request of each group takes, where that is known: what takes ten times as long needs ten
         times the clients to be asked as often.
     :param think: seconds between two requests of a client.
     """
-    groups: dict[tuple[str, str, str], list[Kind]] = {}
+    groups: dict[Group, list[Kind]] = {}
     for kind in kinds:
         groups.setdefault(kind.group, []).append(kind)
     usual = sum(took.values()) / len(took) if took else 1.0
@@ -113,28 +114,39 @@ def allot(whole: int, weights: Sequence[float]) -> list[int]:
     return parts
 
 
-def command(
-    stream: Stream, host: str, scheme: str, socket: str, place: str, warm: float, seconds: float, think: float
-) -> list[str]:
-    """h2load's command.
+@dataclass(frozen=True)
+class Target:
+    """Whom the load asks.
 
     :param host: and ``scheme``: as clients come; the connection itself is plain, as the proxy's.
+    :param socket: path of the slot's.
+    :param think: seconds between two requests of a client; 0 asks the next at once.
+    """
+
+    host: str
+    scheme: str
+    socket: str
+    think: float
+
+
+def command(stream: Stream, target: Target, place: str, warm: float, seconds: float) -> list[str]:
+    """h2load's command.
+
     :param place: path that the names of its own files begin with: ``.uris``, ``.body``, ``.log``.
     """
-    headers = {name: value for name, value in as_client(host, scheme).items() if name != "Host"}
+    headers = {name: value for name, value in as_client(target.host, target.scheme).items() if name != "Host"}
     # For whoever reads the app's log.
     headers["X-Request-ID"] = "graceful-tune"
     if stream.content_type:
         headers["Content-Type"] = stream.content_type
-    if not think:
+    if not target.think:
         headers["Connection"] = "close"
     words = ["h2load", "--h1", f"--clients={stream.clients}", f"--duration={_duration(seconds)}"]
-    words += [f"--warm-up-time={_duration(warm)}", f"--base-uri=unix:{socket}", f"--log-file={place}.log"]
+    words += [f"--warm-up-time={_duration(warm)}", f"--base-uri=unix:{target.socket}", f"--log-file={place}.log"]
     words += [f"--input-file={place}.uris", f"--header=:method: {stream.method}"]
     words += [f"--header={name}: {value}" for name, value in headers.items()]
     words += [f"--data={place}.body"] if stream.body else []
-    # Its own limit of a wait for an answer is none.
-    words += [f"--rps={max(1e-3, 1 / think):g}"] if think else []
+    words += [f"--rps={1 / target.think:g}"] if target.think else []
     return words
 
 

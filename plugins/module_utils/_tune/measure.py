@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from .._host.probe import Answer, Door, ask
+from .._observe.stalls import of_last_day
 from . import host
 from .figures import Count, percentile
 from .live import LiveWatch
-from .load import Kind, good, split
+from .load import Group, Kind, good, split
 from .press import Press, Pressed
 from .standby import Standby
 
@@ -23,6 +25,8 @@ WARM = 0.25
 WARM_LEAST, WARM_MOST = 1.0, 5.0
 BEFORE_END = 0.2
 """Seconds before its end at which is read what it takes: while it is still asked."""
+COUNTED = re.compile(r"^\s*slow_callback=(?!0(\.0)?,)", re.MULTILINE)
+"""What Gunicorn's settings have where stalls are counted."""
 ONCE = 30.0
 """Seconds that one answer may take when each path is tried."""
 
@@ -31,9 +35,14 @@ def ask_once(door: Door, path: str) -> Answer:
     return ask(door, path, ONCE)
 
 
-def stalls(_standby: Standby) -> int | None:
-    """How often an event loop of the slot stood still for long since it was started; None where nobody counts it."""
-    return None
+def stalls(standby: Standby) -> int | None:
+    """How often an event loop of the slot stood still for long since it was started (fastapi_slow_callback); None where
+    nobody counts it: that is off, or the live slot is of an earlier version."""
+    app, slot = standby.app, standby.slot
+    if not COUNTED.search(app.configured(slot)):
+        return None
+    found = of_last_day(standby.run, app.name, [standby.supervisor.called(slot)], f"@{standby.began:.0f}")
+    return int(found.get("times", 0))
 
 
 class Measure:
@@ -56,10 +65,9 @@ class Measure:
         :param ready: seconds that its start took; it began at ``begun``, on the monotonic clock.
         :returns: what was measured, or what the slot that serves suffered.
         """
-        state, socket = self.standby.state(), self.press.target.socket
+        state = self.standby.state()
         main, group = state.main, state.group
         host.step_aside(group, host.processes(main))
-        del socket
 
         def stop() -> str:
             return self.watch.trouble(begun)
@@ -107,7 +115,7 @@ class Measure:
             stalls=stalls(self.standby),
         )
 
-    def _times(self, stop: Callable[[], str]) -> Mapping[tuple[str, str, str], float] | str:
+    def _times(self, stop: Callable[[], str]) -> Mapping[Group, float] | str:
         """The seconds that a request of each group takes, where there are several: asked as the real ones are, for a
         moment."""
         if len({kind.group for kind in self.kinds}) == 1:
@@ -118,7 +126,7 @@ class Measure:
 
     def _press(
         self,
-        took: Mapping[tuple[str, str, str], float],
+        took: Mapping[Group, float],
         warm: float,
         seconds: float,
         calls: Sequence[tuple[float, Callable[[], None]]],

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from .._host.systemd import CommandFailed
 from .host import NICE, WEIGHT, step_aside
-from .load import Stream, command, read_log, uris
+from .load import Group, Stream, Target, command, read_log, uris
 
 TICK = 0.1
 """Seconds between two looks at whether it is to stop."""
@@ -40,19 +40,9 @@ class Pressed:
     """
 
     rows: list[tuple[int, float]] = field(default_factory=list)
-    groups: dict[tuple[str, str, str], list[tuple[int, float]]] = field(default_factory=dict)
+    groups: dict[Group, list[tuple[int, float]]] = field(default_factory=dict)
     load_cpu: float = 0.0
     stopped: str = ""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Whom the load asks, and how: see load.command()."""
-
-    host: str
-    scheme: str
-    socket: str
-    think: float
 
 
 class Press:
@@ -92,9 +82,7 @@ class Press:
                     base = os.path.join(place, str(number))
                     self._write(f"{base}.uris", uris(stream, target.host).encode())
                     self._write(f"{base}.body", stream.body.encode())
-                    words = command(
-                        stream, target.host, target.scheme, target.socket, base, warm, seconds, target.think
-                    )
+                    words = command(stream, target, base, warm, seconds)
                     running.append(self._begin(number, words, f"{base}.out"))
                 while any(each.poll() is None for each in running):
                     passed = time.monotonic() - begun
@@ -120,14 +108,14 @@ class Press:
                 pressed.rows += rows
                 pressed.groups.setdefault((stream.method, stream.body, stream.content_type), []).extend(rows)
             if not pressed.rows and not pressed.stopped:
-                # Its own words tell what is wrong with a path, say; of an app that answers nothing the log is empty too.
+                # An app that answers nothing leaves an empty log, too.
                 said = self._read(os.path.join(place, "0.out")).strip()
                 if any(each.returncode for each in running):
                     raise CommandFailed(f"h2load ended with status {running[0].returncode}: {said[-500:]}")
         return pressed
 
     def _hand_over(self, place: str) -> None:
-        """Nobody's, so that what asks the app can change nothing of root's, and the app nothing of what is read here."""
+        """To nobody, so that what asks can change nothing of root's, and the app nothing of what is read here."""
         nobody = pwd.getpwnam("nobody")
         os.chown(place, nobody.pw_uid, nobody.pw_gid)
 
