@@ -27,6 +27,7 @@ RANGES: dict[str, tuple[type, float, float, float]] = {
     "seconds": (float, 8, 1, 120),
     "most": (int, 8, 1, 64),
     "idle": (int, 50, 0, 100),
+    "slower": (float, 2, 1.5, 100),
 }
 """Type, default, least and most of each number."""
 Result = dict[str, t.Any]
@@ -52,8 +53,9 @@ class ActionModule(ActionBase):
         say = Display().display
         if not self._task.check_mode:
             most = given["most"] * (1.25 * given["seconds"] + 5)
+            long = f"{most / 60:.0f} min" if most > 90 else f"{most:.0f} s"
             say(
-                f"{host}: measuring 1 to {given['most']} workers, at most {most / 60:.0f} min. The requests are real: "
+                f"{host}: measuring 1 to {given['most']} workers, some {long}. The requests are real: "
                 "what they write is in the app's database, and in its log."
             )
         answer = self._execute_module("graceful.deploy.tune", arguments, task_vars=task_vars)
@@ -105,7 +107,7 @@ class ActionModule(ActionBase):
             where = place(workers)
             raise _Refused(
                 f"apply is true, and fastapi_workers is {workers}{f' ({where})' if where else ''}: the next deploy "
-                "would bring that number again. Write fastapi_workers: auto, or measure without apply and write the number."
+                "would bring that number again. Write fastapi_workers: auto; or leave apply out, and write the number."
             )
         return given
 

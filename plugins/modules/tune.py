@@ -38,8 +38,8 @@ options:
   paths:
     description:
       - Which requests are asked, as V(/), V(/items/1) or V(POST /items {"name": "a"}), with commas between several; or
-        a list of these, and of mappings with C(path), C(method), C(body), C(content_type) and C(share), how many of these
-        go out for each of another with 1.
+        a list of these, and of mappings with C(path), C(method), C(body), C(content_type) and C(share), how many of
+        these go out for each of another with 1.
       - As many as the user wants go out. C(HEAD) can't be asked.
     type: raw
     required: true
@@ -65,6 +65,12 @@ options:
     description: Percent of the host's CPUs that have to be idle before, 0 to 100; 0 asks for nothing.
     type: int
     default: 50
+  slower:
+    description:
+      - How many times as long the p95 of the slot that serves may become before the run stops, 1.5 to 100, if it is 25
+        ms longer, too.
+    type: float
+    default: 2
   apply:
     description:
       - Whether what was chosen is to be brought to the traffic afterwards, which M(graceful.deploy.swap) does with what
@@ -247,6 +253,7 @@ ARGUMENTS = {
     "seconds": {"type": "float", "default": 8},
     "most": {"type": "int", "default": 8},
     "idle": {"type": "int", "default": 50},
+    "slower": {"type": "float", "default": 2},
     "apply": {"type": "bool", "default": False},
     "into": {"type": "path", "default": "tune"},
     "workers": {"type": "raw", "default": "auto"},

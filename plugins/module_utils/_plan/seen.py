@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .._app import history
+from .._app import history, tuned
 from .._app.roots import roots_by_units
 from .._app.slots import App, worker_count
 from .._app.words import slice_of
@@ -39,7 +39,8 @@ def see(run: Run, name: str, root: str) -> Seen:
         return NOTHING
     others = tuple(_part(App(other, place)) for other, place in sorted(roots_by_units(UNITS).items()) if other != name)
     # What the kernel holds the slice to isn't there before anything runs in it.
-    return Seen(max(now, before), number(states[units[0]], "MemoryMax") or None, tuple(filter(None, others)))
+    own = number(states[units[0]], "MemoryMax") or None
+    return Seen(max(now, before), own, tuple(filter(None, others)), tuned.read(root))
 
 
 def _part(app: App) -> Part | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._app import names
 from .._app.by_oxmgr import supervisor_of
-from .._app.lock import DeployLock, Held, left_in, now
+from .._app.lock import MEASURING, DeployLock, Held, left_in, now
 from .._app.secrets import Hider, hider
 from .._app.slots import App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
@@ -94,7 +94,7 @@ class Tune:
         with contextlib.ExitStack() as stack:
             lock = None if self.check else stack.enter_context(self._lock())
             left = lock.left if lock else left_in(self.app.root)
-            if left and left.get("kind") != "tune":
+            if left and left.get("kind") != MEASURING:
                 raise CommandFailed(
                     f"A deploy of {self.app.name} was cut off in phase {left.get('phase')}. Nothing was changed. Run "
                     "release.yml first, which takes the steps that are missing."
@@ -114,9 +114,15 @@ class Tune:
             if self.check or not lock:
                 return self._would(standby.slot)
             self._install()
-            said = {"by": self.params["by"], "since": now(), "pid": os.getpid(), "kind": "tune", "slot": standby.slot}
+            said = {
+                "by": self.params["by"],
+                "since": now(),
+                "pid": os.getpid(),
+                "kind": MEASURING,
+                "slot": standby.slot,
+            }
             lock.write({**said, "phase": "before"})
-            with LiveWatch(self.door, terms.ready_path) as watch:
+            with LiveWatch(self.door, terms.ready_path, self.params["slower"]) as watch:
                 watch.settle()
                 try:
                     self._sweep(standby, watch, wanted, lambda phase: lock.write({**said, "phase": phase}))
@@ -209,7 +215,7 @@ class Tune:
         """
         cpus = os.cpu_count() or 1
         idle, whole = host.idle_ticks()
-        time.sleep(LOOK)
+        time.sleep(LOOK if self.params["idle"] else LOOK / 10)
         idle_then, whole_then = host.idle_ticks()
         part = (idle_then - idle) / max(1.0, whole_then - whole)
         if 100 * part < self.params["idle"]:

@@ -39,9 +39,12 @@ class Limits:
     stop: float
 
 
-def limits(before: float) -> Limits:
-    """By the p95 before: it may double, and half of that is worth a word."""
-    return Limits(max(1.5 * before, before + FLOOR / 2), max(2 * before, before + FLOOR))
+def limits(before: float, slower: float) -> Limits:
+    """
+    :param before: the p95 before, seconds.
+    :param slower: how many times as long it may become. Half of the way there is worth a word.
+    """
+    return Limits(max((1 + slower) / 2 * before, before + FLOOR / 2), max(slower * before, before + FLOOR))
 
 
 def filled(took: float, every: float = EVERY) -> list[float]:
@@ -54,16 +57,18 @@ class LiveWatch:
 
     :param door: of the slot that serves.
     :param path: what it is asked: its readiness, which knows of what the app needs and costs little.
+    :param slower: see limits().
     """
 
-    def __init__(self, door: Door, path: str) -> None:
+    def __init__(self, door: Door, path: str, slower: float) -> None:
         self.door = door
         self.path = path
+        self.slower = slower
         self.rows: list[tuple[float, float]] = []
         """When it was asked, on the monotonic clock, and the seconds that the answer took."""
         self.before = 0.0
         """The p95 before anything was started, seconds."""
-        self.limits = limits(0.0)
+        self.limits = limits(0.0, slower)
         self.failed = ""
         """The last of several bad answers in a row."""
         self._over = threading.Event()
@@ -84,7 +89,7 @@ class LiveWatch:
         while time.monotonic() < begun + BEFORE or (len(self.rows) < LEAST and time.monotonic() < begun + 10 * BEFORE):
             time.sleep(EVERY)
         self.before = self.p95(begun)
-        self.limits = limits(self.before)
+        self.limits = limits(self.before, self.slower)
 
     def _run(self) -> None:
         bad = 0

@@ -9,32 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import replace
 from typing import Any
 
-from .._app.slots import GUNICORN, WORKERS, App, Snapshot
+from .._app.slots import App, Snapshot
 from .._app.supervisor import Standing, State, Supervisor
-from .._host.systemd import CommandFailed, Run
+from .._host.systemd import Run
+from .._swap.rules import with_workers
 from .._swap.start import Candidate
 from .._swap.steps import Terms, other
 from .._swap.units import UnitFiles
 
 MARK = "measured"
 """Among the terms of a slot that was filled to be measured: whoever finds it knows that it never had traffic."""
-
-
-def with_workers(snapshot: Snapshot, count: int) -> Snapshot:
-    """The same with so many workers.
-
-    :raises CommandFailed: where its settings don't say how many it has.
-    """
-    settings, changed = WORKERS.subn(f"workers = {count}", snapshot.files.get(GUNICORN, ""))
-    if changed != 1:
-        raise CommandFailed(
-            "The live slot doesn't say how many workers it has: it was deployed by an earlier version of "
-            "graceful.deploy. Nothing was changed. Deploy once by release.yml, then run this again."
-        )
-    return replace(snapshot, files={**snapshot.files, GUNICORN: settings})
 
 
 def refusal(name: str, slot: str, standing: Standing, holds: dict[str, Any]) -> str:

@@ -1,0 +1,32 @@
+"""What was chosen is brought to the traffic, and the next deploy keeps it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from conftest import QUICK, ROOT, VARIABLES
+
+
+def workers(ask, site) -> int:
+    return int(re.search(r"^workers = (\d+)", ask.run(f"cat {ROOT}/slots/{site.live}/gunicorn.conf.py"), re.M)[1])
+
+
+def test_it_is_applied_and_stays(ask, site, load, control, tmp_path):
+    """Three are chosen where the rule alone has two CPUs for two or one; the deploy after that plans by what was measured."""
+    with load() as running:
+        status, said = control.run("tune", *VARIABLES, **QUICK, most=3, apply=True, into=str(tmp_path))
+        assert status == 0, said
+        assert workers(ask, site) == 3, said
+        site.gone(site.standby)
+        said = site.good("release", "-v")
+    running.counted.nothing_lost()
+    assert "3 workers, as tune.yml has measured on " in said
+    assert workers(ask, site) == 3
+    site.alone()
+    assert json.loads(ask.run(f"cat {ROOT}/tuned.json"))["workers"] == 3
+
+
+def test_a_number_that_somebody_wrote_stands_in_the_way_of_that(control, tmp_path):
+    status, said = control.run("tune", *VARIABLES, **QUICK, fastapi_workers=2, apply=True, into=str(tmp_path))
+    assert (status, "fastapi_workers is 2" in said, list(tmp_path.iterdir())) == (2, True, []), said

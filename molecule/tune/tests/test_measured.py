@@ -1,0 +1,78 @@
+"""Numbers of workers are measured, and nothing of what serves notices, whatever ends the run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import slots
+
+pytestmark = pytest.mark.core
+
+
+def test_twice_the_workers_bring_twice_as_much(measured):
+    """Each request keeps its worker for 50 ms, so a worker answers 20 a second at most and the figures have to be right."""
+    one, two, three = measured.result["counts"]
+    assert [count["workers"] for count in (one, two, three)] == [1, 2, 3]
+    assert 0.5 * 20 < one["rate"] <= 1.05 * 20, measured.said
+    assert 1.5 * one["rate"] < two["rate"] < 1.2 * three["rate"], measured.said
+    assert one["p50"] > 1.5 * two["p50"] > 100, measured.said
+    assert {count["errors"] for count in (one, two, three)} == {0}
+    # A worker is some 30 MB and more; asleep it takes next to no CPU.
+    assert 30 << 20 < one["memory"] < two["memory"] < three["memory"] < 400 << 20
+    assert two["memory"] - one["memory"] > 15 << 20
+    assert one["cpu"] < 0.7
+    assert measured.result["installed"] == ["nghttp2-client"]
+
+
+def test_a_person_reads_a_table_and_a_line_to_paste(measured):
+    assert measured.result["line"] in measured.said
+    assert f"-> {measured.result['chosen']:>9}" in measured.said
+    assert measured.result["line"].startswith(f"fastapi_workers: {measured.result['chosen']}  # ")
+    kinds = {path.suffix for path in measured.files}
+    assert {".json", ".html"} <= kinds
+    # Where there is an index to have the library from.
+    assert {".svg", ".png"} <= kinds or "There is no picture" in measured.said
+
+
+def test_clients_notice_nothing_and_all_is_as_before(measured):
+    measured.counted.nothing_lost()
+    assert measured.counted.sent > 500
+    assert measured.before == measured.after
+
+
+@pytest.mark.parametrize("again", ["deploy", "tune"])
+def test_it_is_killed(site, tune, load, ask, status, again):
+    """SIGKILL while it measures: the load ends with it, and the next deploy or tune finds its way."""
+    before, serves = slots(ask), site.release
+    with load() as running:
+        process = tune.start()
+        note = tune.at("2 workers")
+        ask.until("it is asked", lambda: ask.host.run("pgrep -x h2load").rc == 0)
+        ask.run(f"kill -9 {note['pid']}")
+        assert tune.ended(process) == {}
+        ask.until("the load has ended", lambda: ask.host.run("pgrep -x h2load").rc)
+        assert ask.show(site.unit(site.standby), "ActiveState", "UnitFileState") == {
+            "ActiveState": "active",
+            "UnitFileState": "disabled",
+        }
+        assert status()["cut_off"] == {}
+        if again == "deploy":
+            serves = site.deploy()
+        else:
+            assert tune.call(most=1)["counts"][0]["rate"] > 0
+            assert slots(ask) == before
+    running.counted.nothing_lost()
+    assert list(running.counted.releases)[-1] == serves
+    site.alone()
+    assert "interrupted" not in {entry["outcome"] for entry in site.history()}
+
+
+def test_a_deploy_is_told_who_measures(site, tune, status):
+    process = tune.start(most=1)
+    tune.at("1 worker")
+    result = site.swap(site.clone())
+    assert (result["failed"], "tune.yml is measuring swap on this host: " in result["msg"]) == (True, True), result
+    assert "tune.yml measures in slot" in status()["text"]
+    assert len(tune.ended(process)["counts"]) == 1
+    assert json.dumps(tune.note()) == "{}"
