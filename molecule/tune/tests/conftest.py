@@ -42,11 +42,14 @@ def options() -> list[str]:
 
 
 def slots(ask) -> str:
-    """All that is in the slots' directory, with owners, modes, targets and content; and which units run and are enabled."""
+    """All that is in the slots' directory, with owners, modes and content; and which units run and start at boot."""
     files = f"cd {ROOT}/slots; find . -printf '%p %M %u %g %l\\n' | sort; find . -type f | sort | xargs sha256sum"
-    units = "systemctl show swap@blue.service swap@blue.socket swap@green.service swap@green.socket"
-    left = "ls /run/systemd/system.control 2>/dev/null; ls -d /tmp/graceful-tune-* 2>/dev/null; pgrep h2load"
-    return ask.run(f"{files}; {units} --property=ActiveState,UnitFileState,InvocationID,CPUWeight,Nice; {left} || true")
+    names = [f"swap@{slot}.{kind}" for slot in ("blue", "green") for kind in ("service", "socket")]
+    # A unit that runs has its start in this; one that doesn't, its last.
+    units = f"""for unit in {" ".join(names)}; do systemctl show $unit --property=ActiveState,UnitFileState,CPUWeight,Nice
+        systemctl --quiet is-active $unit && systemctl show $unit --property=InvocationID; done"""
+    left = "ls /run/systemd/system.control 2>/dev/null; pgrep h2load"
+    return ask.run(f"{files}; {units}; {left} || true")
 
 
 _first: dict[str, Measured] = {}

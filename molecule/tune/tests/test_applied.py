@@ -13,7 +13,7 @@ def workers(ask, site) -> int:
 
 
 def test_it_is_applied_and_stays(ask, site, load, control, tmp_path):
-    """Three are chosen where the rule alone has two CPUs for two or one; the deploy after that plans by what was measured."""
+    """Three are chosen, where the rule alone has fewer; the deploy after that plans by what was measured."""
     with load() as running:
         status, said = control.run("tune", *VARIABLES, **QUICK, most=3, apply=True, into=str(tmp_path))
         assert status == 0, said

@@ -235,7 +235,7 @@ class Tune:
         """Measure one number of workers after the other, until more bring nothing."""
         params, terms = self.params, standby.terms
         target = Target(terms.host, terms.scheme, self.app.socket(standby.slot), params["think"])
-        press = Press(target, f"{self.app.name}-tune")
+        press = Press(target, f"{self.app.name}-tune", os.path.join(self.app.root, "slots", ".tune"))
         measure = Measure(standby, watch, press, self.kinds, params["clients"], params["seconds"])
         for count in range(1, params["most"] + 1):
             if said := self._full(count):

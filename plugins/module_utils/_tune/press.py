@@ -12,9 +12,8 @@ import pwd
 import resource
 import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .._host.systemd import CommandFailed
@@ -49,11 +48,14 @@ class Press:
     """The load on one socket.
 
     :param scope: begins the names of the scopes in which systemd keeps the processes.
+    :param place: a directory that isn't there, below one that is root's alone; what is left of it by a run that was
+        killed, the next deploy clears away.
     """
 
-    def __init__(self, target: Target, scope: str) -> None:
+    def __init__(self, target: Target, scope: str, place: str) -> None:
         self.target = target
         self.scope = scope
+        self.place = place
 
     def run(
         self,
@@ -73,8 +75,7 @@ class Press:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         running: list[subprocess.Popen[bytes]] = []
         pressed, calls = Pressed(), list(at)
-        with tempfile.TemporaryDirectory(prefix="graceful-tune-", ignore_cleanup_errors=True) as place:
-            self._hand_over(place)
+        with self._directory() as place:
             try:
                 begun = time.monotonic()
                 for number, stream in enumerate(streams):
@@ -114,10 +115,17 @@ class Press:
                     raise CommandFailed(f"h2load ended with status {running[0].returncode}: {said[-500:]}")
         return pressed
 
-    def _hand_over(self, place: str) -> None:
-        """To nobody, so that what asks can change nothing of root's, and the app nothing of what is read here."""
+    @contextlib.contextmanager
+    def _directory(self) -> Iterator[str]:
+        """Of nobody's, so that what asks can change nothing of root's, and the app nothing of what is read here."""
         nobody = pwd.getpwnam("nobody")
-        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+        shutil.rmtree(self.place, ignore_errors=True)
+        os.mkdir(self.place, 0o700)
+        os.chown(self.place, nobody.pw_uid, nobody.pw_gid)
+        try:
+            yield self.place
+        finally:
+            shutil.rmtree(self.place, ignore_errors=True)
 
     def _write(self, path: str, content: bytes) -> None:
         # The directory is nobody's by now: no link of theirs is followed.

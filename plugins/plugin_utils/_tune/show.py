@@ -12,7 +12,21 @@ from ...module_utils._plan.sizes import human_size
 from .._draw.picture import Line, Mark, Panel, Picture, Table
 
 Result = t.Mapping[str, t.Any]
-_HEAD = ("workers", "requests/s", "p50", "p95", "p99 ms", "errors", "memory", "CPUs", "load's", "left", "live p95 ms")
+IDLE = 0.7
+"""A worker that has less of a CPU than this mostly waits."""
+_HEAD = (
+    "workers",
+    "requests/s",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "errors",
+    "memory",
+    "CPU app",
+    "load",
+    "left",
+    "live p95",
+)
 
 
 def head(result: Result) -> list[str]:
@@ -55,11 +69,21 @@ def notes(result: Result) -> list[str]:
     asked = f"Asked: {result['asked']}, by {result['clients']} clients"
     pause = f", each at most once in {result['think']:g} s" if result["think"] else ""
     load = max(count["load_cpu"] for count in result["counts"])
-    loop = [f"{asked}{pause}, {result['seconds']:g} s for each number of workers. {result['ended']}"]
+    loop = [result["ended"], f"{asked}{pause}, {result['seconds']:g} s for each number of workers."]
     loop.append(
-        f"The load came from the same host and took up to {load:.2f} of its CPUs (column load's): clients elsewhere "
-        "leave the app more."
+        f"CPUs: what the app had, what the load had, and what the host had left. The load came from the same host and "
+        f"took up to {load:.2f} of its CPUs: clients elsewhere leave the app more."
     )
+    chosen = next(count for count in result["counts"] if count["workers"] == result["chosen"])
+    if (
+        not result["think"]
+        and chosen["cpu"] < IDLE * min(result["chosen"], result["cpus"])
+        and chosen["idle"] > IDLE / 2
+    ):
+        loop.append(
+            f"The app had CPU to spare: this is the right number for {result['clients']} requests at once. For more, "
+            f"measure with more: -e clients={4 * result['clients']}."
+        )
     if result["planned"] != result["chosen"]:
         loop.append(f"fastapi_workers: auto, without what was measured, is {result['planned']}. {_compared(result)}")
     else:
