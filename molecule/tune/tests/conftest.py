@@ -46,8 +46,9 @@ def slots(ask) -> str:
     files = f"cd {ROOT}/slots; find . -printf '%p %M %u %g %l\\n' | sort; find . -type f | sort | xargs sha256sum"
     names = [f"swap@{slot}.{kind}" for slot in ("blue", "green") for kind in ("service", "socket")]
     # A unit that runs has its start in this; one that doesn't, its last.
-    units = f"""for unit in {" ".join(names)}; do systemctl show $unit --property=ActiveState,UnitFileState,CPUWeight,Nice
-        systemctl --quiet is-active $unit && systemctl show $unit --property=InvocationID; done"""
+    show = "systemctl show $unit --property"
+    units = f"""for unit in {" ".join(names)}; do {show}=ActiveState,UnitFileState,CPUWeight,Nice
+        systemctl --quiet is-active $unit && {show}=InvocationID; done"""
     left = "ls /run/systemd/system.control 2>/dev/null; pgrep h2load"
     return ask.run(f"{files}; {units}; {left} || true")
 
