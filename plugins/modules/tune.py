@@ -164,7 +164,8 @@ counts:
     - What was measured with each number of workers. Good answers a second are rate; p50, p95, p99 and live_p95 are
       milliseconds, memory (PSS of all, and the most that a worker has taken) is bytes; cpu, load_cpu and idle are CPUs
       of the slot, of the load, and what the host had left; ready is the seconds that the start took.
-    - Connections to databases are counted by TCP, by the name of what listens on such a port.
+    - Connections to databases are counted by TCP, by the name of what listens on such a port. Errors are in bad by
+      their status, 0 for a request without an answer.
   returned: success
   type: list
   elements: dict
@@ -184,6 +185,7 @@ counts:
       ready: 1.2
       live_p95: 2.1
       connections: {PostgreSQL: 5}
+      bad: {}
       stalls: null
 ended:
   description: Why it ended where it did.

@@ -52,8 +52,13 @@ def _part(app: App) -> Part | None:
     terms = app.held(live).get("terms") or {}
     taken = history.taken(history.read(app.root))
     each = with_margin(taken) if taken else terms.get("worker_memory") or Demand.worker_memory
+    rest = sum(part.whole for part in beside_of(app))
+    return Part(app.name, each * max(1, worker_count(app.configured(live))) + ARBITER + rest)
+
+
+def beside_of(app: App) -> tuple[Part, ...]:
+    """What an app that runs has beside its web workers."""
     beside = held_by(app)
     sizes = [parse_size(row.memory_max) if row.memory_max else Demand.worker_memory for row in beside.processes]
-    rest = sum(size * row.instances for size, row in zip(sizes, beside.processes, strict=True))
-    rest += len(beside.timers) * Demand.worker_memory
-    return Part(app.name, each * max(1, worker_count(app.configured(live))) + ARBITER + rest)
+    parts = [Part(row.name, size, row.instances) for size, row in zip(sizes, beside.processes, strict=True)]
+    return (*parts, *(Part(row.name, Demand.worker_memory) for row in beside.timers))

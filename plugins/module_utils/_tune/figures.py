@@ -34,6 +34,7 @@ class Count:
     :param idle: CPUs that the host had left.
     :param ready: seconds from the start until it was ready.
     :param live_p95: milliseconds, of the questions to the slot that serves.
+    :param bad: how often each status came that is an error; 0 is a request without an answer.
     :param connections: to databases, by the name of what listens on such a port.
     :param stalls: how often an event loop stood still for long; None where nobody counts it.
     """
@@ -53,6 +54,7 @@ class Count:
     ready: float = 0.0
     live_p95: float = 0.0
     connections: dict[str, int] = field(default_factory=dict)
+    bad: dict[str, int] = field(default_factory=dict)
     stalls: int | None = None
 
     @property

@@ -26,7 +26,7 @@ from .._layer.packages import install_packages
 from .._plan.capacity import Capacity, CapacityError, read_capacity
 from .._plan.demand import Demand, learn
 from .._plan.flow import plan_for, read_params
-from .._plan.seen import see
+from .._plan.seen import beside_of, see
 from .._plan.timeouts import Refusal
 from .._swap.start import NotReady
 from .._swap.steps import Terms
@@ -45,6 +45,11 @@ MANY_ERRORS = 0.5
 """The part of answers from which on there is nothing to measure."""
 PLANNED = ("workload", "worker_memory", "memory_max", "db_pool_size", "db_max_connections")
 """Options that the planner is asked with, too."""
+
+
+def _most(count: Count) -> str:
+    """The errors of one number of workers, the most frequent first."""
+    return ", ".join(f"{'no answer' if status == '0' else status} ({times})" for status, times in count.bad.items())
 
 
 class Tune:
@@ -107,6 +112,9 @@ class Tune:
             supervisor = supervisor_of(self.systemd, self.app, wanted)
             standby = Standby(self.run, supervisor, self.app, live, terms)
             self._may(supervisor, standby, live)
+            if lock and left:
+                # Of a run of this that was killed: what it had left is gone now.
+                lock.clear()
             self.door = Door(terms.host, unix=self.app.socket(live), scheme=terms.scheme)
             self._plan(supervisor, live)
             self._ask_each()
@@ -174,7 +182,9 @@ class Tune:
             self.capacity: Capacity = read_capacity(name=self.app.name)
             seen = see(self.run, self.app.name, self.app.root)
             own = [size for size in (self.capacity.own, seen.own) if size is not None]
-            self.capacity = replace(self.capacity, own=min(own, default=None), others=seen.others)
+            self.capacity = replace(
+                self.capacity, own=min(own, default=None), beside=beside_of(self.app), others=seen.others
+            )
             demand, _timeouts, _supervisor, problems = read_params(given)
             if problems:
                 raise Refusal(problems)
@@ -259,7 +269,7 @@ class Tune:
                 return
             self.counts.append(taken)
             if taken.errors > MANY_ERRORS * max(1, taken.requests):
-                self.ended = f"Stopped: {taken.errors} of {taken.requests} answers were errors."
+                self.ended = f"Stopped: {taken.errors} of {taken.requests} answers were errors: {_most(taken)}."
                 return
             if bent(self.counts):
                 self.ended = "The last two brought less than 5 % each."

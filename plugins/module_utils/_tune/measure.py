@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from .._host.probe import Answer, Door, ask
@@ -76,15 +77,18 @@ class Measure:
         if isinstance(took, str):
             return took
         seen: dict[str, tuple[float, float, float, float]] = {}
-        what: dict[str, tuple[int, int] | dict[str, int]] = {}
+        memory = worker_memory = 0
+        connections: dict[str, int] = {}
 
         def at(name: str) -> None:
             idle, whole = host.idle_ticks()
             seen[name] = (time.monotonic(), host.cpu_seconds(group, main), idle, whole)
 
         def end() -> None:
+            nonlocal memory, worker_memory, connections
             at("end")
-            what["memory"], what["connections"] = host.taken(main), host.connections(main)
+            memory, worker_memory = host.taken(main)
+            connections = host.connections(main)
 
         calls = [(self.warm, lambda: at("begin")), (self.warm + self.seconds - BEFORE_END, end)]
         pressed = self._press(took, self.warm, self.seconds, calls, stop)
@@ -92,8 +96,7 @@ class Measure:
             return pressed.stopped
         (began, cpu, idle, whole), (ended, cpu_then, idle_then, whole_then) = seen["begin"], seen["end"]
         fine = sorted(seconds * 1000 for status, seconds in pressed.rows if good(status))
-        errors = len(pressed.rows) - len(fine)
-        memory, worker_memory = what["memory"]
+        bad = Counter(str(status) for status, _seconds in pressed.rows if not good(status))
         between = max(0.1, ended - began)
         left = (idle_then - idle) / max(1.0, whole_then - whole) * (os.cpu_count() or 1)
         return Count(
@@ -103,7 +106,7 @@ class Measure:
             p50=round(percentile(fine, 0.50), 2),
             p95=round(percentile(fine, 0.95), 2),
             p99=round(percentile(fine, 0.99), 2),
-            errors=errors,
+            errors=bad.total(),
             memory=memory,
             worker_memory=worker_memory,
             cpu=round((cpu_then - cpu) / between, 2),
@@ -111,7 +114,8 @@ class Measure:
             idle=round(left, 2),
             ready=round(ready, 2),
             live_p95=round(self.watch.p95(begun) * 1000, 2),
-            connections=what["connections"],
+            connections=connections,
+            bad=dict(bad.most_common()),
             stalls=stalls(self.standby),
         )
 
