@@ -75,6 +75,8 @@ class ActionModule(ActionBase):
             say(f"{host}: {', '.join(result['files'])}")
         except OSError as error:
             result.setdefault("warnings", []).append(f"What was measured could not be written: {error}")
+        if given["apply"] and result["doubt"]:
+            result |= {"failed": True, "msg": f"Measured, and not applied. {result['doubt']}"}
         return result
 
     def _checked(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -109,7 +111,7 @@ class ActionModule(ActionBase):
                 f"apply is true, and fastapi_workers is {workers}{f' ({where})' if where else ''}: the next deploy "
                 "would bring that number again. Write fastapi_workers: auto; or leave apply out, and write the number."
             )
-        return given
+        return given | {"apply": apply}
 
     def _write(self, result: Result, into: str, name: str, host: str) -> list[str]:
         into = os.path.abspath(os.path.expanduser(into))

@@ -62,7 +62,9 @@ options:
     type: int
     default: 8
   idle:
-    description: Percent of the host's CPUs that have to be idle before, 0 to 100; 0 asks for nothing.
+    description:
+      - Percent of the host's CPUs that have to be idle before, 0 to 100; 0 asks for nothing. Where that is less between
+        two numbers of workers, the run warns, and nothing is applied.
     type: int
     default: 50
   slower:
@@ -192,11 +194,13 @@ ended:
   returned: success
   type: str
   sample: The last two brought less than 5 % each.
-complete:
-  description: Whether it came to its end, and wasn't stopped for what serves.
+doubt:
+  description:
+    - Why the choice isn't one to rely on, and isn't applied. Empty where it came to its end, and the host was quiet
+      enough for O(idle) between two numbers of workers, too.
   returned: success
-  type: bool
-  sample: true
+  type: str
+  sample: ""
 planned:
   description: What the planner chooses without having measured.
   returned: success

@@ -41,6 +41,8 @@ from .standby import Standby, refusal
 
 LOOK = 3.0
 """Seconds for which it is looked at how much of its CPUs the host has left."""
+BETWEEN = 1.0
+"""Seconds likewise between two numbers of workers."""
 MANY_ERRORS = 0.5
 """The part of answers from which on there is nothing to measure."""
 PLANNED = ("workload", "worker_memory", "memory_max", "db_pool_size", "db_max_connections")
@@ -75,6 +77,8 @@ class Tune:
         """Why the sweep ended where it did."""
         self.disturbed = ""
         """What the live slot suffered, where that ended it."""
+        self.quiet: list[float] = []
+        """The part of the host's CPUs that was idle, before each number of workers and after the last."""
 
     def hide(self, text: str) -> str:
         """A text without the app's secrets."""
@@ -138,6 +142,7 @@ class Tune:
                     # Whatever ended it.
                     standby.put_back()
                     lock.clear()
+                self.quiet.append(self._idle(BETWEEN))
             return self._told(terms, watch, idle, standby.slot, held["release"])
 
     @contextlib.contextmanager
@@ -224,10 +229,7 @@ class Tune:
         :raises CommandFailed: where it has less than it needs.
         """
         cpus = os.cpu_count() or 1
-        idle, whole = host.idle_ticks()
-        time.sleep(LOOK if self.params["idle"] else LOOK / 10)
-        idle_then, whole_then = host.idle_ticks()
-        part = (idle_then - idle) / max(1.0, whole_then - whole)
+        part = self._idle(LOOK if self.params["idle"] else LOOK / 10)
         if 100 * part < self.params["idle"]:
             raise CommandFailed(
                 f"The host is busy: over {LOOK:.0f} s it had {100 * part:.0f} % of its {cpus} CPUs idle, and "
@@ -235,6 +237,14 @@ class Tune:
                 "than of the app, and take from what serves. Nothing was changed. Run it at a quiet hour."
             )
         return part * cpus
+
+    @staticmethod
+    def _idle(seconds: float) -> float:
+        """The part of the host's CPUs that is idle, over so many seconds."""
+        idle, whole = host.idle_ticks()
+        time.sleep(seconds)
+        idle_then, whole_then = host.idle_ticks()
+        return (idle_then - idle) / max(1.0, whole_then - whole)
 
     def _install(self) -> None:
         if not has_h2load():
@@ -251,6 +261,8 @@ class Tune:
             if said := self._full(count):
                 self.ended = f"{count} workers were not tried: {said}."
                 return
+            standby.stop()
+            self.quiet.append(self._idle(BETWEEN))
             phase(f"{count} worker{'s' * (count > 1)}")
             begun = time.monotonic()
             try:
@@ -293,6 +305,14 @@ class Tune:
             raise CommandFailed(
                 f"{self.ended} There is nothing to choose by. Look at logs.yml -e request=graceful-tune."
             )
+        doubt = self.ended if self.disturbed else ""
+        if not doubt and 100 * min(self.quiet) < self.params["idle"]:
+            doubt = (
+                f"Between two numbers, with nothing of this at work, the host had {100 * min(self.quiet):.0f} % of its "
+                f"CPUs idle, and {self.params['idle']} % are wanted (-e idle=): the figures tell of that other work, too. "
+                "Measure at a quieter hour."
+            )
+            self.warn(doubt)
         felt = [count for count in self.counts if watch.disturbed(count.live_p95 / 1000)]
         if felt:
             worst = max(felt, key=lambda count: count.live_p95)
@@ -307,7 +327,7 @@ class Tune:
             "chosen": chosen.workers,
             "line": line(self.counts, chosen),
             "ended": self.ended,
-            "complete": not self.disturbed,
+            "doubt": doubt,
             "tuned": {
                 "workers": chosen.workers,
                 "at": now(),

@@ -74,7 +74,7 @@ class Standby:
         candidate = Candidate(self.run, self.supervisor, self.app, self.slot, self.live, snapshot, self.terms)
         terms, group, new = vars(self.terms) | {MARK: True}, self.terms.group, ""
         if self._filled:
-            self.supervisor.stop(self.slot)
+            self.stop()
             self.app.refill(self.slot, snapshot, terms, group)
         else:
             new = self.app.make(self.slot, snapshot, terms, group)
@@ -82,6 +82,10 @@ class Standby:
         self._filled = True
         candidate.bring_up("start", UnitFiles(self.supervisor.reread, {}), new, False, lambda: None)
         return time.monotonic() - begun
+
+    def stop(self) -> None:
+        if self._filled:
+            self.supervisor.stop(self.slot)
 
     def state(self) -> State:
         return self.supervisor.state(self.slot)
