@@ -309,7 +309,7 @@ class Tune:
         if not doubt and 100 * min(self.quiet) < self.params["idle"]:
             doubt = (
                 f"Between two numbers, with nothing of this at work, the host had {100 * min(self.quiet):.0f} % of its "
-                f"CPUs idle, and {self.params['idle']} % are wanted (-e idle=): the figures tell of that other work, too. "
+                f"CPUs idle, and {self.params['idle']} % are wanted (-e idle=): the figures tell of other work, too. "
                 "Measure at a quieter hour."
             )
             self.warn(doubt)

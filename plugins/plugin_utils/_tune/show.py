@@ -130,12 +130,19 @@ def picture(result: Result, name: str, host: str) -> Picture:
             "CPUs",
             [line("the app's", "cpu"), line("the load's", "load_cpu"), line("left on the host", "idle", "dashed")],
             marks=bare,
+            top=_whole(result),
             ticks=ticks,
         ),
     ]
     pause = f", {result['think']:g} s between two of a client" if result["think"] else ""
     subtitle = f"{result['asked']}; {result['clients']} clients{pause}; {result['cpus']:g} CPUs; {result['when'][:10]}"
     return Picture(f"{name} on {host}: how many workers", "workers", panels, subtitle)
+
+
+def _whole(result: Result) -> float | None:
+    """The CPUs that there are, as the top of their panel; None where the host has more than the service gets."""
+    most = max(max(count[name] for name in ("cpu", "load_cpu", "idle")) for count in result["counts"])
+    return float(result["cpus"]) if most <= result["cpus"] else None
 
 
 def _marks(result: Result, labels: bool = True) -> list[Mark]:
