@@ -82,10 +82,10 @@ class Tune:
         self.ask = ask
 
     def start(self, **changes: object) -> subprocess.Popen[str]:
-        return self.module.start(**changes)
+        return self.module.start(**{"seconds": 1, "most": 1, **changes})
 
     def call(self, **changes: object) -> dict:
-        return self.module.call(**changes)
+        return self.ended(self.start(**changes))
 
     def ended(self, process: subprocess.Popen[str]) -> dict:
         return self.module.result(process)
@@ -97,6 +97,18 @@ class Tune:
     def at(self, phase: str) -> dict:
         """Wait until it has come so far; its note."""
         return self.ask.until(phase, lambda: (note := self.note()).get("phase") == phase and note, 60)
+
+
+def cut_off(site, tune: Tune, ask) -> None:
+    """SIGKILL while it measures: the load ends with it, and the slot runs on, without traffic and not at boot."""
+    process = tune.start(seconds=100)
+    note = tune.at("1 worker")
+    ask.until("it is asked", lambda: ask.host.run("pgrep -x h2load").rc == 0)
+    ask.run(f"kill -9 {note['pid']}")
+    assert tune.ended(process) == {}
+    ask.until("the load has ended", lambda: ask.host.run("pgrep -x h2load").rc, 20)
+    left = ask.show(site.unit(site.standby), "ActiveState", "UnitFileState")
+    assert left == {"ActiveState": "active", "UnitFileState": "disabled"}
 
 
 @pytest.fixture

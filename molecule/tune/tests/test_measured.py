@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
-from conftest import slots
+from conftest import cut_off
 
 pytestmark = pytest.mark.core
 
@@ -43,38 +42,12 @@ def test_clients_notice_nothing_and_all_is_as_before(measured):
     assert measured.before == measured.after
 
 
-@pytest.mark.parametrize("again", ["deploy", "tune"])
-def test_it_is_killed(site, tune, load, ask, status, again):
-    """SIGKILL while it measures: the load ends with it, and the next deploy or tune finds its way."""
-    before, serves = slots(ask), site.release
+def test_it_is_killed_and_the_next_deploy_finds_its_way(site, tune, load, ask, status):
     with load() as running:
-        process = tune.start()
-        note = tune.at("2 workers")
-        ask.until("it is asked", lambda: ask.host.run("pgrep -x h2load").rc == 0)
-        ask.run(f"kill -9 {note['pid']}")
-        assert tune.ended(process) == {}
-        ask.until("the load has ended", lambda: ask.host.run("pgrep -x h2load").rc)
-        assert ask.show(site.unit(site.standby), "ActiveState", "UnitFileState") == {
-            "ActiveState": "active",
-            "UnitFileState": "disabled",
-        }
+        cut_off(site, tune, ask)
         assert status()["cut_off"] == {}
-        if again == "deploy":
-            serves = site.deploy()
-        else:
-            assert tune.call(most=1)["counts"][0]["rate"] > 0
-            assert slots(ask) == before
+        served = site.deploy()
     running.counted.nothing_lost()
-    assert list(running.counted.releases)[-1] == serves
+    assert list(running.counted.releases)[-1] == served
     site.alone()
     assert "interrupted" not in {entry["outcome"] for entry in site.history()}
-
-
-def test_a_deploy_is_told_who_measures(site, tune, status):
-    process = tune.start(most=1)
-    tune.at("1 worker")
-    result = site.swap(site.clone())
-    assert (result["failed"], "tune.yml is measuring swap on this host: " in result["msg"]) == (True, True), result
-    assert "tune.yml measures in slot" in status()["text"]
-    assert len(tune.ended(process)["counts"]) == 1
-    assert json.dumps(tune.note()) == "{}"

@@ -291,7 +291,7 @@ class Tune:
     def _would(self, slot: str) -> dict[str, Any]:
         each = self.params["seconds"] * 1.25 + 5
         msg = (
-            f"Would measure 1 to {self.params['most']} workers of {self.app.name} in slot {slot}, some {each:.0f} s "
+            f"Would measure up to {self.params['most']} worker(s) of {self.app.name} in slot {slot}, some {each:.0f} s "
             f"each, and put it back as it is. {self.plan['explanation']}"
         )
         missing = "" if has_h2load() else f" {PACKAGE} would be installed, and stay."
