@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import source
 from hosts import Host
 from measure import Side, run
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".collections"))
+from ansible_collections.graceful.deploy.plugins.plugin_utils._tune import show
+
 SOURCE = Path(__file__).resolve().parent / "kinds"
+SCREEN, KINDS = re.compile(r"```text\n.*?```\n", re.DOTALL), re.compile(r"\| app \| planner.*?\n(?=\n)", re.DOTALL)
+"""The blocks of docs/tune.md that a run writes anew."""
+EXAMPLE = "threads"
 WANTED = 0.95
 """The part of the best that the planner's number has to bring."""
 Results = dict[str, dict]
@@ -63,6 +72,22 @@ def measure(side: Side, host: Host, into: Path, programs: tuple[Path, Path], say
         results[way.kind] = json.loads((into / f"{way.kind}.json").read_text())
         say(f"    {way.title}: {results[way.kind]['line']}")
     return results
+
+
+def document(results: Results, figures: Path, docs: Path) -> None:
+    """Put pictures and figures of a run into docs/tune.md."""
+    pictures, page = docs / "pictures", docs / "tune.md"
+    pictures.mkdir(exist_ok=True)
+    for way in WAYS:
+        for kind in ("svg", "png"):
+            shutil.copyfile(figures / f"{way.kind}.{kind}", pictures / f"tune-{way.kind}.{kind}")
+    text = source.swap_once(SCREEN, f"```text\n{screen_of(results[EXAMPLE])}\n```\n", page.read_text())
+    page.write_text(source.swap_once(KINDS, table(results) + "\n", text))
+
+
+def screen_of(result: dict) -> str:
+    """What was printed of it."""
+    return "\n".join([*show.table(result), "", *show.notes(result), "", result["line"]])
 
 
 def share(result: dict) -> tuple[float | None, dict]:
