@@ -39,8 +39,8 @@ options:
     description:
       - >-
         Which requests are asked, as V(/), V(/items/1) or V(POST /items {"name": "a"}), with commas between several; or
-        a list of these, and of mappings with C(path), C(method), C(body), C(content_type) and C(share), how many of these
-        go out for each of another with 1.
+        a list of these, and of mappings with C(path), C(method), C(body), C(content_type) and C(share), how many of
+        these go out for each of another with 1.
       - As many as the user wants go out. C(HEAD) can't be asked.
     type: raw
     required: true
