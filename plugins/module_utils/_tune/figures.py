@@ -35,6 +35,7 @@ class Count:
     :param ready: seconds from the start until it was ready.
     :param live_p95: milliseconds, of the questions to the slot that serves.
     :param bad: how often each status came that is an error; 0 is a request without an answer.
+    :param asked: the answers by method, where several methods or bodies were asked.
     :param connections: to databases, by the name of what listens on such a port.
     :param stalls: how often an event loop stood still for long; None where nobody counts it.
     """
@@ -55,6 +56,7 @@ class Count:
     live_p95: float = 0.0
     connections: dict[str, int] = field(default_factory=dict)
     bad: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
     stalls: int | None = None
 
     @property

@@ -21,6 +21,8 @@ PACKAGE = "nghttp2-client"
 """Debian's package with h2load: 1.52 in bookworm, 1.64 in trixie."""
 ROTATIONS = 4
 """So many processes share the clients of several paths, each beginning with another: or all would ask the same one."""
+DAMPED = 0.9
+"""How much of the way the clients go to a better division: with all of it they might swing."""
 STEPS = 16
 """So many processes share the clients that pause, each beginning a little later: or all would ask at the same time."""
 
@@ -73,21 +75,47 @@ def cycle(kinds: Sequence[Kind]) -> list[str]:
     return order
 
 
-def split(kinds: Sequence[Kind], clients: int, took: Mapping[Group, float], think: float) -> list[Stream]:
+def shares(kinds: Sequence[Kind]) -> dict[Group, int]:
+    """How often what one h2load asks for is to be asked, beside the others."""
+    found: dict[Group, int] = {}
+    for kind in kinds:
+        found[kind.group] = found.get(kind.group, 0) + kind.share
+    return found
+
+
+def adjusted(
+    weights: Mapping[Group, float], wanted: Mapping[Group, int], seen: Mapping[Group, int]
+) -> dict[Group, float]:
+    """How the clients are divided next, where the requests came otherwise than they are wanted: what takes ten times as
+    long needs ten times the clients to be asked as often, and how long it takes depends on all the others.
+
+    :param seen: the requests of each group.
+    """
+    whole, all_seen = sum(wanted.values()), sum(seen.values())
+    if not all_seen:
+        return dict(weights)
+    factors = {group: (wanted[group] / whole) / max(seen.get(group, 0) / all_seen, 1e-3) for group in weights}
+    moved = {group: weight * min(8.0, max(0.125, factors[group])) ** DAMPED for group, weight in weights.items()}
+    return {group: weight / sum(moved.values()) for group, weight in moved.items()}
+
+
+def off(wanted: Mapping[Group, int], seen: Mapping[Group, int]) -> float:
+    """By how much, of what is wanted, the group that is furthest from it is off: 0.2 is a fifth."""
+    whole, all_seen = sum(wanted.values()), sum(seen.values()) or 1
+    parts = {group: share / whole for group, share in wanted.items()}
+    return max(abs(seen.get(group, 0) / all_seen - part) / part for group, part in parts.items())
+
+
+def split(kinds: Sequence[Kind], clients: int, weights: Mapping[Group, float], think: float) -> list[Stream]:
     """Divide the clients among the processes.
 
-    :param took: seconds that a request of each group takes, where that is known: what takes ten times as long needs ten
-        times the clients to be asked as often.
+    :param weights: how they are divided among the groups.
     :param think: seconds between two requests of a client.
     """
     groups: dict[Group, list[Kind]] = {}
     for kind in kinds:
         groups.setdefault(kind.group, []).append(kind)
-    usual = sum(took.values()) / len(took) if took else 1.0
-    weights = {
-        group: sum(kind.share for kind in of) * max(think, took.get(group, usual), 1e-6) for group, of in groups.items()
-    }
-    parts = allot(clients, list(weights.values()))
+    parts = allot(clients, [weights[group] for group in groups])
     streams = []
     for (group, of), mine in zip(groups.items(), parts, strict=True):
         paths = cycle(of)

@@ -10,14 +10,14 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from .._host.probe import Answer, Door, ask
 from .._observe.stalls import of_last_day
 from . import host
 from .figures import Count, percentile
 from .live import LiveWatch
-from .load import Group, Kind, good, split
+from .load import Group, Kind, adjusted, good, off, shares, split
 from .press import Press, Pressed
 from .standby import Standby
 
@@ -28,6 +28,8 @@ BEFORE_END = 0.2
 """Seconds before its end at which is read what it takes: while it is still asked."""
 COUNTED = re.compile(r"^\s*slow_callback=(?!0(\.0)?,)", re.MULTILINE)
 """What Gunicorn's settings have where stalls are counted."""
+ROUNDS, TRIAL, NEARLY = 5, 0.8, 0.15
+"""So often the division of clients is tried, for so many seconds each, until it is off by less than this part."""
 ONCE = 30.0
 """Seconds that one answer may take when each path is tried."""
 
@@ -58,6 +60,9 @@ class Measure:
         self.kinds = kinds
         self.clients = clients
         self.seconds = seconds
+        self.wanted = shares(kinds)
+        self.weights: dict[Group, float] = dict(self.wanted)
+        """How the clients are divided among what one h2load asks for."""
         self.warm = min(WARM_MOST, max(WARM_LEAST, WARM * seconds))
 
     def take(self, workers: int, ready: float, begun: float) -> Count | str:
@@ -73,9 +78,8 @@ class Measure:
         def stop() -> str:
             return self.watch.trouble(begun)
 
-        took = self._times(stop)
-        if isinstance(took, str):
-            return took
+        if suffered := self._divide(stop):
+            return suffered
         seen: dict[str, tuple[float, float, float, float]] = {}
         memory = worker_memory = 0
         connections: dict[str, int] = {}
@@ -91,7 +95,7 @@ class Measure:
             connections = host.connections(main)
 
         calls = [(self.warm, lambda: at("begin")), (self.warm + self.seconds - BEFORE_END, end)]
-        pressed = self._press(took, self.warm, self.seconds, calls, stop)
+        pressed = self._press(self.warm, self.seconds, calls, stop)
         if pressed.stopped:
             return pressed.stopped
         (began, cpu, idle, whole), (ended, cpu_then, idle_then, whole_then) = seen["begin"], seen["end"]
@@ -116,25 +120,35 @@ class Measure:
             live_p95=round(self.watch.p95(begun) * 1000, 2),
             connections=connections,
             bad=dict(bad.most_common()),
+            asked=_by_method(pressed) if len(self.wanted) > 1 else {},
             stalls=stalls(self.standby),
         )
 
-    def _times(self, stop: Callable[[], str]) -> Mapping[Group, float] | str:
-        """The seconds that a request of each group takes, where there are several: asked as the real ones are, for a
-        moment."""
-        if len({kind.group for kind in self.kinds}) == 1:
-            return {}
-        pressed = self._press({}, 0.2, self.warm, [], stop)
-        rows = {group: [seconds for _status, seconds in some] for group, some in pressed.groups.items()}
-        return pressed.stopped or {group: sum(some) / len(some) for group, some in rows.items() if some}
+    def _divide(self, stop: Callable[[], str]) -> str:
+        """Divide the clients among what several h2load ask for, so that each comes as often as is wanted: tried for a
+        moment, a few times, beginning with what was right for the number before.
+
+        :returns: what the slot that serves suffered, '' where it didn't.
+        """
+        for _round in range(ROUNDS if len(self.wanted) > 1 else 0):
+            pressed = self._press(0.2, TRIAL, [], stop)
+            if pressed.stopped:
+                return pressed.stopped
+            seen = {group: len(rows) for group, rows in pressed.groups.items()}
+            if off(self.wanted, seen) < NEARLY:
+                break
+            self.weights = adjusted(self.weights, self.wanted, seen)
+        return ""
 
     def _press(
-        self,
-        took: Mapping[Group, float],
-        warm: float,
-        seconds: float,
-        calls: Sequence[tuple[float, Callable[[], None]]],
-        stop: Callable[[], str],
+        self, warm: float, seconds: float, calls: Sequence[tuple[float, Callable[[], None]]], stop: Callable[[], str]
     ) -> Pressed:
-        streams = split(self.kinds, self.clients, took, self.press.target.think)
+        streams = split(self.kinds, self.clients, self.weights, self.press.target.think)
         return self.press.run(streams, warm, seconds, calls, stop)
+
+
+def _by_method(pressed: Pressed) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for (method, _body, _type), rows in pressed.groups.items():
+        found[method] += len(rows)
+    return dict(found)

@@ -69,7 +69,7 @@ def notes(result: Result) -> list[str]:
     asked = f"Asked: {result['asked']}, by {result['clients']} clients"
     pause = f", each at most once in {result['think']:g} s" if result["think"] else ""
     load = max(count["load_cpu"] for count in result["counts"])
-    loop = [result["ended"], f"{asked}{pause}, {result['seconds']:g} s for each number of workers."]
+    loop = [result["ended"], f"{asked}{pause}, {result['seconds']:g} s for each number of workers.{_mix(result)}"]
     loop.append(
         f"CPUs: what the app had, what the load had, and what the host had left. The load came from the same host and "
         f"took up to {load:.2f} of its CPUs: clients elsewhere leave the app more."
@@ -85,7 +85,7 @@ def notes(result: Result) -> list[str]:
             f"measure with more: -e clients={4 * result['clients']}."
         )
     if result["planned"] != result["chosen"]:
-        loop.append(f"fastapi_workers: auto, without what was measured, is {result['planned']}. {_compared(result)}")
+        loop.append(f"fastapi_workers: auto, without what was measured, is {result['planned']}.{_compared(result)}")
     else:
         loop.append("That is what fastapi_workers: auto chooses, too.")
     loop.append(
@@ -95,11 +95,23 @@ def notes(result: Result) -> list[str]:
     return loop
 
 
+def _mix(result: Result) -> str:
+    """How often each method came, of all numbers of workers together; '' where one alone was asked."""
+    found: dict[str, int] = {}
+    for count in result["counts"]:
+        for method, number in count.get("asked", {}).items():
+            found[method] = found.get(method, 0) + number
+    whole = sum(found.values())
+    return (
+        f" It came to {', '.join(f'{100 * n / whole:.0f} % {method}' for method, n in found.items())}." if whole else ""
+    )
+
+
 def _compared(result: Result) -> str:
     """What the planner's number would have brought, where it was measured."""
     counts = {count["workers"]: count for count in result["counts"]}
     planned, top = counts.get(result["planned"]), max(count["rate"] for count in result["counts"])
-    return f"It brought {100 * planned['rate'] / top:.0f} % of the best." if planned and top else ""
+    return f" It brought {100 * planned['rate'] / top:.0f} % of the best." if planned and top else ""
 
 
 def picture(result: Result, name: str, host: str) -> Picture:

@@ -6,11 +6,14 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._tune.load import (
     Kind,
     Target,
+    adjusted,
     allot,
     command,
     cycle,
     good,
+    off,
     read_log,
+    shares,
     split,
     uris,
 )
@@ -18,6 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 TARGET = Target("app.example.org", "https", "/run/hello/green.sock", 0.0)
+
+
+def divided(kinds, clients, think):
+    return split(kinds, clients, shares(kinds), think)
 
 
 def test_paths_are_asked_by_their_shares_and_not_in_a_row():
@@ -33,15 +40,26 @@ def test_clients_are_divided_and_nobody_is_left_out(whole, weights):
     assert sum(parts) == max(whole, len(weights))
 
 
-def test_what_takes_longer_gets_more_clients_to_be_asked_as_often():
-    kinds = [Kind("/"), Kind("/", "POST", "{}", "application/json")]
-    took = {kinds[0].group: 0.01, kinds[1].group: 0.03}
-    assert [(stream.method, stream.clients) for stream in split(kinds, 40, took, 0)] == [("GET", 10), ("POST", 30)]
-    assert [stream.clients for stream in split(kinds, 40, {}, 0)] == [20, 20]
+def test_what_takes_longer_gets_more_clients_until_it_is_asked_as_often():
+    kinds = [Kind("/", share=2), Kind("/", "POST", "{}", "application/json")]
+    wanted = shares(kinds)
+    get, post = wanted
+    took = {get: 0.03, post: 0.002}
+    weights: dict = dict(wanted)
+    for _round in range(5):
+        seen = {get: 0, post: 0}
+        for stream in split(kinds, 64, weights, 0):
+            group = (stream.method, stream.body, stream.content_type)
+            seen[group] += int(stream.clients / took[group])
+        weights = adjusted(weights, wanted, seen)
+    assert off(wanted, seen) < 0.25
+    assert off(wanted, {get: 20, post: 10}) == 0
+    assert off(wanted, {get: 10, post: 20}) == pytest.approx(1.0)
+    assert adjusted(weights, wanted, {}) == weights
 
 
 def test_paths_of_one_method_are_one_process_after_the_other_each_beginning_elsewhere():
-    streams = split([Kind("/a"), Kind("/b", share=2)], 64, {}, 0)
+    streams = divided([Kind("/a"), Kind("/b", share=2)], 64, 0)
     assert [stream.paths[0] for stream in streams] == ["/b", "/a", "/b"]
     assert {tuple(sorted(stream.paths)) for stream in streams} == {("/a", "/b", "/b")}
     assert sum(stream.clients for stream in streams) == 64
@@ -49,14 +67,14 @@ def test_paths_of_one_method_are_one_process_after_the_other_each_beginning_else
 
 
 def test_clients_that_pause_begin_one_after_the_other():
-    streams = split([Kind("/")], 64, {}, 0.8)
+    streams = divided([Kind("/")], 64, 0.8)
     assert [round(stream.after, 3) for stream in streams] == [round(number * 0.05, 3) for number in range(16)]
     assert [stream.clients for stream in streams] == [4] * 16
-    assert len(split([Kind("/")], 3, {}, 0.8)) == 3
+    assert len(divided([Kind("/")], 3, 0.8)) == 3
 
 
 def test_it_asks_as_a_client_through_the_proxy():
-    (stream,) = split([Kind("/items", "POST", '{"a": 1}', "application/json")], 8, {}, 0)
+    (stream,) = divided([Kind("/items", "POST", '{"a": 1}', "application/json")], 8, 0)
     words = command(stream, TARGET, "/x/0", 2, 8)
     assert words[:2] == ["h2load", "--h1"]
     for word in (
@@ -82,7 +100,7 @@ def test_it_asks_as_a_client_through_the_proxy():
 
 def test_a_pause_is_a_rate_of_each_client_on_a_connection_that_stays():
     target = Target("localhost", "http", "/s", 0.25)
-    words = command(split([Kind("/")], 1, {}, 0.25)[0], target, "/x/0", 1, 2)
+    words = command(divided([Kind("/")], 1, 0.25)[0], target, "/x/0", 1, 2)
     assert "--rps=4" in words
     assert not [word for word in words if "Connection" in word or "--data" in word]
 
