@@ -144,7 +144,8 @@ class Load:
         return summary(self._report(), 0.0, None)
 
     def _start(self, *options: str) -> None:
-        docker("exec", "-i", self.host.name, "tee", "/opt/steady.py", data=CLIENT.read_bytes())
+        for file in (CLIENT, CLIENT.with_name("paced.py")):
+            docker("exec", "-i", self.host.name, "tee", f"/opt/{file.name}", data=file.read_bytes())
         self.host.run("rm", "-f", "/run/steady.pid")
         script = 'echo $$ >/run/steady.pid; exec /usr/bin/python3 /opt/steady.py "$@"'
         command: Sequence[str] = ("docker", "exec", self.host.name, "sh", "-c", script, "sh", *options, "--timeline")

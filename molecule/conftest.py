@@ -80,6 +80,7 @@ mv .building-by-test {release}
 _REQUESTS = ["test_client", "test_conveniences", "test_limits"]
 _RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchanged zz_manners zzz_renewal".split()]
 LEFT_TO_THE_OTHER = {
+    "audit-bookworm": ["test_audit"],
     "default-bookworm": ["test_refusals", "test_rolling"],
     "front-caddy-bookworm": _RUNS,
     "front-caddy-trixie": _REQUESTS,
@@ -91,6 +92,8 @@ LEFT_TO_THE_OTHER = {
     "oxmgr-trixie": ["test_changes", "test_faults", "test_inside", "test_zz_ends"],
     "processes-bookworm": ["test_timers", "test_zz_absent"],
     "processes-trixie": ["test_generations"],
+    "prove-bookworm": ["test_client", "test_ways"],
+    "prove-trixie": ["test_ends"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
     "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
     "swap-bookworm": ["test_children", "test_drains", "test_moves", "test_told"],
@@ -335,7 +338,7 @@ def count(ask, record_property) -> Callable[..., None]:
     return row
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def control(host) -> Control:
     return Control(host.backend.host)
 

@@ -85,6 +85,13 @@ slots:
       note: ""
       advice: "a worker has taken up to 210.0 MiB, and 150.0 MiB are planned: write fastapi_worker_memory: 270M."
       ready: /ready answers 200 ready
+certificate:
+  description:
+    - What the proxy shows clients at port 443, with its end in seconds since the epoch and its names; empty where they
+      come by http, or the proxy of this host has none.
+  returned: success
+  type: dict
+  sample: {ends: 1802000000, names: [shop.example.org]}
 stalls:
   description:
     - How many times event loops stood still in the last day for C(fastapi_slow_callback) seconds or longer, and of the

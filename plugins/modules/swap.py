@@ -61,6 +61,15 @@ options:
       - A release that failed, or that was rolled back from, is refused. The one that is left is marked as bad.
     type: bool
     default: false
+  again:
+    description:
+      - Bring the live release to the traffic anew, by this strategy and with the configuration of the live slot, which
+        keeps the strategy of its own. Nothing else is asked for then but O(name), O(root) and O(group). V(swap) is
+        refused where deploys of the app don't take over by a second slot.
+      - Nobody is told of it, unless it fails.
+    type: str
+    choices: ["", swap, restart, reload]
+    default: ""
   environment:
     description: Text of the environment file in systemd's syntax. Secret.
     type: str
@@ -204,6 +213,16 @@ options:
         that has asked while the new release died would answer clients with 503 until it asks again.
     type: str
     default: ""
+  part:
+    description:
+      - V(standby) starts the release in the slot that has no traffic, proves it ready, and moves nothing; where it is
+        to take the place of the live one (O(strategy)), it is loaded once. V(all) then goes on with what stands by, if
+        it is just what is wanted and ready still, and does all of it otherwise.
+      - V(leave) stops what stands by, as another host of a fleet isn't ready; what serves isn't touched. Of the other
+        options it takes O(name), O(root), O(group) and O(lock_wait).
+    type: str
+    choices: [all, standby, leave]
+    default: all
   lock_wait:
     description:
       - Seconds to wait for another deploy of the app to end, at most; 0 fails at once where there is one. The release
@@ -233,6 +252,13 @@ EXAMPLES = r"""
     root: /srv/hello
     group: deploy
     release: 3f2a9c81d04e
+
+- name: Start the live release anew in place, as after a change that only a start brings
+  graceful.deploy.swap:
+    name: hello
+    root: /srv/hello
+    group: deploy
+    again: restart
 
 - name: Go back to the release that served before
   graceful.deploy.swap:
@@ -324,6 +350,7 @@ ARGUMENTS = {
     "app": {"type": "str", "default": "app.main:app"},
     "release": {"type": "str", "default": ""},
     "rollback": {"type": "bool", "default": False},
+    "again": {"type": "str", "choices": ["", "swap", "restart", "reload"], "default": ""},
     "environment": {"type": "str", "default": "", "no_log": True},
     "credentials": {"type": "dict", "default": {}, "no_log": True},
     # Not secret: Ansible would write their whole text to the host's log at each deploy.
@@ -351,6 +378,7 @@ ARGUMENTS = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_unit": {"type": "str", "default": ""},
+    "part": {"type": "str", "choices": ["all", "standby", "leave"], "default": "all"},
     "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},
 }

@@ -30,9 +30,9 @@ options:
     type: path
     default: ""
   event:
-    description: What became of it. V(failed) has moved nothing.
+    description: What became of it. V(failed) has moved nothing. V(proved) tells what clients noticed.
     type: str
-    choices: [live, failed, moved_back, rolled_back, cut_off]
+    choices: [live, failed, moved_back, rolled_back, cut_off, proved]
     required: true
   by:
     description: Who deployed.
@@ -55,6 +55,9 @@ options:
     type: float
   lost:
     description: How many requests were lost, where somebody has counted.
+    type: int
+  sent:
+    description: How many requests that is of.
     type: int
   reason:
     description: Why, of which the first line is told, up to 500 characters.
@@ -146,19 +149,20 @@ def main() -> None:
             "root": {"type": "path", "default": ""},
             "event": {
                 "type": "str",
-                "choices": ["live", "failed", "moved_back", "rolled_back", "cut_off"],
+                "choices": ["live", "failed", "moved_back", "rolled_back", "cut_off", "proved"],
                 "required": True,
             },
             **{text: {"type": "str", "default": ""} for text in TEXTS},
             "seconds": {"type": "float"},
             "lost": {"type": "int"},
+            "sent": {"type": "int"},
         },
         supports_check_mode=True,
     )
     name = module.params["name"]
     if problem := names.name("name", name):
         module.fail_json(msg=problem.sentence)
-    event = {key: module.params[key] for key in ("event", "seconds", "lost", *TEXTS)}
+    event = {key: module.params[key] for key in ("event", "seconds", "lost", "sent", *TEXTS)}
 
     def answer() -> dict[str, Any]:
         given = {**event, "check": module.check_mode}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Constant-rate load that numbers its requests and says which were lost; needs nothing but Python 3.11.
+"""Constant-rate load that numbers its requests and says which were lost; needs Python 3.11, and paced.py beside it.
 
     steady.py --rate 60 --seconds 30 --out report.json
 
@@ -24,10 +24,15 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TextIO
+
+# The client of prove.yml, by whose clock and connections this one asks too. Beside this file, whoever loads it.
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+from paced import Lost, connected, pace
 
 KINDS = ("get", "post", "slow")
 OPTIONS = (
@@ -41,10 +46,6 @@ OPTIONS = (
     ("unread", 0, "bytes of a body that every other GET brings and no app reads"),
     ("seconds", 30.0, "how long at most; SIGTERM ends it before"),
 )
-
-
-class Lost(Exception):
-    """No answer, or one that isn't."""
 
 
 class Mixed(Exception):
@@ -74,13 +75,10 @@ class Load:
     """For who can't wait for the report: a line of JSON for each request as it ends."""
 
     async def run(self, seconds: float, stop: asyncio.Event) -> dict:
-        began, clock = time.time(), time.monotonic()
+        began = time.time()
         tasks: set[asyncio.Task] = set()
-        while not stop.is_set() and (due := self.sent / self.rate) < seconds:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), max(0, clock + due - time.monotonic()))
-                break
-            self.late.append(max(0.0, time.monotonic() - clock - due))
+        async for _number, late in pace(self.rate, seconds, stop):
+            self.late.append(late)
             task = asyncio.create_task(self._one(self.first + self.sent, KINDS[self.sent % 3]))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -109,7 +107,7 @@ class Load:
             print(json.dumps(row), file=self.log, flush=True)
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
-        reader, writer = await asyncio.open_connection(self.address, self.port)
+        reader, writer = await connected(self.address, self.port)
         try:
             writer.write(request(number, kind, self.host, self.slow, self.unread))
             answer = await reader.read()

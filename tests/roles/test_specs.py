@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 # Read by the playbooks before any host's variables.
-PLAYBOOKS = {"fastapi_hosts", "fastapi_serial"}
+PLAYBOOKS = {"fastapi_hosts"}
 # What one role registers for the next.
 REGISTERED = {"release_result"}
 
@@ -81,6 +81,7 @@ def test_every_tasks_file_that_others_may_name_has_a_specification(role):
     """Those that the role itself takes in are its own."""
     text = "".join(path.read_text() for path in (role / "tasks").glob("*.yml"))
     included = set(re.findall(r"(?:include|import)_tasks: (\w+)\.yml", text))
+    included |= {name for pair in re.findall(r"'(\w+)' if .* else '(\w+)' }}\.yml", text) for name in pair}
     named = set(re.findall(rf"graceful\.deploy\.{role.name}(?:,\s*|\n\s*)tasks_from: (\w+)", everything()))
     files = {path.stem for path in (role / "tasks").glob("*.yml")}
     assert named <= set(entries_of(role)) <= files
@@ -134,5 +135,11 @@ def test_the_scenarios_change_nearly_every_variable():
     # One host, its first branch and a secret that it makes are what most have: what else there may be, templates show.
     elsewhere |= {"fastapi_webhook_host", "fastapi_webhook_branch", "fastapi_webhook_secret"}
     # Given by a test, for a run.
-    elsewhere |= {"fastapi_state", "fastapi_remove_data", "fastapi_remove_user", "fastapi_maintenance"}
+    elsewhere |= {
+        "fastapi_serial",
+        "fastapi_state",
+        "fastapi_remove_data",
+        "fastapi_remove_user",
+        "fastapi_maintenance",
+    }
     assert missing == elsewhere

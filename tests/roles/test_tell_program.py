@@ -146,6 +146,7 @@ def test_each_kind_is_told_what_there_is_to_know(host: Host, server: Server, tmp
         "previous_commit": "3f2a1c7d" * 5,
         "seconds": 12.3,
         "lost": None,
+        "sent": None,
         "reason": "/health answered 500 in the watch",
         "text": text,
     }
@@ -169,6 +170,10 @@ def account() -> str:
         # What is live was live before it, too, and its commit is the one that was pushed.
         ({"event": "failed", "commit": "c0ffee00c0ffee", "reason": "no wheel"}, "failed, 3f2a1c7 → c0ffee0: no wheel"),
         ({"event": "rolled_back", "release": "a1", "previous": "b2"}, "rolled back, 9be01d7 → 3f2a1c7"),
+        (
+            {"event": "proved", "release": "b2", "previous": "a1", "lost": 3, "sent": 1200, "reason": "p99 12 → 15 ms"},
+            "what clients noticed, 3f2a1c7 → 9be01d7, 3 of 1,200 requests lost: p99 12 → 15 ms",
+        ),
         (
             {"event": "cut_off", "reason": "in phase watch", "by": "ann@laptop"},
             "cut off: in phase watch (by ann@laptop)",

@@ -94,7 +94,9 @@ def test_a_place_is_the_apps_own(stall: ModuleType, tmp_path) -> None:
         return found["call"]
 
     inner = frame_in(library, "def call():\n    return sys._getframe()\n")
-    assert stall.place(inner(), release) == "slowlib/calls.py:2 in call"
+    assert stall.shown(stall.place(inner(), release), release) == "slowlib/calls.py:2 in call"
     outer = frame_in(f"{release}/app/main.py", "def call():\n    return inner()\n", inner=inner)
-    assert stall.place(outer(), release) == "app/main.py:2 in call"
-    assert stall.place(None, release) == ""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").write_text("def call():\n    return inner()\n")
+    assert stall.shown(stall.place(outer(), release), release) == "app/main.py:2 in call: return inner()"
+    assert stall.place(None, release) is None

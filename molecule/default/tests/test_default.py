@@ -144,3 +144,18 @@ def test_no_user_of_the_host_can_rewrite_the_proxy(ask, slot):
     assert ask.host.run("curl -s -m 5 http://127.0.0.1:2019/config/").rc == 7
     assert ask.host.run("runuser -u deploy -- curl -s --unix-socket /run/caddy/admin.sock http://caddy/config/").rc == 7
     assert ask.run("curl -s --unix-socket /run/caddy/admin.sock http://caddy/config/").startswith("{")
+
+
+def test_a_page_shows_what_runs_where(ask, slot, control, tmp_path):
+    page, release = tmp_path / "status.html", ask.run(f"basename $(readlink /srv/{NAME}/slots/{slot}/release)").strip()
+    status, said = control.run("status", "--check", fastapi_name=NAME, report=str(page))
+    assert status == 0, said
+    assert not page.exists()
+    status, said = control.run("status", fastapi_name=NAME, report=str(page))
+    assert status == 0, said
+    text = page.read_text()
+    assert f"with release {release}." in text
+    assert "/ready answers" not in text
+    assert '<td class="good">200 ready</td>' in text
+    assert 'class="good" style="left:' in text
+    assert str(page) in said

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,6 +93,28 @@ def is_held(root: str) -> bool:
 def left_in(root: str) -> dict[str, Any]:
     """The note of a deploy that was cut off; empty where none was, and while one is under way."""
     return {} if is_held(root) else note_in(root)
+
+
+@contextlib.contextmanager
+def beside(root: str, wait: float) -> Iterator[None]:
+    """Keep deploys from beginning for a moment, without being one: the note of one that was cut off stays as it is.
+
+    :raises Held: when one is under way, and doesn't end in time.
+    :raises FileNotFoundError: where there is no such directory.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise Held(note_in(root), wait) from None
+            time.sleep(PAUSE)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class DeployLock:

@@ -27,6 +27,7 @@ from .._plan.sizes import human_size, with_margin
 from .._process import units
 from .._process.generations import Generations
 from .._push.pushes import known
+from .certificate import served
 from .stalls import of_last_day
 from .text import render
 
@@ -55,6 +56,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "live": live,
         "release": slots[live]["release"] if live else None,
         "slots": slots,
+        "certificate": _certificate(app, live),
         "stalls": _stalls(systemd, app) if live else {},
         "processes": _processes(systemd, app),
         "timers": _timers(systemd, app),
@@ -68,6 +70,11 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "cut_off": note if not held and note == lock.note_in(app.root) and note.get("kind") != lock.MEASURING else {},
     }
     return _without_secrets(facts, hider(app.root))
+
+
+def _certificate(app: App, live: str | None) -> dict[str, Any]:
+    terms = (app.held(live).get("terms") or {}) if live else {}
+    return served(terms["host"]) if terms.get("scheme") == "https" else {}
 
 
 def _stalls(systemd: Systemd, app: App) -> dict[str, Any]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ from .._app.lock import MEASURING
 from .._plan.sizes import human_size
 from .stalls import sentence
 
+ENDS_SOON = 20
+"""Days before its end from which on a certificate is to be looked at: what renews it does so a month before."""
 CELL = 60
 """Characters that a table has for a reason."""
 
@@ -71,6 +74,12 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     ]
     for slot, row in facts["slots"].items():
         lines += [f"  {slot}: {said}".replace("\n", "\n    ") for said in (row["note"], row["advice"]) if said]
+    ends = facts["certificate"].get("ends")
+    if ends is not None and ends - now < ENDS_SOON * 86400:
+        day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+        lines.append(
+            f"  The certificate {'ends' if ends > now else 'has ended'} on {day}, and should have been renewed."
+        )
     if facts["stalls"]:
         text = sentence(facts["name"], facts["stalls"])
         lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
@@ -83,6 +92,7 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines += ["", *table([["release", "state", "built (UTC)", "revision", ""], *rows])]
     if facts["history"]:
         shown = facts["history"][: -deploys - 1 : -1]
+        counted = any(e.get("proved") for e in shown)
         rows = [
             [
                 e.get("started", "")[:16].replace("T", " "),
@@ -91,12 +101,14 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
                 e.get("strategy", ""),
                 f"{e.get('seconds', 0):.1f} s",
                 e.get("outcome", ""),
+                *([_noticed(e)] if counted else []),
                 e.get("by", ""),
                 _short(e.get("reason", "")),
             ]
             for e in shown
         ]
-        head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome", "who", ""]
+        head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome"]
+        head += [*(["lost, p99"] if counted else []), "who", ""]
         lines += ["", *table([head, *rows])]
         # The last one, where the table has no room for it.
         whole = next((e for e in shown if e.get("reason")), None)
@@ -124,6 +136,16 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         ]
         lines += ["", *table([["last commands (UTC)", "release", "outcome", "who", ""], *rows])]
     return "\n".join(lines)
+
+
+def _noticed(entry: dict[str, Any]) -> str:
+    """What clients noticed of a deploy, where prove.yml has counted it."""
+    proved = entry.get("proved") or {}
+    if not proved:
+        return "-"
+    times = [f"{proved[name]:,.0f}" for name in ("before", "after") if proved.get(name) is not None]
+    lost = f"{proved.get('lost') or 0:,.0f} of {proved.get('sent') or 0:,.0f}"
+    return f"{lost}, {' → '.join(times)} ms" if len(times) == 2 else lost
 
 
 def _beside(facts: dict[str, Any], now: float) -> list[str]:

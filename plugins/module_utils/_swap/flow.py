@@ -33,6 +33,7 @@ from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, beside
+from . import standby
 from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in, with_workers
 from .steps import Failed, Terms
@@ -88,6 +89,8 @@ class Deploy:
         """The note of a run that was cut off before this one."""
         self.waited = ""
         """For whom the lock was waited for, a sentence; '' where it was free."""
+        self.began = 0.0
+        """When it began to move anything, seconds since the epoch."""
         self.telling: list[tell.Telling] = []
         """What tells of this deploy's outcome, and of the one that was cut off before it."""
         self.told: list[str] = []
@@ -118,6 +121,8 @@ class Deploy:
     def _result(self) -> dict[str, Any]:
         lock = None if self.check else self._lock()
         self.left = lock.left if lock else left_in(self.app.root)
+        if self.params["part"] == "leave":
+            return self._left_standby(lock)
         swap = self._swap()
         swap.front = self._front() if self.params["front_port"] else None
         swap.front_unit = self.params["front_unit"]
@@ -127,6 +132,7 @@ class Deploy:
         seconds, why, log, unseen = 0.0, "", "", ""
         if swap.steps and lock:
             begun, at = time.monotonic(), now()
+            self.began = round(time.time(), 3)
             note = {"by": self.params["by"], "since": at, "pid": os.getpid(), "release": swap.wanted.release}
             note |= {"previous": previous, "kind": self.kind, "slot": swap.slot, "strategy": swap.strategy}
             note |= {"ill": swap.ill}
@@ -140,21 +146,23 @@ class Deploy:
             if failure:
                 why, log = self._why(failure)
             outcome, reason = self._outcome(swap, failure), self._reason(swap, why)
-            if failure or swap.ran or not swap.commands:
+            stands_by = swap.part == "standby" and not failure
+            if failure or swap.ran or not (swap.commands or stands_by):
                 self._write_history(swap, previous, at, seconds, failure, outcome, reason)
-            left = not failure and self._leave(swap)
+            left = not failure and not stands_by and self._leave(swap)
             self._keep_tuned(failure)
             lock.release()
-            if swap.front and not failure and not swap.commands:
+            if swap.front and not failure and not swap.commands and not stands_by:
                 unseen = self._ask_front(swap)
-            if failure or not swap.commands:
+            # Nobody has to know of a release that serves as before.
+            if failure or not (swap.commands or stands_by or self.params["again"]):
                 event = EVENTS.get(outcome, "failed")
                 if (event, self.kind) == ("live", "rollback"):
                     event = "rolled_back"
                 known = {"by": self.params["by"], "release": swap.wanted.release, "previous": previous}
                 self._tell({**known, "event": event, "seconds": seconds, "reason": unseen or reason})
                 self._end_telling()
-        elif lock and not swap.commands:
+        elif lock and not swap.commands and swap.part == "all":
             # What a run that was cut off at its very end has left.
             self.app.clear()
             self.app.follow(self.app.live())
@@ -163,7 +171,7 @@ class Deploy:
             self._keep_tuned(None)
         else:
             # Whether it goes with a deploy is known when that is done.
-            left = not swap.steps and self._leave(swap)
+            left = not swap.steps and swap.part == "all" and self._leave(swap)
         for sentence in (swap.says, *swap.left_out, broken(swap.broke)) if not failure else ():
             if sentence:
                 self.warn(sentence)
@@ -183,6 +191,16 @@ class Deploy:
         measured = tuned.parse(self.params["tuned"])
         if measured and not failure:
             tuned.keep(self.app.root, measured)
+    def _left_standby(self, lock: DeployLock | None) -> dict[str, Any]:
+        """Stop what stands by, because another host of the fleet isn't ready."""
+        release = standby.leave(self.systemd, self.app, self.check)
+        if lock:
+            lock.release()
+        live = self.app.live()
+        serves = self.app.held(live).get("release") if live else None
+        said = f"Release {release} was stopped before it had any traffic. " if release else ""
+        said += f"Release {serves} serves as before." if serves else "Nothing is live, as before."
+        return {"changed": bool(release), "release": serves, "slot": live, "msg": said}
 
     def _leave(self, swap: Swap) -> bool:
         """Take away what the other supervisor has left, where the traffic has its release; whether there is any."""
@@ -272,6 +290,8 @@ class Deploy:
 
     def _swap(self) -> Swap:
         params, app = self.params, self.app
+        if params["again"]:
+            return self._anew()
         if params["rollback"]:
             return self._rollback()
         if params["tuned"]:
@@ -295,6 +315,8 @@ class Deploy:
         supervisor = supervisor_of(self.systemd, app, wanted)
         swap = Swap(self.systemd.run, supervisor, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
+        if params["part"] == "standby":
+            swap.stand_by()
         return swap
 
     def _tried(self) -> str:
@@ -364,6 +386,28 @@ class Deploy:
         swap.forgiving = True
         return swap
 
+    def _anew(self) -> Swap:
+        """The live release once more, with the configuration of the live slot, which keeps its terms."""
+        app, slot, strategy = self.app, self.app.live(), self.params["again"]
+        held = app.held(slot) if slot else {}
+        if not slot or not held.get("terms"):
+            raise CommandFailed(f"Nothing of {app.name} is live on this host: there is nothing to start anew.")
+        if app.cut_off(slot):
+            raise CommandFailed(
+                f"The last deploy of {app.name} was cut off, so that what runs may not be what the slot names. Run "
+                "release.yml first."
+            )
+        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
+        if strategy == "swap" and kept["strategy"] != "swap":
+            raise CommandFailed(
+                f"A second slot of {app.name} isn't started on this host: its deploys take over by {kept['strategy']}, "
+                "which fastapi_strategy says, or the memory that there is. Write during=restart or during=reload."
+            )
+        wanted, terms = app.configuration(slot, held["release"]), Terms(**kept)
+        self.move = Move(self.systemd, app, wanted, asked_by(app) or NOTHING, terms.user, terms.group)
+        # What runs beside the web is left as it is: the release is the same.
+        return Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], None, strategy)
+
     def _may(self, swap: Swap) -> None:
         """Refuse a reload that can't be, before the commands that come before it."""
         if not (swap.steps and swap.reloads) or self.params["rollback"]:
@@ -376,7 +420,7 @@ class Deploy:
 
     @property
     def kind(self) -> str:
-        return "rollback" if self.params["rollback"] else "deploy"
+        return history.AGAIN if self.params["again"] else "rollback" if self.params["rollback"] else "deploy"
 
     def _previous(self, swap: Swap) -> str | None:
         """The release whose place is taken, for the history: a rollback marks it as bad.
@@ -413,6 +457,7 @@ class Deploy:
         self._append(
             {
                 "started": at,
+                "began": self.began,
                 "release": swap.wanted.release,
                 "previous": previous,
                 "slot": swap.slot,
@@ -446,6 +491,10 @@ class Deploy:
             count = f"{len(swap.commands)} command(s)"
             msg = f"{count} {'would run' if self.check else 'ran'} for release {release}."
             release = before
+        elif swap.part == "standby":
+            able = f"stands by in slot {swap.slot}, ready" if "start" in swap.steps else "loads beside what serves"
+            msg = f"Release {release} {'would be made ready' if self.check else able}." if said else msg
+            release = before if said else release
         elif said and self.check:
             msg = f"Release {release} would be live in slot {swap.slot}, by {swap.strategy}."
         elif said:

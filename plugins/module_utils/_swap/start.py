@@ -142,6 +142,18 @@ class Candidate:
             raise NotReady(f"Release {self.wanted.release} {how}: {trouble}", self.watch.log(since))
         self.start, self.old_workers = start, old
 
+    def adopt(self) -> None:
+        """Prove what an earlier call has started.
+
+        :raises NotReady: where it isn't ready any more.
+        """
+        start = self.watch.begin(time.time())
+        if trouble := self.watch.ready(start, self.terms.ready_path, self.terms.ready_timeout):
+            raise NotReady(
+                f"Release {self.wanted.release} isn't ready any more: {trouble}", self.watch.log(start.since)
+            )
+        self.start = start
+
     def _new_workers(self, old: set[str], start: Start) -> str | None:
         """After SIGHUP: wait until there are new workers, and the old ones have closed their listeners."""
         main, end = self.watch.state().main, time.monotonic() + self.terms.ready_timeout

@@ -69,6 +69,7 @@ class Now:
     :param quiet: slots of which nothing runs, or whose end is under way.
     :param enabled: slots that start at boot.
     :param loose: slots of which any part starts at boot.
+    :param ready: whether what is wanted stands by in the other slot, started and proved ready by an earlier call.
     """
 
     live: str | None
@@ -77,9 +78,10 @@ class Now:
     quiet: frozenset[str]
     enabled: frozenset[str]
     loose: frozenset[str]
+    ready: bool = False
 
 
-def now(live: str | None, current: bool, standing: dict[str, Standing]) -> Now:
+def now(live: str | None, current: bool, standing: dict[str, Standing], ready: bool = False) -> Now:
     def slots(test: Callable[[Standing], bool]) -> frozenset[str]:
         return frozenset(slot for slot in SLOTS if test(standing[slot]))
 
@@ -90,6 +92,7 @@ def now(live: str | None, current: bool, standing: dict[str, Standing]) -> Now:
         quiet=slots(lambda slot: slot.quiet),
         enabled=slots(lambda slot: slot.boots),
         loose=slots(lambda slot: slot.loose),
+        ready=ready,
     )
 
 
@@ -114,13 +117,14 @@ def steps(now: Now, strategy: str, unit: bool = False, beside: bool = False) -> 
     rest = other(slot)
     due = ["prepare"] if beside else []
     if not now.current:
-        due.append("fill")
-        if slot != now.live:
-            due.append("start")
+        if now.ready and slot in now.up:
+            due.append("adopt")
+        elif slot != now.live:
+            due += ["fill", "start"]
         elif strategy == "reload" and slot in now.up:
-            due += ["check", "reload"]
+            due += ["fill", "check", "reload"]
         else:
-            due += ["check", "restart"]
+            due += ["fill", "check", "restart"]
     else:
         # Of a new start it is a part.
         due += ["unit"] if unit else []
@@ -144,6 +148,17 @@ def steps(now: Now, strategy: str, unit: bool = False, beside: bool = False) -> 
     return due
 
 
+BEFORE_MOVE = ("prepare", "fill", "check", "start")
+"""Steps that a host takes while others do as well, and nobody's traffic moves."""
+
+
+def standing_by(due: list[str]) -> list[str]:
+    """Of the steps that are due those that end with the release ready beside what serves, where that can be; in place
+    it is loaded once, and nothing is kept of that."""
+    first = [step for step in due if step in BEFORE_MOVE]
+    return first if {"start", "check"} & {*first} and "fill" in first else []
+
+
 def sentences(due: list[str], slot: str, release: str, beside: str = "") -> list[str]:
     """The steps for a person, and for the diff.
 
@@ -160,6 +175,7 @@ def sentences(due: list[str], slot: str, release: str, beside: str = "") -> list
         "restart": f"restart slot {slot} in place; its socket queues meanwhile",
         "reload": f"reload slot {slot} in place: new workers, then the old ones drain",
         "start": f"start slot {slot} and wait until it is ready",
+        "adopt": f"see that slot {slot}, which stands by, is ready still",
         "enable": f"enable slot {slot} for boot",
         "move": f"move the traffic to slot {slot}",
         "watch": f"watch slot {slot}, ready to move back",

@@ -19,7 +19,7 @@ from .._host.probe import Door, ask, wait_until_good
 from .._host.systemd import Run
 from .._plan.sizes import human_size
 from .._process.move import Died, Move
-from . import steps
+from . import standby, steps
 from .back import FRONT_BACK, Back
 from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
@@ -40,6 +40,7 @@ class Swap(Back):
     :param wanted: what the live slot has to be.
     :param commands: lines for the shell; where there are any, they are run from the new release, and nothing else is.
     :param beside: what runs beside the web workers, on its way; None leaves it alone.
+    :param anew: by which strategy it is brought to the traffic although it is live; '' where it isn't then.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Swap(Back):
         terms: Terms,
         commands: list[str],
         beside: Move | None = None,
+        anew: str = "",
     ) -> None:
         self.run = run
         self.supervisor = supervisor
@@ -67,15 +69,21 @@ class Swap(Back):
         """What was wrong with it."""
         if self.live and not self.cut:
             self.ill = standing[self.live].service.ill(time.time())
-        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut
-        self.now = steps.now(self.live, current, standing)
+        current = bool(self.live) and held.get("fingerprint") == wanted.fingerprint and not self.cut and not anew
         # Nobody knows what the processes of a slot that was cut off were started with, so they can't be kept.
         # Nor can those of another supervisor.
-        strategy = "restart" if (self.cut or supervisor.changes) and terms.strategy == "reload" else terms.strategy
-        self.slot = steps.target(self.now, strategy)
+        way = anew or terms.strategy
+        strategy = "restart" if (self.cut or supervisor.changes) and way == "reload" else way
+        slots = steps.now(self.live, current, standing)
+        self.slot = steps.target(slots, strategy)
+        held = app.held(self.slot) if self.slot != self.live and standby.marked(app, self.slot) else {}
+        self.now = replace(slots, ready=held.get("fingerprint") == wanted.fingerprint)
         self.other = steps.other(self.slot)
         self.commands = commands
-        self.units = UnitFiles(supervisor.reread, supervisor.files(wanted))
+        # What stands by has them already.
+        was = app.configuration(self.live, str(self.before)) if self.live and self.now.ready else None
+        before = supervisor.files(was) if was else None
+        self.units = UnitFiles(supervisor.reread, supervisor.files(wanted), before)
         self.beside = beside if beside and beside.due else None
         self.steps = steps.steps(self.now, strategy, bool(self.units.changes), bool(self.beside))
         self.strategy = strategy
@@ -113,6 +121,8 @@ class Swap(Back):
         """The proxy's door, where the deploy asks through it."""
         self.front_unit = ""
         """What to reload, or restart, to have the proxy ask whether the app is ready; '' where nothing does."""
+        self.part = "all"
+        """``standby`` where the release is made ready and nothing moves."""
         self.told: Callable[[str], None] = lambda _name: None
         """Called with the name of each phase when it begins."""
 
@@ -148,6 +158,7 @@ class Swap(Back):
             "start": lambda: self._bring_up("start"),
             "restart": lambda: self._bring_up("restart"),
             "reload": lambda: self._bring_up("reload"),
+            "adopt": self._adopt,
             "enable": self._enable,
             "move": lambda: self._point_to(self.slot),
             "disable": self._disable,
@@ -164,6 +175,9 @@ class Swap(Back):
                 self.phase(step)
                 take[step]()
             self.phase("done")
+            if self.part == "standby":
+                self._stand_by()
+                return
             publish(self.app.root, self.wanted.environment)
             self.app.follow(self.app.live())
             if self.beside:
@@ -279,6 +293,27 @@ class Swap(Back):
         self.app.refill(self.slot, fit, vars(self.terms), self.terms.group)
         self.new = ""
         return True
+
+    def stand_by(self) -> None:
+        """Take those steps alone after which the release is ready beside what serves."""
+        self.part, self.steps = "standby", steps.standing_by(self.steps)
+
+    def _stand_by(self) -> None:
+        """What stands by is told from what a run that was cut off has left; what it took the place of is kept."""
+        if "start" in self.steps:
+            standby.mark(self.app, self.slot)
+            if self.beside:
+                self.beside.discard()
+        else:
+            self._clear_unused()
+
+    def _adopt(self) -> None:
+        """Go on with what stands by. Whatever fails from now on ends it as it ends one that was just started."""
+        try:
+            standby.unmark(self.app, self.slot)
+            self.candidate.adopt()
+        except NotReady as trouble:
+            raise Failed(trouble.why, self._step_back(), trouble.log) from trouble
 
     def _enable(self) -> None:
         self.supervisor.boot(self.slot, last="disable" not in self.steps)

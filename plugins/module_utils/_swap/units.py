@@ -17,14 +17,19 @@ class UnitFiles:
 
     :param reread: has the supervisor go by them.
     :param wanted: their text by path; '' leaves one alone.
+    :param before: what they are put back to, where an earlier call has written the wanted ones; else what is there.
     """
 
-    def __init__(self, reread: Callable[[], None], wanted: dict[str, str]) -> None:
+    def __init__(
+        self, reread: Callable[[], None], wanted: dict[str, str], before: dict[str, str] | None = None
+    ) -> None:
         self.reread = reread
-        found = {path: files.read_text(path) for path in wanted}
-        self.changes = {path: (found[path], text) for path, text in wanted.items() if text and found[path] != text}
+        found = {path: files.read_text(path) for path in wanted} if before is None else before
+        self.changes = {
+            path: (found.get(path, ""), text) for path, text in wanted.items() if text and found.get(path, "") != text
+        }
         """What differs: the text that was found, and the wanted one."""
-        self.written = False
+        self.written = before is not None
 
     def write(self) -> None:
         if self.changes:

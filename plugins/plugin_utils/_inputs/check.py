@@ -22,7 +22,7 @@ from .site import check_site
 from .specification import Spec, choices
 
 # What the collection's playbooks read beside the role's own variables.
-PLAYBOOK_VARIABLES = frozenset({"hosts", "serial"})
+PLAYBOOK_VARIABLES = frozenset({"hosts"})
 # What counts when an app is taken off a host: the rest may be gone, or bad, by then.
 FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user", "lock_wait"})
 # What others call things, where the nearest name by letters would be another one.
@@ -95,6 +95,7 @@ RULES: dict[str, rules.Rule] = {
     "notify": notify.targets,
     "deployer": notify.deployer,
     "lock_wait": rules.number(0, 3600, 300, "seconds"),
+    "serial": rules.serial,
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),

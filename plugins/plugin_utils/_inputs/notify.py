@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ...module_utils._app.problems import HIDDEN, Problem, show, write
 from ...module_utils._preflight.notify import digest
 
-EVENTS = ("live", "failed", "moved_back", "rolled_back", "cut_off")
+EVENTS = ("live", "failed", "moved_back", "rolled_back", "cut_off", "proved")
 KINDS = ("url", "slack", "mail", "command")
 KEYS = {"url": ("headers",), "command": ("user",)}
 """What a target may have beside its kind and ``on``."""

@@ -20,6 +20,7 @@ from ...module_utils._app.problems import HIDDEN, Problem, show, write
 from ...module_utils._plan.flow import whole_number
 from ...module_utils._plan.sizes import parse_size, suggest_size
 from .._release.source import wrong_path
+from .serial import SerialError, batches
 from .specification import seconds
 
 Rule = t.Callable[[str, t.Any], "Problem | None"]
@@ -146,6 +147,14 @@ def fraction_of_seconds(least: float, most: float, fallback: float) -> Rule:
         return Problem(variable, value, wrong, write(variable, f"{guess:g}"))
 
     return rule
+
+
+def serial(variable: str, value: t.Any) -> Problem | None:
+    try:
+        batches(["host"], value)
+    except SerialError as error:
+        return Problem(variable, value, str(error), write(variable, "[1, 100%]"))
+    return None
 
 
 def one_of(allowed: t.Sequence[str]) -> Rule:

@@ -45,6 +45,7 @@ WORDS = {
     "moved_back": "moved back",
     "rolled_back": "rolled back",
     "cut_off": "cut off",
+    "proved": "what clients noticed",
 }
 """The events, as a person reads them."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -207,7 +208,7 @@ def message_of(event: dict[str, Any], known: dict[str, Any], root: str, scrub: C
         words["previous"] = words["previous"] or live_release(root) or None
     numbers = {
         name: event[name] if isinstance(event.get(name), (int, float)) and event[name] is not True else None
-        for name in ("seconds", "lost")
+        for name in ("seconds", "lost", "sent")
     }
     message = {
         "event": event["event"],
@@ -237,7 +238,8 @@ def text_of(message: Message) -> str:
         said += f", {new} with other settings"
     elif new:
         said += f", {old} → {new}" if old else f", {new}"
-    said += f", {lost:g} requests lost" if lost is not None else ""
+    of = f" of {message['sent']:,.0f}" if message["sent"] is not None else ""
+    said += f", {lost:,.0f}{of} requests lost" if lost is not None else ""
     said += f": {message['reason']}" if message["reason"] else ""
     return said + (f" (by {message['by']})" if message["by"] else "")
 

@@ -30,21 +30,19 @@ _LIBRARY = (sysconfig.get_path("stdlib") + os.sep, os.path.dirname(os.path.abspa
 _INSTALLED = f"{os.sep}site-packages{os.sep}"
 
 
-def place(frame: FrameType | None, release: str) -> str:
-    """The app's innermost line, as ``app/main.py:42 in read: data = requests.get(url)``; '' where there is none.
+def place(frame: FrameType | None, release: str) -> tuple[str, int, str] | None:
+    """Path, line and function of the app's innermost frame; of a package's where no code of the app's own is at work.
 
-    Where no code of the app's own is at work, a package's line counts, by the package's path.
+    It reads no file, which would let the loop go on before the place is noted.
 
     release: the directory of the app's code.
     """
-    found = ""
+    found = None
     while frame is not None:
         path = frame.f_code.co_filename
         own, _, package = path.partition(_INSTALLED)
         if package or not path.startswith((*_LIBRARY, "<")):
-            shown = package or path.removeprefix(f"{release}{os.sep}")
-            line = linecache.getline(path, frame.f_lineno).strip()[:LONGEST_LINE]
-            at = f"{shown}:{frame.f_lineno} in {frame.f_code.co_name}{line and ': ' + line}"
+            at = (path, frame.f_lineno, frame.f_code.co_name)
             if not package and own.startswith(f"{release}{os.sep}"):
                 return at
             # Of the servers' own code the loop is always somewhere inside.
@@ -54,11 +52,19 @@ def place(frame: FrameType | None, release: str) -> str:
     return found
 
 
+def shown(at: tuple[str, int, str], release: str) -> str:
+    """A place as ``app/main.py:42 in read: data = requests.get(url)``; a package's by the package's path."""
+    path, number, function = at
+    line = linecache.getline(path, number).strip()[:LONGEST_LINE]
+    short = path.partition(_INSTALLED)[2] or path.removeprefix(f"{release}{os.sep}")
+    return f"{short}:{number} in {function}{line and ': ' + line}"
+
+
 class Stalls:
     """Watches the loop that it is begun in, until stop().
 
     limit: seconds from which on a stall is told.
-    tell: takes the line.
+    tell: takes the line, in the thread that watches.
     release: the directory of the app's code.
     """
 
@@ -66,11 +72,12 @@ class Stalls:
         self.limit = limit
         self.tell = tell
         self.release = release
-        self.places: collections.Counter[str] = collections.Counter()
-        self.over = threading.Event()
+        self.seen: collections.Counter[tuple[str, int, str]] = collections.Counter()  # of a stall that goes on
+        self.ended = threading.Event()
         self.beat = self.cpu = 0.0
         self.who = 0
         self.timer: asyncio.TimerHandle | None = None
+        self.held: list[tuple[float, float, collections.Counter[tuple[str, int, str]]]] = []  # that are over
 
     def begin(self) -> None:
         """To be called in the loop."""
@@ -80,7 +87,7 @@ class Stalls:
         threading.Thread(target=self._look, name="graceful-stalls", daemon=True).start()
 
     def stop(self) -> None:
-        self.over.set()
+        self.ended.set()
         if self.timer:
             self.timer.cancel()
 
@@ -89,22 +96,24 @@ class Stalls:
         took, used = now - self.beat, cpu - self.cpu
         self.beat, self.cpu = now, cpu
         if took >= self.limit:
-            self.tell(self._line(took, used))
-        if self.places:
-            self.places.clear()
+            self.held.append((took, used, self.seen))
+        if took >= self.limit or self.seen:
+            self.seen = collections.Counter()
         self.timer = loop.call_later(self.limit / BEATS, self._turn, loop)
 
-    def _line(self, took: float, used: float) -> str:
+    def _look(self) -> None:
+        while not self.ended.wait(self.limit / LOOKS):
+            # A beat may be late by a turn of a busy loop.
+            late = time.monotonic() - self.beat > self.limit / 2
+            if late and (at := place(sys._current_frames().get(self.who), self.release)):
+                self.seen[at] += 1
+            while self.held:
+                self.tell(self._line(*self.held.pop(0)))
+
+    def _line(self, took: float, used: float, seen: collections.Counter[tuple[str, int, str]]) -> str:
         head = f"The event loop stood still for {took:.2f} s"
-        seen = [at for at, _times in self.places.most_common() if at]
         if seen:
-            return f"{head} at {seen[0]}"
-        if used < took / 2 and not self.places:
+            return f"{head} at {shown(seen.most_common(1)[0][0], self.release)}"
+        if used < took / 2:
             return f"{head}: the process was stopped, or the host had no CPU for it"
         return f"{head}, in code that isn't the app's own"
-
-    def _look(self) -> None:
-        # A beat may be late by a turn of a busy loop.
-        while not self.over.wait(self.limit / LOOKS):
-            if time.monotonic() - self.beat > self.limit / 2:
-                self.places[place(sys._current_frames().get(self.who), self.release)] += 1

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app import history
+from ansible_collections.graceful.deploy.plugins.module_utils._app import history, lock
 from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import (
     NAME,
     DeployLock,
@@ -279,6 +279,8 @@ def test_any_entry_of_a_history_can_be_shown(entry):
         "pushes": [],
         "processes": [],
         "timers": [],
+        "certificate": {},
+        "stalls": {},
     }
     facts |= {"deploying": {}, "cut_off": {}, "maintenance": False, "root": "/srv/hello"}
     assert render(facts, 0, 10)
@@ -316,3 +318,58 @@ def test_any_note_is_read(tmp_path_factory, content):
     note = note_in(str(root))
     assert not note or isinstance(note.get("release", ""), str)
     assert Held(note).sentence("hello").startswith("Another deploy of hello is moving traffic")
+
+
+def test_figures_go_to_the_line_of_their_deploy_alone(tmp_path):
+    lines = [entry("a", began=1.5), entry("b", began=2.5, reason="split\u2028here"), "half a li", entry("b", began=3.5)]
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n"
+    (tmp_path / history.NAME).write_text(text)
+    assert history.amend(str(tmp_path), 2.5, {"proved": {"sent": 9, "lost": 1}})
+    after = (tmp_path / history.NAME).read_text().split("\n")
+    assert [n for n, line in enumerate(text.split("\n")) if line != after[n]] == [1]
+    assert json.loads(after[1]) == {**lines[1], "proved": {"sent": 9, "lost": 1}}
+    assert not history.amend(str(tmp_path), 9.5, {"proved": {}})
+    assert (tmp_path / history.NAME).read_text().split("\n") == after
+
+
+def test_what_was_proved_is_shown_where_it_is_whole():
+    proved = {"sent": 1200, "lost": 3, "late": 0, "doubled": None, "before": 12.1, "after": 15.3}
+    entries = history.parse(json.dumps(entry("a", proved=proved)) + "\n" + json.dumps(entry("b", proved=["x"])))
+    assert entries[0]["proved"] == proved and "proved" not in entries[1]
+    facts = {
+        "name": "x",
+        "live": None,
+        "maintenance": False,
+        "deploying": {},
+        "cut_off": {},
+        "slots": {},
+        "releases": [],
+    }
+    facts |= {
+        "processes": [],
+        "timers": [],
+        "pushes": [],
+        "commands": [],
+        "certificate": {},
+        "stalls": [],
+        "history": entries,
+    }
+    said = render(facts, 0, 9)
+    assert "lost, p99" in said and "3 of 1,200, 12 → 15 ms" in said
+    assert "lost, p99" not in render({**facts, "history": entries[1:]}, 0, 9)
+
+
+def test_a_start_anew_says_nothing_of_what_there_is_to_go_back_from():
+    entries = [*GOOD, entry("d", "failed", previous="c"), entry("c", previous="c", kind=history.AGAIN)]
+    assert history.last_telling(entries)["release"] == "d"
+    assert history.rollback_target(entries, ["a", "b", "c"], "c") == "b"
+    assert history.marked([*entries, entry("c", "failed", previous="c", kind=history.AGAIN)]).keys() == {"d"}
+
+
+def test_who_is_beside_a_deploy_leaves_the_note_of_one_that_was_cut_off(tmp_path):
+    (tmp_path / NAME).write_text('{"release": "a"}\n')
+    with lock.beside(str(tmp_path), 0):
+        assert is_held(str(tmp_path))
+        with pytest.raises(Held), lock.beside(str(tmp_path), 0.3):
+            pass
+    assert left_in(str(tmp_path)) == {"release": "a"}

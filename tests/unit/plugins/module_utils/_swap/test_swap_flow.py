@@ -289,6 +289,8 @@ def test_status_is_a_table_for_people():
             {"started": "2026-11-25T01:12:03Z", "release": "c3", "by": "ann@laptop", "outcome": "status 7"}
             | {"command": "python -m app.admin " + 99 * "x"}
         ],
+        "certificate": {},
+        "stalls": {},
         "pushes": [
             {"number": 16, "ref": "refs/tags/v1.0", "commit": 40 * "a", "by": "ann", "received": "2026-11-25T01:12:03Z"}
             | {"state": "failed", "reason": "web1: it isn't well" + 99 * "x"},
@@ -396,6 +398,8 @@ def test_status_of_nothing():
         "releases": [],
         "history": [],
         "commands": [],
+        "certificate": {},
+        "stalls": {},
         "pushes": [],
         "processes": [],
         "timers": [],
@@ -417,6 +421,8 @@ def test_status_has_the_whole_reason_of_the_last_failure_below_the_table():
         "releases": [],
         "history": history,
         "commands": [],
+        "certificate": {},
+        "stalls": {},
         "pushes": [],
         "processes": [],
         "timers": [],
@@ -622,6 +628,56 @@ def cut_off(app):
         return history.read(app.root)
 
     return leave
+
+
+def filled(app, strategy):
+    """The app with release a1 in slot blue, live, whose deploys take over by a strategy."""
+    (Path(app.root) / "slots").mkdir()
+    snapshot = Snapshot("a1", 'A="1"\n', {"gunicorn.conf.py": "workers = 1\n"}, "")
+    app.put("blue", app.make("blue", snapshot, {**TERMS, "strategy": strategy}, GROUP))
+    app.point_to("blue")
+    record = Path(app.root, "releases/a1/release.json")
+    record.write_text(json.dumps({**json.loads(record.read_text()), "environment": "e1"}))
+
+
+@pytest.mark.parametrize(
+    ("again", "slot", "first"),
+    [
+        ("swap", "green", "prepare slot green"),
+        ("restart", "blue", "prepare slot blue"),
+        ("reload", "blue", "load the app"),
+    ],
+)
+def test_what_is_live_is_brought_to_the_traffic_anew_by_any_way(app, again, slot, first):
+    filled(app, "swap")
+    assert deploy(app, ("active", "inactive"), release="a1", check=True, **asked_as(app)).result()["steps"] == []
+    result = deploy(app, ("active", "inactive"), again=again, check=True).result()
+    assert any(first in step for step in result["steps"]), result
+    assert (result["slot"], result["strategy"], result["release"], result["previous"]) == (slot, again, "a1", "a1")
+
+
+def asked_as(app):
+    """The options by which the live slot is what is wanted."""
+    live = app.configuration("blue", "a1")
+    return {"environment": live.environment, "files": live.files, "unit": live.unit, "socket": live.socket}
+
+
+def test_a_second_slot_is_not_started_anew_where_deploys_start_none(app):
+    filled(app, "restart")
+    with pytest.raises(CommandFailed, match=r"take over by restart.*Write during=restart or during=reload"):
+        deploy(app, again="swap", check=True).result()
+    assert deploy(app, ("active", "inactive"), again="restart", check=True).result()["strategy"] == "restart"
+
+
+def test_nothing_is_started_anew_that_may_not_be_what_its_slot_names(app):
+    filled(app, "restart")
+    # What a run in place leaves that is cut off: the slot's new files, and the old ones beside.
+    held = {**TERMS, "strategy": "restart"}
+    app.put("blue", app.make("blue", app.configuration("blue", "c3"), held, GROUP))
+    with pytest.raises(CommandFailed, match=r"was cut off.*Run release.yml first"):
+        deploy(app, again="restart", check=True).result()
+    with pytest.raises(CommandFailed, match="there is nothing to start anew"):
+        deploy(App("hello", app.root + "/releases"), again="restart", check=True).result()
 
 
 def free(path):

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What others could do to an app: its user, its code's modes, and who can read its secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from .._host.files import names_in
+from . import units
+from .findings import Finding
+from .leaks import open_to_all, secret_names, values
+from .model import Host, Served, listed
+from .processes import Process
+from .reading import read_text
+
+MOST = 400
+"""Files and directories of the code that are looked at."""
+
+
+def user(app: Served, _host: Host) -> Iterator[Finding]:
+    started = app.workers or ([app.main] if app.main else [])
+    by_unit = not started and app.unit.get("User", "") in ("", "root", "0")
+    if by_unit or any(process.uid == 0 for process in started):
+        write = f"In [Service] of {app.unit_path}: User=app (useradd --system --no-create-home app)"
+        if app.container:
+            write = "USER app in the Dockerfile, or user: in the compose file"
+        elif app.program:
+            write = f"In [program:{app.program.name}]: user=app"
+        elif app.supervisor != "systemd":
+            write = "A systemd unit with User=app (useradd --system --no-create-home app)"
+        yield app.find(
+            "runs-as-root",
+            app.process,
+            "Its unit has no User=, so it runs as root." if by_unit else "Its workers run as root.",
+            write,
+            "medium" if app.container else "",
+        )
+
+
+def code(app: Served, _host: Host) -> Iterator[Finding]:
+    """Whether the app's own user could change its code. What is mounted to be read only can't be."""
+    process = app.workers[0] if app.workers else app.main
+    if not process or process.uid == 0 or not process.cwd or app.container:
+        return
+    try:
+        if os.statvfs(f"/proc/{process.pid}/cwd").f_flag & os.ST_RDONLY:
+            return
+    except OSError:
+        return
+    everybody, own = [], []
+    for path, mode, uid, gid in _parts(process.cwd):
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            everybody.append(path)
+        elif _may_write(process, mode, uid, gid):
+            own.append(path)
+    if everybody or own:
+        whose = "every user of the host" if everybody else f"its own user (uid {process.uid})"
+        yield app.find(
+            "code-writable",
+            (everybody or own)[0],
+            f"{len(everybody or own)} of its files and directories can be changed by {whose}: "
+            f"{listed(everybody or own, 3)}.",
+            f"chown -R root: {process.cwd} && chmod -R go-w {process.cwd}; what the app writes gets its own directory.",
+            "high" if everybody else "",
+        )
+
+
+def _parts(top: str) -> Iterator[tuple[str, int, int, int]]:
+    """The directory of the code, its Python files, and the packages below it."""
+    waiting, seen = [top], 0
+    while waiting and seen < MOST:
+        path = waiting.pop(0)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        # A home or the root isn't code for being a working directory.
+        names = names_in(path) if stat.S_ISDIR(status.st_mode) else []
+        if stat.S_ISDIR(status.st_mode) and not any(name.endswith(".py") for name in names) and path != top:
+            continue
+        if path != top or any(name.endswith(".py") for name in names):
+            seen += 1
+            yield path, status.st_mode, status.st_uid, status.st_gid
+        for name in names:
+            whole = os.path.join(path, name)
+            if name.startswith((".", "__pycache__")) or name in (
+                "node_modules",
+                "venv",
+                "env",
+                "data",
+                "media",
+                "uploads",
+            ):
+                continue
+            if name.endswith(".py") or (os.path.isdir(whole) and not os.path.islink(whole)):
+                waiting.append(whole)
+
+
+def _may_write(process: Process, mode: int, uid: int, gid: int) -> bool:
+    if uid == process.uid:
+        return True  # its owner can give itself the right
+    return bool(gid in process.gids and mode & stat.S_IWGRP)
+
+
+def secrets(app: Served, host: Host) -> Iterator[Finding]:
+    """Files with secrets that every user can read."""
+    seen: set[str] = set()
+    for path in _environments(app):
+        text = read_text(path)
+        real = os.path.realpath(path)
+        if not text or real in seen or not open_to_all(path):
+            continue
+        seen.add(real)
+        found = values(text)
+        if names := secret_names({name: value for name, (_line, value) in found.items()}):
+            yield app.find(
+                "secrets-readable",
+                f"{path}:{found[names[0]][0]}",
+                f"Every user of the host can read {listed(names)} there (mode {mode_of(path):04o}).",
+                f"{_closed(app, path)}; change the secrets.",
+            )
+    for path in units.files(app.unit):
+        rows = units.own_environment(read_text(path))
+        names = secret_names({name: value for _line, name, value in rows})
+        if names and open_to_all(path):
+            line = next(number for number, name, _value in rows if name == names[0])
+            yield app.find(
+                "secrets-readable",
+                f"{path}:{line}",
+                f"Every user of the host can read {listed(names)} there, and by systemctl show.",
+                f"EnvironmentFile=/etc/{app.name}.env (root's, 0600) in place of Environment=; change the secrets.",
+            )
+    if app.program and app.program.environment:
+        where = app.program.where.get("environment", "")
+        pairs = dict(pair.split("=", 1) for pair in app.program.environment.split(",") if "=" in pair)
+        names = secret_names({name.strip(): value.strip("\"' ") for name, value in pairs.items()})
+        if names and open_to_all(where.rpartition(":")[0]):
+            yield app.find(
+                "secrets-readable",
+                where,
+                f"Every user of the host can read {listed(names)} there.",
+                f"chmod 600 {where.rpartition(':')[0]}",
+            )
+    if app.oxmgr and open_to_all(app.oxmgr[0]):
+        names = secret_names({name: str(value) for name, value in app.oxmgr[1].values["env"].items()})
+        if names:
+            yield app.find(
+                "secrets-readable",
+                app.oxmgr[0],
+                f"Every user of the host can read {listed(names)} there.",
+                f"chmod 600 {app.oxmgr[0]}",
+            )
+
+
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def _closed(app: Served, path: str) -> str:
+    """How to close a file without taking it from whoever reads it: systemd does as root, the app itself as its user."""
+    if path in units.environment_files(app.unit):
+        return f"chown root: {path} && chmod 600 {path} (systemd reads it as root)"
+    if app.container or not app.main or not app.main.uid:
+        return f"chmod 600 {path}"
+    gid = app.main.gids[:1]
+    return f"chown root:{gid[0] if gid else app.main.uid} {path} && chmod 640 {path}"
+
+
+def _environments(app: Served) -> list[str]:
+    """Files from which it has its environment, or reads it itself."""
+    found = units.environment_files(app.unit)
+    where = os.path.dirname(app.container.compose) if app.container and app.container.compose else ""
+    for directory in (where, app.main.cwd if app.main and not app.container else ""):
+        if directory:
+            found += [
+                os.path.join(directory, name)
+                for name in names_in(directory)
+                if name == ".env" or name.startswith(".env.")
+            ]
+            found += [os.path.join(directory, name) for name in ("secrets.env", "prod.env", "app.env")]
+    # What is there to be copied and filled in.
+    examples = (".example", ".sample", ".template", ".dist")
+    return [path for path in dict.fromkeys(found) if not path.endswith(examples)]

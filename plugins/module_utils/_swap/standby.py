@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A release that was started and proved ready on each host of a fleet, before anybody's traffic moves: it stands by.
+
+A run that dies then leaves it running, as one that was cut off before its move does, and any deploy ends that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from .._app.by_oxmgr import supervisor_of
+from .._app.slots import SLOTS, App
+from .._host import files
+from .._host.systemd import Systemd
+from .units import UnitFiles
+
+_MARK = "ready"
+"""Name of a slot's file that says so; gone with the move."""
+
+
+def mark(app: App, slot: str) -> None:
+    files.write(os.path.join(app.directory(slot), _MARK), b"", 0o600)
+
+
+def unmark(app: App, slot: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(app.directory(slot), _MARK))
+
+
+def marked(app: App, slot: str) -> bool:
+    return os.path.exists(os.path.join(app.directory(slot), _MARK))
+
+
+def leave(systemd: Systemd, app: App, check: bool) -> str:
+    """Stop what stands by, and leave the host as it was before; the release that stood by, '' where none does.
+
+    The caller holds the deploy lock.
+    """
+    live = app.live()
+    slots = [slot for slot in SLOTS if slot != live and marked(app, slot)]
+    if not slots:
+        return ""
+    (slot,) = slots
+    release = str(app.held(slot).get("release"))
+    if check:
+        return release
+    before = app.configuration(live, str(app.held(live).get("release"))) if live else None
+    supervisor = supervisor_of(systemd, app)
+    try:
+        if before:
+            UnitFiles(supervisor.reread, supervisor.files(before)).write()
+    finally:
+        supervisor.stop(slot)
+        aside = app.aside(slot)
+        if os.path.isdir(aside):
+            app.put(slot, aside)
+        else:
+            shutil.rmtree(app.directory(slot), ignore_errors=True)
+    app.clear()
+    return release

@@ -1,0 +1,288 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A page of all hosts, of what ``status_info`` says of each: one file that needs no other, light and dark. Pure."""
+
+from __future__ import annotations
+
+import calendar
+import html
+import time
+import typing as t
+from collections import defaultdict
+
+from ...module_utils._observe.text import ENDS_SOON, age
+from ...module_utils._plan.sizes import human_size
+from .style import STYLE
+
+Facts = t.Mapping[str, t.Any]
+DAYS = 30
+"""So long is the timeline."""
+LAST = 25
+"""So many deploys are in the table."""
+MUCH = 0.85
+"""Part of the memory limit from which on it is to be looked at."""
+GOOD = "live"
+
+
+def page(facts: t.Mapping[str, Facts | None], now: float) -> str:
+    """
+    :param facts: what each host says, by its name; None for one that couldn't be asked.
+    :param now: seconds since the epoch.
+    """
+    told = {host: each for host, each in facts.items() if each is not None}
+    lead, attention = summary(facts), list(to_look_at(facts, now))
+    parts = [
+        f"<h1>{_text(_title(told))}</h1>",
+        f'<p class="lead">{_text(lead)}</p>',
+        f'<p class="muted">As of {_when(now)} UTC, by <code>status.yml -e report=</code>.</p>',
+    ]
+    if attention:
+        rows = "".join(f"<li><b>{_text(host)}</b> {_text(what)}</li>" for host, what in attention)
+        parts.append(f'<h2>To look at</h2><ul class="attention">{rows}</ul>')
+    parts += [_hosts(facts, now), _timeline(told, now), _deploys(told), _beside(told), _pushes(told)]
+    body = "\n".join(part for part in parts if part)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(_title(told))}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _title(told: t.Mapping[str, Facts]) -> str:
+    return ", ".join(sorted({each["name"] for each in told.values()})) or "Status"
+
+
+def summary(facts: t.Mapping[str, Facts | None]) -> str:
+    """Which release is where, in a sentence."""
+    count = f"{len(facts)} host{'' if len(facts) == 1 else 's'}"
+    where = defaultdict(list)
+    for host, each in facts.items():
+        if each is not None:
+            where[each["release"] or ""].append(host)
+    without, silent = where.pop("", []), [host for host, each in facts.items() if each is None]
+    apps = {each["name"] for each in facts.values() if each is not None}
+    if len(apps) > 1:
+        return f"{count} with {len(apps)} apps."
+    if not where:
+        return f"{count}, and {'none could be asked' if silent == [*facts] else 'nothing is live on any'}."
+    if len(where) == 1 and not without and not silent:
+        return f"{count}, {'with' if len(facts) == 1 else 'all with'} release {next(iter(where))}."
+    said = [
+        f"{release} on {', '.join(hosts)}" for release, hosts in sorted(where.items(), key=lambda row: -len(row[1]))
+    ]
+    said += [f"nothing live on {', '.join(without)}"] if without else []
+    said += [f"{', '.join(silent)} couldn't be asked"] if silent else []
+    return f"{count} with {len(where)} release{'' if len(where) == 1 else 's'}: {'; '.join(said)}."
+
+
+def to_look_at(facts: t.Mapping[str, Facts | None], now: float) -> t.Iterator[tuple[str, str]]:
+    """What somebody has to know, by host: what status says in words, and figures that are near their limits."""
+    for host, each in facts.items():
+        if each is None:
+            yield host, "couldn't be asked."
+            continue
+        if not each["live"]:
+            yield host, "nothing is live."
+        if each["maintenance"]:
+            yield host, "clients get the maintenance page."
+        if each["deploying"]:
+            yield host, f"a deploy is under way, in phase {each['deploying'].get('phase')}."
+        if each["cut_off"]:
+            yield host, f"a deploy was cut off in phase {each['cut_off'].get('phase')}. Deploy again."
+        for slot, row in each["slots"].items():
+            for said in (row["note"], row["advice"]):
+                if said:
+                    yield host, f"{slot}: {_first(said)}"
+            if slot == each["live"] and row["memory_max"] and row["memory"] > MUCH * row["memory_max"]:
+                yield host, f"{slot} has {human_size(row['memory'])} of {human_size(row['memory_max'])}."
+        if (ready := _live(each).get("ready", "")) and " answers 2" not in ready:
+            yield host, _first(ready)
+        left = _days_left(each, now)
+        if left is not None and left < ENDS_SOON:
+            yield host, f"the certificate ends in {left} days." if left >= 0 else "the certificate has ended."
+        if stalls := each.get("stalls"):
+            yield host, f"an event loop stood still for {stalls['seconds']:.1f} s ({stalls['where']})."
+        yield from ((host, f"{row['process']}: {_first(row['note'])}") for row in each["processes"] if row["note"])
+        yield from ((host, f"{row['timer']}: {_first(row['note'])}") for row in each["timers"] if row["note"])
+        last = each["history"][-1] if each["history"] else {}
+        if last and last.get("outcome") != GOOD:
+            why = _first(last.get("reason", ""))
+            yield host, f"the last {last.get('kind', 'deploy')} ended as {last.get('outcome')}: {why}"
+
+
+def _live(each: Facts) -> Facts:
+    return each["slots"].get(each["live"], {}) if each["live"] else {}
+
+
+def _days_left(each: Facts, now: float) -> int | None:
+    ends = (each.get("certificate") or {}).get("ends")
+    return None if ends is None else int((ends - now) // 86400)
+
+
+def _hosts(facts: t.Mapping[str, Facts | None], now: float) -> str:
+    rows = []
+    for host, each in facts.items():
+        if each is None:
+            rows.append([_text(host), '<td class="bad" colspan="8">couldn\'t be asked</td>'])
+            continue
+        live, left = _live(each), _days_left(each, now)
+        good = " answers 2" in live.get("ready", "")
+        answer = live.get("ready", "").partition(" answers ")[2]
+        rows.append(
+            [
+                _text(host),
+                _cell(each["name"]),
+                f"<td><code>{_text(each['release'] or '-')}</code></td>",
+                _cell(age(now - live["since"]) if live.get("workers") else "-"),
+                _cell(answer[:40] or "-", "good" if good else "bad" if live else ""),
+                _cell(str(live.get("workers", "-")), "number"),
+                f"<td>{_memory(live)}</td>",
+                _cell("-" if left is None else f"{left} d", "bad" if left is not None and left < ENDS_SOON else ""),
+                _cell(_last(each)),
+            ]
+        )
+    head = ["host", "app", "release", "since", "ready", "workers", "memory of its limit", "certificate", "last deploy"]
+    return _table("Hosts", head, [f'<th scope="row">{first}</th>{"".join(rest)}' for first, *rest in rows])
+
+
+def _last(each: Facts) -> str:
+    if not each["history"]:
+        return "-"
+    last = each["history"][-1]
+    return f"{last.get('started', '')[:16].replace('T', ' ')} {last.get('outcome', '')}"
+
+
+def _memory(live: Facts) -> str:
+    """A bar of what the slot has, with a mark where the plan's workers would be."""
+    if not live.get("workers") or not live.get("memory_max"):
+        return human_size(live["memory"]) if live.get("memory") else "-"
+    most = live["memory_max"]
+    part = min(1.0, live["memory"] / most)
+    planned = (live.get("worker_memory_planned") or 0) * live["workers"] / most
+    mark = f'<i style="left:{100 * min(1.0, planned):.0f}%" title="planned for its workers"></i>' if planned else ""
+    full = ' class="full"' if part > MUCH else ""
+    return (
+        f'<div class="bar"><b{full} style="width:{100 * part:.0f}%"></b>{mark}</div>'
+        f"<small>{human_size(live['memory'])} of {human_size(most)}</small>"
+    )
+
+
+def _began(entry: Facts) -> float:
+    try:
+        return calendar.timegm(time.strptime(entry.get("started", "")[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return 0.0
+
+
+def _timeline(told: t.Mapping[str, Facts], now: float) -> str:
+    begin, rows = now - DAYS * 86400, []
+    for host, each in told.items():
+        marks = []
+        for entry in each["history"]:
+            if (at := _began(entry)) < begin:
+                continue
+            said = [_when(at), entry.get("kind", ""), entry.get("release", ""), entry.get("outcome", "")]
+            said += [entry.get("by", ""), _lost(entry), _first(entry.get("reason", ""))]
+            kind = "back" if entry.get("kind") == "rollback" else "good" if entry.get("outcome") == GOOD else "bad"
+            left = 100 * (at - begin) / (now - begin)
+            marks.append(
+                f'<i class="{kind}" style="left:{left:.2f}%" title="{_text(", ".join(filter(None, said)))}"></i>'
+            )
+        rows.append(f'<div class="host">{_text(host)}</div><div class="line">{"".join(marks)}</div>')
+    if not any("<i " in row for row in rows):
+        return ""
+    days = [time.strftime("%d %b", time.gmtime(begin + step * DAYS * 86400 / 6)) for step in range(6)]
+    ticks = "".join(f'<span style="left:{100 * step / 6:.1f}%">{day}</span>' for step, day in enumerate(days))
+    return (
+        f"<h2>Deploys of the last {DAYS} days</h2>"
+        '<p class="muted"><i class="key good"></i> went live <i class="key back"></i> rolled back '
+        '<i class="key bad"></i> failed, or moved back</p>'
+        f'<div class="timeline">{"".join(rows)}<div></div><div class="ticks">{ticks}</div></div>'
+    )
+
+
+def _lost(entry: Facts) -> str:
+    """What ``prove.yml`` counted in this deploy; empty where it didn't."""
+    proved = entry.get("proved")
+    if not isinstance(proved, dict) or not proved.get("sent"):
+        return ""
+    return f"{proved.get('lost', 0):,} of {proved['sent']:,} lost"
+
+
+def _deploys(told: t.Mapping[str, Facts]) -> str:
+    found = [(_began(entry), host, entry) for host, each in told.items() for entry in each["history"]]
+    found = sorted(found, key=lambda row: (-row[0], row[1]))[:LAST]
+    proved = any(_lost(entry) for _at, _host, entry in found)
+    rows = [
+        "".join(
+            [
+                _cell(_when(at)),
+                _cell(host),
+                _cell(entry.get("kind", "")),
+                f"<td><code>{_text(entry.get('release', ''))}</code></td>",
+                _cell(f"{entry.get('seconds', 0):.1f} s", "number"),
+                _cell(entry.get("outcome", ""), "good" if entry.get("outcome") == GOOD else "bad"),
+                *([_cell(_lost(entry))] if proved else []),
+                _cell(entry.get("by", "")),
+                _cell(_first(entry.get("reason", ""))),
+            ]
+        )
+        for at, host, entry in found
+    ]
+    lost = ["requests"] if proved else []
+    head = ["UTC", "host", "kind", "release", "took", "outcome", *lost, "who", "why"]
+    return _table("Last deploys", head, rows)
+
+
+def _beside(told: t.Mapping[str, Facts]) -> str:
+    rows = []
+    for host, each in told.items():
+        for row in each["processes"]:
+            state = "" if "running" in row["service"] else "bad"
+            rows.append(_row(host, row["process"], (row["service"], state), row["release"] or "-", row["command"]))
+        for row in each["timers"]:
+            state = "bad" if row["note"] else ""
+            rows.append(_row(host, row["timer"], (row["outcome"], state), f"next {row['next'] or '-'}", row["command"]))
+    return _table("Processes and timers", ["host", "name", "state", "", "command"], rows)
+
+
+def _pushes(told: t.Mapping[str, Facts]) -> str:
+    rows = []
+    for host, each in told.items():
+        for push in reversed(each["pushes"]):
+            state = (push["state"], "bad" if push["state"] in ("failed", "cut off") else "")
+            when = push["received"][:16].replace("T", " ")
+            rows.append(_row(host, str(push["number"]), when, push["commit"][:12], state, push["by"], push["reason"]))
+    return _table("Pushes", ["host", "push", "received (UTC)", "commit", "state", "who", "why"], rows)
+
+
+def _row(*cells: str | tuple[str, str]) -> str:
+    return "".join(_cell(*cell) if isinstance(cell, tuple) else _cell(cell) for cell in cells)
+
+
+def _table(title: str, head: t.Sequence[str], rows: t.Sequence[str]) -> str:
+    if not rows:
+        return ""
+    names = "".join(f"<th>{_text(name)}</th>" for name in head)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<h2>{title}</h2><div class="wide"><table><tr>{names}</tr>{body}</table></div>'
+
+
+def _cell(text: str, kind: str = "") -> str:
+    return f"<td{f' class={chr(34)}{kind}{chr(34)}' if kind else ''}>{_text(text)}</td>"
+
+
+def _text(text: object) -> str:
+    return html.escape(str(text))
+
+
+def _first(text: str) -> str:
+    """The first line, which says what it is."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= 200 else f"{line[:199]}…"
+
+
+def _when(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at))
