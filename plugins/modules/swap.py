@@ -111,6 +111,15 @@ options:
     description: Whether this is the host for what has C(hosts=first) among O(processes) and O(timers).
     type: bool
     default: true
+  tuned:
+    description:
+      - What M(graceful.deploy.tune) has returned under this name. Brings the release that is live, with its slot's
+        configuration, to the traffic once more with that number of workers, and keeps the note as C(tuned.json) under
+        O(root), by which plans go from then on where C(fastapi_workers) is V(auto). Nothing else is asked for then but
+        O(name), O(root) and O(group).
+    type: dict
+    default: {}
+    version_added: 0.2.0
   before:
     description:
       - Lines for the shell, such as C(alembic upgrade head), run one after the other from a new release before it
@@ -352,6 +361,7 @@ ARGUMENTS = {
     "timers": {"type": "dict", "default": {}},
     "process_environments": {"type": "dict", "default": {}, "no_log": True},
     "first": {"type": "bool", "default": True},
+    "tuned": {"type": "dict", "default": {}},
     "before": {"type": "list", "elements": "str", "default": []},
     "strategy": {"type": "str", "choices": ["swap", "restart", "reload"], "default": "swap"},
     "reason": {"type": "str", "default": ""},

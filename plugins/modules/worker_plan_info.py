@@ -222,7 +222,8 @@ plan:
           type: int
           sample: null
     bound_by:
-      description: What decided the number, one of V(cpu), V(memory), V(database) or V(workers) (O(workers) was given).
+      description: What decided the number, one of V(cpu), V(tuned) (M(graceful.deploy.tune) has measured it),
+        V(memory), V(database) or V(workers) (O(workers) was given).
       type: str
       sample: cpu
     strategy:

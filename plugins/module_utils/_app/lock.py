@@ -20,6 +20,8 @@ from .._host.files import hold, sync_directory
 NAME = "deploy.lock"
 PAUSE = 0.2
 """Seconds between two tries to get a lock that somebody else holds."""
+MEASURING = "tune"
+"""The kind of a note, among those of deploys, by whoever holds the lock to measure: it moves nothing."""
 UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
 """The note of a deploy that a power cut has left half or as zeros: it was cut off, and that is all that is known."""
 
@@ -44,7 +46,10 @@ class Held(Exception):
             advice = (
                 f"This run has waited {self.waited:.0f} s for its end (fastapi_lock_wait). Run again when it has ended."
             )
-        return f"Another deploy of {name} is moving traffic on this host: {holder(self.note)}. {advice}"
+        what = f"Another deploy of {name} is moving traffic on this host"
+        if self.note.get("kind") == MEASURING:
+            what = f"tune.yml is measuring {name} on this host"
+        return f"{what}: {holder(self.note)}. {advice}"
 
 
 def holder(note: dict[str, Any]) -> str:

@@ -18,13 +18,14 @@ MOST = 1000
 _LINE = re.compile(rf"{SAID}(?P<seconds>\d+\.\d+) s(?P<where>.*)")
 
 
-def of_last_day(run: Run, name: str, units: list[str]) -> dict[str, Any]:
+def of_last_day(run: Run, name: str, units: list[str], since: str = "-24h") -> dict[str, Any]:
     """``times``, and of the longest its ``seconds`` and ``where``; empty where there was none.
 
     :param units: of the slots.
+    :param since: a shorter time, as journalctl takes it.
     """
     # By its priority journald finds them among a day's requests.
-    command = ["journalctl", f"--namespace={name}", "--quiet", "--output=cat", "--no-pager", "--since=-24h"]
+    command = ["journalctl", f"--namespace={name}", "--quiet", "--output=cat", "--no-pager", f"--since={since}"]
     command += ["--priority=4..4", f"--grep={SAID}", f"--lines={MOST}", *(f"--unit={unit}" for unit in units)]
     return worst(run(command)[1].splitlines())
 

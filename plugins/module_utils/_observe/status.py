@@ -67,7 +67,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "maintenance": os.path.exists(os.path.join(app.root, "maintenance")),
         "deploying": note if held else {},
         # One that ended just now has cleared it.
-        "cut_off": note if not held and note == lock.note_in(app.root) else {},
+        "cut_off": note if not held and note == lock.note_in(app.root) and note.get("kind") != lock.MEASURING else {},
     }
     return _without_secrets(facts, hider(app.root))
 

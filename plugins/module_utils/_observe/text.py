@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from .._app.lock import MEASURING
 from .._plan.sizes import human_size
 from .stalls import sentence
 
@@ -55,10 +56,10 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines.append(f"  Clients get the maintenance page for as long as {facts['root']}/maintenance is there.")
     if facts["deploying"]:
         note = facts["deploying"]
-        lines.append(
-            f"  A deploy of release {note.get('release')} is under way: {note.get('by')}, since {note.get('since')}, "
-            f"in phase {note.get('phase')}."
-        )
+        what = f"A deploy of release {note.get('release')} is under way"
+        if note.get("kind") == MEASURING:
+            what = f"tune.yml measures in slot {note.get('slot')}"
+        lines.append(f"  {what}: {note.get('by')}, since {note.get('since')}, in phase {note.get('phase')}.")
     if facts["cut_off"]:
         note = facts["cut_off"]
         lines.append(

@@ -22,7 +22,8 @@ STRATEGIES = ("auto", "swap", "restart", "reload")
 class Demand:
     """What the user asks for: workers None is auto, memory_max None is planned, sizes are bytes.
 
-    `taken` is what a worker has taken at most, where `worker_memory` is planned by it; 0 where it isn't.
+    `taken` is what a worker has taken at most, where `worker_memory` is planned by it; 0 where it isn't. `tuned` are
+    the workers that tune.yml has measured to be right, on the day `tuned_on`; 0 where that isn't known.
     """
 
     workload: str = "io"
@@ -33,6 +34,8 @@ class Demand:
     db_pool_size: int = 0
     db_max_connections: int = 0
     taken: int = 0
+    tuned: int = 0
+    tuned_on: str = ""
 
     @property
     def slots(self) -> int:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .._app.tuned import Tuned
 from .._app.words import PREFIX
 from .capacity import Capacity, Part, read_capacity, service_affinity
 from .demand import STRATEGIES, WORKLOADS, Demand, learn
 from .plan import make_plan
-from .sizes import format_size, parse_size, suggest_size
+from .sizes import format_size, parse_size, suggest_size, with_margin
 from .timeouts import OXMGR, SYSTEMD, PlanProblem, Refusal, Supervisor, Timeouts, climb, drain_timeout, swap_patience
 
 SUPERVISORS = {"systemd": SYSTEMD, "oxmgr": OXMGR}
@@ -47,11 +48,13 @@ class Seen:
     :param taken: the most bytes that one of its workers has taken; 0 where that isn't known.
     :param own: bytes that systemd gives to the slice of the app; None where that has no limit.
     :param others: the host's other apps.
+    :param tuned: what tune.yml has measured; None where it hasn't.
     """
 
     taken: int = 0
     own: int | None = None
     others: tuple[Part, ...] = ()
+    tuned: Tuned | None = None
 
 
 NOTHING = Seen()
@@ -161,7 +164,7 @@ def plan_from_params(
     if seen.own is not None:
         capacity = replace(capacity, own=min(seen.own, capacity.own or seen.own))
     capacity = replace(capacity, beside=_beside(params.get("beside") or {}), others=seen.others)
-    return plan_for(params, capacity, seen.taken, oxfile)
+    return plan_for(params, capacity, seen.taken, oxfile, seen.tuned)
 
 
 def _beside(rows: dict[str, dict[str, Any]]) -> tuple[Part, ...]:
@@ -181,18 +184,40 @@ def _rows(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
     return [asdict(part) for part in parts]
 
 
+def _as_tuned(demand: Demand, tuned: Tuned | None, capacity: Capacity, auto_memory: bool) -> tuple[Demand, str]:
+    """The demand with what was measured, where nobody has written another number; and a sentence, with a blank before
+    it, where the host isn't any more what it was measured on."""
+    if not tuned or demand.workers is not None:
+        return demand, ""
+    if tuned.cpus != capacity.cpus:
+        return demand, (
+            f" tune.yml has measured {tuned.workers} worker(s) to be right on {tuned.day}, with {tuned.cpus:g} CPU(s) "
+            "where there are others now: run it again."
+        )
+    # Under that load they had much to do, so this isn't an assumption, also where it is less than the usual one.
+    each = with_margin(tuned.worker_memory) if auto_memory else 0
+    return replace(demand, tuned=tuned.workers, tuned_on=tuned.day, worker_memory=each or demand.worker_memory), ""
+
+
 def plan_for(
-    params: dict[str, Any], capacity: Capacity, taken: int = 0, oxfile: Oxfile | None = None
+    params: dict[str, Any],
+    capacity: Capacity,
+    taken: int = 0,
+    oxfile: Oxfile | None = None,
+    tuned: Tuned | None = None,
 ) -> dict[str, Any]:
     """plan_from_params for a capacity that is known already.
 
     :param taken: the most bytes that a worker of the app has taken; 0 where that isn't known.
+    :param tuned: what tune.yml has measured.
     """
     demand, timeouts, supervisor, problems = read_params(params)
     if oxfile is not None:
         supervisor = oxfile.supervisor
         problems += oxfile.problems
-    if taken and params.get("worker_memory") in (None, "", "auto"):
+    auto_memory = params.get("worker_memory") in (None, "", "auto")
+    demand, stale = _as_tuned(demand, tuned, capacity, auto_memory)
+    if taken and auto_memory:
         demand = learn(demand, taken, capacity)
     plan = None
     try:
@@ -204,6 +229,7 @@ def plan_for(
     if problems or plan is None:
         raise Refusal(problems)
     result = asdict(plan)
+    result["explanation"] += stale
     for name in ("worker_memory", "memory_max", "memory_worst_case"):
         result[name + "_bytes"] = result[name]
         result[name] = format_size(result[name])

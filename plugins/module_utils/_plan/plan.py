@@ -68,7 +68,9 @@ def choose_workers(demand: Demand, caps: Caps) -> tuple[str, int]:
     """What decided, and the number: the lowest cap, or what the user wrote (which find_problems let pass)."""
     if demand.workers is not None:
         return "workers", demand.workers
-    bounds = [("cpu", caps.cpu), ("memory", caps.memory)]
+    # What was measured takes the place of a rule for apps of all kinds; what the host can't carry, it can't.
+    first = ("tuned", demand.tuned) if demand.tuned else ("cpu", caps.cpu)
+    bounds = [first, ("memory", caps.memory)]
     if caps.database is not None:
         bounds.append(("database", caps.database))
     bound_by, workers = min(bounds, key=lambda bound: bound[1])
@@ -124,6 +126,8 @@ def explain_workers(demand: Demand, capacity: Capacity, caps: Caps, bound_by: st
     number = "1 worker" if workers == 1 else f"{workers} workers"
     cpus = f"{capacity.cpus:g} CPU{'' if capacity.cpus == 1 else 's'} ({capacity.cpu_source})"
     each = human_size(demand.worker_memory)
+    if bound_by == "tuned":
+        return f"{number}, as tune.yml has measured on {demand.tuned_on}; by rule it would be {caps.cpu} for {cpus}."
     if bound_by == "workers":
         planned = choose_workers(Demand(), caps)[1]
         return f"{number}, as {PREFIX}workers says; auto would be {planned} for {cpus}."

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .._app import history
+from .._app import history, tuned
 from .._app.roots import roots_by_units
 from .._app.slots import App, worker_count
 from .._app.words import slice_of
@@ -39,7 +39,8 @@ def see(run: Run, name: str, root: str) -> Seen:
         return NOTHING
     others = tuple(_part(App(other, place)) for other, place in sorted(roots_by_units(UNITS).items()) if other != name)
     # What the kernel holds the slice to isn't there before anything runs in it.
-    return Seen(max(now, before), number(states[units[0]], "MemoryMax") or None, tuple(filter(None, others)))
+    own = number(states[units[0]], "MemoryMax") or None
+    return Seen(max(now, before), own, tuple(filter(None, others)), tuned.read(root))
 
 
 def _part(app: App) -> Part | None:
@@ -51,8 +52,13 @@ def _part(app: App) -> Part | None:
     terms = app.held(live).get("terms") or {}
     taken = history.taken(history.read(app.root))
     each = with_margin(taken) if taken else terms.get("worker_memory") or Demand.worker_memory
+    rest = sum(part.whole for part in beside_of(app))
+    return Part(app.name, each * max(1, worker_count(app.configured(live))) + ARBITER + rest)
+
+
+def beside_of(app: App) -> tuple[Part, ...]:
+    """What an app that runs has beside its web workers."""
     beside = held_by(app)
     sizes = [parse_size(row.memory_max) if row.memory_max else Demand.worker_memory for row in beside.processes]
-    rest = sum(size * row.instances for size, row in zip(sizes, beside.processes, strict=True))
-    rest += len(beside.timers) * Demand.worker_memory
-    return Part(app.name, each * max(1, worker_count(app.configured(live))) + ARBITER + rest)
+    parts = [Part(row.name, size, row.instances) for size, row in zip(sizes, beside.processes, strict=True)]
+    return (*parts, *(Part(row.name, Demand.worker_memory) for row in beside.timers))

@@ -18,10 +18,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from .._app import history, names, tell
+from .._app import history, names, tell, tuned
 from .._app.advice import advice
 from .._app.by_oxmgr import supervisor_of
-from .._app.lock import DeployLock, Held, left_in, now
+from .._app.lock import MEASURING, DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
 from .._app.roots import rename_environment
@@ -35,7 +35,7 @@ from .._process.move import Move
 from .._process.specs import NOTHING, beside
 from . import standby
 from .left_over import SAYS, OfOxmgr
-from .rules import broken, reload_refusal, rollback_release, stood_in
+from .rules import broken, reload_refusal, rollback_release, stood_in, with_workers
 from .steps import Failed, Terms
 from .swap import Swap
 
@@ -150,6 +150,7 @@ class Deploy:
             if failure or swap.ran or not (swap.commands or stands_by):
                 self._write_history(swap, previous, at, seconds, failure, outcome, reason)
             left = not failure and not stands_by and self._leave(swap)
+            self._keep_tuned(failure)
             lock.release()
             if swap.front and not failure and not swap.commands and not stands_by:
                 unseen = self._ask_front(swap)
@@ -167,6 +168,7 @@ class Deploy:
             self.app.follow(self.app.live())
             self.move.tidy()
             left = self._leave(swap)
+            self._keep_tuned(None)
         else:
             # Whether it goes with a deploy is known when that is done.
             left = not swap.steps and swap.part == "all" and self._leave(swap)
@@ -184,6 +186,11 @@ class Deploy:
             raise CommandFailed(unseen)
         return self._told(swap, seconds, left)
 
+    def _keep_tuned(self, failure: Exception | None) -> None:
+        """Have the next plan choose what was measured: it would bring another number back."""
+        measured = tuned.parse(self.params["tuned"])
+        if measured and not failure:
+            tuned.keep(self.app.root, measured)
     def _left_standby(self, lock: DeployLock | None) -> dict[str, Any]:
         """Stop what stands by, because another host of the fleet isn't ready."""
         release = standby.leave(self.systemd, self.app, self.check)
@@ -251,6 +258,10 @@ class Deploy:
             raise failure from held
         self.waited = lock.waited
         rename_environment(self.app.root)
+        if lock.left.get("kind") == MEASURING:
+            # It moved nothing, and what it has started in the standby slot is stopped as any other there.
+            lock.left = {}
+            lock.clear()
         if lock.left:
             entry = {"kind": "deploy", "release": "unknown", "previous": None, "phases": {}, "reason": "", **lock.left}
             # Cut off when its watch was over: it has served since, and may be gone back to.
@@ -283,6 +294,8 @@ class Deploy:
             return self._anew()
         if params["rollback"]:
             return self._rollback()
+        if params["tuned"]:
+            return self._tuned()
         if not self.check and not record_of(app.root, params["release"]):
             gone = f"Release {params['release']} is not complete under {app.root}/releases."
             if self.waited:
@@ -310,6 +323,22 @@ class Deploy:
         """Equal for tries of the same with the same settings. So short that a secret can't be found by it."""
         given = json.dumps({name: self.params[name] for name in TRIED}, sort_keys=True)
         return hashlib.sha256(given.encode()).hexdigest()[:8]
+
+    def _tuned(self) -> Swap:
+        """The live release with its configuration and terms, and the number of workers that was measured."""
+        app, slot = self.app, self.app.live()
+        held = app.held(slot) if slot else {}
+        measured = tuned.parse(self.params["tuned"])
+        if not slot or not held.get("terms") or not measured:
+            raise CommandFailed(f"Nothing of {app.name} is live on this host, or `tuned` isn't what tune returns.")
+        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
+        # A reload takes changes of code alone.
+        strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
+        terms = replace(Terms(**kept), strategy=strategy)
+        wanted = with_workers(app.configuration(slot, held["release"]), measured.workers)
+        # What runs beside the web is of the same release, and stays.
+        self.move = Move(self.systemd, app, wanted, asked_by(app) or NOTHING, terms.user, terms.group)
+        return Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], None)
 
     def _rollback(self) -> Swap:
         """The wanted release with the configuration and the terms of the live slot."""

@@ -45,6 +45,20 @@ def fewer_workers(wanted: Snapshot) -> Snapshot | None:
     return replace(wanted, files={**wanted.files, GUNICORN: changed}) if half else None
 
 
+def with_workers(snapshot: Snapshot, count: int) -> Snapshot:
+    """The same with so many workers.
+
+    :raises CommandFailed: where its settings don't say how many it has.
+    """
+    settings, changed = WORKERS.subn(f"workers = {count}", snapshot.files.get(GUNICORN, ""))
+    if changed != 1:
+        raise CommandFailed(
+            "The live slot doesn't say how many workers it has: it was deployed by an earlier version of "
+            "graceful.deploy. Nothing was changed. Deploy once by release.yml, then run this again."
+        )
+    return replace(snapshot, files={**snapshot.files, GUNICORN: settings})
+
+
 def with_room(wanted: Snapshot, room: int) -> Snapshot | None:
     """The same with so many bytes as the unit's memory limit, as a plan without a second slot writes them.
 
