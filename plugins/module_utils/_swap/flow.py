@@ -191,6 +191,7 @@ class Deploy:
         measured = tuned.parse(self.params["tuned"])
         if measured and not failure:
             tuned.keep(self.app.root, measured)
+
     def _left_standby(self, lock: DeployLock | None) -> dict[str, Any]:
         """Stop what stands by, because another host of the fleet isn't ready."""
         release = standby.leave(self.systemd, self.app, self.check)
