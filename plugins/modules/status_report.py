@@ -30,6 +30,8 @@ options:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
+  platform:
+    platforms: all
   action:
     support: full
     description: Is an action plugin, and runs on the control node alone.

@@ -241,7 +241,6 @@ msg:
 """
 
 import signal
-import sys
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
@@ -273,11 +272,15 @@ ARGUMENTS = {
 }
 
 
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     # So that what was started is stopped, and the slot put back.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+        signal.signal(number, _end)
     run = partial(module.run_command, expand_user_and_vars=False, handle_exceptions=False)
     tune = Tune(module.params, module.check_mode, run, module.warn)
     finish(module, tune.result, CommandFailed, state=lambda: tune.state, hide=tune.hide)

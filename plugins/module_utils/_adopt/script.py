@@ -58,7 +58,7 @@ def see_through(words: list[str], read: Callable[[str], str], directory: str) ->
     # A program is no script, and a shell is named in a script's first line.
     if not re.match(r"#!.*\b(sh|bash|dash)\b", text) and not path.endswith(".sh"):
         return None
-    lines = [(number, line) for number, line in unit_text.logical_lines(text)]
+    lines = list(unit_text.logical_lines(text))
     return _lines(lines, path, directory, text)
 
 

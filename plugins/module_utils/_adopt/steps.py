@@ -69,7 +69,8 @@ class Move:
 
     def _begin(self) -> dict[str, Any]:
         """Note how the host is, before anything of ours is there."""
-        assert self.old
+        if not self.old:
+            raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         if self.record:
             return {"msg": f"{self.old.name} is being adopted: {self.before}."}
         state = self.old.state()
@@ -176,7 +177,8 @@ class Move:
 
     def _finish(self) -> dict[str, Any]:
         """End the old one, when the requests that it still has are answered."""
-        assert self.old
+        if not self.old:
+            raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         if self.before == "finished":
             return {"msg": f"{self.old.name} is stopped and disabled already."}
         if self.before not in ("moved", "finishing"):
@@ -204,7 +206,8 @@ class Move:
                 "left": [],
                 "goes": False,
             }
-        assert self.old
+        if not self.old:
+            raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         name, was = self.old.name, self.record["was"]
         self._unchanged()
         if self.check:

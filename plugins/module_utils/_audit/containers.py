@@ -64,7 +64,7 @@ def _container(told: dict[str, Any], host: dict[str, Any], config: dict[str, Any
     return Container(
         name=str(told.get("Name", "")).lstrip("/"),
         image=str(config.get("Image", "")),
-        compose=str(labels.get("com.docker.compose.project.config_files", "")).split(",")[0],
+        compose=str(labels.get("com.docker.compose.project.config_files", "")).partition(",")[0],
         restart=str((host.get("RestartPolicy") or {}).get("Name", "") or "no"),
         stop_wait=float(config.get("StopTimeout") or STOP),
         memory=int(host.get("Memory") or 0),

@@ -76,7 +76,7 @@ def paths(app: Served, host: Host) -> Iterator[Finding]:
     if ready and health and ready[0] == health[0]:
         yield app.find(
             "same-health",
-            next(site.where for site in app.sites if site.health == ready[0]),
+            next((site.where for site in app.sites if site.health == ready[0]), ""),
             f"The proxy asks {ready[0]}, which is liveness, too.",
             "A path of its own for readiness, /ready, that asks what requests need; health_uri /ready.",
         )

@@ -128,7 +128,7 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
         rows = units.own_environment(read_text(path))
         names = secret_names({name: value for _line, name, value in rows})
         if names and open_to_all(path):
-            line = next(number for number, name, _value in rows if name == names[0])
+            line = next((number for number, name, _value in rows if name == names[0]), 1)
             yield app.find(
                 "secrets-readable",
                 f"{path}:{line}",

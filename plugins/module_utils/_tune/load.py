@@ -66,8 +66,9 @@ def cycle(kinds: Sequence[Kind]) -> list[str]:
     """The paths in an order that has each as often as its share says, and the same one not twice where that can be."""
     common = math.gcd(*(kind.share for kind in kinds))
     shares = [kind.share // common for kind in kinds]
-    total, credit, order = sum(shares), [0] * len(kinds), []
-    for _ in range(total):
+    total, credit = sum(shares), [0] * len(kinds)
+    order: list[str] = []
+    while len(order) < total:
         credit = [have + share for have, share in zip(credit, shares, strict=True)]
         at = credit.index(max(credit))
         credit[at] -= total

@@ -106,7 +106,9 @@ def write_all(top: str, texts: Mapping[str, str]) -> None:
 
 
 def _blocking(found: list[blocks.Block], find: _Find) -> Iterator[Finding]:
-    by_call = lambda block: (block.what.partition(" (in ")[0], block.call)  # noqa: E731
+    def by_call(block: blocks.Block) -> tuple[str, str]:
+        return block.what.partition(" (in ")[0], block.call
+
     for (_what, call), group in itertools.groupby(sorted(found, key=by_call), by_call):
         first, *others = sorted(group, key=lambda block: (block.path, block.line))
         more = ", ".join(f"{each.path}:{each.line}" for each in others[:MOST])
@@ -185,14 +187,15 @@ def _readiness(files: Files, code: Code, app: Mapping[str, t.Any], find: _Find) 
         ready, health = like(code, key, READY), like(code, key, HEALTH)
         if not ready:
             continue
-        path, place = next(iter(ready.items()))
+        (path, place), *_rest = ready.items()
         function = function_at(files, place)
-        other = function_at(files, next(iter(health.values()))) if health else None
+        asked, also = next(iter(health.items()), ("", None))
+        other = function_at(files, also) if also else None
         if function is not None and function is other:
             yield find(
                 "same-health",
                 str(place),
-                f"{path} and {next(iter(health))} are one function, {function.name}().",
+                f"{path} and {asked} are one function, {function.name}().",
                 "One function each: /health asks nothing, /ready asks the database.",
             )
         depends = {each.partition(".")[0] for names in files.imports.values() for each in names.values()} & {

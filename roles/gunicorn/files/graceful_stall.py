@@ -40,7 +40,7 @@ def place(frame: FrameType | None, release: str) -> tuple[str, int, str] | None:
     found = None
     while frame is not None:
         path = frame.f_code.co_filename
-        own, _, package = path.partition(_INSTALLED)
+        own, _installed, package = path.partition(_INSTALLED)
         if package or not path.startswith((*_LIBRARY, "<")):
             at = (path, frame.f_lineno, frame.f_code.co_name)
             if not package and own.startswith(f"{release}{os.sep}"):
