@@ -218,10 +218,12 @@ options:
       - V(standby) starts the release in the slot that has no traffic, proves it ready, and moves nothing; where it is
         to take the place of the live one (O(strategy)), it is loaded once. V(all) then goes on with what stands by, if
         it is just what is wanted and ready still, and does all of it otherwise.
+      - V(back), with O(rollback) and a O(release), brings back what the other slot was started with, its settings too,
+        where that has this release; else it is a rollback.
       - V(leave) stops what stands by, as another host of a fleet isn't ready; what serves isn't touched. Of the other
         options it takes O(name), O(root), O(group) and O(lock_wait).
     type: str
-    choices: [all, standby, leave]
+    choices: [all, standby, back, leave]
     default: all
   lock_wait:
     description:
@@ -378,7 +380,7 @@ ARGUMENTS = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_unit": {"type": "str", "default": ""},
-    "part": {"type": "str", "choices": ["all", "standby", "leave"], "default": "all"},
+    "part": {"type": "str", "choices": ["all", "standby", "back", "leave"], "default": "all"},
     "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},
 }

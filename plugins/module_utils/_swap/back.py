@@ -105,7 +105,7 @@ class Back:
         """Remove what this run has filled and not used. What an earlier run left unproved the next one has to see."""
         if self.beside:
             self.beside.discard()
-        if self.cut:
+        if self.cut or self.now.ready:
             shutil.rmtree(self.new, ignore_errors=True)
         else:
             self.app.clear()

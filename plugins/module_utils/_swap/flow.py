@@ -36,7 +36,7 @@ from .._process.specs import NOTHING, beside
 from . import standby
 from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in, with_workers
-from .steps import Failed, Terms
+from .steps import Failed, Terms, other
 from .swap import Swap
 
 Warn = Callable[[str], None]
@@ -178,12 +178,14 @@ class Deploy:
         if failure:
             record = record_of(self.app.root, swap.wanted.release)
             failed = CommandFailed(told(failure, why, log, self.app.root, record))
-            failed.more = {"told": self.told}
+            failed.more = {"told": self.told, **self._moved(swap)}
             raise failed from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
             self.warn(stood_in(swap.candidate.watch.missing))
         if unseen:
-            raise CommandFailed(unseen)
+            failed = CommandFailed(unseen)
+            failed.more = {"told": self.told, **self._moved(swap)}
+            raise failed
         return self._told(swap, seconds, left)
 
     def _keep_tuned(self, failure: Exception | None) -> None:
@@ -202,6 +204,12 @@ class Deploy:
         said = f"Release {release} was stopped before it had any traffic. " if release else ""
         said += f"Release {serves} serves as before." if serves else "Nothing is live, as before."
         return {"changed": bool(release), "release": serves, "slot": live, "msg": said}
+
+    @staticmethod
+    def _moved(swap: Swap) -> dict[str, Any]:
+        """What a run of several hosts has to know of one: whether its traffic is another one by now."""
+        moved = bool(swap.steps) and swap.part == "all" and not swap.commands and swap.moved
+        return {"moved": moved, "release": swap.wanted.release if moved else swap.before, "previous": swap.before}
 
     def _leave(self, swap: Swap) -> bool:
         """Take away what the other supervisor has left, where the traffic has its release; whether there is any."""
@@ -294,7 +302,7 @@ class Deploy:
         if params["again"]:
             return self._anew()
         if params["rollback"]:
-            return self._rollback()
+            return self._other_slot() or self._rollback() if params["part"] == "back" else self._rollback()
         if params["tuned"]:
             return self._tuned()
         if not self.check and not record_of(app.root, params["release"]):
@@ -340,6 +348,23 @@ class Deploy:
         # What runs beside the web is of the same release, and stays.
         self.move = Move(self.systemd, app, wanted, asked_by(app) or NOTHING, terms.user, terms.group)
         return Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], None)
+
+    def _other_slot(self) -> Swap | None:
+        """The way back of one host where another of the fleet has failed: what the other slot was started with, its
+        settings too. None where that isn't what was live before, as after a restart in place."""
+        live = self.app.live()
+        slot = other(live) if live else ""
+        held = self.app.held(slot) if slot else {}
+        if not held.get("terms") or held.get("release") != self.params["release"]:
+            return None
+        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
+        wanted, terms = self.app.configuration(slot, held["release"]), replace(Terms(**kept), bake=0, strategy="swap")
+        asked = asked_by(self.app)
+        self.move = Move(self.systemd, self.app, wanted, asked or NOTHING, terms.user, terms.group)
+        supervisor = supervisor_of(self.systemd, self.app, wanted)
+        swap = Swap(self.systemd.run, supervisor, self.app, wanted, terms, [], self.move if asked is not None else None)
+        swap.forgiving = True
+        return swap
 
     def _rollback(self) -> Swap:
         """The wanted release with the configuration and the terms of the live slot."""
@@ -507,6 +532,7 @@ class Deploy:
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}
         return {
             "changed": bool(said) or left,
+            "moved": self._moved(swap)["moved"] and not self.check,
             "slot": swap.slot,
             "release": release,
             "previous": swap.before,

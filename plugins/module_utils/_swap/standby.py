@@ -10,8 +10,10 @@ A run that dies then leaves it running, as one that was cut off before its move 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+from dataclasses import dataclass
 
 from .._app.by_oxmgr import supervisor_of
 from .._app.slots import SLOTS, App
@@ -19,12 +21,24 @@ from .._host import files
 from .._host.systemd import Systemd
 from .units import UnitFiles
 
-_MARK = "ready"
+_MARK = "ready.json"
 """Name of a slot's file that says so; gone with the move."""
 
 
-def mark(app: App, slot: str) -> None:
-    files.write(os.path.join(app.directory(slot), _MARK), b"", 0o600)
+@dataclass(frozen=True)
+class Mark:
+    """What the call that made a release ready leaves for the one that moves or leaves it.
+
+    :param fingerprint: of what was asked for; fewer workers may have been started.
+    :param units: text of the units that it found, by path: what they are put back to.
+    """
+
+    fingerprint: str
+    units: dict[str, str]
+
+
+def mark(app: App, slot: str, said: Mark) -> None:
+    files.write(os.path.join(app.directory(slot), _MARK), json.dumps(vars(said)).encode(), 0o600)
 
 
 def unmark(app: App, slot: str) -> None:
@@ -32,8 +46,12 @@ def unmark(app: App, slot: str) -> None:
         os.unlink(os.path.join(app.directory(slot), _MARK))
 
 
-def marked(app: App, slot: str) -> bool:
-    return os.path.exists(os.path.join(app.directory(slot), _MARK))
+def marked(app: App, slot: str) -> Mark | None:
+    """None where nothing stands by in the slot."""
+    try:
+        return Mark(**json.loads(files.read_text(os.path.join(app.directory(slot), _MARK))))
+    except (ValueError, TypeError):
+        return None
 
 
 def leave(systemd: Systemd, app: App, check: bool) -> str:
@@ -42,18 +60,16 @@ def leave(systemd: Systemd, app: App, check: bool) -> str:
     The caller holds the deploy lock.
     """
     live = app.live()
-    slots = [slot for slot in SLOTS if slot != live and marked(app, slot)]
-    if not slots:
+    found = [(slot, said) for slot in SLOTS if slot != live and (said := marked(app, slot))]
+    if not found:
         return ""
-    (slot,) = slots
+    ((slot, said),) = found
     release = str(app.held(slot).get("release"))
     if check:
         return release
-    before = app.configuration(live, str(app.held(live).get("release"))) if live else None
     supervisor = supervisor_of(systemd, app)
     try:
-        if before:
-            UnitFiles(supervisor.reread, supervisor.files(before)).write()
+        UnitFiles(supervisor.reread, said.units).write()
     finally:
         supervisor.stop(slot)
         aside = app.aside(slot)

@@ -76,14 +76,13 @@ class Swap(Back):
         strategy = "restart" if (self.cut or supervisor.changes) and way == "reload" else way
         slots = steps.now(self.live, current, standing)
         self.slot = steps.target(slots, strategy)
-        held = app.held(self.slot) if self.slot != self.live and standby.marked(app, self.slot) else {}
-        self.now = replace(slots, ready=held.get("fingerprint") == wanted.fingerprint)
+        by = standby.marked(app, self.slot) if self.slot != self.live else None
+        self.now = replace(slots, ready=by is not None and by.fingerprint == wanted.fingerprint)
         self.other = steps.other(self.slot)
         self.commands = commands
-        # What stands by has them already.
-        was = app.configuration(self.live, str(self.before)) if self.live and self.now.ready else None
-        before = supervisor.files(was) if was else None
-        self.units = UnitFiles(supervisor.reread, supervisor.files(wanted), before)
+        # What stands by has them already, whatever becomes of it.
+        self.units = UnitFiles(supervisor.reread, supervisor.files(wanted), by.units if by else None)
+        self.asked = wanted.fingerprint
         self.beside = beside if beside and beside.due else None
         self.steps = steps.steps(self.now, strategy, bool(self.units.changes), bool(self.beside))
         self.strategy = strategy
@@ -284,7 +283,7 @@ class Swap(Back):
             # There will be no room for a second slot.
             self.widened = True
             self.terms = self.candidate.terms = replace(self.terms, strategy="restart")
-            self.units = UnitFiles(self.supervisor.reread, self.supervisor.files(fit))
+            self.units = UnitFiles(self.supervisor.reread, self.supervisor.files(fit), self.units.found)
         else:
             fit = fewer_workers(self.wanted) if self.wanted_fewer else None
         if not fit:
@@ -301,7 +300,7 @@ class Swap(Back):
     def _stand_by(self) -> None:
         """What stands by is told from what a run that was cut off has left; what it took the place of is kept."""
         if "start" in self.steps:
-            standby.mark(self.app, self.slot)
+            standby.mark(self.app, self.slot, standby.Mark(self.asked, self.units.found))
             if self.beside:
                 self.beside.discard()
         else:

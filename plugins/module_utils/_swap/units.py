@@ -17,19 +17,22 @@ class UnitFiles:
 
     :param reread: has the supervisor go by them.
     :param wanted: their text by path; '' leaves one alone.
-    :param before: what they are put back to, where an earlier call has written the wanted ones; else what is there.
+    :param before: what they are put back to, by path, where something else is there by now.
     """
 
     def __init__(
         self, reread: Callable[[], None], wanted: dict[str, str], before: dict[str, str] | None = None
     ) -> None:
         self.reread = reread
-        found = {path: files.read_text(path) for path in wanted} if before is None else before
-        self.changes = {
-            path: (found.get(path, ""), text) for path, text in wanted.items() if text and found.get(path, "") != text
-        }
+        found = {path: files.read_text(path) for path in wanted} | (before or {})
+        self.changes = {path: (found[path], text) for path, text in wanted.items() if text and found[path] != text}
         """What differs: the text that was found, and the wanted one."""
         self.written = before is not None
+
+    @property
+    def found(self) -> dict[str, str]:
+        """What they are put back to, of those that differ."""
+        return {path: found for path, (found, _wanted) in self.changes.items()}
 
     def write(self) -> None:
         if self.changes:

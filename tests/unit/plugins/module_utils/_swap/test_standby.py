@@ -7,7 +7,7 @@ import os
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import history
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
-from ansible_collections.graceful.deploy.plugins.module_utils._swap import standby, watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow, standby, start, swap, watch
 from test_swap_back import Host, app, deploy  # noqa: F401 - a fixture
 
 
@@ -76,6 +76,78 @@ def test_so_is_a_first_release(app):  # noqa: F811
     deploy(app, host, "a1", part="standby")
     assert deploy(app, host, "a1")["changed"]
     assert host.after_reboot() == "a1"
+
+
+def test_units_are_put_back_to_what_was_found(app, host):  # noqa: F811
+    """Not to what the live slot was started with: systemd has given it another limit since."""
+    deploy(app, host, "a1", unit="[Service]\n# a1\nMemoryMax=1G\n")
+    before = tree(app)
+    assert "MemoryMax=1G" in before["/units/hello@.service"]
+    deploy(app, host, "b2", part="standby")
+    deploy(app, host, "", part="leave")
+    assert tree(app) == before
+
+
+def test_fewer_workers_stand_by_too(app, host, monkeypatch):  # noqa: F811
+    """What was asked for is compared, not what fitted."""
+    four = {"gunicorn.conf.py": "workers = 4\n"}
+    started = []
+
+    def bring_up(self, verb, units, new, *_rest):
+        units.write()
+        if new:
+            self.app.put(self.slot, new)
+        self.supervisor.begin(self.slot, verb)
+        self.supervisor.listen(self.slot)
+        workers = self.app.configured(self.slot)
+        started.append(workers)
+        if workers == "workers = 4\n":
+            self.watch.short_of_memory = True
+            raise start.NotReady("killed", "")
+        self.start = watch.Start("", 0, 0, 0)
+
+    monkeypatch.setattr(start.Candidate, "bring_up", bring_up)
+    deploy(app, host, "b2", part="standby", files=four, fewer_workers=True)
+    assert started == ["workers = 4\n", "workers = 2\n"]
+    said = deploy(app, host, "b2", files=four, fewer_workers=True)
+    assert "start" not in said["phases"]
+    assert host.after_reboot() == "b2"
+
+
+def test_the_way_back_of_a_fleet_has_the_old_settings(app, host):  # noqa: F811
+    deploy(app, host, "a1", environment='A="1"\n')
+    before = app.configuration(app.live(), "a1").environment
+    moved = deploy(app, host, "b2", environment='A="2"\n')
+    assert (moved["moved"], moved["previous"]) == (True, "a1")
+    deploy(app, host, "a1", rollback=True, part="back")
+    assert host.after_reboot() == "a1"
+    assert app.configuration(app.live(), "a1").environment == before == 'A="1"\n'
+    # Of settings alone, too.
+    deploy(app, host, "a1", environment='A="3"\n')
+    deploy(app, host, "a1", rollback=True, part="back")
+    assert app.configuration(app.live(), "a1").environment == 'A="1"\n'
+
+
+def test_a_move_that_cant_begin_leaves_what_stands_by_to_be_left(app, host, monkeypatch):  # noqa: F811
+    before = tree(app)
+    deploy(app, host, "b2", part="standby")
+    monkeypatch.setattr(swap.Swap, "_adopt", lambda self: (_ for _ in ()).throw(OSError(28, "No space")))
+    with pytest.raises(CommandFailed) as failed:
+        deploy(app, host, "b2")
+    assert failed.value.more["moved"] is False
+    deploy(app, host, "", part="leave")
+    assert tree(app) == before
+    assert host.active == {"hello@blue.service", "hello@blue.socket"}
+
+
+def test_a_host_that_moved_and_then_failed_says_that_it_moved(app, host, monkeypatch):  # noqa: F811
+    """What clients get is another release, though the proxy has no good answer."""
+    monkeypatch.setattr(flow, "wait_until_good", lambda *_: "502")
+    deploy(app, host, "b2", part="standby")
+    with pytest.raises(CommandFailed, match="not through the proxy") as failed:
+        deploy(app, host, "b2", front_port=80)
+    assert failed.value.more["moved"] is True
+    assert failed.value.more["previous"] == "a1"
 
 
 def test_another_release_takes_its_place(app, host):  # noqa: F811
