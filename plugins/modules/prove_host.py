@@ -144,6 +144,7 @@ told:
   sample: []
 """
 
+import json
 from functools import partial
 from typing import Any
 
@@ -162,7 +163,8 @@ ARGUMENTS = {
     "port": {"type": "int", "required": True},
     "tls": {"type": "bool", "required": True},
     "asked": {"type": "list", "elements": "dict", "required": True},
-    "client": {"type": "str", "default": ""},
+    "client": {"type": "str", "default": "", "no_log": True},
+    "bodies": {"type": "str", "default": "[]", "no_log": True},
     **dict.fromkeys(("during", "name", "host", "by", "run"), TEXT),
     **dict.fromkeys(("rate", "seconds", "before", "late", "timeout"), NUMBER),
 }
@@ -170,6 +172,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    for kind, body in zip(module.params["asked"], json.loads(module.params["bodies"]), strict=True):
+        kind["body"] = body
     prove = Prove(module.params, Systemd(partial(module.run_command, handle_exceptions=False)), module.warn)
 
     def answer() -> dict[str, Any]:

@@ -202,6 +202,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/thread":
         event("request")
         await asyncio.to_thread(time.sleep, float(value))
+    elif path == "/computing-thread":
+        await asyncio.to_thread(lambda: sum(range(int(value))))
     elif path == "/events":
         return await stream(send, b"text/event-stream; charset=utf-8")
     elif path == "/stream":

@@ -56,6 +56,13 @@ def test_what_doesnt_hold_it_isnt(gunicorn: Gunicorn) -> None:
     assert told(gunicorn) == []
 
 
+def test_another_thread_that_holds_python_is_no_fault_of_the_hosts(gunicorn: Gunicorn) -> None:
+    gunicorn.start(hooks=HOOKS)
+    assert gunicorn.connect().get("/computing-thread?60000000").response()[0] == 200
+    until(lambda: told(gunicorn))
+    assert "while another thread of the app held Python" in told(gunicorn)[0]
+
+
 def test_a_process_that_was_stopped_blames_no_line(gunicorn: Gunicorn) -> None:
     gunicorn.start(hooks=HOOKS)
     (worker,) = gunicorn.workers()

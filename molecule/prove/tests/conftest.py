@@ -13,7 +13,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 NAME, ROOT = "swap", "/srv/swap"
-UNIT, PLACE = f"{NAME}-prove.service", f"/run/{NAME}-prove"
+UNIT, PLACE = f"{NAME}-prove.service", f"/run/graceful-prove/{NAME}"
 
 
 @dataclass

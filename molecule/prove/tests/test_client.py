@@ -24,7 +24,9 @@ def test_the_client_has_no_rights_and_ends_by_itself_when_its_run_is_killed(ask,
     status = ask.run(f"cat /proc/{pid}/status")
     shown = ask.show(UNIT, "MemoryMax", "RuntimeMaxUSec", "TasksMax", "Nice", "DynamicUser")
     # Nobody but root reads what it was given or writes down, or writes there.
-    modes = ask.run("stat -c '%a %U' /run/swap-prove /run/swap-prove/wanted /run/swap-prove/rows").split()
+    modes = ask.run(
+        "stat -c '%a %U' /run/graceful-prove/swap /run/graceful-prove/swap/wanted /run/graceful-prove/swap/rows"
+    ).split()
     uids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
     assert all(60_000 < int(uid) < 66_000 for uid in uids)
     assert "CapEff:\t0000000000000000" in status
@@ -34,7 +36,7 @@ def test_the_client_has_no_rights_and_ends_by_itself_when_its_run_is_killed(ask,
     assert modes[::2] == ["711", "600", "600"] and set(modes[1::2]) == {"root"}
     ask.until("the client has ended", lambda: ask.show(UNIT, "ActiveState")["ActiveState"] == "inactive")
     # By itself and in its time, and not because somebody ended it.
-    assert json.loads(ask.run("tail -n 1 /run/swap-prove/rows"))["sent"] == 200
+    assert json.loads(ask.run("tail -n 1 /run/graceful-prove/swap/rows"))["sent"] == 200
 
 
 def test_the_next_run_of_the_same_person_ends_what_a_killed_one_has_left(prove):

@@ -21,7 +21,7 @@ from .._app.slots import SLOTS, App
 from .._app.supervisor import State, Supervisor
 from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
-from .._host.probe import Door, ask
+from .._host.probe import STANDS_IN, Door, ask
 from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
 from .._process import units
@@ -110,6 +110,8 @@ def _slot(supervisor: Supervisor, app: App, slot: str, live: str | None) -> dict
         door = Door(terms["host"], unix=app.socket(slot), scheme=terms.get("scheme", "http"))
         answer = ask(door, terms["ready_path"], READY_LIMIT)
         ready = f"{terms['ready_path']} answers {answer}"
+        if answer.text.startswith(STANDS_IN):
+            ready = f"{terms['ready_path']} answers {answer.status}, by the worker: the app has no such path"
     others = "stopped" if state.stopped else "draining" if state.draining else "standby"
     what = "live" if slot == live else others
     since = int(state.changed if what == "draining" else state.since)

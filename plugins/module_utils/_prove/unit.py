@@ -37,7 +37,7 @@ class Place:
 
     @property
     def directory(self) -> str:
-        return f"/run/{self.name}-prove"
+        return f"/run/graceful-prove/{self.name}"
 
     def file(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -88,6 +88,7 @@ def start(systemd: Systemd, place: Place, client: str, wanted: dict[str, Any], n
     :param note: what is to be known of it later, by who ends it.
     """
     shutil.rmtree(place.directory, ignore_errors=True)
+    os.makedirs(os.path.dirname(place.directory), 0o711, exist_ok=True)
     os.mkdir(place.directory, 0o711)
     files.write(place.file("client.py"), client.encode(), 0o644)
     # A body may hold what is nobody's business.

@@ -55,7 +55,7 @@ def read(value: t.Any) -> list[Asked]:
         except ValueError as error:
             raise PathsError(f"paths isn't a list in JSON: {error}. Write: -e paths=/,/items/1") from None
     if isinstance(value, str):
-        value = [part for part in _NEXT.split(value.strip()) if part]
+        value = list(_parts(value.strip()))
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list) or not value:
@@ -63,6 +63,18 @@ def read(value: t.Any) -> list[Asked]:
     if len(value) > MOST:
         raise PathsError(f"paths has {len(value)} entries, and {MOST} are the most.")
     return [_one(entry) for entry in value]
+
+
+def _parts(text: str) -> t.Iterator[str]:
+    """The entries between commas, but for commas within a body."""
+    begin = 0
+    for comma in _NEXT.finditer(text):
+        part = text[begin : comma.start()]
+        if all(part.count(one) == part.count(other) for one, other in ("{}", "[]")) and part.count('"') % 2 == 0:
+            yield part
+            begin = comma.end()
+    if text[begin:]:
+        yield text[begin:]
 
 
 def _one(entry: t.Any) -> Asked:

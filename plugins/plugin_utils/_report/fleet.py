@@ -24,6 +24,8 @@ LAST = 25
 MUCH = 0.85
 """Part of the memory limit from which on it is to be looked at."""
 GOOD = "live"
+RAN = "ran"
+"""Of commands before a release, which is no deploy."""
 
 
 def page(facts: t.Mapping[str, Facts | None], now: float) -> str:
@@ -106,7 +108,7 @@ def to_look_at(facts: t.Mapping[str, Facts | None], now: float) -> t.Iterator[tu
             yield host, f"an event loop stood still for {stalls['seconds']:.1f} s ({stalls['where']})."
         yield from ((host, f"{row['process']}: {_first(row['note'])}") for row in each["processes"] if row["note"])
         yield from ((host, f"{row['timer']}: {_first(row['note'])}") for row in each["timers"] if row["note"])
-        last = each["history"][-1] if each["history"] else {}
+        last = _last_deploy(each)
         if last and last.get("outcome") != GOOD:
             why = _first(last.get("reason", ""))
             yield host, f"the last {last.get('kind', 'deploy')} ended as {last.get('outcome')}: {why}"
@@ -147,10 +149,13 @@ def _hosts(facts: t.Mapping[str, Facts | None], now: float) -> str:
     return _table("Hosts", head, [f'<th scope="row">{first}</th>{"".join(rest)}' for first, *rest in rows])
 
 
+def _last_deploy(each: Facts) -> Facts:
+    return next((entry for entry in reversed(each["history"]) if entry.get("outcome") != RAN), {})
+
+
 def _last(each: Facts) -> str:
-    if not each["history"]:
+    if not (last := _last_deploy(each)):
         return "-"
-    last = each["history"][-1]
     return f"{last.get('started', '')[:16].replace('T', ' ')} {last.get('outcome', '')}"
 
 
@@ -181,7 +186,7 @@ def _timeline(told: t.Mapping[str, Facts], now: float) -> str:
     for host, each in told.items():
         marks = []
         for entry in each["history"]:
-            if (at := _began(entry)) < begin:
+            if (at := _began(entry)) < begin or entry.get("outcome") == RAN:
                 continue
             said = [_when(at), entry.get("kind", ""), entry.get("release", ""), entry.get("outcome", "")]
             said += [entry.get("by", ""), _lost(entry), _first(entry.get("reason", ""))]
@@ -223,7 +228,7 @@ def _deploys(told: t.Mapping[str, Facts]) -> str:
                 _cell(entry.get("kind", "")),
                 f"<td><code>{_text(entry.get('release', ''))}</code></td>",
                 _cell(f"{entry.get('seconds', 0):.1f} s", "number"),
-                _cell(entry.get("outcome", ""), "good" if entry.get("outcome") == GOOD else "bad"),
+                _cell(entry.get("outcome", ""), {GOOD: "good", RAN: ""}.get(entry.get("outcome", ""), "bad")),
                 *([_cell(_lost(entry))] if proved else []),
                 _cell(entry.get("by", "")),
                 _cell(_first(entry.get("reason", ""))),

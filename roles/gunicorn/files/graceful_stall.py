@@ -74,15 +74,15 @@ class Stalls:
         self.release = release
         self.seen: collections.Counter[tuple[str, int, str]] = collections.Counter()  # of a stall that goes on
         self.ended = threading.Event()
-        self.beat = self.cpu = 0.0
+        self.beat = self.cpu = self.all = 0.0
         self.who = 0
         self.timer: asyncio.TimerHandle | None = None
-        self.held: list[tuple[float, float, collections.Counter[tuple[str, int, str]]]] = []  # that are over
+        self.held: list[tuple[float, float, float, collections.Counter[tuple[str, int, str]]]] = []  # that are over
 
     def begin(self) -> None:
         """To be called in the loop."""
         self.who = threading.get_ident()
-        self.beat, self.cpu = time.monotonic(), time.thread_time()
+        self.beat, self.cpu, self.all = time.monotonic(), time.thread_time(), time.process_time()
         self._turn(asyncio.get_running_loop())
         threading.Thread(target=self._look, name="graceful-stalls", daemon=True).start()
 
@@ -92,26 +92,35 @@ class Stalls:
             self.timer.cancel()
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        now, cpu = time.monotonic(), time.thread_time()
-        took, used = now - self.beat, cpu - self.cpu
-        self.beat, self.cpu = now, cpu
+        now, cpu, everybody = time.monotonic(), time.thread_time(), time.process_time()
+        took, used, others = now - self.beat, cpu - self.cpu, everybody - self.all - cpu + self.cpu
+        self.beat, self.cpu, self.all = now, cpu, everybody
         if took >= self.limit:
-            self.held.append((took, used, self.seen))
+            self.held.append((took, used, others, self.seen))
         if took >= self.limit or self.seen:
             self.seen = collections.Counter()
         self.timer = loop.call_later(self.limit / BEATS, self._turn, loop)
 
     def _look(self) -> None:
+        looked, kept_out = time.monotonic(), 0.0
         while not self.ended.wait(self.limit / LOOKS):
+            # For how long nobody but one thread ran Python, or none.
+            looked, kept_out = time.monotonic(), max(kept_out, time.monotonic() - looked)
             # A beat may be late by a turn of a busy loop.
             late = time.monotonic() - self.beat > self.limit / 2
             if late and (at := place(sys._current_frames().get(self.who), self.release)):
                 self.seen[at] += 1
             while self.held:
-                self.tell(self._line(*self.held.pop(0)))
+                self.tell(self._line(*self.held.pop(0), kept_out))
+            if looked - self.beat < self.limit / 2:
+                kept_out = 0.0
 
-    def _line(self, took: float, used: float, seen: collections.Counter[tuple[str, int, str]]) -> str:
+    def _line(
+        self, took: float, used: float, others: float, seen: collections.Counter[tuple[str, int, str]], kept_out: float
+    ) -> str:
         head = f"The event loop stood still for {took:.2f} s"
+        if kept_out >= took / 2 and others >= took / 2:
+            return f"{head}, while another thread of the app held Python: one long call, in a def endpoint perhaps"
         if seen:
             return f"{head} at {shown(seen.most_common(1)[0][0], self.release)}"
         if used < took / 2:

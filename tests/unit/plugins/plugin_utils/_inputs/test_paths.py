@@ -17,6 +17,10 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.paths impo
             'POST /items {"a": 1, "b": 2}',
             [Asked("/items", "POST", '{"a": 1, "b": 2}', "application/json")],
         ),
+        (
+            '/,POST /a {"to":"/x,/y"},/b',
+            [Asked("/"), Asked("/a", "POST", '{"to":"/x,/y"}', "application/json"), Asked("/b")],
+        ),
         (["/x", {"path": "/y", "share": "3"}], [Asked("/x"), Asked("/y", share=3)]),
         ('["/x", {"path": "/y", "method": "put", "body": {"a": 1}}]', None),
         ({"path": "/f", "method": "POST", "body": "a=1", "content_type": "application/x-www-form-urlencoded"}, None),

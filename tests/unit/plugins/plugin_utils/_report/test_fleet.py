@@ -86,6 +86,14 @@ def test_what_isnt_near_its_limit_isnt():
     assert looked_at(certificate={}) == ""
 
 
+def test_commands_before_a_release_are_no_deploy():
+    history = [entry(2), entry(1, kind="before", outcome="ran")]
+    assert looked_at(history=history) == ""
+    text = page({"web1": facts(history=history)}, NOW)
+    assert text.count('<i class="') - text.count('<i class="key') == 1
+    assert "<td>ran</td>" in text
+
+
 class Parsed(html.parser.HTMLParser):
     """What stays open, and what a browser would run."""
 
