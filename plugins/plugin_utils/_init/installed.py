@@ -141,13 +141,18 @@ def until(out: Written, top: str, requirements: str, day: str) -> None:
     if not day or (today - datetime.date.fromisoformat(day)).days < _OLD:
         return
     listed = _listed(top, requirements)
-    if loose := len(listed.loose):
+    loose, names = len(listed.loose), {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower() for line in listed.lines}
+    # pip freeze has these two, which FastAPI brings.
+    written = requirements.endswith((".txt", ".in")) and not listed.hashes and not {"starlette", "anyio"} <= names
+    if loose or (listed.lines and written):
+        what = f"{loose} of the {len(listed.lines)} requirements name no exact version"
+        what = what if loose else "nothing names the versions of what the requirements bring along"
         bound = max(day, _PYTHON_313)
         then = "is of this day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"
         out.line(
             "packages_until",
             bound,
-            f"{loose} of the {len(listed.lines)} requirements name no exact version, and the last commit {then}: what "
+            f"{what}, and the last commit {then}: what "
             "is newer may not go with the app, and what was fixed since then, holes in security too, is missing. To "
             "move on, take this line out and test.",
         )

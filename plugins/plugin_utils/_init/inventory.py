@@ -158,7 +158,7 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
     begins = [path for path in shared if path in code.files and there(path) and path not in own]
     said += [f"it begins as the source's {' and '.join(begins)}, once"] if begins else []
     out.line("shared_paths", shared, f"What the app writes, and has from release to release: {', '.join(said)}.")
-    out.notes.append(f"What the app writes to {', '.join(shared)} is kept in /srv/{name}/shared: backups are yours.")
+    out.notes.append(f"What the app writes to {', '.join(shared)} is kept below /srv/{name}/shared: backups are yours.")
 
 
 _OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())

@@ -69,7 +69,7 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
         requirements = with_versions(requirements, params["versions"])
-        requirements.until = params["packages_until"] if requirements.loose else ""
+        requirements.until = params["packages_until"] if requirements.open else ""
         requirements.python = requires_python = lockfile.requires_python(directory)
         entries = scan(directory, params["exclude"])
         files = shared_files(entries, params["shared_paths"])

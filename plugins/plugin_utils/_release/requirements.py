@@ -96,6 +96,12 @@ class Requirements:
         return [line for line in self.lines if not _is_exact(line) and not named([line]) <= locked]
 
     @property
+    def open(self) -> bool:
+        """Whether anything that is taken has no version that somebody wrote: a requirement, or what those bring, which
+        only a lock names, and that has hashes."""
+        return bool(self.loose) or not self.hashes
+
+    @property
     def end(self) -> str:
         """The moment at which the day ends, '' where none is set; a bare day ends as the machine's time zone has it."""
         after = datetime.timedelta(days=1)

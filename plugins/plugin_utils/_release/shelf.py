@@ -183,7 +183,7 @@ def refusal(shelf: Shelf, target: Target, wanted: str, way_out: str, first: str)
     if len(versions) == len(lacking):
         ways.append(f"Or leave the file as it is, and write fastapi_versions: [{', '.join(versions)}]")
     if not all(item.pythons for item in lacking):
-        ways.append("Another Python by fastapi_python has no wheels of all of them either.")
+        ways.append("No newer Python by fastapi_python has wheels of all of them either.")
     else:
         ways += _elsewhere(shelf, target, wanted)
     ways += [way_out] if way_out else []

@@ -1381,7 +1381,8 @@ def test_the_playbook_writes_it_once_and_preflight_refuses_it(project, tmp_path)
     [
         ("fastapi\nuvicorn==0.30.0\njinja2>=3\n", "2025-07-14", "2 of the 3 requirements name no exact version"),
         ("fastapi\n", "2020-07-14", "is of 2020-07-14; this is when both Debians' Pythons had their wheels"),
-        ("fastapi==0.110.0\n", "2023-07-14", ""),
+        ("fastapi==0.110.0\n", "2023-07-14", "nothing names the versions of what the requirements bring along"),
+        ("fastapi==0.110.0\nstarlette==0.36.3\nanyio==4.3.0\n", "2023-07-14", ""),
         ("fastapi\n", "", ""),
         ("fastapi\n", str(datetime.datetime.now(datetime.UTC).date()), ""),
     ],

@@ -188,12 +188,16 @@ def test_it_decides_the_set_and_is_told_where_it_is_not_set(dated: Collector) ->
     assert begun(bounded, [], HOST).endswith("…") and begun(Requirements(lines=["young==1"]), [], HOST).endswith("…")
 
 
-def test_a_lock_is_the_same_release_whatever_the_day(run: Run, source: Path) -> None:
+def test_what_nothing_names_is_of_the_day(run: Run, source: Path) -> None:
     loose = [run(check=True, packages_until=day)["release"] for day in ("", "2025-07-14")]
     assert loose[0] != loose[1]
+    # What an exact requirement brings along is named by nothing.
     (source / "requirements.txt").write_text("fastapi==0.121.0\n")
     exact = [run(check=True, packages_until=day)["release"] for day in ("", "2025-07-14")]
-    assert exact[0] == exact[1]
+    assert exact[0] != exact[1]
+    digests = {("fastapi", "0.121.0"): {"a" * 64}}
+    assert not Requirements(lines=["fastapi==0.121.0"], hashes=digests).open
+    assert Requirements(lines=["fastapi>=0.121.0"], hashes=digests).open
 
 
 @pytest.mark.parametrize("value", ["2025-13-01", "14.07.2025", "yesterday", "2025-7-1", 20250714, ["2025-07-14"]])
