@@ -623,7 +623,7 @@ def test_a_file_beside_the_code_is_shared(project, files, shared, told):
     assert values.get("fastapi_env", {}) == ({"DB_URL": "sqlite:///./e.db"} if ".env.example" in files else {})
     assert told in written.text.replace("\n# ", " ")
     assert written.notes == [
-        f"What the app writes to {', '.join(shared)} is kept in /srv/my-shop/shared: backups are yours."
+        f"What the app writes to {', '.join(shared)} is kept below /srv/my-shop/shared: backups are yours."
     ]
 
 
