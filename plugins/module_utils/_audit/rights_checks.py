@@ -171,6 +171,23 @@ def _closed(app: Served, path: str) -> str:
     return f"chown root:{gid[0] if gid else app.main.uid} {path} && chmod 640 {path}"
 
 
+def read_itself(app: Served, top: str) -> set[str]:
+    """Names of the variables that an app may set for itself: by load_dotenv() or pydantic's env_file, from a file that
+    lies where it runs or where its code is, or right above. Its process's environment never shows them.
+
+    :param top: the directory of its code, as this host names it; '' where that isn't known.
+    """
+    if not app.main:
+        return set()
+    before = f"/proc/{app.main.pid}/root" if app.container else ""
+    places = [place for place in (f"{before}{app.main.cwd}" if app.main.cwd else "", top) if place]
+    directories = [each for place in places for each in (place, os.path.dirname(place.rstrip("/")))]
+    paths = _environments(app) + [
+        os.path.join(directory, name) for directory in dict.fromkeys(directories) for name in (".env", ".env.prod")
+    ]
+    return {name for path in dict.fromkeys(paths) for name in values(read_text(path))}
+
+
 def _environments(app: Served) -> list[str]:
     """Files from which it has its environment, or reads it itself."""
     found = units.environment_files(app.unit)

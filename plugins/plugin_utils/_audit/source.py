@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import os
 import tempfile
@@ -71,8 +72,7 @@ def judge(
     blocking = blocks.blocking(files)
     found = list(_blocking(blocking, find))
     with tempfile.TemporaryDirectory() as top:
-        write_all(top, texts)
-        code = read_code(top, texts)
+        code = read_code(top, write_all(top, texts))
         if ruff:
             own = {(block.path, block.line) for block in blocking}
             found += _by_ruff(ruff, top, own, find)
@@ -95,14 +95,22 @@ def judge(
 _Find = Callable[..., Finding]
 
 
-def write_all(top: str, texts: Mapping[str, str]) -> None:
-    """Write files below a directory. Their paths may be a host's word: one that leads out of it is left out."""
+def write_all(top: str, texts: Mapping[str, str]) -> list[str]:
+    """Write files below a directory. Their paths may be a host's word: one that leads out of it is left out, as is one
+    that no file can have, or that is a directory already.
+
+    :returns: the paths that were written.
+    """
+    written = []
     for path, text in texts.items():
         whole = os.path.normpath(os.path.join(top, path))
         if whole.startswith(f"{top}{os.sep}"):
-            os.makedirs(os.path.dirname(whole), exist_ok=True)
-            with open(whole, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
+            with contextlib.suppress(OSError, ValueError):
+                os.makedirs(os.path.dirname(whole), exist_ok=True)
+                with open(whole, "w", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(text)
+                written.append(path)
+    return written
 
 
 def _blocking(found: list[blocks.Block], find: _Find) -> Iterator[Finding]:

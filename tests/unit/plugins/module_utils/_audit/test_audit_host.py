@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
     code,
     facts,
+    filesystem,
     find,
     proxy_checks,
     servers,
@@ -91,7 +92,7 @@ def table(*rows: tuple[int, int, str]) -> dict[int, Process]:
 
 def test_proxies_and_what_cant_be_read_of_them(monkeypatch):
     texts = {"/etc/my.conf": "server { location / { proxy_pass http://127.0.0.1:8000; } }", "/etc/caddy/x.json": "{}"}
-    monkeypatch.setattr(facts, "read_text", lambda path, *_: texts.get(path, ""))
+    monkeypatch.setattr(filesystem, "read_text", lambda path, *_: texts.get(path, ""))
     on = host()
     rows = table(
         (1, 0, "/sbin/init"),
