@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from textwrap import dedent
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._audit.code import collect, packed
+from ansible_collections.graceful.deploy.plugins.module_utils._audit.code import MOST_FILES, collect, packed
 from ansible_collections.graceful.deploy.plugins.module_utils._host.run import ProgramError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._audit import flow, tools
 from ansible_collections.graceful.deploy.plugins.plugin_utils._audit.blocking import blocking
@@ -352,6 +354,24 @@ def test_what_a_host_sends_stays_where_it_belongs(tmp_path):
     inside.mkdir()
     write_all(str(inside), {"a/b.py": "1", "../out.py": "2", "/tmp/hostile.py": "3", "a/../../out.py": "4"})
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.py")] == ["inside/a/b.py"]
+
+
+@pytest.mark.parametrize("odd", ["a\0b.py", "b.py/c.py", "d", "\ud800.py", f"{'x' * 300}.py"])
+def test_a_path_that_no_file_can_have_is_left_out_and_the_others_are_read(tmp_path, odd):
+    texts = {"b.py": "", "d/e.py": "", odd: "", "f.py": "import time\nasync def x():\n    time.sleep(1)\n"}
+    assert set(write_all(str(tmp_path), texts)) == set(texts) - {odd}
+    assert [each.where for each in judge(texts, "/srv", {}, {})] == ["/srv/f.py:3"]
+
+
+@pytest.mark.parametrize("sent", ["[" * 200_000, '{"a":' * 200_000, "[1]", '"x"', "{", "\xff"])
+def test_what_is_no_files_is_none(sent):
+    assert flow.unpack(base64.b64encode(zlib.compress(sent.encode("latin-1"))).decode()) == {}
+
+
+def test_no_more_files_are_taken_than_a_host_would_send():
+    many = {f"{number}.py": "" for number in range(MOST_FILES + 5)}
+    assert len(flow.unpack(packed({**many}))) == MOST_FILES
+    assert flow.unpack(packed({"a.py": ["no", "text"], "b.py": "x"})) == {"b.py": "x"}
 
 
 def test_files_go_over_and_come_back(tmp_path):
