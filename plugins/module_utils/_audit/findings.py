@@ -168,8 +168,8 @@ CHECKS = {
     ),
     "secret-default": Check(
         "high",
-        "a secret whose default is in the source, and that the environment doesn't set",
-        "Whoever reads the source can sign what the app believes.",
+        "a secret, or an API's key, whose default is in the source, and that the environment doesn't set",
+        "Whoever reads the source can sign what the app believes, or gets in by it.",
     ),
     "known-holes": Check(
         "high",

@@ -346,6 +346,13 @@ def test_a_secret_whose_default_everybody_knows(variables, found):
     assert judge({"settings/test.py": text}, "/srv", {"variables": variables}, {}) == []
 
 
+def test_an_apis_key_whose_default_everybody_knows():
+    text = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    api_key: str = 'changeme'\n"
+    told = judge({"app/core/config.py": text}, "/srv", {"variables": ["PATH"]}, {})
+    assert [(each.id, each.where) for each in told] == [("secret-default", "/srv/app/core/config.py:3")]
+    assert judge({"app/core/config.py": text}, "/srv", {"variables": ["API_KEY"]}, {}) == []
+
+
 # --- What a host sends, and the programs of the control node.
 
 
