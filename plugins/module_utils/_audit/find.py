@@ -54,9 +54,9 @@ def workers_of(process: Process, told: Settings | None = None) -> list[Process]:
 
     :param told: the server's settings; one Uvicorn answers by itself, unless it watches files.
     """
-    if told and told.kind in ("uvicorn", "fastapi", "daphne") and told.number("workers") == 1:
-        if not told.get("reload"):
-            return []
+    alone = told and told.kind in ("uvicorn", "fastapi", "daphne") and told.number("workers") == 1
+    if told and alone and not told.get("reload"):
+        return []
     helpers = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
     return [child for child in process.children if not any(each in " ".join(child.argv) for each in helpers)]
 

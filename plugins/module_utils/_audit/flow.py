@@ -76,7 +76,8 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
     """
     table, loaded, turns = read_all(), services(run), Turns()
     host = read_host(run, table, loaded, time.time(), turns)
-    apps = [app for app in find(table, run, host, loaded, turns) if not name or wanted(app, name)]
+    everyone = find(table, run, host, loaded, turns)
+    apps = [app for app in everyone if not name or wanted(app, name)]
     if not loaded:
         host.unseen("systemctl", "systemd tells of no services, so no unit was looked at.")
     if not host.root:
@@ -99,6 +100,7 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
     for app in apps:
         app.sites = [site for site in host.sites if any(same(site.address, address) for address in addresses(app))]
     found = [finding for app in apps for finding in judge(app, host, turns)]
+    found += [finding for finding in rights_checks.shared_users(everyone) if finding.app in {app.name for app in apps}]
     told = [row for app in apps if (row := _asked(app, host, turns, source))]
     if others := [app.name for app in apps if app.main and not app.ours]:
         seen = "How long an event loop stood still, and where, is recorded by nobody there."
@@ -110,6 +112,7 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
     return {
         "findings": findings,
         "apps": told,
+        "others": sorted({app.name for app in everyone} - {app.name for app in apps}),
         "database": {"max_connections": host.connections[0], "where": host.connections[1]} if host.connections else {},
     }
 

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import stat
 from collections.abc import Iterator
 
@@ -40,6 +42,44 @@ def user(app: Served, _host: Host) -> Iterator[Finding]:
             write,
             "medium" if app.container else "",
         )
+
+
+def shared_users(apps: list[Served]) -> Iterator[Finding]:
+    """Apps that run as one user. Root's are told already, and a container's numbers are its own."""
+    for app in apps:
+        uid = _uid(app)
+        others = [each for each in apps if _uid(each) == uid and _whose(each) != _whose(app)] if uid else []
+        if others:
+            write = f"In [Service] of {app.unit_path}: User={{}}, which may read its files and no other app's."
+            if app.ours:
+                write = "fastapi_user: {} for it alone, in its group_vars; the next site.yml makes the user."
+            elif app.supervisor != "systemd":
+                write = "A user for each of them: useradd --system --no-create-home {}"
+            yield app.find(
+                "shared-user",
+                app.process,
+                f"It runs as {_name_of(uid)}, as {listed(sorted({_whose(each) for each in others}))} does.",
+                write.format(re.sub(r"[^a-z0-9_-]", "-", _whose(app).lower())),
+            )
+
+
+def _uid(app: Served) -> int:
+    """Of whoever answers its requests; 0 for root, for nobody, and for a container's."""
+    if not app.main or app.container or app.main.container:
+        return 0
+    return (app.workers or [app.main])[0].uid
+
+
+def _whose(app: Served) -> str:
+    """The app of which it is a slot."""
+    return app.name.partition("@")[0]
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
 
 
 def code(app: Served, _host: Host) -> Iterator[Finding]:

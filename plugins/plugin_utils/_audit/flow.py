@@ -65,7 +65,7 @@ def complete(
         if any(app["files"] for app in apps) or source:
             found.append(
                 Finding(
-                    "not-looked-at",
+                    "source-read",
                     "",
                     "the source",
                     f"Calls that block were looked for by {by}; none of it was run.",
@@ -77,7 +77,7 @@ def complete(
         for key in PRIVATE:
             app.pop(key, None)
     findings = ordered([*told.get("findings", []), *(each.as_dict() for each in found)])
-    result = {"findings": findings, "apps": apps, "counts": counts(findings)}
+    result = {"findings": findings, "apps": apps, "counts": counts(findings), "others": told.get("others", [])}
     return {**result, "text": render(host, result)}
 
 

@@ -22,6 +22,7 @@ from .._source.secret import how_made
 from .._source.shown import Code, Place
 from . import blocking as blocks
 from . import pools
+from .asked import asks_database
 from .names import Files
 from .tools import Ruff
 
@@ -78,6 +79,7 @@ def judge(
             found += _by_ruff(ruff, top, own, find)
     found += _pools(files, app, database, find)
     found += _readiness(files, code, app, find)
+    found += _liveness(files, code, app, find)
     found += _memory(code, app, find)
     found += _secrets(code, app, find)
     if files.unread:
@@ -165,7 +167,7 @@ def _pools(files: Files, app: Mapping[str, t.Any], database: Mapping[str, t.Any]
             "no-lifespan-shutdown",
             f"{first.path}:{first.line}",
             f"{first.maker}() is opened, and no lifespan and no shutdown handler closes it.",
-            "await pool.close() (or engine.dispose()) behind the yield of a lifespan, and FastAPI(lifespan=lifespan)",
+            f"{pools.closed_by(first.maker)} behind the yield of a lifespan, and FastAPI(lifespan=lifespan)",
             # Its connections end with their process, and nothing waits for them.
             "low" if first.maker == "create_engine" else "",
         )
@@ -217,6 +219,22 @@ def _readiness(files: Files, code: Code, app: Mapping[str, t.Any], find: _Find) 
                 f'await db.execute("SELECT 1") in {function.name}(), and status 503 where that fails.',
             )
         return
+
+
+def _liveness(files: Files, code: Code, app: Mapping[str, t.Any], find: _Find) -> Iterator[Finding]:
+    """A liveness path that asks what may be away. One function for both is told by `_readiness`."""
+    for key in [str(app.get("app") or "").removesuffix("()"), *code.apps]:
+        ready = [function_at(files, place) for place in like(code, key, READY).values()]
+        for path, place in like(code, key, HEALTH).items():
+            function = function_at(files, place)
+            if function is not None and function not in ready and (asked := asks_database(files, place.path, function)):
+                yield find(
+                    "health-asks-database",
+                    str(place),
+                    f"{path} asks the database ({asked}).",
+                    "/ready is for that: leave the question out of this one, and ask it there.",
+                )
+                return
 
 
 def function_at(files: Files, place: Place) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

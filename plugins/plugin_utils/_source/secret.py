@@ -21,8 +21,11 @@ _OWN = re.compile(
     rf"(?i)(?:(?:{_BEFORE})_+)*(?:SECRET(?:_JWT)?(?:_KEY)?|(?:SECRET_)?FERNET_KEY|SIGNING_(?:KEY|SECRET)|SECRET_TOKEN)"
 )
 
-# What lets somebody in, where the app itself compares it: its own users' passwords and other services' have other names.
-_WHOSE = "ACCESS|ADMIN|APP|APPLICATION|AUTH|BACKEND|FASTAPI|FIRST_SUPERUSER|INTERNAL|MASTER|SERVER|SERVICE|SITE|SUPERUSER|WEB|X"
+# What lets somebody in, where the app itself compares it: users' passwords and other services' have other names.
+_WHOSE = (
+    "ACCESS|ADMIN|APP|APPLICATION|AUTH|BACKEND|FASTAPI|FIRST_SUPERUSER|INTERNAL|MASTER|SERVER|SERVICE|SITE|SUPERUSER|"
+    "WEB|X"
+)
 _OPENS = re.compile(
     rf"(?i)(?:(?:{_WHOSE})_+)*"
     "(?:API_?(?:KEY|TOKEN|SECRET)|PASSWORD|PASSPHRASE|TOKEN|AUTH_KEY|(?:PRIVATE|ENCRYPTION|MASTER)_KEY)"

@@ -76,7 +76,7 @@ class Code:
     random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
-    """What variables that are wanted, or are secrets, are called without the prefix that the project has chosen for all of them."""
+    """What wanted variables and secrets are called without the prefix that the project has chosen for all of them."""
     pooled: dict[str, Place] = field(default_factory=dict)
     """Settings whose address of a database an engine with a pool of its own size is made of."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)

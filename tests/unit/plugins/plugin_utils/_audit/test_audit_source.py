@@ -322,6 +322,63 @@ def test_readiness(ready, found):
     assert [each.id for each in told] == found
 
 
+LIVE = "from fastapi import Depends, FastAPI, Request\nfrom db import SessionLocal, engine, get_db\napp = FastAPI()\n"
+
+
+@pytest.mark.parametrize(
+    ("health", "asked"),
+    [
+        ("async def health(db=Depends(get_db)):\n    return {}", "get_db"),
+        ("def health(session: SessionDep):\n    return {}", "SessionDep"),
+        ("def health(x: Annotated[Session, Depends(given)]):\n    return {}", "Session"),
+        ("def health():\n    with engine.connect() as c:\n        c.execute('SELECT 1')", "engine.connect()"),
+        ("def health():\n    with SessionLocal() as s:\n        s.execute('SELECT 1')", "SessionLocal()"),
+        (
+            "async def health(r: Request):\n    await r.app.state.pool.fetchval('SELECT 1')",
+            "r.app.state.pool.fetchval()",
+        ),
+        (
+            "async def health(r: Request):\n    async with r.app.state.sessionmaker() as s: pass",
+            "r.app.state.sessionmaker()",
+        ),
+        ("async def health():\n    return {'database': 'not asked'}", ""),
+        ("async def health(r: Request):\n    return r.session.get('x')", ""),
+        ("def health():\n    return requests.Session().get('x')", ""),
+        ("async def health(settings=Depends(get_settings)):\n    return settings.execute()", ""),
+    ],
+)
+def test_liveness_that_asks_the_database(health, asked):
+    text = LIVE + f"import requests\n@app.get('/health')\n{health}\n"
+    told = [each for each in judge({"main.py": text}, "/srv", {"app": "main:app"}, {}) if each.id != "not-looked-at"]
+    told = [each for each in told if each.id == "health-asks-database"]
+    assert [each.seen for each in told] == ([f"/health asks the database ({asked})."] if asked else [])
+
+
+def test_readiness_may_ask_the_database():
+    text = LIVE + "@app.get('/ready')\nasync def ready(db=Depends(get_db)):\n    await db.execute('SELECT 1')\n"
+    assert judge({"main.py": text}, "/srv", {"app": "main:app"}, {}) == []
+    # One function for both is told as that.
+    told = judge({"main.py": text.replace("@app", "@app.get('/health')\n@app", 1)}, "/srv", {"app": "main:app"}, {})
+    assert [each.id for each in told] == ["same-health"]
+
+
+@pytest.mark.parametrize(
+    ("made", "closed"),
+    [
+        ("from sqlalchemy import create_engine\nx = create_engine('postgresql://x')", "engine.dispose() behind"),
+        (
+            "from sqlalchemy.ext.asyncio import create_async_engine\nx = create_async_engine('postgresql+asyncpg://x')",
+            "await engine.dispose() behind",
+        ),
+        ("import asyncpg\nasync def f():\n    return await asyncpg.create_pool()", "await pool.close() behind"),
+        ("import httpx\nx = httpx.AsyncClient()", "await client.aclose() behind"),
+    ],
+)
+def test_the_advice_to_close_fits_what_is_open(made, closed):
+    told = judge({"db.py": made}, "/srv", {}, {})
+    assert [each.write.startswith(closed) for each in told if each.id == "no-lifespan-shutdown"] == [True]
+
+
 def test_an_app_that_needs_nothing_may_be_ready_at_once():
     ready = '@app.get("/ready")\nasync def ready():\n    return {}\n'
     assert judge({"main.py": APP.replace("import asyncpg\n", "") + ready}, "/srv", {"app": "main:app"}, {}) == []
@@ -531,6 +588,28 @@ def test_a_source_that_no_app_runs_is_judged_by_itself(program, tmp_path):
     (tmp_path / "main.py").write_text("")
     found = flow.complete(TOLD, str(tmp_path), True, "x")["findings"]
     assert [each["app"] for each in found if each["severity"] == "high"] == ["shop"]
+
+
+def test_how_the_source_was_read_isnt_called_unseen(program):
+    found = flow.complete(TOLD, "", True, "x")["findings"]
+    (finding,) = [each for each in found if each["where"] == "the source"]
+    assert (finding["id"], finding["severity"]) == ("source-read", "info")
+    assert "not-looked-at" not in {each["id"] for each in found}
+
+
+def test_the_table_says_how_many_apps_arent_shown(program):
+    found = flow.complete({**TOLD, "others": ["blog", "notes"]}, "", True, "web-1")
+    head, more, *_rest = found["text"].split("\n")
+    assert head.startswith("web-1: 1 app of 3; 1 high")
+    assert more == "  Not shown, as fastapi_name is set: blog, notes. To see all: -e fastapi_name="
+    assert found["others"] == ["blog", "notes"]
+
+
+def test_costs_that_differ_are_each_told():
+    row = {"id": "no-health", "app": "shop", "severity": "low", "where": "x", "seen": "Seen.", "write": "this"}
+    rows = [{**row, "costs": "One."}, {**row, "costs": "Another."}, {**row, "costs": "One."}]
+    text = render("x", {"apps": [], "findings": rows, "counts": {}})
+    assert (text.count("One."), text.count("Another.")) == (1, 1)
 
 
 def test_lines_of_the_table_are_short(program):

@@ -392,9 +392,9 @@ def test_a_secret_with_a_default_is_warned_of(project, tmp_path):
         "JWT_SECRET_KEY, API_KEY, SECRET_KEY have defaults (config.py:5) that whoever reads the source knows"
     )
     assert "changeme" not in sentence and "Write fastapi_env: {JWT_SECRET_KEY: ...}" in sentence
-    (sentence,) = said(code, tmp_path, env={"JWT_SECRET_KEY": "x"})
+    (sentence,) = said(code, tmp_path, env={"JWT_SECRET_KEY": "x", "API_KEY": "z"})
     assert sentence.startswith("SECRET_KEY has a default (config.py:8)")
-    assert said(code, tmp_path, env={"JWT_SECRET_KEY": "x"}, credentials={"secret_key": "y"}) == []
+    assert said(code, tmp_path, env={"JWT_SECRET_KEY": "x", "API_KEY": "z"}, credentials={"secret_key": "y"}) == []
 
 
 @pytest.mark.parametrize(
