@@ -79,6 +79,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     )
     name = _name(top, source)
     out.line("name", name, "Directories, services and logs on the host are named after it.")
+    out.comment(f"A second app on the same host needs another name, and a user of its own: {PREFIX}user: NAME")
     # A path may name the directory itself, unless something above it is needed too, as a workspace's lock.
     inside = below and (is_git(source) or not os.path.isdir(source) or bool(lockfile.workspace_lock(top, whole)))
     out.line("source", source if inside else os.path.join(source, below).rstrip("/"), _SOURCE)
