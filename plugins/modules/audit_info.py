@@ -112,6 +112,12 @@ apps:
       ours: false
       answers: {"/health": "200 ok"}
       source: /srv/shop
+others:
+  description: Names of the apps that were found and aren't shown, because O(name) names another one.
+  returned: always
+  type: list
+  elements: str
+  sample: ["blog"]
 counts:
   description: How many findings there are of each severity.
   returned: always

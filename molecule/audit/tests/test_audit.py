@@ -55,6 +55,7 @@ PLANTED = [
     ("no-restart", "told", "/etc/supervisor/conf.d/told.conf:6", "false"),
     ("proxy-stops-early", "told", "/", "5 s"),
     ("no-restart", "byhand", "pid ", "No supervisor"),
+    ("shared-user", "shop", "pid ", "as told does"),
 ]
 
 
@@ -115,6 +116,9 @@ def test_each_app_is_told_with_what_runs_it_and_what_leads_to_it(told):
 def test_one_app_alone_can_be_asked_for(ask_for):
     told = ask_for(fastapi_name="clean")
     assert [app["name"] for app in told.answer["apps"]] == ["clean"]
+    # The others are told by name, and as many.
+    others = told.answer["others"]
+    assert {"shop", "leaky"} <= set(others) and f"1 app of {len(others) + 1};" in told.text
     assert {finding["app"] for finding in told.findings} <= {""}
     assert [f for f in told.findings if f["severity"] != "info"] == []
 

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from .bounds import Budget
+from .filesystem import Files
 from .nginx import Block
-from .reading import read_text
 from .sites import Site, seconds
 
 MAIN = "/etc/caddy/Caddyfile"
@@ -24,8 +24,9 @@ _DEEP = 20
 _SNIPPET = re.compile(r"\((.+)\)|&\((.+)\)")
 
 
-def parse(text: str, path: str) -> list[Block]:
+def parse(text: str, path: str, budget: Budget | None = None) -> list[Block]:
     """The lines of one file as directives, with what stands in their braces."""
+    budget = budget or Budget()
     top = Block([], path)
     words: list[str] = []
     stack, line, begun = [top], 1, 1
@@ -33,6 +34,7 @@ def parse(text: str, path: str) -> list[Block]:
     def ended(opens: bool) -> None:
         nonlocal words
         block = Block(words, f"{path}:{begun}")
+        budget.block()
         if words or opens:
             stack[-1].inner.append(block)
         if opens:
@@ -65,15 +67,23 @@ def parse(text: str, path: str) -> list[Block]:
     return top.inner
 
 
-def read(path: str = MAIN, text: Callable[[str], str] = read_text, deep: int = 0) -> list[Block]:
-    """A file's directives, with those of what it imports in place of each `import`."""
-    top = parse(text(path), path)
+def read(path: str = MAIN, files: Files | None = None, above: tuple[str, ...] = ()) -> list[Block]:
+    """A file's directives, with those of what it imports in place of each `import`.
+
+    :param files: the proxy's file system.
+    :param above: the files that import this one, which none of them does again.
+    :raises TooMuch: where that has no end.
+    """
+    files, above = files or Files(), (*above, path)
+    top = parse(files.text(path), path, files.budget)
     snippets = {
         match[1] or match[2]: block for block in top if block.words and (match := _SNIPPET.fullmatch(block.name))
     }
 
     def inserted(blocks: list[Block], within: tuple[str, ...] = ()) -> Iterator[Block]:
         for block in blocks:
+            # A snippet's are read again at each place that imports it.
+            files.budget.block()
             if block.name != "import" or len(block.words) < 2:
                 block.inner = list(inserted(block.inner, within))
                 yield block
@@ -82,9 +92,9 @@ def read(path: str = MAIN, text: Callable[[str], str] = read_text, deep: int = 0
             if named in snippets and named not in within:
                 yield from inserted(snippets[named].inner, (*within, named))
                 continue
-            for other in sorted(glob.glob(os.path.join(os.path.dirname(path), named))):
-                if deep < _DEEP and os.path.isfile(other):
-                    yield from read(other, text, deep + 1)
+            for other in files.matching(os.path.join(os.path.dirname(path), named)):
+                if len(above) <= _DEEP and other not in above:
+                    yield from read(other, files, above)
 
     return [block for block in inserted(top) if not (block.words and _SNIPPET.fullmatch(block.name))]
 

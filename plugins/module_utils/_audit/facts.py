@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import glob
 import os
 import re
@@ -15,6 +14,8 @@ from collections.abc import Callable, Mapping
 
 from .._plan.capacity import CapacityError, read_capacity
 from . import caddyfile, nginx
+from .bounds import Turns
+from .filesystem import Files
 from .model import Host, Proxy
 from .processes import Process
 from .reading import read_text
@@ -28,7 +29,13 @@ _RENEWS = re.compile(
 _OOM = "killed by the OOM killer|Out of memory: Killed|Memory cgroup out of memory"
 
 
-def read_host(run: Run, table: Mapping[int, Process], loaded: Mapping[str, dict[str, str]], now: float) -> Host:
+def read_host(
+    run: Run,
+    table: Mapping[int, Process],
+    loaded: Mapping[str, dict[str, str]],
+    now: float,
+    turns: Turns | None = None,
+) -> Host:
     """All of it. What can't be read is among its findings."""
     host = Host(now, os.geteuid() == 0, float(os.cpu_count() or 1), "the system", 0)
     try:
@@ -37,7 +44,7 @@ def read_host(run: Run, table: Mapping[int, Process], loaded: Mapping[str, dict[
     except CapacityError as error:
         host.unseen("/proc/meminfo", str(error))
     host.uptime = time.clock_gettime(time.CLOCK_MONOTONIC)
-    read_proxies(host, table, loaded)
+    read_proxies(host, table, loaded, turns)
     host.rotated = rotated()
     host.renewers = renewers(run)
     host.kills = kills(run, host)
@@ -45,38 +52,47 @@ def read_host(run: Run, table: Mapping[int, Process], loaded: Mapping[str, dict[
     return host
 
 
-def _inside(before: str, path: str) -> str:
-    return read_text(before + path, 1 << 22)
-
-
-def read_proxies(host: Host, table: Mapping[int, Process], loaded: Mapping[str, dict[str, str]]) -> None:
+def read_proxies(
+    host: Host, table: Mapping[int, Process], loaded: Mapping[str, dict[str, str]], turns: Turns | None = None
+) -> None:
     """The proxies that run, and the sites of their configurations."""
+    turns = turns or Turns()
     for process in table.values():
-        if process.ppid in table and table[process.ppid].argv[0].startswith("nginx: master"):
-            continue
-        program = os.path.basename(process.argv[0].split()[0])
-        text = functools.partial(_inside, f"/proc/{process.pid}/root" if process.container else "")
-        if process.argv[0].startswith("nginx: master"):
-            words = " ".join(process.argv).split()
-            config = words[words.index("-c") + 1] if "-c" in words[:-1] else nginx.MAIN
-            found = nginx.sites(nginx.read(config, text))
-            _proxy(host, "nginx", process, loaded, config, bool(text(config)))
-            host.sites += found
-        elif program == "caddy" and process.argv[1:2] == ["run"]:
-            words = process.argv
-            config = (
-                words[words.index("--config") + 1]
-                if "--config" in words[:-1]
-                else os.path.join(process.cwd, "Caddyfile")
-            )
-            _proxy(host, "caddy", process, loaded, config, bool(text(config)) and not config.endswith(".json"))
-            if not config.endswith(".json"):
-                host.sites += caddyfile.sites(caddyfile.read(config, text))
-        elif program in OTHERS and not (process.ppid in table and table[process.ppid].argv[0].endswith(program)):
+        # Any user can start what looks like a proxy, and its configuration must cost no more than itself.
+        try:
+            with turns.of(process.uid):
+                _read_proxy(host, process, table, loaded)
+        except Exception as error:
             host.unseen(
-                f"pid {process.pid}: {program}",
-                f"{program} may serve apps, too, and only Caddy's and nginx's configurations are read.",
+                f"pid {process.pid}", f"It looks like a proxy that can't be read ({type(error).__name__}: {error})."
             )
+
+
+def _read_proxy(
+    host: Host, process: Process, table: Mapping[int, Process], loaded: Mapping[str, dict[str, str]]
+) -> None:
+    if process.ppid in table and table[process.ppid].argv[0].startswith("nginx: master"):
+        return
+    program = process.program
+    files = Files(f"/proc/{process.pid}/root" if process.container else "")
+    if process.argv[0].startswith("nginx: master"):
+        words = " ".join(process.argv).split()
+        config = words[words.index("-c") + 1] if "-c" in words[:-1] else nginx.MAIN
+        _proxy(host, "nginx", process, loaded, config, bool(files.text(config)))
+        host.sites += nginx.sites(nginx.read(config, files))
+    elif program == "caddy" and process.argv[1:2] == ["run"]:
+        words = process.argv
+        config = (
+            words[words.index("--config") + 1] if "--config" in words[:-1] else os.path.join(process.cwd, "Caddyfile")
+        )
+        _proxy(host, "caddy", process, loaded, config, bool(files.text(config)) and not config.endswith(".json"))
+        if not config.endswith(".json"):
+            host.sites += caddyfile.sites(caddyfile.read(config, files))
+    elif program in OTHERS and not (process.ppid in table and table[process.ppid].argv[0].endswith(program)):
+        host.unseen(
+            f"pid {process.pid}: {program}",
+            f"{program} may serve apps, too, and only Caddy's and nginx's configurations are read.",
+        )
 
 
 def _proxy(

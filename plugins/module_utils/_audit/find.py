@@ -10,11 +10,13 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from .._app.words import is_ours
 from .._host.memory import group_of, use_of
 from .._host.systemd import parse_show
 from . import processes, servers, supervisord, units
+from .bounds import Turns
 from .model import Host, Served
 from .processes import Process
 from .reading import read_text
@@ -27,23 +29,34 @@ _ASGI = re.compile(r"uvicorn|asgi|hypercorn|graceful|fastapi|starlette", re.IGNO
 _WSGI = ("sync", "gthread", "gevent", "eventlet", "tornado")
 
 
-def roots(table: Mapping[int, Process]) -> list[tuple[Process, str, list[str]]]:
+def roots(table: Mapping[int, Process], turns: Turns | None = None) -> list[tuple[Process, str, list[str]]]:
     """Servers' first processes, with what they run; workers are told by their parents."""
-    found = {}
+    turns, found = turns or Turns(), {}
     for pid, process in table.items():
-        told = servers.recognise(process.argv)
-        if told and told[0] == "python":
-            path = os.path.join(process.cwd, told[1][0])
-            inside = f"/proc/{pid}/root{path}" if process.container else path
-            if not servers.parse_script(read_text(inside), path):
-                continue
-        if told:
-            found[pid] = (process, *told)
+        # Whoever's process can't be read as a server isn't one: nobody is told of each odd script.
+        with suppress(Exception), turns.of(process.uid):
+            if told := _server(process):
+                found[pid] = (process, *told)
     return [row for pid, row in found.items() if row[0].ppid not in found]
 
 
-def workers_of(process: Process) -> list[Process]:
-    """Its children that answer requests: not Python's own helpers."""
+def _server(process: Process) -> tuple[str, list[str]] | None:
+    told = servers.recognise(process.argv)
+    if told and told[0] == "python":
+        path = os.path.join(process.cwd, told[1][0])
+        inside = f"/proc/{process.pid}/root{path}" if process.container else path
+        return told if servers.parse_script(read_text(inside), path) else None
+    return told
+
+
+def workers_of(process: Process, told: Settings | None = None) -> list[Process]:
+    """Its children that answer requests: not Python's own helpers, nor a pool of processes that the app itself has.
+
+    :param told: the server's settings; one Uvicorn answers by itself, unless it watches files.
+    """
+    alone = told and told.kind in ("uvicorn", "fastapi", "daphne") and told.number("workers") == 1
+    if told and alone and not told.get("reload"):
+        return []
     helpers = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
     return [child for child in process.children if not any(each in " ".join(child.argv) for each in helpers)]
 
@@ -57,7 +70,10 @@ def read_settings(
     if kind == "python" and process:
         path = os.path.join(process.cwd, words[0])
         told = servers.parse_script(read_text(before + path), path)
-        return told or servers.settings("uvicorn", [], environ), ("", [])
+        by_environ = servers.settings("uvicorn", [], environ)
+        if told and told.where("workers") == servers.DEFAULT:
+            told.values["workers"] = by_environ.values["workers"]
+        return told or by_environ, ("", [])
     if kind == "gunicorn" and process and process.argv[0].startswith("gunicorn: master"):
         # setproctitle has written over the command.
         by_unit = servers.recognise(units.commands(unit.get("ExecStart", "")))
@@ -74,7 +90,7 @@ def read_settings(
         return first, ("", [])
     try:
         config, unknown = servers.parse_config(text, path)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         config, unknown = {}, ["all of it"]
     return servers.settings(kind, words, environ, config), (path, unknown)
 
@@ -107,49 +123,74 @@ def sockets_in(run_root: str, pid: int) -> dict[int, tuple[str, int]]:
     return {inode: (address, port) for text in texts for address, port, inode in processes.parse_tcp(text)}
 
 
-def find(table: Mapping[int, Process], run: Run, host: Host, loaded: Mapping[str, dict[str, str]]) -> list[Served]:
+def find(
+    table: Mapping[int, Process],
+    run: Run,
+    host: Host,
+    loaded: Mapping[str, dict[str, str]],
+    turns: Turns | None = None,
+) -> list[Served]:
     """All apps, those whose units are down among them."""
-    programs = supervisord.read()
+    programs, turns = supervisord.read(), turns or Turns()
     found: list[Served] = []
-    for process, kind, words in roots(table):
-        around, before = [process, *processes.descendants(process)], len(host.findings)
-        for each in around:
-            processes.read_more(each)
-        unit = loaded.get(process.unit) or _instance(run, process.unit)
-        told, config = read_settings(process, kind, words, unit, host)
-        if told.kind == "gunicorn" and _is_wsgi(told):
+    for process, kind, words in roots(table, turns):
+        before = len(host.findings)
+        # One that can't be read, as some user may have made it, is no reason to leave out the others.
+        try:
+            with turns.of(process.uid):
+                app = _served(process, kind, words, run, host, loaded)
+                if app:
+                    supervised(app, process, table, programs, run, host)
+        except Exception as error:
             host.unseen(
-                f"pid {process.pid}: {os.path.basename(process.argv[0])}",
-                f"its worker class is {told.get('worker_class')}, which serves WSGI, so it is no FastAPI app.",
+                f"pid {process.pid}: {process.program}",
+                f"It looks like {kind}, and can't be read ({type(error).__name__}: {error}).",
             )
             continue
-        app = Served(_named(process, told, unit), told, process, workers_of(process), unit=unit, config=config)
-        tcp = sockets_in("/", process.pid)
-        unix = processes.parse_unix(read_text(f"/proc/{process.pid}/net/unix", 1 << 26))
-        if process.files is None:
-            app.tcp, app.unix = told_listeners(told, process.cwd)
-            host.unseen(
-                app.process,
-                "without root, its environment and its open files can't be read.",
-                "Add -b (become).",
-                app.name,
-            )
-        else:
-            app.tcp, app.unix = listeners(around, tcp, unix)
-        app.uses = [use for each in app.workers or [process] if (use := use_of(str(each.pid)))]
-        if app.workers and (use := use_of(str(process.pid))):
-            app.beside = use.peak
-        app.group = group_of(unit.get("ControlGroup", "")) if not process.container else app.group
-        app.ours = is_ours(read_text(unit.get("FragmentPath", ""))) or is_ours(read_text(config[0]))
-        try:
-            app.affinity = len(os.sched_getaffinity(process.pid))
-        except OSError:
-            app.affinity = 0
-        supervised(app, process, table, programs, run, host)
-        if app.name in {other.name for other in found}:
+        if app and app.name in {other.name for other in found}:
             _rename(app, host, before)
-        found.append(app)
+        found += [app] if app else []
     return found + _down(found, loaded)
+
+
+def _served(
+    process: Process, kind: str, words: list[str], run: Run, host: Host, loaded: Mapping[str, dict[str, str]]
+) -> Served | None:
+    """The app of a server's first process; None where it serves something else."""
+    around = [process, *processes.descendants(process)]
+    for each in around:
+        processes.read_more(each)
+    unit = loaded.get(process.unit) or _instance(run, process.unit)
+    told, config = read_settings(process, kind, words, unit, host)
+    if told.kind == "gunicorn" and _is_wsgi(told):
+        host.unseen(
+            f"pid {process.pid}: {os.path.basename(process.argv[0])}",
+            f"its worker class is {told.get('worker_class')}, which serves WSGI, so it is no FastAPI app.",
+        )
+        return None
+    app = Served(_named(process, told, unit), told, process, workers_of(process, told), unit=unit, config=config)
+    tcp = sockets_in("/", process.pid)
+    unix = processes.parse_unix(read_text(f"/proc/{process.pid}/net/unix", 1 << 26))
+    if process.files is None:
+        app.tcp, app.unix = told_listeners(told, process.cwd)
+        host.unseen(
+            app.process,
+            "without root, its environment and its open files can't be read.",
+            "Add -b (become).",
+            app.name,
+        )
+    else:
+        app.tcp, app.unix = listeners(around, tcp, unix)
+    app.uses = [use for each in app.workers or [process] if (use := use_of(str(each.pid)))]
+    if app.workers and (use := use_of(str(process.pid))):
+        app.beside = use.peak
+    app.group = group_of(unit.get("ControlGroup", "")) if not process.container else app.group
+    app.ours = is_ours(read_text(unit.get("FragmentPath", ""))) or is_ours(read_text(config[0]))
+    try:
+        app.affinity = len(os.sched_getaffinity(process.pid))
+    except OSError:
+        app.affinity = 0
+    return app
 
 
 def _rename(app: Served, host: Host, first: int) -> None:

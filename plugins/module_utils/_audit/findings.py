@@ -120,6 +120,11 @@ CHECKS = {
         "an app that answers to no path for readiness",
         "Proxy and deploy send it requests while its database is away, or before it can serve.",
     ),
+    "health-asks-database": Check(
+        "low",
+        "a liveness path whose function, or what it depends on, asks the database",
+        "A short outage of the database looks like workers that hang, and all of them are restarted for it.",
+    ),
     "same-health": Check(
         "low",
         "liveness and readiness that are one and the same function",
@@ -135,6 +140,11 @@ CHECKS = {
         "high",
         "workers that run as root",
         "Whoever gets in by a hole in the app or in a library owns the whole host.",
+    ),
+    "shared-user": Check(
+        "low",
+        "two apps of the host that run as the same user",
+        "Whoever gets in by a hole in one of them has the files, secrets and memory of the other, too.",
     ),
     "code-writable": Check(
         "medium",
@@ -168,8 +178,8 @@ CHECKS = {
     ),
     "secret-default": Check(
         "high",
-        "a secret whose default is in the source, and that the environment doesn't set",
-        "Whoever reads the source can sign what the app believes.",
+        "a secret, or an API's key, whose default is in the source, and that the environment doesn't set",
+        "Whoever reads the source can sign what the app believes, or gets in by it.",
     ),
     "known-holes": Check(
         "high",
@@ -232,6 +242,11 @@ CHECKS = {
         "an app in a container, and what can't be seen of it",
         "Some checks couldn't be done from outside of it.",
     ),
+    "source-read": Check(
+        "info",
+        "how the source was read: by whose rules, and that none of it was run",
+        "What blocks in a library isn't seen.",
+    ),
     "holes-not-asked": Check(
         "info", "versions that no database of holes was asked about", "Whether they have known holes isn't known."
     ),
@@ -249,6 +264,7 @@ class Finding:
     :param seen: what was seen, in a sentence.
     :param write: what to write instead, and where.
     :param severity: one of SEVERITIES; '' for the check's own.
+    :param costs: what it costs, where that is otherwise than the check says.
     """
 
     id: str
@@ -257,10 +273,11 @@ class Finding:
     seen: str
     write: str
     severity: str = ""
+    costs: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         check = CHECKS[self.id]
-        return {**asdict(self), "severity": self.severity or check.severity, "costs": check.costs}
+        return {**asdict(self), "severity": self.severity or check.severity, "costs": self.costs or check.costs}
 
 
 def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any
 from .._app.secrets import Hider
 from .._host.run import finish
 from . import code, disk_checks, health_checks, proxy_checks, rights_checks, run_checks, stop_checks
+from .bounds import Turns
 from .facts import read_host
 from .find import find
 from .findings import Finding, ordered
@@ -73,9 +74,10 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
     :param name: of the one app that is wanted; '' for all.
     :param source: whether the apps' Python files are wanted, too.
     """
-    table, loaded = read_all(), services(run)
-    host = read_host(run, table, loaded, time.time())
-    apps = [app for app in find(table, run, host, loaded) if not name or wanted(app, name)]
+    table, loaded, turns = read_all(), services(run), Turns()
+    host = read_host(run, table, loaded, time.time(), turns)
+    everyone = find(table, run, host, loaded, turns)
+    apps = [app for app in everyone if not name or wanted(app, name)]
     if not loaded:
         host.unseen("systemctl", "systemd tells of no services, so no unit was looked at.")
     if not host.root:
@@ -97,7 +99,9 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
         )
     for app in apps:
         app.sites = [site for site in host.sites if any(same(site.address, address) for address in addresses(app))]
-    found = [finding for app in apps for finding in judge(app, host)]
+    found = [finding for app in apps for finding in judge(app, host, turns)]
+    found += [finding for finding in rights_checks.shared_users(everyone) if finding.app in {app.name for app in apps}]
+    told = [row for app in apps if (row := _asked(app, host, turns, source))]
     if others := [app.name for app in apps if app.main and not app.ours]:
         seen = "How long an event loop stood still, and where, is recorded by nobody there."
         write = "graceful.deploy's worker class records each stall; for now: PYTHONASYNCIODEBUG=1 on a test host."
@@ -107,7 +111,8 @@ def look(run: Run, name: str = "", source: bool = True) -> dict[str, Any]:
     findings = ordered([_hidden(each, hide) for each in [*found, *host.findings] if not name or each.app in names])
     return {
         "findings": findings,
-        "apps": [_told(app, source) for app in apps],
+        "apps": told,
+        "others": sorted({app.name for app in everyone} - {app.name for app in apps}),
         "database": {"max_connections": host.connections[0], "where": host.connections[1]} if host.connections else {},
     }
 
@@ -122,14 +127,17 @@ def addresses(app: Served) -> list[str]:
     return [f"{address}:{port}" for address, port in tcp] + [f"unix:{path}" for path in app.unix]
 
 
-def judge(app: Served, host: Host) -> list[Finding]:
+def judge(app: Served, host: Host, turns: Turns | None = None) -> list[Finding]:
     """All checks of one app."""
+    turns = turns or Turns()
+    uid = app.main.uid if app.main else 0
     found: list[Finding] = []
     for check in EACH:
         if not app.main and check in _NEEDS_PROCESS:
             continue
         try:
-            found += check(app, host)
+            with turns.of(uid):
+                found += check(app, host)
         except Exception as error:
             # An odd host is no reason to show nothing of it.
             what = f"{check.__module__.rpartition('.')[2]}.{check.__name__}"
@@ -161,9 +169,20 @@ def _hidden(finding: Finding, hide: Hider) -> dict[str, Any]:
     return {key: hide(value) if key in ("where", "seen") else value for key, value in finding.as_dict().items()}
 
 
-def _told(app: Served, source: bool) -> dict[str, Any]:
-    environ = (app.main.environ or {}) if app.main else {}
-    top = code.top_of(app)
+def _asked(app: Served, host: Host, turns: Turns, source: bool) -> dict[str, Any]:
+    """What is told of an app; without its source where that can't be read."""
+    try:
+        with turns.of(app.main.uid if app.main else 0):
+            return _told(app, source)
+    except Exception as error:
+        host.unseen(app.process, f"Its files can't be read ({type(error).__name__}: {error}).", app=app.name)
+    return _told(app, False, readable=False)
+
+
+def _told(app: Served, source: bool, readable: bool = True) -> dict[str, Any]:
+    """:param readable: whether what its user can change may be read."""
+    environ = (app.main.environ or {}) if app.main and readable else {}
+    top = code.top_of(app) if readable else ""
     files, why = code.collect(top) if source and top else ({}, "")
     return {
         "name": app.name,
@@ -183,8 +202,12 @@ def _told(app: Served, source: bool) -> dict[str, Any]:
         "source": top,
         "source_unread": why,
         "files": code.packed(files) if files else "",
-        "variables": sorted(environ),
-        "numbers": {name: int(value) for name, value in environ.items() if _NUMBERS.search(name) and value.isdecimal()},
+        "variables": sorted({*environ, *(rights_checks.read_itself(app, top) if readable else ())}),
+        "numbers": {
+            name: int(value)
+            for name, value in environ.items()
+            if _NUMBERS.search(name) and value.isdecimal() and len(value) < 10
+        },
         "preload": bool(app.settings.get("preload")),
-        "packages": code.packages(app),
+        "packages": code.packages(app) if readable else {},
     }

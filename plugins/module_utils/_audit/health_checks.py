@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 from .._host.probe import STANDS_IN, Answer, Door, ask
@@ -68,9 +69,11 @@ def paths(app: Served, host: Host) -> Iterator[Finding]:
         word = "health" if check == "no-health" else "ready"
         write = f'@app.get("/{word}") async def {word}(): ...' + (" which asks the database" if word == "ready" else "")
         if stands_in:
-            yield app.find(
-                check, app.process, f"The worker answers {stands_in[0]} for the app, which has none.", write, "low"
-            )
+            seen = f"The worker answers {stands_in[0]} for the app, which has none."
+            # It tells that the worker lives, and nothing of what the app needs.
+            costs = {"no-health": "A worker that hangs is seen by that; one whose app answers only errors isn't."}
+            told = app.find(check, app.process, seen, write, "low")
+            yield dataclasses.replace(told, costs=costs.get(check, ""))
         elif not named:
             yield app.find(check, app.process, f"It answers {', '.join(asked)} with 404.", write)
     if ready and health and ready[0] == health[0]:

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .reading import read_text
+from .bounds import Budget
+from .filesystem import Files
 from .sites import Site, seconds
 
 MAIN = "/etc/nginx/nginx.conf"
@@ -35,8 +35,9 @@ class Block:
         return self.words[0] if self.words else ""
 
 
-def parse(text: str, path: str) -> list[Block]:
+def parse(text: str, path: str, budget: Budget | None = None) -> list[Block]:
     """The directives of one file. What is no nginx's is passed over."""
+    budget = budget or Budget()
     top = Block([], path)
     words: list[str] = []
     stack, line, begun = [top], 1, 1
@@ -47,6 +48,7 @@ def parse(text: str, path: str) -> list[Block]:
             continue
         if token in ("{", ";"):
             block = Block(words, f"{path}:{begun}")
+            budget.block()
             if words:
                 stack[-1].inner.append(block)
             if token == "{":
@@ -63,8 +65,14 @@ def parse(text: str, path: str) -> list[Block]:
     return top.inner
 
 
-def read(path: str = MAIN, text: Callable[[str], str] = read_text, deep: int = 0) -> list[Block]:
-    """A file's directives, with those of what it includes in place of each `include`."""
+def read(path: str = MAIN, files: Files | None = None, within: tuple[str, ...] = ()) -> list[Block]:
+    """A file's directives, with those of what it includes in place of each `include`.
+
+    :param files: the proxy's file system.
+    :param within: the files that include this one, which none of them does again.
+    :raises TooMuch: where that has no end.
+    """
+    files, within = files or Files(), (*within, path)
 
     def inserted(blocks: list[Block]) -> Iterator[Block]:
         for block in blocks:
@@ -72,11 +80,11 @@ def read(path: str = MAIN, text: Callable[[str], str] = read_text, deep: int = 0
             if block.name != "include" or len(block.words) < 2:
                 yield block
                 continue
-            for other in sorted(glob.glob(os.path.join(os.path.dirname(MAIN), block.words[1]))):
-                if deep < _DEEP and not other.endswith("mime.types"):
-                    yield from read(other, text, deep + 1)
+            for other in files.matching(os.path.join(os.path.dirname(MAIN), block.words[1])):
+                if len(within) <= _DEEP and other not in within and not other.endswith("mime.types"):
+                    yield from read(other, files, within)
 
-    return list(inserted(parse(text(path), path)))
+    return list(inserted(parse(files.text(path), path, files.budget)))
 
 
 def sites(blocks: list[Block]) -> list[Site]:

@@ -41,6 +41,11 @@ class Process:
     files: dict[int, str] | None = None
     children: list[Process] = field(default_factory=list)
 
+    @property
+    def program(self) -> str:
+        """Its command's first word, without the directory; some write one text over their whole command, some none."""
+        return os.path.basename((self.argv[0].split() or [""])[0]) if self.argv else ""
+
 
 def parse_status(text: str) -> tuple[int, int, tuple[int, ...]]:
     """Parent, effective user, and all groups, from /proc/PID/status."""

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import stat
 from collections.abc import Iterator
 
@@ -40,6 +42,44 @@ def user(app: Served, _host: Host) -> Iterator[Finding]:
             write,
             "medium" if app.container else "",
         )
+
+
+def shared_users(apps: list[Served]) -> Iterator[Finding]:
+    """Apps that run as one user. Root's are told already, and a container's numbers are its own."""
+    for app in apps:
+        uid = _uid(app)
+        others = [each for each in apps if _uid(each) == uid and _whose(each) != _whose(app)] if uid else []
+        if others:
+            write = f"In [Service] of {app.unit_path}: User={{}}, which may read its files and no other app's."
+            if app.ours:
+                write = "fastapi_user: {} for it alone, in its group_vars; the next site.yml makes the user."
+            elif app.supervisor != "systemd":
+                write = "A user for each of them: useradd --system --no-create-home {}"
+            yield app.find(
+                "shared-user",
+                app.process,
+                f"It runs as {_name_of(uid)}, as {listed(sorted({_whose(each) for each in others}))} does.",
+                write.format(re.sub(r"[^a-z0-9_-]", "-", _whose(app).lower())),
+            )
+
+
+def _uid(app: Served) -> int:
+    """Of whoever answers its requests; 0 for root, for nobody, and for a container's."""
+    if not app.main or app.container or app.main.container:
+        return 0
+    return (app.workers or [app.main])[0].uid
+
+
+def _whose(app: Served) -> str:
+    """The app of which it is a slot."""
+    return app.name.partition("@")[0]
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
 
 
 def code(app: Served, _host: Host) -> Iterator[Finding]:
@@ -169,6 +209,23 @@ def _closed(app: Served, path: str) -> str:
         return f"chmod 600 {path}"
     gid = app.main.gids[:1]
     return f"chown root:{gid[0] if gid else app.main.uid} {path} && chmod 640 {path}"
+
+
+def read_itself(app: Served, top: str) -> set[str]:
+    """Names of the variables that an app may set for itself: by load_dotenv() or pydantic's env_file, from a file that
+    lies where it runs or where its code is, or right above. Its process's environment never shows them.
+
+    :param top: the directory of its code, as this host names it; '' where that isn't known.
+    """
+    if not app.main:
+        return set()
+    before = f"/proc/{app.main.pid}/root" if app.container else ""
+    places = [place for place in (f"{before}{app.main.cwd}" if app.main.cwd else "", top) if place]
+    directories = [each for place in places for each in (place, os.path.dirname(place.rstrip("/")))]
+    paths = _environments(app) + [
+        os.path.join(directory, name) for directory in dict.fromkeys(directories) for name in (".env", ".env.prod")
+    ]
+    return {name for path in dict.fromkeys(paths) for name in values(read_text(path))}
 
 
 def _environments(app: Served) -> list[str]:

@@ -39,7 +39,9 @@ def server(app: Served, _host: Host) -> Iterator[Finding]:
         )
     # Docker's own way is a process to a container, and several containers.
     if told.kind in ("uvicorn", "hypercorn", "fastapi", "granian", "daphne") and not app.container:
-        one = int(told.number("workers") or 1) < 2
+        number = told.number("workers")
+        # Where a script computes it, its children tell.
+        one = (app.count if number is None else number) < 2
         if one or told.kind in ("uvicorn", "fastapi"):
             yield app.find(
                 "uvicorn-alone",

@@ -220,12 +220,12 @@ def parse_config(text: str, path: str) -> tuple[dict[str, Value], list[str]]:
         name = _CONFIGURED[target.id]
         try:
             literal = ast.literal_eval(value)
-        except ValueError:
+        except (ValueError, TypeError, MemoryError, RecursionError):
             unknown.append(target.id)
             found.pop(name, None)
             continue
-        if name in _MANY:
-            literal = [literal] if isinstance(literal, str) else list(literal)
+        if name in _MANY and literal is not None:
+            literal = [str(each) for each in literal] if isinstance(literal, (list, tuple)) else [str(literal)]
         found[name] = Value(literal, f"{path}:{node.lineno}")
     return found, unknown
 
@@ -263,7 +263,8 @@ def parse_script(text: str, path: str) -> Settings | None:
         return None
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "uvicorn.run"]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     names = {
         "workers": "workers",
@@ -274,19 +275,21 @@ def parse_script(text: str, path: str) -> Settings | None:
         "timeout_keep_alive": "keepalive",
         "timeout_graceful_shutdown": "graceful",
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "uvicorn.run":
-            found = {name: Value(value) for name, value in _DEFAULTS["uvicorn"].items()}
-            for each in node.keywords:
-                if each.arg in names and isinstance(each.value, ast.Constant):
-                    found[names[each.arg]] = Value(each.value.value, f"{path}:{each.value.lineno}")
-            app = node.args[0] if node.args else None
-            if isinstance(app, ast.Constant) and isinstance(app.value, str):
-                found["app"] = Value(app.value, f"{path}:{node.lineno}")
-            elif isinstance(app, ast.Name):
-                module = os.path.basename(path)[:-3]
-                found["app"] = Value(f"{module}:{app.id}", f"{path}:{node.lineno}")
-            return Settings("uvicorn", [], found)
+    for node in calls[:1]:
+        found = {name: Value(value) for name, value in _DEFAULTS["uvicorn"].items()}
+        for each in node.keywords:
+            if each.arg in names:
+                # What is computed isn't known, and isn't the default either.
+                value = each.value.value if isinstance(each.value, ast.Constant) else None
+                if value is not None or each.arg == "workers":
+                    found[names[each.arg]] = Value(value, f"{path}:{each.value.lineno}")
+        app = node.args[0] if node.args else None
+        if isinstance(app, ast.Constant) and isinstance(app.value, str):
+            found["app"] = Value(app.value, f"{path}:{node.lineno}")
+        elif isinstance(app, ast.Name):
+            module = os.path.basename(path)[:-3]
+            found["app"] = Value(f"{module}:{app.id}", f"{path}:{node.lineno}")
+        return Settings("uvicorn", [], found)
     return None
 
 

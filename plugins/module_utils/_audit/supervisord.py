@@ -55,7 +55,7 @@ def parse(text: str, path: str) -> list[Program]:
                 command=values.get("command", ""),
                 stop_wait=_number(values.get("stopwaitsecs", ""), 10),
                 stop_signal=values.get("stopsignal", "TERM"),
-                restart=values.get("autorestart", "unexpected"),
+                restart=_restart(values.get("autorestart", "unexpected")),
                 user=values.get("user", ""),
                 directory=values.get("directory", ""),
                 environment=values.get("environment", ""),
@@ -67,6 +67,12 @@ def parse(text: str, path: str) -> list[Program]:
             )
         )
     return found
+
+
+def _restart(text: str) -> str:
+    """'true', 'false' or 'unexpected', as supervisord takes its words for them, in any case."""
+    word = text.strip().lower()
+    return {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(word, word)
 
 
 def _number(text: str, default: float) -> float:

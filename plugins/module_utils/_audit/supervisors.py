@@ -38,9 +38,7 @@ def _above(process: Process, table: Mapping[int, Process]) -> list[str]:
     found: list[str] = []
     parent = table.get(process.ppid)
     while parent and parent.pid != 1 and len(found) < 50:
-        # PM2 writes one text over its own command.
-        program = os.path.basename(parent.argv[0].split()[0])
-        found.append(" ".join([program, *parent.argv[1:2]]))
+        found.append(" ".join([parent.program, *parent.argv[1:2]]))
         parent = table.get(parent.ppid)
     return found
 

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import typing as t
 import zlib
 from collections.abc import Mapping
 
-from ...module_utils._audit.code import collect
+from ...module_utils._audit.code import MOST_FILES, collect
 from ...module_utils._audit.findings import Finding, counts, ordered
 from ...module_utils._audit.model import listed
 from ...module_utils._host.run import ProgramError
@@ -34,9 +35,10 @@ def unpack(text: str) -> dict[str, str]:
         engine = zlib.decompressobj()
         data = engine.decompress(base64.b64decode(text, validate=True), MOST)
         found = json.loads(data)
-    except (ValueError, zlib.error):
+    except (ValueError, zlib.error, RecursionError, MemoryError):
         return {}
-    return {str(path): str(content) for path, content in found.items()} if isinstance(found, dict) else {}
+    rows = itertools.islice(found.items(), MOST_FILES) if isinstance(found, dict) else ()
+    return {str(path): content for path, content in rows if isinstance(content, str)}
 
 
 def complete(
@@ -63,7 +65,7 @@ def complete(
         if any(app["files"] for app in apps) or source:
             found.append(
                 Finding(
-                    "not-looked-at",
+                    "source-read",
                     "",
                     "the source",
                     f"Calls that block were looked for by {by}; none of it was run.",
@@ -75,7 +77,7 @@ def complete(
         for key in PRIVATE:
             app.pop(key, None)
     findings = ordered([*told.get("findings", []), *(each.as_dict() for each in found)])
-    result = {"findings": findings, "apps": apps, "counts": counts(findings)}
+    result = {"findings": findings, "apps": apps, "counts": counts(findings), "others": told.get("others", [])}
     return {**result, "text": render(host, result)}
 
 

@@ -73,6 +73,28 @@ DEPENDS = (
 )
 
 
+# What closes each, by its maker; any other is a pool's of its own.
+_CLOSED_BY = {
+    "create_engine": "engine.dispose()",
+    "create_async_engine": "await engine.dispose()",
+    "psycopg_pool.ConnectionPool": "pool.close()",
+    "aiomysql.create_pool": "pool.close(); await pool.wait_closed()",
+    "asyncmy.create_pool": "pool.close(); await pool.wait_closed()",
+    "databases.Database": "await database.disconnect()",
+    "httpx.AsyncClient": "await client.aclose()",
+    "aiohttp.ClientSession": "await session.close()",
+    "redis.asyncio.Redis": "await redis.aclose()",
+    "redis.asyncio.from_url": "await redis.aclose()",
+    "motor.motor_asyncio.AsyncIOMotorClient": "client.close()",
+    "aio_pika.connect_robust": "await connection.close()",
+}
+
+
+def closed_by(maker: str) -> str:
+    """The statement that closes what a maker has made."""
+    return _CLOSED_BY.get(maker, "await pool.close()")
+
+
 @dataclass(frozen=True)
 class Pool:
     """One pool or client.

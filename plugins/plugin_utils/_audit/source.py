@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import os
 import tempfile
@@ -21,6 +22,7 @@ from .._source.secret import how_made
 from .._source.shown import Code, Place
 from . import blocking as blocks
 from . import pools
+from .asked import asks_database
 from .names import Files
 from .tools import Ruff
 
@@ -71,13 +73,13 @@ def judge(
     blocking = blocks.blocking(files)
     found = list(_blocking(blocking, find))
     with tempfile.TemporaryDirectory() as top:
-        write_all(top, texts)
-        code = read_code(top, texts)
+        code = read_code(top, write_all(top, texts))
         if ruff:
             own = {(block.path, block.line) for block in blocking}
             found += _by_ruff(ruff, top, own, find)
     found += _pools(files, app, database, find)
     found += _readiness(files, code, app, find)
+    found += _liveness(files, code, app, find)
     found += _memory(code, app, find)
     found += _secrets(code, app, find)
     if files.unread:
@@ -95,14 +97,22 @@ def judge(
 _Find = Callable[..., Finding]
 
 
-def write_all(top: str, texts: Mapping[str, str]) -> None:
-    """Write files below a directory. Their paths may be a host's word: one that leads out of it is left out."""
+def write_all(top: str, texts: Mapping[str, str]) -> list[str]:
+    """Write files below a directory. Their paths may be a host's word: one that leads out of it is left out, as is one
+    that no file can have, or that is a directory already.
+
+    :returns: the paths that were written.
+    """
+    written = []
     for path, text in texts.items():
         whole = os.path.normpath(os.path.join(top, path))
         if whole.startswith(f"{top}{os.sep}"):
-            os.makedirs(os.path.dirname(whole), exist_ok=True)
-            with open(whole, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
+            with contextlib.suppress(OSError, ValueError):
+                os.makedirs(os.path.dirname(whole), exist_ok=True)
+                with open(whole, "w", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(text)
+                written.append(path)
+    return written
 
 
 def _blocking(found: list[blocks.Block], find: _Find) -> Iterator[Finding]:
@@ -157,7 +167,7 @@ def _pools(files: Files, app: Mapping[str, t.Any], database: Mapping[str, t.Any]
             "no-lifespan-shutdown",
             f"{first.path}:{first.line}",
             f"{first.maker}() is opened, and no lifespan and no shutdown handler closes it.",
-            "await pool.close() (or engine.dispose()) behind the yield of a lifespan, and FastAPI(lifespan=lifespan)",
+            f"{pools.closed_by(first.maker)} behind the yield of a lifespan, and FastAPI(lifespan=lifespan)",
             # Its connections end with their process, and nothing waits for them.
             "low" if first.maker == "create_engine" else "",
         )
@@ -209,6 +219,22 @@ def _readiness(files: Files, code: Code, app: Mapping[str, t.Any], find: _Find) 
                 f'await db.execute("SELECT 1") in {function.name}(), and status 503 where that fails.',
             )
         return
+
+
+def _liveness(files: Files, code: Code, app: Mapping[str, t.Any], find: _Find) -> Iterator[Finding]:
+    """A liveness path that asks what may be away. One function for both is told by `_readiness`."""
+    for key in [str(app.get("app") or "").removesuffix("()"), *code.apps]:
+        ready = [function_at(files, place) for place in like(code, key, READY).values()]
+        for path, place in like(code, key, HEALTH).items():
+            function = function_at(files, place)
+            if function is not None and function not in ready and (asked := asks_database(files, place.path, function)):
+                yield find(
+                    "health-asks-database",
+                    str(place),
+                    f"{path} asks the database ({asked}).",
+                    "/ready is for that: leave the question out of this one, and ask it there.",
+                )
+                return
 
 
 def function_at(files: Files, place: Place) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

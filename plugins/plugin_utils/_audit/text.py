@@ -19,7 +19,15 @@ def render(host: str, told: Mapping[str, t.Any]) -> str:
     """A head for the host, then each app with its findings, the worst first; what is the host's stands last."""
     apps, findings, counts = told["apps"], told["findings"], told["counts"]
     number = f"{len(apps)} app{'' if len(apps) == 1 else 's'}"
+    if others := told.get("others"):
+        number += f" of {len(apps) + len(others)}"
     lines = [f"{host}: {number}; {', '.join(f'{count} {severity}' for severity, count in counts.items())}"]
+    if others:
+        some = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
+        lines += textwrap.wrap(
+            f"Not shown, as fastapi_name is set: {some}. To see all: -e fastapi_name=", WIDTH, initial_indent="  ",
+            subsequent_indent="  ", break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
     for app in apps:
         lines += ["", _head(app)]
         mine = [finding for finding in findings if finding["app"] == app["name"]]
@@ -58,8 +66,8 @@ def _rows(findings: list[Mapping[str, t.Any]]) -> list[str]:
             lines += _wrapped(text)
             continue
         # What several of a kind cost is told with the first of them.
-        costs = "" if finding["id"] in told else finding["costs"]
-        told.add(finding["id"])
+        costs = "" if finding["costs"] in told else finding["costs"]
+        told.add(finding["costs"])
         lines += _wrapped(f"{finding['seen']} {costs}")
         lines += _wrapped(f"Write: {finding['write']}")
     return lines

@@ -23,7 +23,7 @@ from .._source.advice import HEALTH, READY, alone, like, settings_in
 from .._source.code import read_code
 from .._source.lacks import needed
 from .._source.paths import SQLITE
-from .._source.secret import is_own, make
+from .._source.secret import can_be_made_up, is_own, make
 from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
@@ -79,6 +79,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     )
     name = _name(top, source)
     out.line("name", name, "Directories, services and logs on the host are named after it.")
+    out.comment(f"A second app on the same host needs another name, and a user of its own: {PREFIX}user: NAME")
     # A path may name the directory itself, unless something above it is needed too, as a workspace's lock.
     inside = below and (is_git(source) or not os.path.isdir(source) or bool(lockfile.workspace_lock(top, whole)))
     out.line("source", source if inside else os.path.join(source, below).rstrip("/"), _SOURCE)
@@ -358,7 +359,12 @@ def _env(
             rows.append(
                 (name, TODO, f"{place} makes a pool of it, and SQLite, the default, may have none. As {begins}")
             )
-    made = {name: place for name, place in code.asked.items() if is_own(name)} | code.open_secrets
+    made = {name: place for name, place in code.asked.items() if is_own(name)}
+    for name, place in code.open_secrets.items():
+        if can_be_made_up(code.bare.get(name, name)):
+            made[name] = place
+        elif name not in code.wanted and name not in code.defaults:
+            rows.append((name, TODO, f"{place} has a default that everybody can read."))
     made |= {name: place for name, (place, _maker, asked) in code.random.items() if asked}
     # Beside a database's name, what has no other name is the database's.
     of = "DB_" if _OF_DATABASE & {*code.wanted, *code.asked} else ""
@@ -404,6 +410,8 @@ def _env(
         why = "makes it up, in each worker and at each start another one" if name in code.random else why
         keep = "this one was made for you; keep it, and encrypt this file with ansible-vault."
         out.comment(f"{place} {why}; {keep}", "  ")
+        if not is_own(code.bare.get(name, name)):
+            out.comment("Who asks the app needs it. If it is another service's key, write that instead.", "  ")
         out.secrets.append(make(code.random[name][1] if name in code.random else "", name))
         out.text += f"  {name}: {json.dumps(out.secrets[-1])}\n"
     # A name needs the variable above it, without which its line can't be taken in.

@@ -43,7 +43,7 @@ from .nodes import name as _name
 from .nodes import parsed
 from .nodes import text as _text
 from .paths import SQLITE, configured_file, constant_directory, constant_path, own_attributes, written_file
-from .secret import is_kept, is_own
+from .secret import is_kept, is_own, opens
 from .shown import Code, Place, Router
 from .sockets import keeping
 
@@ -682,11 +682,13 @@ class _File:
         return ""
 
     def _open(self, default: ast.expr, variable: str, bare: str) -> None:
-        """A secret of the app's own, whose default whoever reads the source can sign with."""
-        if variable and _text(default) is not None and is_own(bare or variable):
+        """A secret of the app's own, whose default whoever reads the source can sign with, or get in by."""
+        value, bare = _text(default), bare or variable
+        others = variable in self.code.open_passwords or _PASSWORD_OF_DATABASE.search(variable)
+        if variable and value is not None and (is_own(bare) or (opens(bare, value) and not others)):
             self.code.open_secrets.setdefault(variable, self._at(default))
-
-        elif variable and (maker := _maker(default)) and is_kept(bare or variable):
+            self.code.bare.setdefault(variable, bare)
+        elif variable and (maker := _maker(default)) and is_kept(bare):
             self.code.random[variable] = (self._at(default), maker, True)
 
     def _random(self, node: ast.Assign | ast.AnnAssign) -> None:

@@ -21,7 +21,18 @@ _OWN = re.compile(
     rf"(?i)(?:(?:{_BEFORE})_+)*(?:SECRET(?:_JWT)?(?:_KEY)?|(?:SECRET_)?FERNET_KEY|SIGNING_(?:KEY|SECRET)|SECRET_TOKEN)"
 )
 
-
+# What lets somebody in, where the app itself compares it: users' passwords and other services' have other names.
+_WHOSE = (
+    "ACCESS|ADMIN|APP|APPLICATION|AUTH|BACKEND|FASTAPI|FIRST_SUPERUSER|INTERNAL|MASTER|SERVER|SERVICE|SITE|SUPERUSER|"
+    "WEB|X"
+)
+_OPENS = re.compile(
+    rf"(?i)(?:(?:{_WHOSE})_+)*"
+    "(?:API_?(?:KEY|TOKEN|SECRET)|PASSWORD|PASSPHRASE|TOKEN|AUTH_KEY|(?:PRIVATE|ENCRYPTION|MASTER)_KEY)"
+)
+_MADE_UP = re.compile(rf"(?i)(?:(?:{_WHOSE})_+)*API_?(?:KEY|TOKEN|SECRET)|(?:(?:{_WHOSE})_+)+(?:PASSWORD|TOKEN)")
+# A path, an address, a place to fill in: nobody gets in by it.
+_NO_SECRET = re.compile(r"\s*$|[./$<{\[]|\w+://")
 _KEPT = re.compile(r"(?i)secret|key|salt|pepper|token|passw|jwt")
 _FERNET = "base64.urlsafe_b64encode(os.urandom(32)).decode()"
 
@@ -43,6 +54,19 @@ def how_made(maker: str) -> str:
 def make(maker: str, variable: str = "") -> str:
     fernet = maker == "generate_key" or variable.upper().endswith("FERNET_KEY")
     return base64.urlsafe_b64encode(os.urandom(32)).decode() if fernet else secrets.token_urlsafe(32)
+
+
+def opens(bare: str, default: str) -> bool:
+    """Whether a default lets in whoever reads the source, as `api_key: str = "changeme"` does.
+
+    :param bare: the variable's name, as for `is_own`.
+    """
+    return bool(_OPENS.fullmatch(bare)) and not _NO_SECRET.match(default)
+
+
+def can_be_made_up(bare: str) -> bool:
+    """Whether any text does for it: an API's own key does, a private key or the password of a database doesn't."""
+    return is_own(bare) or bool(_MADE_UP.fullmatch(bare))
 
 
 def is_own(bare: str) -> bool:

@@ -70,13 +70,13 @@ class Code:
     together: dict[Place, list[str]] = field(default_factory=dict)
     """Variables that count where all of them are set: the app does without them else."""
     open_secrets: dict[str, Place] = field(default_factory=dict)
-    """Variables that hold a secret of the app's own, and for which the source has a default."""
+    """Variables that hold a secret of the app's own, such as its API's key, and for which the source has a default."""
     open_passwords: dict[str, Place] = field(default_factory=dict)
     """Variables that hold a database's password, and for which the source has a default."""
     random: dict[str, tuple[Place, str, bool]] = field(default_factory=dict)
     """Secrets that each worker makes up: the place, the function that makes it, and whether a variable may say it."""
     bare: dict[str, str] = field(default_factory=dict)
-    """What wanted variables are called without the prefix that the project has chosen for all of them."""
+    """What wanted variables and secrets are called without the prefix that the project has chosen for all of them."""
     pooled: dict[str, Place] = field(default_factory=dict)
     """Settings whose address of a database an engine with a pool of its own size is made of."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)

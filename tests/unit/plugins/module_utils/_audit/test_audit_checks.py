@@ -522,6 +522,71 @@ def test_a_check_that_fails_is_told_and_the_others_go_on(monkeypatch):
     assert [(finding.id, "odd" in finding.seen) for finding in on.findings] == [("not-looked-at", True)]
 
 
+def served(name: str, uid: int, pid: int, **more) -> Served:
+    app = make(**more)
+    app.name, app.main = name, dataclasses.replace(app.main, pid=pid, uid=uid)
+    app.workers = [dataclasses.replace(worker, uid=uid) for worker in app.workers]
+    return app
+
+
+@pytest.mark.parametrize(
+    ("apps", "found"),
+    [
+        ([("blog", 7), ("notes", 7), ("shop", 8)], ["blog", "notes"]),
+        # Two slots are one app, and root's are told otherwise.
+        ([("blog@blue", 7), ("blog@green", 7)], []),
+        ([("blog", 0), ("notes", 0)], []),
+        ([("blog", 7), ("notes", 8)], []),
+    ],
+)
+def test_two_apps_of_one_user(apps, found):
+    told = list(rights_checks.shared_users([served(name, uid, pid) for pid, (name, uid) in enumerate(apps, start=10)]))
+    assert [finding.app for finding in told] == found
+    assert all("uid 7" in finding.seen and "User=" in finding.write for finding in told)
+
+
+def test_a_containers_user_is_its_own_and_one_of_ours_is_told_our_variable():
+    apps = [served("blog", 7, 10), served("notes", 7, 11)]
+    apps[1].main.container = "4fe2"
+    assert list(rights_checks.shared_users(apps)) == []
+    apps = [served("blog@blue", 7, 10, ours=True), served("notes@blue", 7, 11, ours=True)]
+    first, _second = rights_checks.shared_users(apps)
+    assert "as notes does" in first.seen and first.write.startswith("fastapi_user: blog for it alone")
+
+
+@pytest.fixture
+def two(monkeypatch):
+    apps = [served("blog", 7, 10), served("notes", 7, 11)]
+    monkeypatch.setattr(flow, "read_all", dict)
+    monkeypatch.setattr(flow, "services", lambda _run: {"x": {}})
+    monkeypatch.setattr(flow, "read_host", lambda *_: host())
+    monkeypatch.setattr(flow, "find", lambda *_: apps)
+    monkeypatch.setattr(flow, "EACH", ())
+    return lambda name: flow.look(lambda _command: (0, "", ""), name, False)
+
+
+def test_one_app_alone_is_shown_with_how_many_there_are(two):
+    told = two("notes")
+    assert ([app["name"] for app in told["apps"]], told["others"]) == (["notes"], ["blog"])
+    # Whom it shares its user with counts, though that one isn't shown.
+    assert [each["app"] for each in told["findings"] if each["id"] == "shared-user"] == ["notes"]
+    told = two("")
+    assert (len(told["apps"]), told["others"]) == (2, [])
+    assert [each["app"] for each in told["findings"] if each["id"] == "shared-user"] == ["blog", "notes"]
+
+
+def test_what_a_stand_in_costs_doesnt_contradict_it(monkeypatch):
+    found = {"/health": Answer(200, STANDS_IN + "x"), "/ready": Answer(200, "ok")}
+    monkeypatch.setattr(health_checks.answers, "__defaults__", (answered(found),))
+    (finding,) = health_checks.paths(make(), host())
+    told = finding.as_dict()
+    assert told["costs"].startswith("A worker that hangs is seen by that")
+    assert told["costs"] != CHECKS["no-health"].costs
+    monkeypatch.setattr(health_checks.answers, "__defaults__", (answered({"/ready": Answer(200, "ok")}),))
+    (finding,) = health_checks.paths(make(), host())
+    assert finding.as_dict()["costs"] == CHECKS["no-health"].costs
+
+
 def test_findings_are_ordered_and_counted():
     app = make()
     found = [

@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
     code,
     facts,
+    filesystem,
     find,
+    flow,
     proxy_checks,
     servers,
     stop_checks,
@@ -91,7 +93,7 @@ def table(*rows: tuple[int, int, str]) -> dict[int, Process]:
 
 def test_proxies_and_what_cant_be_read_of_them(monkeypatch):
     texts = {"/etc/my.conf": "server { location / { proxy_pass http://127.0.0.1:8000; } }", "/etc/caddy/x.json": "{}"}
-    monkeypatch.setattr(facts, "read_text", lambda path, *_: texts.get(path, ""))
+    monkeypatch.setattr(filesystem, "read_text", lambda path, *_: texts.get(path, ""))
     on = host()
     rows = table(
         (1, 0, "/sbin/init"),
@@ -220,3 +222,55 @@ def test_two_apps_of_one_unit_are_told_apart(monkeypatch):
     assert [app.name for app in find.find(rows, said(), on, loaded)] == ["both", "both-8"]
     # Neither may be read, which is told of each.
     assert [finding.app for finding in on.findings] == ["both", "both-8"]
+
+
+@pytest.mark.parametrize("place", ["app/.env", ".env", "app/.env.production"])
+def test_what_an_app_reads_into_its_environment_by_itself(tmp_path, place):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").write_text("")
+    (tmp_path / place).write_text("SECRET_KEY=of-the-host\n# OTHER=1\n")
+    process = Process(7, 1, ["uvicorn", "main:app"], cwd=str(tmp_path / "app"), environ={"PATH": "/bin"})
+    app = Served("x", servers.settings("uvicorn", ["main:app"], {}), process)
+    told = flow._told(app, True)
+    assert told["variables"] == ["PATH", "SECRET_KEY"]
+    assert "of-the-host" not in str(told)
+
+
+def test_an_example_of_an_env_file_sets_nothing(tmp_path):
+    (tmp_path / ".env.example").write_text("SECRET_KEY=x\n")
+    app = Served("x", servers.settings("uvicorn", [], {}), Process(7, 1, ["uvicorn"], cwd=str(tmp_path), environ={}))
+    assert flow._told(app, True)["variables"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "children"),
+    [
+        # Eight processes of the app's own pool answer no requests.
+        ("uvicorn main:app", 0),
+        ("fastapi run main.py", 0),
+        ("daphne main:app", 0),
+        ("uvicorn main:app --workers 4", 8),
+        ("uvicorn main:app --reload", 8),
+        ("gunicorn main:app", 8),
+        ("granian main:app", 8),
+    ],
+)
+def test_children_of_one_uvicorn_are_no_workers(command, children):
+    rows = table((7, 1, command), *((pid, 7, "python3 -c spawn_main") for pid in range(8, 16)))
+    kind, words = servers.recognise(rows[7].argv)
+    told = servers.settings(kind, words, {})
+    assert len(find.workers_of(rows[7], told)) == children
+    app = Served("x", told, rows[7], find.workers_of(rows[7], told))
+    assert app.count == (children or 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "children"),
+    [("", {}, 0), ("workers=4", {}, 2), ("workers=os.cpu_count()", {}, 2), ("", {"WEB_CONCURRENCY": "4"}, 2)],
+)
+def test_a_scripts_workers(tmp_path, words, environ, children):
+    (tmp_path / "serve.py").write_text(f"import os, uvicorn\nuvicorn.run('main:app', port=8123, {words})\n")
+    rows = table((7, 1, "python3 serve.py"), (8, 7, "python3 -c x"), (9, 7, "python3 -c x"))
+    rows[7].cwd, rows[7].environ = str(tmp_path), environ
+    told, _config = find.read_settings(rows[7], "python", ["serve.py"], {}, host())
+    assert len(find.workers_of(rows[7], told)) == children

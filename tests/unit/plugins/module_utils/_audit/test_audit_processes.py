@@ -17,9 +17,11 @@ from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
     nginx,
     processes,
     servers,
+    stop_checks,
     supervisord,
     units,
 )
+from ansible_collections.graceful.deploy.plugins.module_utils._audit.model import Host, Served
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.processes import parse_cgroup, read_all
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.reading import read_text
 from hypothesis import given
@@ -243,3 +245,16 @@ def test_a_units_command_line_and_files():
     assert units.line_of(unit, "KillMode", texts.get) == "/a.service"
     assert units.environment_files(unit) == ["/srv/.env"]
     assert units.own_environment('[Service]\nEnvironment=A=1 "B=two words"\n') == [(2, "A", "1"), (2, "B", "two words")]
+
+
+@pytest.mark.parametrize(
+    ("word", "restart"),
+    [("True", "true"), ("TRUE", "true"), ("yes", "true"), ("On", "true"), ("1", "true"), ("Unexpected", "unexpected")]
+    + [("False", "false"), ("no", "false"), ("OFF", "false"), ("0", "false")],
+)
+def test_supervisords_words_for_a_restart(word, restart):
+    (program,) = supervisord.parse(f"[program:x]\ncommand=x\nautorestart={word}\n", "x")
+    assert program.restart == restart
+    app = Served("x", servers.settings("uvicorn", [], {}), program=program, supervisor="supervisord")
+    host = Host(0, True, 1, "", 0)
+    assert [each.id for each in stop_checks.comes_back(app, host)] == ["no-restart"] * (restart == "false")

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from textwrap import dedent
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._audit.code import collect, packed
+from ansible_collections.graceful.deploy.plugins.module_utils._audit.code import MOST_FILES, collect, packed
 from ansible_collections.graceful.deploy.plugins.module_utils._host.run import ProgramError
 from ansible_collections.graceful.deploy.plugins.plugin_utils._audit import flow, tools
 from ansible_collections.graceful.deploy.plugins.plugin_utils._audit.blocking import blocking
@@ -320,6 +322,63 @@ def test_readiness(ready, found):
     assert [each.id for each in told] == found
 
 
+LIVE = "from fastapi import Depends, FastAPI, Request\nfrom db import SessionLocal, engine, get_db\napp = FastAPI()\n"
+
+
+@pytest.mark.parametrize(
+    ("health", "asked"),
+    [
+        ("async def health(db=Depends(get_db)):\n    return {}", "get_db"),
+        ("def health(session: SessionDep):\n    return {}", "SessionDep"),
+        ("def health(x: Annotated[Session, Depends(given)]):\n    return {}", "Session"),
+        ("def health():\n    with engine.connect() as c:\n        c.execute('SELECT 1')", "engine.connect()"),
+        ("def health():\n    with SessionLocal() as s:\n        s.execute('SELECT 1')", "SessionLocal()"),
+        (
+            "async def health(r: Request):\n    await r.app.state.pool.fetchval('SELECT 1')",
+            "r.app.state.pool.fetchval()",
+        ),
+        (
+            "async def health(r: Request):\n    async with r.app.state.sessionmaker() as s: pass",
+            "r.app.state.sessionmaker()",
+        ),
+        ("async def health():\n    return {'database': 'not asked'}", ""),
+        ("async def health(r: Request):\n    return r.session.get('x')", ""),
+        ("def health():\n    return requests.Session().get('x')", ""),
+        ("async def health(settings=Depends(get_settings)):\n    return settings.execute()", ""),
+    ],
+)
+def test_liveness_that_asks_the_database(health, asked):
+    text = LIVE + f"import requests\n@app.get('/health')\n{health}\n"
+    told = [each for each in judge({"main.py": text}, "/srv", {"app": "main:app"}, {}) if each.id != "not-looked-at"]
+    told = [each for each in told if each.id == "health-asks-database"]
+    assert [each.seen for each in told] == ([f"/health asks the database ({asked})."] if asked else [])
+
+
+def test_readiness_may_ask_the_database():
+    text = LIVE + "@app.get('/ready')\nasync def ready(db=Depends(get_db)):\n    await db.execute('SELECT 1')\n"
+    assert judge({"main.py": text}, "/srv", {"app": "main:app"}, {}) == []
+    # One function for both is told as that.
+    told = judge({"main.py": text.replace("@app", "@app.get('/health')\n@app", 1)}, "/srv", {"app": "main:app"}, {})
+    assert [each.id for each in told] == ["same-health"]
+
+
+@pytest.mark.parametrize(
+    ("made", "closed"),
+    [
+        ("from sqlalchemy import create_engine\nx = create_engine('postgresql://x')", "engine.dispose() behind"),
+        (
+            "from sqlalchemy.ext.asyncio import create_async_engine\nx = create_async_engine('postgresql+asyncpg://x')",
+            "await engine.dispose() behind",
+        ),
+        ("import asyncpg\nasync def f():\n    return await asyncpg.create_pool()", "await pool.close() behind"),
+        ("import httpx\nx = httpx.AsyncClient()", "await client.aclose() behind"),
+    ],
+)
+def test_the_advice_to_close_fits_what_is_open(made, closed):
+    told = judge({"db.py": made}, "/srv", {}, {})
+    assert [each.write.startswith(closed) for each in told if each.id == "no-lifespan-shutdown"] == [True]
+
+
 def test_an_app_that_needs_nothing_may_be_ready_at_once():
     ready = '@app.get("/ready")\nasync def ready():\n    return {}\n'
     assert judge({"main.py": APP.replace("import asyncpg\n", "") + ready}, "/srv", {"app": "main:app"}, {}) == []
@@ -344,6 +403,13 @@ def test_a_secret_whose_default_everybody_knows(variables, found):
     assert judge({"settings/test.py": text}, "/srv", {"variables": variables}, {}) == []
 
 
+def test_an_apis_key_whose_default_everybody_knows():
+    text = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    api_key: str = 'changeme'\n"
+    told = judge({"app/core/config.py": text}, "/srv", {"variables": ["PATH"]}, {})
+    assert [(each.id, each.where) for each in told] == [("secret-default", "/srv/app/core/config.py:3")]
+    assert judge({"app/core/config.py": text}, "/srv", {"variables": ["API_KEY"]}, {}) == []
+
+
 # --- What a host sends, and the programs of the control node.
 
 
@@ -352,6 +418,24 @@ def test_what_a_host_sends_stays_where_it_belongs(tmp_path):
     inside.mkdir()
     write_all(str(inside), {"a/b.py": "1", "../out.py": "2", "/tmp/hostile.py": "3", "a/../../out.py": "4"})
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.py")] == ["inside/a/b.py"]
+
+
+@pytest.mark.parametrize("odd", ["a\0b.py", "b.py/c.py", "d", "\ud800.py", f"{'x' * 300}.py"])
+def test_a_path_that_no_file_can_have_is_left_out_and_the_others_are_read(tmp_path, odd):
+    texts = {"b.py": "", "d/e.py": "", odd: "", "f.py": "import time\nasync def x():\n    time.sleep(1)\n"}
+    assert set(write_all(str(tmp_path), texts)) == set(texts) - {odd}
+    assert [each.where for each in judge(texts, "/srv", {}, {})] == ["/srv/f.py:3"]
+
+
+@pytest.mark.parametrize("sent", ["[" * 200_000, '{"a":' * 200_000, "[1]", '"x"', "{", "\xff"])
+def test_what_is_no_files_is_none(sent):
+    assert flow.unpack(base64.b64encode(zlib.compress(sent.encode("latin-1"))).decode()) == {}
+
+
+def test_no_more_files_are_taken_than_a_host_would_send():
+    many = {f"{number}.py": "" for number in range(MOST_FILES + 5)}
+    assert len(flow.unpack(packed({**many}))) == MOST_FILES
+    assert flow.unpack(packed({"a.py": ["no", "text"], "b.py": "x"})) == {"b.py": "x"}
 
 
 def test_files_go_over_and_come_back(tmp_path):
@@ -504,6 +588,28 @@ def test_a_source_that_no_app_runs_is_judged_by_itself(program, tmp_path):
     (tmp_path / "main.py").write_text("")
     found = flow.complete(TOLD, str(tmp_path), True, "x")["findings"]
     assert [each["app"] for each in found if each["severity"] == "high"] == ["shop"]
+
+
+def test_how_the_source_was_read_isnt_called_unseen(program):
+    found = flow.complete(TOLD, "", True, "x")["findings"]
+    (finding,) = [each for each in found if each["where"] == "the source"]
+    assert (finding["id"], finding["severity"]) == ("source-read", "info")
+    assert "not-looked-at" not in {each["id"] for each in found}
+
+
+def test_the_table_says_how_many_apps_arent_shown(program):
+    found = flow.complete({**TOLD, "others": ["blog", "notes"]}, "", True, "web-1")
+    head, more, *_rest = found["text"].split("\n")
+    assert head.startswith("web-1: 1 app of 3; 1 high")
+    assert more == "  Not shown, as fastapi_name is set: blog, notes. To see all: -e fastapi_name="
+    assert found["others"] == ["blog", "notes"]
+
+
+def test_costs_that_differ_are_each_told():
+    row = {"id": "no-health", "app": "shop", "severity": "low", "where": "x", "seen": "Seen.", "write": "this"}
+    rows = [{**row, "costs": "One."}, {**row, "costs": "Another."}, {**row, "costs": "One."}]
+    text = render("x", {"apps": [], "findings": rows, "counts": {}})
+    assert (text.count("One."), text.count("Another.")) == (1, 1)
 
 
 def test_lines_of_the_table_are_short(program):

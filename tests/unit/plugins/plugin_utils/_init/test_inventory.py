@@ -1445,3 +1445,29 @@ def test_what_the_app_writes_to_is_nothing_for_the_proxy(project):
     top = project({"main.py": APP + text, "up/a": ""})
     written = app_file(str(top), str(top)).text
     assert yaml.safe_load(written)["fastapi_shared_paths"] == ["up"] and "fastapi_static" not in written
+
+
+def test_a_key_that_everybody_can_read_is_another_on_the_host(project):
+    """`X-API-Key: changeme` was answered 200 on a host."""
+    config = """
+        from pydantic import Field, SecretStr
+        from pydantic_settings import BaseSettings
+        class Settings(BaseSettings):
+            api_key: str = "changeme"
+            admin_token: SecretStr = SecretStr("letmein")
+            password: str = Field("hunter2", description="x")
+            private_key: str = "/etc/keys/app.pem"
+            token_url: str = "token"
+            api_key_header: str = "X-API-Key"
+            openai_api_key: str = ""
+        """
+    top = project({"main.py": APP + "import app_config", "app_config.py": config})
+    written = app_file(str(top), str(top))
+    env = yaml.safe_load(written.text)["fastapi_env"]
+    assert env.pop("PASSWORD") == "TODO" and "PASSWORD" in written.left
+    assert sorted(env) == ["ADMIN_TOKEN", "API_KEY"]
+    assert all(re.fullmatch(r"[\w-]{43}", value) and value not in written.shown for value in env.values())
+    told = written.text.replace("\n  # ", " ")
+    assert "app_config.py:5 has a default that everybody can read; this one was made for you; keep it" in told
+    assert "If it is another service's key, write that instead." in told
+    assert "changeme" not in written.text and "letmein" not in written.text

@@ -389,12 +389,12 @@ def test_a_secret_with_a_default_is_warned_of(project, tmp_path):
     code = project({"main.py": MAIN, "config.py": config})
     (sentence,) = said(code, tmp_path)
     assert sentence.startswith(
-        "JWT_SECRET_KEY, SECRET_KEY have defaults (config.py:5) that whoever reads the source knows"
+        "JWT_SECRET_KEY, API_KEY, SECRET_KEY have defaults (config.py:5) that whoever reads the source knows"
     )
     assert "changeme" not in sentence and "Write fastapi_env: {JWT_SECRET_KEY: ...}" in sentence
-    (sentence,) = said(code, tmp_path, env={"JWT_SECRET_KEY": "x"})
+    (sentence,) = said(code, tmp_path, env={"JWT_SECRET_KEY": "x", "API_KEY": "z"})
     assert sentence.startswith("SECRET_KEY has a default (config.py:8)")
-    assert said(code, tmp_path, env={"JWT_SECRET_KEY": "x"}, credentials={"secret_key": "y"}) == []
+    assert said(code, tmp_path, env={"JWT_SECRET_KEY": "x", "API_KEY": "z"}, credentials={"secret_key": "y"}) == []
 
 
 @pytest.mark.parametrize(
@@ -863,3 +863,22 @@ except TypeError:
         }
     )
     assert sorted(code.wanted) == ["A_PORT", "B_URL", "C_HOSTS", "D_WORD"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "found"),
+    [
+        ("os.getenv('API_KEY', 'changeme')", ["API_KEY"]),
+        ("os.environ.get('X_API_KEY') or 'changeme'", ["X_API_KEY"]),
+        ("os.getenv('FIRST_SUPERUSER_PASSWORD', 'changethis')", ["FIRST_SUPERUSER_PASSWORD"]),
+        ("os.getenv('API_KEY', '')", []),
+        ("os.getenv('API_KEY')", []),
+        ("os.getenv('TOKEN', 'https://x/token')", []),
+        ("os.getenv('STRIPE_API_KEY', 'sk_test')", []),
+        # The database's own, which is told otherwise.
+        ("os.getenv('POSTGRES_PASSWORD', 'postgres')", []),
+        ("os.getenv('API_KEY_NAME', 'X-API-Key')", []),
+    ],
+)
+def test_a_default_that_lets_in_whoever_reads_the_source(project, asks: str, found: list[str]):
+    assert list(project({"main.py": MAIN, "config.py": f"import os\nKEY = {asks}\n"}).open_secrets) == found
