@@ -12,13 +12,15 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+import yaml
+
 from ...module_utils._adopt.exchange import of_caddy, of_nginx
 from ...module_utils._adopt.nginx_conf import Unreadable, normal
 from ...module_utils._adopt.programs import Refused
 from ...module_utils._app import names
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
-from .._init.written import Written, as_yaml
+from .._init.written import Written, as_yaml, is_template
 from .._inputs.rules import TODO
 from . import caddy_site, environment, nginx_site, settings, sizes
 from .front import Front
@@ -144,6 +146,7 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     if git.get("changed"):
         listed = ", ".join(git["changed"][:5])
         out.notes.append(f"The checkout on the host has changes that no commit has, and they stay behind: {listed}.")
+    untemplated(page)
     return page
 
 
@@ -205,18 +208,18 @@ def _front(page: Page, front: Front) -> None:
         if name == "proxy_timeout":
             continue
         if name == "protect" and why:
-            page.secrets += f"# {why}\n{PREFIX}protect: {json.dumps(value)}\n"
+            page.secrets += f"# {why}\n{PREFIX}protect: {_quoted(value)}\n"
             page.app.comment(f"{PREFIX}protect is in secrets.yml.")
         elif isinstance(value, (dict, list)) and name not in ("domains", "redirect_domains"):
             if why:
                 page.app.comment(why)
-            page.app.text += f"{PREFIX}{name}: {json.dumps(value)}\n"
+            page.app.text += f"{PREFIX}{name}: {_quoted(value)}\n"
         else:
             page.app.line(name, value, why)
     if front.snippet:
         page.app.comment("As they were, in the proxy's own language.")
         text = "".join(f"  {line}\n" if line.strip() else "\n" for each in front.snippet for line in _dedented(each))
-        page.app.text += f"{PREFIX}proxy_snippet: |\n{text}"
+        page.app.text += f"{PREFIX}proxy_snippet: {'!unsafe ' if is_template(text) else ''}|\n{text}"
 
 
 def _dedented(text: str) -> list[str]:
@@ -261,9 +264,35 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
         out.comment(f"Left out: {name}, because {why}.".replace("..", "."))
 
 
-def _quoted(value: str) -> str:
-    """A text of somebody else's as YAML: never a template of Ansible's."""
-    return ("!unsafe " if "{{" in value or "{%" in value or "{#" in value else "") + json.dumps(value)
+def _quoted(value: object) -> str:
+    """Somebody else's text as YAML, in quotes also within what holds it: never a template of Ansible's."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {_quoted(its)}' for key, its in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    return ("!unsafe " if isinstance(value, str) and is_template(value) else "") + json.dumps(value)
+
+
+def untemplated(page: Page) -> None:
+    """:raises Refused: where Ansible would take something of the host's for a template, and run it on this machine."""
+    for text in (page.app.text, page.secrets):
+        for node, unsafe in _scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
+            mine = re.fullmatch(rf"\{{\{{ {VAULT}\.\w+ \}}\}}", node)
+            if not unsafe and not mine and is_template(node):
+                raise Refused(
+                    f"What was read on the host has a template in it that Ansible would run here: {node[:80]!r}. Look "
+                    "at who wrote that, take it out on the host, and run again."
+                )
+
+
+def _scalars(node: t.Any) -> t.Iterator[tuple[str, bool]]:
+    """Each text of a YAML document, and whether it is marked as none of Ansible's."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node.value, node.tag == "!unsafe"
+    elif node is not None:
+        for each in node.value:
+            for inner in each if isinstance(each, tuple) else (each,):
+                yield from _scalars(inner)
 
 
 def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settings.Taken) -> None:

@@ -13,10 +13,11 @@ import re
 import tarfile
 import typing as t
 
+from ...module_utils._adopt.programs import Refused
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from .._init.inventory import app_file
-from .._init.written import Written
+from .._init.written import Written, is_template
 from .._release.lockfile import find_requirements
 
 LARGEST = 256 << 20
@@ -25,7 +26,17 @@ LARGEST = 256 << 20
 
 def is_reachable(remote: str) -> bool:
     """Whether a remote can be another machine's to fetch from."""
-    return bool(re.match(r"(https?|ssh|git)://|[\w.-]+@[\w.-]+:", remote))
+    return bool(re.match(r"(https?|ssh|git)://|\w[\w.-]*@\w[\w.-]*:", remote))
+
+
+def vet(git: t.Mapping[str, t.Any], directory: str) -> None:
+    """:raises Refused: where what a checkout says of itself is something for Ansible to run: whoever owns it wrote it."""
+    for key in ("remote", "branch", "below"):
+        if is_template(str(git.get(key, ""))):
+            raise Refused(
+                f"The checkout in {directory} on the host names {git[key]!r} as its {key}, a template that Ansible would "
+                "run on this machine. Find out who wrote that (git remote -v), set it right, and run again."
+            )
 
 
 def unpack(packed: str, into: str) -> None:
