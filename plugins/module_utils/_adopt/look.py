@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from . import code, gunicorn_conf, server
+from . import code, dotenv, gunicorn_conf, server
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
 from .unit_text import parse_environment
@@ -49,10 +49,12 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     if "workers" not in served.given and workers.isdigit():
         served.given["workers"] = workers
     directory = directory_of(program, served)
+    beside = [path for path in dotenv.files(program.directory, directory) if path not in files]
     return {
         "program": program.as_dict(),
         "server": asdict(served) | {"worker_class": served.worker_class},
         "environment_files": files,
+        "dotenv": dotenv.look(host, beside, program.user, program.group, variables | served.env),
         "odd": odd,
         "config": config,
         "cpus": cpus,
@@ -96,8 +98,10 @@ def _others(host: Host) -> str:
                 found = found or re.search(r"(?m)^\s*build:.*$", text)
                 if found:
                     line = text.count("\n", 0, found.start()) + 1
+                    # No more of a command than that: it may have a password in it.
+                    what = found[1] if found.lastindex else "build:"
                     return (
-                        f"{path}/{name}:{line} runs one in a container ({found[0].strip()}). What is in an image can't "
+                        f"{path}/{name}:{line} runs one in a container ({what}). What is in an image can't "
                         "be read "
                         "from outside, so that isn't adopted. What is needed is its source: run init.yml with that "
                         "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move "

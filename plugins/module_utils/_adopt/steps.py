@@ -73,6 +73,11 @@ class Move:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         if self.record:
             return {"msg": f"{self.old.name} is being adopted: {self.before}."}
+        if unread := self.adopt.get("unread"):
+            raise Refused(
+                f"{', '.join(unread)} couldn't be read on the host, and the app may take its environment from there. "
+                "Write its variables into fastapi_env, take `unread` out of `adopt` in app.yml, and run again."
+            )
         state = self.old.state()
         if not state["active"]:
             raise CommandFailed(

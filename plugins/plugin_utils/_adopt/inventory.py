@@ -31,6 +31,11 @@ _ADVICE = {
     "--root-path": "write it into the app: FastAPI(root_path=...)",
     "--limit-concurrency": "see fastapi_rate_limit",
 }
+# What a line says of itself: a header, an option or a variable of such a name.
+_SPOKEN = re.compile(
+    r"(?i)\b((?:authorization|cookie):\s*(?:(?:bearer|basic)\s+)?|(?:bearer|basic)\s+"
+    r"|[\w-]*(?:passw(?:or)?d|secret|token|api[-_]?key|dsn)[\w-]*(?:\s*[=:]\s*|\s+))(?!\*\*\*)[^\s'\";]+"
+)
 _ASYNC = re.compile(r"uvicorn(_worker)?(\.|$)|\.workers\.Uvicorn|asgi", re.I)
 
 
@@ -133,8 +138,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     out.line("app", server["app"])
     out.text += of_source
     _user(page, program)
-    taken = settings.take(program["kind"], program["settings"], _Hidden(program, found["environment_files"]))
-    _front(page, front)
+    taken = settings.take(program["kind"], program["settings"], _hide(found))
+    _front(page, front, _hide(found))
     _sizes(page, found, taken, front)
     for key in ("memory_max", "writable_paths", "on_failure"):
         if key in taken.values:
@@ -153,9 +158,9 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
 class _Hidden:
     """A line of a unit without the values of the environment."""
 
-    def __init__(self, program: t.Mapping[str, t.Any], files: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, program: t.Mapping[str, t.Any], files: t.Iterable[t.Any]) -> None:
         values = [*program["environment"].items()]
-        for each in files.values():
+        for each in files:
             values += (each or {}).items()
         self.values = sorted(
             (v for n, v in values if environment.is_secret(n, v) and len(v) > 3), key=len, reverse=True
@@ -164,7 +169,11 @@ class _Hidden:
     def __call__(self, text: str) -> str:
         for value in self.values:
             text = text.replace(value, "***")
-        return mask(text)
+        return mask(_SPOKEN.sub(r"\1***", text))
+
+
+def _hide(found: t.Mapping[str, t.Any]) -> _Hidden:
+    return _Hidden(found["program"], [*found["environment_files"].values(), *found["dotenv"].values()])
 
 
 def _source(page: Page, found: t.Mapping[str, t.Any], source: str, version: str, below: str) -> None:
@@ -202,7 +211,7 @@ def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
         page.app.line("group", group)
 
 
-def _front(page: Page, front: Front) -> None:
+def _front(page: Page, front: Front, hide: _Hidden) -> None:
     page.app.line("proxy", front.proxy)
     for name, (value, why) in front.values.items():
         if name == "proxy_timeout":
@@ -217,9 +226,16 @@ def _front(page: Page, front: Front) -> None:
         else:
             page.app.line(name, value, why)
     if front.snippet:
-        page.app.comment("As they were, in the proxy's own language.")
         text = "".join(f"  {line}\n" if line.strip() else "\n" for each in front.snippet for line in _dedented(each))
-        page.app.text += f"{PREFIX}proxy_snippet: {'!unsafe ' if is_template(text) else ''}|\n{text}"
+        written = f"{PREFIX}proxy_snippet: {'!unsafe ' if is_template(text) else ''}|\n{text}"
+        if hide(text) != text:
+            page.app.comment(
+                f"{PREFIX}proxy_snippet, lines as they were in the proxy's own language, is in secrets.yml."
+            )
+            page.secrets += written
+        else:
+            page.app.comment("As they were, in the proxy's own language.")
+            page.app.text += written
 
 
 def _dedented(text: str) -> list[str]:
@@ -247,8 +263,23 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
     given = {**found["program"]["environment"], **server["env"]}
     if path := server["given"].get("pythonpath"):
         given["PYTHONPATH"] = path.replace(",", ":")
-    sorted_ = environment.sort(given, found["environment_files"], found["directory"])
+    sorted_ = environment.sort(given, found["environment_files"], found["directory"], found["dotenv"])
     out = page.app
+    for path, values in found["dotenv"].items():
+        if values:
+            told = (
+                f"{path}, which no unit names and the app may read by itself, isn't among the code: its "
+                f"{len(values)} variables are in {PREFIX}env."
+            )
+            out.comment(told)
+            out.notes.append(told)
+        elif values is None:
+            told = (
+                f"{path} may be read by the app, and can't be read here. Write its variables into {PREFIX}env, and "
+                "take `unread` out of `adopt`: step=beside waits for that."
+            )
+            out.comment(told)
+            out.notes.append(told)
     if sorted_.plain or sorted_.secret:
         out.comment("The app's environment." + (" What may be secret is in secrets.yml." if sorted_.secret else ""))
         out.text += f"{PREFIX}env:\n"
@@ -297,8 +328,8 @@ def _scalars(node: t.Any) -> t.Iterator[tuple[str, bool]]:
 
 def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settings.Taken) -> None:
     program, server = found["program"], found["server"]
-    hide = _Hidden(program, found["environment_files"])
-    page.unknown += taken.unknown + front.unknown
+    hide = _hide(found)
+    page.unknown += [(place, hide(text), why) for place, text, why in taken.unknown + front.unknown]
     for each in server["unknown"]:
         placed = re.match(r"(/\S+:\d+): (.*)", each)
         place, text = placed.groups() if placed else (program["file"], each)
@@ -307,8 +338,9 @@ def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settin
         (place.partition(": ")[0], f"{place.partition(': ')[2]} ...", "systemd passes over it, too")
         for place in found["odd"]
     ]
-    ours = taken.ours + front.ours + [(program["file"], hide(text), why) for text, why in server["ours"]]
+    ours = taken.ours + front.ours + [(program["file"], text, why) for text, why in server["ours"]]
     ours += [(place, text, "seen through") for place, text, _kind in program["steps"]]
+    ours = [(place, hide(text), why) for place, text, why in ours]
     data = found["code"]["data"]
     out = page.app
     if data:
@@ -338,6 +370,8 @@ def _adopt(page: Page, found: t.Mapping[str, t.Any], at: str, front: Front) -> N
         rows["file"] = program["file"]
     if sockets := [place.rpartition(":")[0] for _s, name, _v, place in program["settings"] if name == "ListenStream"]:
         rows["sockets"] = [os.path.basename(path) for path in sockets]
+    if unread := [path for path, values in found["dotenv"].items() if values is None]:
+        rows["unread"] = unread
     out.comment("What adopt.yml's other steps go by. Take it out when the old one isn't needed any more.")
     out.text += "adopt:\n" + "".join(f"  {key}: {as_yaml(value)}\n" for key, value in rows.items())
     try:
