@@ -223,7 +223,9 @@ class _Reader:
             told = (
                 "X-Forwarded-For has the address" if first.lower() == "x-real-ip" else "the app doesn't get it any more"
             )
-            (front.unknown if own else front.ours).append((each.place, each.text, told if own else _KNOWN[each.name]))
+            # Its value may be a key of the app's.
+            text = f"{each.name} {first} ..." if own else each.text
+            (front.unknown if own else front.ours).append((each.place, text, told if own else _KNOWN[each.name]))
         elif (each.name == "return" and each.args[:1] == ("444",)) or (each.name == "if" and only_redirects(each)):
             front.ours.append((each.place, each.text, "ours redirects and refuses by itself"))
         elif each.name in ("root", "try_files"):

@@ -30,12 +30,12 @@ def is_reachable(remote: str) -> bool:
 
 
 def vet(git: t.Mapping[str, t.Any], directory: str) -> None:
-    """:raises Refused: where what a checkout says of itself is something for Ansible to run: whoever owns it wrote it."""
+    """:raises Refused: where what a checkout says of itself is something for Ansible to run: its owner wrote it."""
     for key in ("remote", "branch", "below"):
         if is_template(str(git.get(key, ""))):
             raise Refused(
-                f"The checkout in {directory} on the host names {git[key]!r} as its {key}, a template that Ansible would "
-                "run on this machine. Find out who wrote that (git remote -v), set it right, and run again."
+                f"The checkout in {directory} on the host names {git[key]!r} as its {key}, a template that Ansible "
+                "would run on this machine. Find out who wrote that (git remote -v), set it right, and run again."
             )
 
 

@@ -59,3 +59,65 @@ def test_a_comment_ends_where_its_line_does(end):
     out = Written("---\n")
     out.comment(f"/srv/start.sh:1: export X={end}fastapi_before_swap: id")
     assert yaml.safe_load(out.text) is None
+
+
+SHOWN = [
+    ("nginx", "proxy_set_header X-Api-Key k-TOPSECRET;"),
+    ("nginx", "more_set_headers 'Authorization: Bearer k-TOPSECRET';"),
+    ("script", "export SECRET_KEY=k-TOPSECRET"),
+    ("script", "export PLAIN=k-TOPSECRET"),
+    ("unit", "ExecStartPre=/usr/bin/curl -H 'Authorization: Bearer k-TOPSECRET' http://h"),
+    ("unit", "ExecStartPost=/usr/bin/ping --token k-TOPSECRET"),
+    ("conf", "slack_token = 'k-TOPSECRET'"),
+    ("conf", "import os\nos.environ['DB_PASSWORD'] = 'k-TOPSECRET'"),
+    ("conf", "call('k-TOPSECRET')"),
+    ("conf", "workers = f('k-TOPSECRET')"),
+    ("conf", "def hook(server, key='k-TOPSECRET'): pass"),
+    (
+        "nginx",
+        "proxy_pass http://localhost:8000; } location /x { proxy_set_header X 'Bearer k-TOPSECRET'; "
+        "proxy_pass http://localhost:9; } location = /y {",
+    ),
+    ("caddy", "header_up X-Api-Key k-TOPSECRET"),
+    ("caddy", "header_down X-Api-Key k-TOPSECRET"),
+]
+
+
+@pytest.mark.parametrize(("where", "line"), SHOWN)
+def test_a_value_that_may_be_a_secret_is_shown_nowhere(tmp_path, where, line):
+    def put(kind: str) -> str:
+        return line if kind == where else ""
+
+    site = f"server {{ server_name a.com; location / {{ {put('nginx')} proxy_pass http://localhost:8000; }} }}\n"
+    caddy = f"a.com {{\n\treverse_proxy :8000 {{\n\t\t{put('caddy')}\n\t}}\n}}\n"
+    files = {
+        "etc/systemd/system/shop.service": f"[Service]\nUser=www\n{put('unit')}\nWorkingDirectory=/srv/shop\n"
+        "ExecStart=/srv/shop/start.sh\n",
+        "srv/shop/start.sh": f"#!/bin/sh\n{put('script')}\nexec gunicorn -k uvicorn.workers.UvicornWorker main:app\n",
+        "srv/shop/gunicorn.conf.py": put("conf"),
+        **({"etc/caddy/Caddyfile": caddy} if where == "caddy" else {"etc/nginx/conf.d/a.conf": site}),
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    page = write(look(Host(lambda _command: (1, "", ""), str(tmp_path)), "", 2), "../shop", "")
+    shown = page.app.text + str(page.unknown) + str(page.app.notes)
+    if line != "export PLAIN=k-TOPSECRET":
+        assert "TOPSECRET" not in shown, [row for row in shown.splitlines() if "TOPSECRET" in row]
+    else:
+        # It is a variable of the app's whose name says nothing: in its environment, and told by name elsewhere.
+        assert [row for row in shown.splitlines() if "TOPSECRET" in row] == ['  PLAIN: "k-TOPSECRET"']
+    assert line.split("\n")[-1].split()[0].split("=")[0].split("(")[0] in shown + page.secrets or where == "script"
+
+
+def test_a_script_that_is_refused_shows_no_more_than_a_lines_first_word(tmp_path):
+    files = {
+        "etc/systemd/system/a.service": "[Service]\nExecStart=/a.sh\n",
+        "a.sh": "#!/bin/sh\ncurl -H 'Authorization: Bearer k-TOPSECRET' x && gunicorn a:b\n",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    with pytest.raises(Refused, match=r"/a\.sh:2 can't be seen through: it begins with 'curl'") as refused:
+        look(Host(lambda _command: (1, "", ""), str(tmp_path)), "", 2)
+    assert "TOPSECRET" not in str(refused.value)
