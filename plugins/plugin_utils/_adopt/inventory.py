@@ -63,7 +63,9 @@ def at_of(found: t.Mapping[str, t.Any]) -> str:
     address = given[0] if given else (f"0.0.0.0:{port}" if port else "127.0.0.1:8000")
     if address.startswith("unix:") and not address.startswith("unix:/"):
         address = "unix:" + os.path.join(found["directory"], address.removeprefix("unix:"))
-    return normal(address)
+    host, _colon, port = address.rpartition(":")
+    # Uvicorn's :: is of IPv6 alone, and so is ::1: that is where it is asked. Addresses are compared by normal().
+    return f"[::1]:{port}" if host.strip("[]") in ("::1", "::") and port.isdigit() else normal(address)
 
 
 def front_of(found: t.Mapping[str, t.Any], at: str) -> Front:

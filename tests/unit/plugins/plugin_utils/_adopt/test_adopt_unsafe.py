@@ -121,3 +121,14 @@ def test_a_script_that_is_refused_shows_no_more_than_a_lines_first_word(tmp_path
     with pytest.raises(Refused, match=r"/a\.sh:2 can't be seen through: it begins with 'curl'") as refused:
         look(Host(lambda _command: (1, "", ""), str(tmp_path)), "", 2)
     assert "TOPSECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("bind", "at"), [("[::1]:8000", "[::1]:8000"), ("[::]:8000", "[::1]:8000"), (":8000", "127.0.0.1:8000")]
+)
+def test_what_is_of_ipv6_alone_is_asked_there(bind, at):
+    found = found_of("article")
+    found["server"]["bind"] = [bind]
+    page = write(found, "../shop", "")
+    assert yaml.safe_load(page.app.text)["adopt"]["at"] == at
+    assert yaml.safe_load(page.app.text)["fastapi_proxy"] == "caddy"
