@@ -12,6 +12,7 @@ import os
 import re
 import tarfile
 import typing as t
+import zlib
 
 from ...module_utils._adopt.programs import Refused
 from ...module_utils._app.releases import ReleaseError
@@ -22,6 +23,8 @@ from .._release.lockfile import find_requirements
 
 LARGEST = 256 << 20
 """Bytes that a copy of the code unpacks to at most."""
+MOST_FILES = 100_000
+"""Files that it has at most."""
 
 
 def is_reachable(remote: str) -> bool:
@@ -42,11 +45,21 @@ def vet(git: t.Mapping[str, t.Any], directory: str) -> None:
 def unpack(packed: str, into: str) -> None:
     """:raises OSError: and tarfile.TarError, where it can't be."""
     os.makedirs(into)
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed)), mode="r:gz") as archive:
-        members = archive.getmembers()
-        if sum(member.size for member in members) > LARGEST:
-            raise tarfile.TarError(f"the code unpacks to more than {LARGEST >> 20} MB")
-        archive.extractall(into, members, filter="data")
+    try:
+        # A few bytes may be packed from as many as one likes: it is looked at before it is all there.
+        content = zlib.decompressobj(wbits=31).decompress(base64.b64decode(packed), LARGEST + 1)
+    except (zlib.error, ValueError) as error:
+        raise tarfile.TarError(f"it isn't packed as code is: {error}") from error
+    if len(content) > LARGEST:
+        raise tarfile.TarError(f"the code unpacks to more than {LARGEST >> 20} MB")
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        for count, member in enumerate(archive, 1):
+            if count > MOST_FILES:
+                raise tarfile.TarError(f"the code has more than {MOST_FILES} files")
+            try:
+                archive.extract(member, into, filter="data")
+            except ValueError as error:
+                raise tarfile.TarError(f"{member.name!r} is no name of a file") from error
 
 
 def freeze(top: str, installed: t.Sequence[str]) -> str:

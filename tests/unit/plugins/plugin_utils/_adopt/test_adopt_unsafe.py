@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
+import io
+import tarfile
+import types
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +138,41 @@ def test_what_is_of_ipv6_alone_is_asked_there(bind, at):
     page = write(found, "../shop", "")
     assert yaml.safe_load(page.app.text)["adopt"]["at"] == at
     assert yaml.safe_load(page.app.text)["fastapi_proxy"] == "caddy"
+
+
+def packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content)).decode()
+
+
+def test_what_unpacks_to_more_than_it_may_is_refused_before_it_is_all_there(tmp_path, monkeypatch):
+    bomb = packed(bytes(64 << 20))
+    unpacked: list[int] = []
+    begin = zlib.decompressobj
+
+    def decompressobj(**options: Any) -> Any:
+        object_ = begin(**options)
+
+        def decompress(data: bytes, limit: int = 0) -> bytes:
+            content = object_.decompress(data, limit)
+            unpacked.append(len(content))
+            return content
+
+        return types.SimpleNamespace(decompress=decompress)
+
+    monkeypatch.setattr(source.zlib, "decompressobj", decompressobj)
+    monkeypatch.setattr(source, "LARGEST", 1 << 20)
+    with pytest.raises(tarfile.TarError, match="unpacks to more than 1 MB"):
+        source.unpack(bomb, str(tmp_path / "a"))
+    assert unpacked == [(1 << 20) + 1]
+    with pytest.raises(tarfile.TarError, match="isn't packed"):
+        source.unpack(base64.b64encode(b"no gzip at all").decode(), str(tmp_path / "b"))
+
+
+def test_more_files_than_there_may_be_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "MOST_FILES", 2)
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:") as archive:
+        for name in "abc":
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(tarfile.TarError, match="more than 2 files"):
+        source.unpack(packed(content.getvalue()), str(tmp_path / "a"))
