@@ -69,8 +69,8 @@ def read(host: Host, path: str, user: str, group: str) -> str | None:
     :param user: '' for root; ``group`` '' for the user's own.
     """
     if os.geteuid() != 0 or user in ("", "root"):
-        text = host.read(path) if host.is_file(path) and os.access(host.top + path, os.R_OK) else None
-        return None if text is None or "\ufffd" in text or len(text) >= LIMIT else text
+        text = host.try_read(path)
+        return None if text is None or "\ufffd" in text else text
     as_user = ["runuser", "-u", user, *(["-g", group] if group else []), "--"]
     # A pipe would be waited for.
     command = ["timeout", "10", "head", "-c", str(LIMIT), "--", host.top + path]

@@ -32,12 +32,14 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     served = server.read(program.words)
     if served is None:
         raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:1])} ...")
-    variables, odd = dict(program.environment), []
+    variables, odd, unread = dict(program.environment), list[str](), list[str]()
     files: dict[str, dict[str, str] | None] = {}
     for path in _environment_files(program, served):
-        there = host.is_file(path)
-        values, lines = parse_environment(host.read(path))
-        files[path] = values if there else None
+        text = host.try_read(path)
+        if text is None and host.is_file(path):
+            unread.append(path)
+        values, lines = parse_environment(text or "")
+        files[path] = None if text is None else values
         odd += [f"{path}:{number}: {name}" for number, name in lines]
         variables |= values
     if extra := variables.get("GUNICORN_CMD_ARGS"):
@@ -56,6 +58,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "environment_files": files,
         "dotenv": dotenv.look(host, beside, program.user, program.group, variables | served.env),
         "odd": odd,
+        "unread": unread,
         "config": config,
         "cpus": cpus,
         "directory": directory,

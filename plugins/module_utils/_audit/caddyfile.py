@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+from .._host.reading import read_text
 from .nginx import Block
-from .reading import read_text
 from .sites import Site, seconds
 
 MAIN = "/etc/caddy/Caddyfile"

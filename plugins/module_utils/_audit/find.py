@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 
 from .._app.words import is_ours
 from .._host.memory import group_of, use_of
+from .._host.reading import read_text
 from .._host.systemd import parse_show
 from . import processes, servers, supervisord, units
 from .model import Host, Served
 from .processes import Process
-from .reading import read_text
 from .servers import Settings
 from .supervisors import many, supervised
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from .reading import read_text
+from .._host.reading import read_text
 from .sites import Site, seconds
 
 MAIN = "/etc/nginx/nginx.conf"

@@ -275,13 +275,13 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
             )
             out.comment(told)
             out.notes.append(told)
-        elif values is None:
-            told = (
-                f"{path} may be read by the app, and can't be read here. Write its variables into {PREFIX}env, and "
-                "take `unread` out of `adopt`: step=beside waits for that."
-            )
-            out.comment(told)
-            out.notes.append(told)
+    for path in _unread(found):
+        told = (
+            f"{path} may be read by the app, and can't be read here. Write its variables into {PREFIX}env, and take "
+            "`unread` out of `adopt`: step=beside waits for that."
+        )
+        out.comment(told)
+        out.notes.append(told)
     if sorted_.plain or sorted_.secret:
         out.comment("The app's environment." + (" What may be secret is in secrets.yml." if sorted_.secret else ""))
         out.text += f"{PREFIX}env:\n"
@@ -295,6 +295,11 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
         )
     for name, why in sorted_.left:
         out.comment(f"Left out: {name}, because {why}.".replace("..", "."))
+
+
+def _unread(found: t.Mapping[str, t.Any]) -> list[str]:
+    """Files with variables of the app's that couldn't be read."""
+    return [*found["unread"], *(path for path, values in found["dotenv"].items() if values is None)]
 
 
 def _quoted(value: object) -> str:
@@ -372,7 +377,7 @@ def _adopt(page: Page, found: t.Mapping[str, t.Any], at: str, front: Front) -> N
         rows["file"] = program["file"]
     if sockets := [place.rpartition(":")[0] for _s, name, _v, place in program["settings"] if name == "ListenStream"]:
         rows["sockets"] = [os.path.basename(path) for path in sockets]
-    if unread := [path for path, values in found["dotenv"].items() if values is None]:
+    if unread := _unread(found):
         rows["unread"] = unread
     out.comment("What adopt.yml's other steps go by. Take it out when the old one isn't needed any more.")
     out.text += "adopt:\n" + "".join(f"  {key}: {as_yaml(value)}\n" for key, value in rows.items())
