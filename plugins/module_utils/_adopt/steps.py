@@ -15,6 +15,7 @@ from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
 from .exchange import of_caddy, of_nginx
+from .loses import Kept
 from .nginx_conf import Unreadable
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
@@ -121,7 +122,7 @@ class Move:
             return {"replaces": [], "msg": "The site is ours already."}
         try:
             files = proxy_files(Host(self.run))[self.proxy]
-            entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at)
+            entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at, self._kept())
         except Unreadable as error:
             raise CommandFailed(f"{self.proxy}'s configuration can't be read: {error}") from error
         if not any(row["state"] == "absent" or row.get("content") != files.get(row["path"]) for row in entries):
@@ -140,6 +141,10 @@ class Move:
                 )
         self._set("moving", files=kept, replaces=entries)
         return {"replaces": entries, "msg": f"Kept {', '.join(row['path'] for row in kept)} for the way back."}
+
+    def _kept(self) -> Kept:
+        """What the inventory says of our site now, which a person may have written since the step before."""
+        return Kept(self.params["protected"], self.params["static"], self.params["snippet"])
 
     def _moved(self) -> dict[str, Any]:
         if self.before in ("finishing", "finished", "moved"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from ...module_utils._adopt.exchange import of_caddy, of_nginx
+from ...module_utils._adopt.loses import Kept
 from ...module_utils._adopt.nginx_conf import Unreadable, normal
 from ...module_utils._adopt.programs import Refused
 from ...module_utils._app import names
@@ -383,7 +384,10 @@ def _adopt(page: Page, found: t.Mapping[str, t.Any], at: str, front: Front) -> N
     out.text += "adopt:\n" + "".join(f"  {key}: {as_yaml(value)}\n" for key, value in rows.items())
     try:
         files = found["proxies"][front.proxy]
-        (of_nginx if front.proxy == "nginx" else of_caddy)(files, at)
+        said = {name: value for name, (value, _why) in front.values.items()}
+        protected = [entry["path"] for entry in said.get("protect", [])]
+        kept = Kept(protected, [*said.get("static", {})], "\n".join(front.snippet))
+        (of_nginx if front.proxy == "nginx" else of_caddy)(files, at, kept)
     except Refused as refused:
         out.notes.append(f"Before step=move: {refused}")
         out.comment(f"Before step=move: {refused}")

@@ -248,6 +248,9 @@ class _Reader:
     def _protect(self, each: Directive, path: str) -> None:
         entries = {entry["path"]: dict(entry) for entry in self.front.values.get("protect", ([], ""))[0]}
         entry = entries.setdefault(path.rstrip("/") or "/", {"path": path.rstrip("/") or "/"})
+        if each.name == "deny" and (each.args != ("all",) or "addresses" not in entry):
+            advice = "step=move waits until fastapi_protect has it: addresses: [127.0.0.1] is for nobody outside"
+            self.front.unknown.append((each.place, f"location {path}: {each.text}", advice))
         if each.name == "allow" and each.args[0] != "all":
             entry["addresses"] = [*entry.get("addresses", []), each.args[0]]
         elif each.name == "auth_basic_user_file":

@@ -61,7 +61,15 @@ def move(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "load", lambda _root: dict(saved[-1]))
 
     def go(step: str) -> dict[str, Any]:
-        params = {"name": "shop", "root": str(tmp_path / "shop"), "adopt": ADOPT, "step": step}
+        params = {
+            "name": "shop",
+            "root": str(tmp_path / "shop"),
+            "adopt": ADOPT,
+            "step": step,
+            "protected": [],
+            "static": [],
+            "snippet": "",
+        }
         return steps.Move(lambda _command: (0, "", ""), params, False).go()
 
     return go, caddyfile, saved
