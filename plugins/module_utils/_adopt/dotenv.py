@@ -51,11 +51,12 @@ def parse(text: str, environment: Mapping[str, str]) -> dict[str, str]:
             value = "" if value.startswith("#") else value
         else:
             continue
-        known = {**found, **environment}
-        found[match["name"].strip("'")] = _REFERENCE.sub(
-            lambda each, known=known: known.get(each["name"], each["default"] or ""), value
-        )
+        found[match["name"].strip("'")] = _filled(value, {**found, **environment})
     return found
+
+
+def _filled(value: str, known: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda each: known.get(each["name"], each["default"] or ""), value)
 
 
 def files(program_directory: str, directory: str) -> list[str]:

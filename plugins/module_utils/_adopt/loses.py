@@ -104,9 +104,9 @@ def _closed(block: Directive, path: str, known: dict[str, list[str]], at: str) -
             # One that goes elsewhere is kept as it is.
             if normal(at) in goes_to(each, known):
                 yield from _closed(each, _path(each), known, at)
-        elif each.name in _CLOSES and each.args[:1] not in (("off",), ("optional",)):
-            yield path, each.place, each.text
-        elif each.name == "if" and not _OF_HOST.match(" ".join(each.args)) and _refuses(each):
+        elif (each.name in _CLOSES and each.args[:1] not in (("off",), ("optional",))) or (
+            each.name == "if" and not _OF_HOST.match(" ".join(each.args)) and _refuses(each)
+        ):
             yield path, each.place, each.text
 
 

@@ -71,7 +71,7 @@ def test_a_site_that_is_the_apps_is_taken(inner):
     ],
 )
 def test_a_site_whose_front_page_is_not_the_apps_is_refused(inner):
-    with pytest.raises(Refused, match="something else than the app for '/' .*Split the site"):
+    with pytest.raises(Refused, match=r"something else than the app for '/' .*Split the site"):
         nginx(inner, Kept(static=["/assets"], snippet="location /x { }"))
 
 
@@ -140,7 +140,7 @@ def test_a_site_of_caddy_that_is_the_apps_is_taken(inner):
     ],
 )
 def test_a_site_of_caddy_whose_front_page_is_not_the_apps_is_refused(inner):
-    with pytest.raises(Refused, match="something else than the app for '/' .*Split the site"):
+    with pytest.raises(Refused, match=r"something else than the app for '/' .*Split the site"):
         caddy(inner)
 
 
