@@ -129,6 +129,7 @@ class ActionModule(ActionBase):
     def _page(self, found: Result, given: str, version: str, workdir: str) -> tuple[Page, tuple[str, str]]:
         """The inventory, and a directory of code with where it goes, ('', '') for none."""
         git, directory = found["code"]["git"], found["directory"]
+        sources.vet(git, directory)
         name, _root = name_of(found)
         below, code, note = "", ("", ""), ""
         source = given

@@ -69,6 +69,20 @@ options:
     type: str
     choices: [http, https]
     default: http
+  protected:
+    description: With V(exchange), the paths that C(fastapi_protect) closes.
+    type: list
+    elements: str
+    default: []
+  static:
+    description: With V(exchange), the paths of C(fastapi_static).
+    type: list
+    elements: str
+    default: []
+  snippet:
+    description: With V(exchange), C(fastapi_proxy_snippet).
+    type: str
+    default: ""
   paths:
     description: With V(compare), the paths that both are asked for, by GET. A text is split at its commas.
     type: list

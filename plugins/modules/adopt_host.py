@@ -53,6 +53,20 @@ options:
     type: str
     choices: [http, https]
     default: http
+  protected:
+    description: With V(exchange), the paths that C(fastapi_protect) closes.
+    type: list
+    elements: str
+    default: []
+  static:
+    description: With V(exchange), the paths of C(fastapi_static).
+    type: list
+    elements: str
+    default: []
+  snippet:
+    description: With V(exchange), C(fastapi_proxy_snippet).
+    type: str
+    default: ""
   paths:
     description: With V(compare), the paths that are asked for.
     type: list
@@ -149,6 +163,9 @@ def main() -> None:
             "adopt": {"type": "dict", "default": {}},
             "host": {"type": "str", "default": "localhost"},
             "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+            "protected": {"type": "list", "elements": "str", "default": []},
+            "static": {"type": "list", "elements": "str", "default": []},
+            "snippet": {"type": "str", "default": "", "no_log": True},
             "paths": {"type": "list", "elements": "str", "default": ["/"]},
             "patience": {"type": "int", "default": 90},
             "left": {"type": "list", "elements": "str", "default": []},

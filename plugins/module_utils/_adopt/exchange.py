@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from . import caddyfile, nginx_conf
+from . import caddyfile, loses, nginx_conf
+from .loses import Kept
 from .nginx_conf import Directive, normal
 from .programs import Refused
 from .proxies import MAIN
@@ -29,10 +30,11 @@ def only_redirects(server: Directive) -> bool:
     )
 
 
-def of_nginx(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
+def of_nginx(files: Mapping[str, str], at: str, kept: Kept) -> list[dict[str, Any]]:
     """The files to be taken out, as `layer` takes them: each holds the app's site and nothing of anybody else.
 
-    :raises Refused: where one does.
+    :param kept: what the inventory says of the site that is to come.
+    :raises Refused: where one does, or ours would open or lose something of it.
     """
     parsed = {path: nginx_conf.parse(text, path) for path, text in files.items()}
     known: dict[str, list[str]] = {}
@@ -65,6 +67,7 @@ def of_nginx(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
                     f"that server block into a file of its own beside it, reload nginx, and run again: {path} goes as "
                     "a whole."
                 )
+    loses.of_nginx(mine, known, at, kept)
     return [{"path": path, "state": "absent"} for path in sorted({server.file for server in mine})]
 
 
@@ -77,13 +80,21 @@ def _near(names: Collection[str], mine: Collection[str]) -> bool:
     return all(name in mine or f"www.{name}" in mine or name.removeprefix("www.") in mine for name in names)
 
 
-def of_caddy(files: Mapping[str, str], at: str) -> list[dict[str, Any]]:
+def of_caddy(files: Mapping[str, str], at: str, kept: Kept) -> list[dict[str, Any]]:
     """The same for Caddy. The app's sites are cut out of a file that has more in it, and the main file imports ours.
 
-    :raises Refused: where a file wouldn't say the same of all others afterwards.
+    :raises Refused: where a file wouldn't say the same of all others afterwards, or as of_nginx().
     """
     parsed = {path: caddyfile.parse(text, path) for path, text in files.items()}
     mine = [site for file in parsed.values() for site in file.sites if normal(at) in addresses(site.lines)]
+    snippets = {
+        other.name.strip("()"): other.block or ()
+        for file in parsed.values()
+        for other in file.others
+        if other.name.startswith("(")
+    }
+    passing = [line for lines in (*(site.lines for site in mine), *snippets.values()) for line in _passing(lines, at)]
+    loses.of_caddy(mine, snippets, passing, kept)
     entries: dict[str, dict[str, Any]] = {}
     for path in sorted({site.file for site in mine}):
         own = [site for site in mine if site.file == path]
@@ -106,6 +117,14 @@ def with_import(text: str) -> str:
     """With the line at its end, on which a Caddyfile without braces would have it within its site."""
     text = text.rstrip()
     return f"{text}\n\n{IMPORT}\n" if text else f"{IMPORT}\n"
+
+
+def _passing(lines: tuple[caddyfile.Line, ...], at: str) -> Iterator[caddyfile.Line]:
+    """Lines at any depth that pass requests to the app."""
+    for line in lines:
+        if line.name == "reverse_proxy" and normal(at) in addresses((line,)):
+            yield line
+        yield from _passing(line.block or (), at)
 
 
 def addresses(lines: tuple[caddyfile.Line, ...]) -> set[str]:

@@ -43,7 +43,7 @@ def read(server: Server, text: str, file: str, environment: Mapping[str, str], c
     """
     try:
         body = ast.parse(text).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         server.unknown.append(f"{file}: it isn't Python that can be read")
         return
     names: dict[str, object] = {}
@@ -55,16 +55,40 @@ def read(server: Server, text: str, file: str, environment: Mapping[str, str], c
         target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
         target = node.target if isinstance(node, ast.AnnAssign) and node.value else target
         if not isinstance(target, ast.Name) or not isinstance(node, (ast.Assign, ast.AnnAssign)) or not node.value:
-            named = f" ({node.name})" if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
-            server.unknown.append(f"{file}:{node.lineno}: {ast.unparse(node).splitlines()[0]}{named and ' ...'}")
+            server.unknown.append(f"{file}:{node.lineno}: {_told(node)}")
             continue
         try:
             value = names[target.id] = _value(node.value, names, environment, cpus)
         except (_Unknown, ArithmeticError, TypeError, ValueError):
             if target.id in {*_FIELDS, *_OURS, "bind", "raw_env"} or target.id.islower():
-                server.unknown.append(f"{file}:{node.lineno}: {ast.unparse(node).splitlines()[0]}")
+                server.unknown.append(f"{file}:{node.lineno}: {target.id} = ...")
             continue
         _set(server, target.id, value, f"{file}:{node.lineno}")
+
+
+def _told(node: ast.stmt) -> str:
+    """What a statement is, without its values: any may be a secret."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        return f"def {node.name}({', '.join(names)}): ..."
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return f"{', '.join(map(_target, targets))} = ..."
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return f"{_target(node.value.func)}(...)"
+    return f"{type(node).__name__.lower()} ..."
+
+
+def _target(node: ast.expr) -> str:
+    """A name, with the key that it is asked for, where that is plain."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_target(node.value)}.{node.attr}"
+    if isinstance(node, ast.Subscript):
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else ...
+        return f"{_target(node.value)}[{key!r}]" if isinstance(key, str) else f"{_target(node.value)}[...]"
+    return "..."
 
 
 def _set(server: Server, name: str, value: object, place: str) -> None:
@@ -83,7 +107,7 @@ def _set(server: Server, name: str, value: object, place: str) -> None:
         server.ours.append((f"{place}: {name}", OURS))
     elif name.islower() and not name.startswith("_"):
         # A helper of the file's own has such a name, too; better told than dropped.
-        server.unknown.append(f"{place}: {name} = {value!r}")
+        server.unknown.append(f"{place}: {name} = ...")
 
 
 def _value(node: ast.expr, names: Mapping[str, object], environment: Mapping[str, str], cpus: int) -> object:

@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from . import code, gunicorn_conf, server
+from . import code, dotenv, gunicorn_conf, server
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
 from .unit_text import parse_environment
@@ -32,12 +32,14 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     served = server.read(program.words)
     if served is None:
         raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:1])} ...")
-    variables, odd = dict(program.environment), []
+    variables, odd, unread = dict(program.environment), list[str](), list[str]()
     files: dict[str, dict[str, str] | None] = {}
     for path in _environment_files(program, served):
-        there = host.is_file(path)
-        values, lines = parse_environment(host.read(path))
-        files[path] = values if there else None
+        text = host.try_read(path)
+        if text is None and host.is_file(path):
+            unread.append(path)
+        values, lines = parse_environment(text or "")
+        files[path] = None if text is None else values
         odd += [f"{path}:{number}: {name}" for number, name in lines]
         variables |= values
     if extra := variables.get("GUNICORN_CMD_ARGS"):
@@ -49,11 +51,14 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     if "workers" not in served.given and workers.isdigit():
         served.given["workers"] = workers
     directory = directory_of(program, served)
+    beside = [path for path in dotenv.files(program.directory, directory) if path not in files]
     return {
         "program": program.as_dict(),
         "server": asdict(served) | {"worker_class": served.worker_class},
         "environment_files": files,
+        "dotenv": dotenv.look(host, beside, program.user, program.group, variables | served.env),
         "odd": odd,
+        "unread": unread,
         "config": config,
         "cpus": cpus,
         "directory": directory,
@@ -96,8 +101,10 @@ def _others(host: Host) -> str:
                 found = found or re.search(r"(?m)^\s*build:.*$", text)
                 if found:
                     line = text.count("\n", 0, found.start()) + 1
+                    # No more of a command than that: it may have a password in it.
+                    what = found[1] if found.lastindex else "build:"
                     return (
-                        f"{path}/{name}:{line} runs one in a container ({found[0].strip()}). What is in an image can't "
+                        f"{path}/{name}:{line} runs one in a container ({what}). What is in an image can't "
                         "be read "
                         "from outside, so that isn't adopted. What is needed is its source: run init.yml with that "
                         "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move "

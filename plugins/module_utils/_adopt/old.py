@@ -17,6 +17,15 @@ ASIDE = ".adopted"
 """Ends the name of a supervisord file that is out of the way: it reads those that end in .conf alone."""
 
 
+UNITS = "/etc/systemd/system"
+
+
+def _link(name: str) -> str:
+    """What a unit of the administrator's is a link to; '' for a file, or none."""
+    path = os.path.join(UNITS, name)
+    return os.readlink(path) if os.path.islink(path) else ""
+
+
 def connections(at: str, proc: str = "/proc/net") -> int:
     """How many connections there are to an address of this host, those that wait to be accepted among them.
 
@@ -61,8 +70,9 @@ class Old:
         self.units = [*adopt.get("sockets", []), self.name] if self.kind == "systemd" else []
         self.program = self.name.partition("/")[2]
 
-    def state(self) -> dict[str, bool]:
-        """Whether it runs, and whether it starts at boot.
+    def state(self) -> dict[str, Any]:
+        """Whether it runs, and whether it starts at boot; for systemd the same of each unit, in ``units``, with
+        what it is a link to.
 
         :raises CommandFailed: where it isn't there.
         """
@@ -71,10 +81,19 @@ class Old:
             return {"active": "RUNNING" in said, "enabled": os.path.isfile(self.file)}
         if self.kind != "systemd":
             return {"active": True, "enabled": False}
-        shown = self.systemd.show([self.name])[self.name]
-        if shown.get("LoadState") == "not-found":
+        found = self.systemd.show(self.units)
+        if found[self.name].get("LoadState") == "not-found":
             raise CommandFailed(f"adopt.unit is {self.name}, and there is no such unit on this host any more.")
-        return {"active": shown["ActiveState"] == "active", "enabled": shown.get("UnitFileState") == "enabled"}
+        units = {
+            name: {
+                "active": shown.get("ActiveState") == "active",
+                "enabled": shown.get("UnitFileState") == "enabled",
+                "link": _link(name),
+            }
+            for name, shown in found.items()
+        }
+        mine = units[self.name]
+        return {"active": mine["active"], "enabled": mine["enabled"], "units": units}
 
     def refusal(self) -> str:
         """Why it can't be ended and begun from here; '' where it can."""
@@ -93,17 +112,27 @@ class Old:
             )
         return ""
 
-    def stop(self) -> None:
-        """End it, with the requests that it has, and have it not begun at boot."""
+    def stop(self, was: dict[str, Any]) -> None:
+        """End it, with the requests that it has, and have it not begun at boot.
+
+        :param was: what state() told before.
+        """
         if self.kind == "supervisor":
             if os.path.isfile(self.file):
                 os.rename(self.file, self.file + ASIDE)
             self._supervisor("stop", ok=(0, 1, 7))
             return
+        self._link_again(was)
         self.systemd.do("disable", "--quiet", "--", *self.units)
+        # A unit that is a link to a file elsewhere is taken away by that, and its file is to stay one of systemd's.
+        self._link_again(was)
         self.systemd.do("stop", "--", *self.units)
 
-    def start(self, enabled: bool) -> None:
+    def start(self, was: dict[str, Any]) -> None:
+        """Have it run and begun at boot as it was, each unit by itself.
+
+        :param was: what state() told before.
+        """
         if self.kind == "supervisor":
             if not os.path.isfile(self.file) and os.path.isfile(self.file + ASIDE):
                 os.rename(self.file + ASIDE, self.file)
@@ -114,9 +143,20 @@ class Old:
             return
         if self.kind != "systemd":
             return
-        if enabled:
-            self.systemd.do("enable", "--quiet", "--", *self.units)
-        self.systemd.do("start", "--", *self.units)
+        self._link_again(was)
+        units = was["units"]
+        if enabled := [name for name, before in units.items() if before["enabled"]]:
+            self.systemd.do("enable", "--quiet", "--", *enabled)
+        self.systemd.do("start", "--", *(name for name, before in units.items() if before["active"]))
+
+    def _link_again(self, was: dict[str, Any]) -> None:
+        """Put back links among the units that aren't there any more."""
+        gone = {name: unit["link"] for name, unit in was.get("units", {}).items() if unit["link"] and not _link(name)}
+        for name, link in gone.items():
+            if not os.path.lexists(os.path.join(UNITS, name)):
+                os.symlink(link, os.path.join(UNITS, name))
+        if gone:
+            self.systemd.do("daemon-reload")
 
     def _where(self) -> str:
         return self.file if os.path.isfile(self.file) else self.file + ASIDE

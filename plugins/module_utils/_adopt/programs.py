@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .._app.words import is_ours
-from .._host.files import names_in, read_text
+from .._host.files import names_in
+from .._host.reading import read_led
 from .._host.systemd import Run, parse_show
 from .._oxmgr.keys import KEYS
 from .._oxmgr.oxfile import read as read_oxfile
@@ -72,7 +73,12 @@ class Host:
     top: str = ""
 
     def read(self, path: str) -> str:
-        return read_text(self.top + path)
+        """A file's text; '' where there is none, or try_read() refuses it."""
+        return self.try_read(path) or ""
+
+    def try_read(self, path: str) -> str | None:
+        """None where it is no file, has more than 1 MB, or is what somebody's link leads root to."""
+        return read_led(self.top + path)
 
     def names(self, path: str) -> list[str]:
         return names_in(self.top + path)

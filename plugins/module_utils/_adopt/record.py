@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 from typing import Any
 
 from .._app.roots import ADOPTED
 from .._host import files
 from .._host.files import names_in, read_text
 from .._layer.files import look
+from .programs import Refused
 
 STAGES = ("beside", "moving", "moved", "finishing", "finished", "undoing")
 # What our roles put on a host for all apps of a proxy: where it wasn't there before, it goes with the app.
@@ -66,6 +68,19 @@ def kept(path: str) -> dict[str, Any]:
     row: dict[str, Any] = {"path": path, "state": "present", "owner": found.owner, "group": found.group}
     row["mode"] = f"{found.mode or 0:04o}"
     return {**row, "link": text} if found.kind == "link" else {**row, "content": text}
+
+
+def vet(rows: list[dict[str, Any]]) -> None:
+    """:raises Refused: where a file couldn't be put back to the letter, as it isn't UTF-8."""
+    for row in rows:
+        text = row.get("content", row.get("link", ""))
+        found = re.search("[\udc80-\udcff]", text)
+        if found:
+            raise Refused(
+                f"{row['path']}:{text.count(chr(10), 0, found.start()) + 1} isn't UTF-8, and what goes has to come "
+                f"back to the letter. Write the file anew as UTF-8 (iconv -f latin1 -t utf8 {row['path']}), reload the "
+                "proxy, and run again."
+            )
 
 
 def missing(proxy: str) -> list[str]:

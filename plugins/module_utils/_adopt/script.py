@@ -82,11 +82,18 @@ def _lines(lines: list[tuple[int, str]], path: str, directory: str, text: str) -
             seen.words = [word for word in words if word != "exec"]
             continue
         else:
-            raise Opaque(f"a shell script, and {place} can't be seen through: {line}", serves)
-        seen.steps.append((place, line, "read"))
+            raise Opaque(f"a shell script, and {place} can't be seen through: it begins with {_first(words)}", serves)
+        # Names alone: any value may be a secret.
+        told = f"export {' '.join(word.partition('=')[0] for word in assignments)}" if words[:1] != ["cd"] else line
+        seen.steps.append((place, told, "read"))
     if not seen.words:
         raise Opaque(f"{path}, in which no app server is started.", serves)
     return seen
+
+
+def _first(words: list[str]) -> str:
+    """A line's first word, without what it assigns: what comes behind may be a secret."""
+    return f"'{words[0].partition('=')[0]}' ..." if words else "nothing"
 
 
 def _filled(word: str, environment: dict[str, str]) -> list[str]:

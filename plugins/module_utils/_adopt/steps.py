@@ -15,6 +15,7 @@ from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
 from .exchange import of_caddy, of_nginx
+from .loses import Kept
 from .nginx_conf import Unreadable
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
@@ -73,7 +74,14 @@ class Move:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         if self.record:
             return {"msg": f"{self.old.name} is being adopted: {self.before}."}
+        if unread := self.adopt.get("unread"):
+            raise Refused(
+                f"{', '.join(unread)} couldn't be read on the host, and the app may take its environment from there. "
+                "Write its variables into fastapi_env, take `unread` out of `adopt` in app.yml, and run again."
+            )
         state = self.old.state()
+        taken = [record.kept(path) for path in record.TAKEN.get(self.proxy, ())]
+        record.vet(taken)
         if not state["active"]:
             raise CommandFailed(
                 f"{self.old.name} doesn't run, so there is nothing to move from and nothing to compare with. Start it, "
@@ -85,7 +93,7 @@ class Move:
             "adopt": self.adopt,
             "was": state,
             "missing": record.missing(self.proxy),
-            "taken": [record.kept(path) for path in record.TAKEN.get(self.proxy, ())],
+            "taken": taken,
             "made_user": not record.has_user(self.params["user"]),
         }
         self._set("beside")
@@ -106,16 +114,21 @@ class Move:
         """What the proxy's role takes out, and what of it is kept for the way back."""
         if not self.record:
             raise CommandFailed("Nothing of it runs beside the old one yet. Run step=beside first.")
-        if self.before not in ("beside", "undoing"):
+        if self.before == "moving":
+            self._unchanged()
             return {"replaces": self.record["replaces"], "msg": "The site was noted by an earlier run."}
+        if self.before not in ("beside", "undoing"):
+            # Nothing of it is written once more: the files are others' again, who may have changed them.
+            return {"replaces": [], "msg": "The site is ours already."}
         try:
             files = proxy_files(Host(self.run))[self.proxy]
-            entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at)
+            entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at, self._kept())
         except Unreadable as error:
             raise CommandFailed(f"{self.proxy}'s configuration can't be read: {error}") from error
         if not any(row["state"] == "absent" or row.get("content") != files.get(row["path"]) for row in entries):
             raise CommandFailed(f"No site of {self.proxy} on this host passes requests to {self.at} any more.")
         kept = [record.kept(row["path"]) for row in entries]
+        record.vet(kept)
         for entry, before in zip(entries, kept, strict=True):
             # What stays is whose it was.
             if entry["state"] == "present" and before["state"] == "present":
@@ -128,6 +141,10 @@ class Move:
                 )
         self._set("moving", files=kept, replaces=entries)
         return {"replaces": entries, "msg": f"Kept {', '.join(row['path'] for row in kept)} for the way back."}
+
+    def _kept(self) -> Kept:
+        """What the inventory says of our site now, which a person may have written since the step before."""
+        return Kept(self.params["protected"], self.params["static"], self.params["snippet"])
 
     def _moved(self) -> dict[str, Any]:
         if self.before in ("finishing", "finished", "moved"):
@@ -192,7 +209,7 @@ class Move:
             }
         self._set("finishing")
         left = drain(self.at, self.params["patience"])
-        self.old.stop()
+        self.old.stop(self.record["was"])
         self._set("finished")
         told = f" {left} connections to it were open still after {self.params['patience']} s." if left else ""
         stays = f"its file is {self.old.file}{ASIDE} now" if self.old.kind == "supervisor" else "its files stay"
@@ -213,9 +230,8 @@ class Move:
         if self.check:
             msg = f"{name} would serve again, and {self.app.name} would go."
             return {"changed": True, "msg": msg, "left": [], "goes": True}
-        state = self.old.state()
-        if not state["active"] or state["enabled"] != was["enabled"]:
-            self.old.start(was["enabled"])
+        if self.old.state() != was:
+            self.old.start(was)
         if wrong := answers.until_answered(self.at, self.params["host"], self.params["scheme"], START_LIMIT):
             raise CommandFailed(f"Nothing was undone, and {self.app.name} serves on: {name} was started, and {wrong}.")
         changes = self._old_site() if self.before != "beside" else []

@@ -15,8 +15,8 @@ import stat
 import zlib
 
 from .._host.files import names_in
+from .._host.reading import read_text
 from .model import Served
-from .reading import read_text
 
 MOST_BYTES, MOST_FILES = 2 << 20, 2000
 ASIDE = frozenset(

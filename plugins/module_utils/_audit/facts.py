@@ -12,13 +12,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+from .._host.reading import read_text
 from .._plan.capacity import CapacityError, read_capacity
 from . import caddyfile, nginx
 from .bounds import Turns
 from .filesystem import Files
 from .model import Host, Proxy
 from .processes import Process
-from .reading import read_text
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 OTHERS = ("apache2", "httpd", "haproxy", "traefik", "envoy", "lighttpd")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 
 from .bounds import Budget
-from .reading import read_text
+from .._host.reading import read_text
 
 MOST = 1 << 22
 """Bytes that are read of one file."""

@@ -14,12 +14,12 @@ from contextlib import suppress
 
 from .._app.words import is_ours
 from .._host.memory import group_of, use_of
+from .._host.reading import read_text
 from .._host.systemd import parse_show
 from . import processes, servers, supervisord, units
 from .bounds import Turns
 from .model import Host, Served
 from .processes import Process
-from .reading import read_text
 from .servers import Settings
 from .supervisors import many, supervised
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._app.secrets import Hider
+from .._host.reading import read_text
 from .._host.run import finish
 from . import code, disk_checks, health_checks, proxy_checks, rights_checks, run_checks, stop_checks
 from .bounds import Turns
@@ -23,7 +24,6 @@ from .findings import Finding, ordered
 from .leaks import secret_values, values, without_secrets
 from .model import Host, Served, listed
 from .processes import read_all
-from .reading import read_text
 from .sites import same
 from .units import environment_files, services
 

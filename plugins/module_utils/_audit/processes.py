@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from .reading import read_text
+from .._host.reading import read_text
 
 _CONTAINER = re.compile(
     r"(?:docker[-/]|libpod-|cri-containerd-|/lxc/|lxc\.payload\.)([0-9a-zA-Z_.-]{4,64}?)(?:\.scope)?(?:/|$)"

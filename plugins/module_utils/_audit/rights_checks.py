@@ -13,12 +13,12 @@ import stat
 from collections.abc import Iterator
 
 from .._host.files import names_in
+from .._host.reading import read_text
 from . import units
 from .findings import Finding
 from .leaks import open_to_all, secret_names, values
 from .model import Host, Served, listed
 from .processes import Process
-from .reading import read_text
 
 MOST = 400
 """Files and directories of the code that are looked at."""

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from .reading import read_text
+from .._host.reading import read_text
 
 PATHS = ("/etc/supervisor/supervisord.conf", "/etc/supervisord.conf")
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Mapping
 
 from .._host.memory import group_of
+from .._host.reading import read_text
 from . import containers, servers, supervisord
 from .model import Host, Served
 from .processes import Process
-from .reading import read_text
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 OTHERS = ("PM2", "circusd", "runsv", "s6-supervise", "supervise", "process-compose", "honcho", "forever", "immortal")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from .._host.reading import read_text
 from .._host.systemd import parse_show
-from .reading import read_text
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 PROPERTIES = (

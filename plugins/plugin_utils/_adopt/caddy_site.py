@@ -126,7 +126,7 @@ class _Reader:
                 elif inner.name.lower() in ("-server", "-via"):
                     front.ours.append((inner.place, inner.text, _OWN))
                 else:
-                    front.unknown.append((inner.place, inner.text, "see fastapi_proxy_snippet"))
+                    front.unknown.append((inner.place, f"header {inner.name} ...", "see fastapi_proxy_snippet"))
         elif line.name in ("basicauth", "basic_auth"):
             self._users(line, first)
         elif line.name == "tls":
@@ -177,9 +177,10 @@ class _Reader:
                     if value.lower() == "x-real-ip"
                     else "the app doesn't get it any more"
                 )
-                front.unknown.append((inner.place, inner.text, told))
+                # Its value may be a key of the app's.
+                front.unknown.append((inner.place, f"header_up {value} ...", told))
             elif inner.name == "header_down":
-                front.unknown.append((inner.place, inner.text, "see fastapi_headers"))
+                front.unknown.append((inner.place, f"header_down {value} ...", "see fastapi_headers"))
             else:
                 front.ours.append((inner.place, inner.text, _OWN))
 
@@ -205,7 +206,7 @@ class _Reader:
             if "include" in value.lower() or "preload" in value.lower():
                 self.front.unknown.append((line.place, line.text, "ours has max-age alone"))
         elif "{" in value:
-            self.front.unknown.append((line.place, line.text, "a value is text alone in fastapi_headers"))
+            self.front.unknown.append((line.place, f"header {name} ...", "a value is text alone in fastapi_headers"))
         else:
             self.front.header(name, value)
 

@@ -34,12 +34,21 @@ class Environment:
     left: list[tuple[str, str]] = field(default_factory=list)
 
 
-def sort(given: t.Mapping[str, str], files: t.Mapping[str, t.Mapping[str, str] | None], directory: str) -> Environment:
+def sort(
+    given: t.Mapping[str, str],
+    files: t.Mapping[str, t.Mapping[str, str] | None],
+    directory: str,
+    dotenv: t.Mapping[str, t.Mapping[str, str] | None] | None = None,
+) -> Environment:
     """:param given: what the unit itself sets.
     :param files: the variables of each environment file, None for one that isn't there. They win, and all are secret.
+    :param dotenv: the same of files that the app reads by itself, over which all others win, and the first of them.
     """
     found = Environment()
     of_files: dict[str, str] = {}
+    for values in reversed([*(dotenv or {}).values()]):
+        of_files |= values or {}
+    of_files = {name: value for name, value in of_files.items() if name not in given}
     for path, values in files.items():
         if values is None:
             found.left.append((path, "there is no such file on the host"))

@@ -12,13 +12,16 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+import yaml
+
 from ...module_utils._adopt.exchange import of_caddy, of_nginx
+from ...module_utils._adopt.loses import Kept
 from ...module_utils._adopt.nginx_conf import Unreadable, normal
 from ...module_utils._adopt.programs import Refused
 from ...module_utils._app import names
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.text import mask
-from .._init.written import Written, as_yaml
+from .._init.written import Written, as_yaml, is_template
 from .._inputs.rules import TODO
 from . import caddy_site, environment, nginx_site, settings, sizes
 from .front import Front
@@ -29,6 +32,11 @@ _ADVICE = {
     "--root-path": "write it into the app: FastAPI(root_path=...)",
     "--limit-concurrency": "see fastapi_rate_limit",
 }
+# What a line says of itself: a header, an option or a variable of such a name.
+_SPOKEN = re.compile(
+    r"(?i)\b((?:authorization|cookie):\s*(?:(?:bearer|basic)\s+)?|(?:bearer|basic)\s+"
+    r"|[\w-]*(?:passw(?:or)?d|secret|token|api[-_]?key|dsn)[\w-]*(?:\s*[=:]\s*|\s+))(?!\*\*\*)[^\s'\";]+"
+)
 _ASYNC = re.compile(r"uvicorn(_worker)?(\.|$)|\.workers\.Uvicorn|asgi", re.I)
 
 
@@ -56,7 +64,9 @@ def at_of(found: t.Mapping[str, t.Any]) -> str:
     address = given[0] if given else (f"0.0.0.0:{port}" if port else "127.0.0.1:8000")
     if address.startswith("unix:") and not address.startswith("unix:/"):
         address = "unix:" + os.path.join(found["directory"], address.removeprefix("unix:"))
-    return normal(address)
+    host, _colon, port = address.rpartition(":")
+    # Uvicorn's :: is of IPv6 alone, and so is ::1: that is where it is asked. Addresses are compared by normal().
+    return f"[::1]:{port}" if host.strip("[]") in ("::1", "::") and port.isdigit() else normal(address)
 
 
 def front_of(found: t.Mapping[str, t.Any], at: str) -> Front:
@@ -131,8 +141,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     out.line("app", server["app"])
     out.text += of_source
     _user(page, program)
-    taken = settings.take(program["kind"], program["settings"], _Hidden(program, found["environment_files"]))
-    _front(page, front)
+    taken = settings.take(program["kind"], program["settings"], _hide(found))
+    _front(page, front, _hide(found))
     _sizes(page, found, taken, front)
     for key in ("memory_max", "writable_paths", "on_failure"):
         if key in taken.values:
@@ -144,15 +154,16 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     if git.get("changed"):
         listed = ", ".join(git["changed"][:5])
         out.notes.append(f"The checkout on the host has changes that no commit has, and they stay behind: {listed}.")
+    untemplated(page)
     return page
 
 
 class _Hidden:
     """A line of a unit without the values of the environment."""
 
-    def __init__(self, program: t.Mapping[str, t.Any], files: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, program: t.Mapping[str, t.Any], files: t.Iterable[t.Any]) -> None:
         values = [*program["environment"].items()]
-        for each in files.values():
+        for each in files:
             values += (each or {}).items()
         self.values = sorted(
             (v for n, v in values if environment.is_secret(n, v) and len(v) > 3), key=len, reverse=True
@@ -161,7 +172,11 @@ class _Hidden:
     def __call__(self, text: str) -> str:
         for value in self.values:
             text = text.replace(value, "***")
-        return mask(text)
+        return mask(_SPOKEN.sub(r"\1***", text))
+
+
+def _hide(found: t.Mapping[str, t.Any]) -> _Hidden:
+    return _Hidden(found["program"], [*found["environment_files"].values(), *found["dotenv"].values()])
 
 
 def _source(page: Page, found: t.Mapping[str, t.Any], source: str, version: str, below: str) -> None:
@@ -199,24 +214,31 @@ def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
         page.app.line("group", group)
 
 
-def _front(page: Page, front: Front) -> None:
+def _front(page: Page, front: Front, hide: _Hidden) -> None:
     page.app.line("proxy", front.proxy)
     for name, (value, why) in front.values.items():
         if name == "proxy_timeout":
             continue
         if name == "protect" and why:
-            page.secrets += f"# {why}\n{PREFIX}protect: {json.dumps(value)}\n"
+            page.secrets += f"# {why}\n{PREFIX}protect: {_quoted(value)}\n"
             page.app.comment(f"{PREFIX}protect is in secrets.yml.")
         elif isinstance(value, (dict, list)) and name not in ("domains", "redirect_domains"):
             if why:
                 page.app.comment(why)
-            page.app.text += f"{PREFIX}{name}: {json.dumps(value)}\n"
+            page.app.text += f"{PREFIX}{name}: {_quoted(value)}\n"
         else:
             page.app.line(name, value, why)
     if front.snippet:
-        page.app.comment("As they were, in the proxy's own language.")
         text = "".join(f"  {line}\n" if line.strip() else "\n" for each in front.snippet for line in _dedented(each))
-        page.app.text += f"{PREFIX}proxy_snippet: |\n{text}"
+        written = f"{PREFIX}proxy_snippet: {'!unsafe ' if is_template(text) else ''}|\n{text}"
+        if hide(text) != text:
+            page.app.comment(
+                f"{PREFIX}proxy_snippet, lines as they were in the proxy's own language, is in secrets.yml."
+            )
+            page.secrets += written
+        else:
+            page.app.comment("As they were, in the proxy's own language.")
+            page.app.text += written
 
 
 def _dedented(text: str) -> list[str]:
@@ -244,8 +266,23 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
     given = {**found["program"]["environment"], **server["env"]}
     if path := server["given"].get("pythonpath"):
         given["PYTHONPATH"] = path.replace(",", ":")
-    sorted_ = environment.sort(given, found["environment_files"], found["directory"])
+    sorted_ = environment.sort(given, found["environment_files"], found["directory"], found["dotenv"])
     out = page.app
+    for path, values in found["dotenv"].items():
+        if values:
+            told = (
+                f"{path}, which no unit names and the app may read by itself, isn't among the code: its "
+                f"{len(values)} variables are in {PREFIX}env."
+            )
+            out.comment(told)
+            out.notes.append(told)
+    for path in _unread(found):
+        told = (
+            f"{path} may be read by the app, and can't be read here. Write its variables into {PREFIX}env, and take "
+            "`unread` out of `adopt`: step=beside waits for that."
+        )
+        out.comment(told)
+        out.notes.append(told)
     if sorted_.plain or sorted_.secret:
         out.comment("The app's environment." + (" What may be secret is in secrets.yml." if sorted_.secret else ""))
         out.text += f"{PREFIX}env:\n"
@@ -261,15 +298,46 @@ def _environment(page: Page, found: t.Mapping[str, t.Any], server: t.Mapping[str
         out.comment(f"Left out: {name}, because {why}.".replace("..", "."))
 
 
-def _quoted(value: str) -> str:
-    """A text of somebody else's as YAML: never a template of Ansible's."""
-    return ("!unsafe " if "{{" in value or "{%" in value or "{#" in value else "") + json.dumps(value)
+def _unread(found: t.Mapping[str, t.Any]) -> list[str]:
+    """Files with variables of the app's that couldn't be read."""
+    return [*found["unread"], *(path for path, values in found["dotenv"].items() if values is None)]
+
+
+def _quoted(value: object) -> str:
+    """Somebody else's text as YAML, in quotes also within what holds it: never a template of Ansible's."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {_quoted(its)}' for key, its in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    return ("!unsafe " if isinstance(value, str) and is_template(value) else "") + json.dumps(value)
+
+
+def untemplated(page: Page) -> None:
+    """:raises Refused: where Ansible would take something of the host's for a template, and run it on this machine."""
+    for text in (page.app.text, page.secrets):
+        for node, unsafe in _scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
+            mine = re.fullmatch(rf"\{{\{{ {VAULT}\.\w+ \}}\}}", node)
+            if not unsafe and not mine and is_template(node):
+                raise Refused(
+                    f"What was read on the host has a template in it that Ansible would run here: {node[:80]!r}. Look "
+                    "at who wrote that, take it out on the host, and run again."
+                )
+
+
+def _scalars(node: t.Any) -> t.Iterator[tuple[str, bool]]:
+    """Each text of a YAML document, and whether it is marked as none of Ansible's."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node.value, node.tag == "!unsafe"
+    elif node is not None:
+        for each in node.value:
+            for inner in each if isinstance(each, tuple) else (each,):
+                yield from _scalars(inner)
 
 
 def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settings.Taken) -> None:
     program, server = found["program"], found["server"]
-    hide = _Hidden(program, found["environment_files"])
-    page.unknown += taken.unknown + front.unknown
+    hide = _hide(found)
+    page.unknown += [(place, hide(text), why) for place, text, why in taken.unknown + front.unknown]
     for each in server["unknown"]:
         placed = re.match(r"(/\S+:\d+): (.*)", each)
         place, text = placed.groups() if placed else (program["file"], each)
@@ -278,8 +346,9 @@ def _lines(page: Page, found: t.Mapping[str, t.Any], front: Front, taken: settin
         (place.partition(": ")[0], f"{place.partition(': ')[2]} ...", "systemd passes over it, too")
         for place in found["odd"]
     ]
-    ours = taken.ours + front.ours + [(program["file"], hide(text), why) for text, why in server["ours"]]
+    ours = taken.ours + front.ours + [(program["file"], text, why) for text, why in server["ours"]]
     ours += [(place, text, "seen through") for place, text, _kind in program["steps"]]
+    ours = [(place, hide(text), why) for place, text, why in ours]
     data = found["code"]["data"]
     out = page.app
     if data:
@@ -309,11 +378,16 @@ def _adopt(page: Page, found: t.Mapping[str, t.Any], at: str, front: Front) -> N
         rows["file"] = program["file"]
     if sockets := [place.rpartition(":")[0] for _s, name, _v, place in program["settings"] if name == "ListenStream"]:
         rows["sockets"] = [os.path.basename(path) for path in sockets]
+    if unread := _unread(found):
+        rows["unread"] = unread
     out.comment("What adopt.yml's other steps go by. Take it out when the old one isn't needed any more.")
     out.text += "adopt:\n" + "".join(f"  {key}: {as_yaml(value)}\n" for key, value in rows.items())
     try:
         files = found["proxies"][front.proxy]
-        (of_nginx if front.proxy == "nginx" else of_caddy)(files, at)
+        said = {name: value for name, (value, _why) in front.values.items()}
+        protected = [entry["path"] for entry in said.get("protect", [])]
+        kept = Kept(protected, [*said.get("static", {})], "\n".join(front.snippet))
+        (of_nginx if front.proxy == "nginx" else of_caddy)(files, at, kept)
     except Refused as refused:
         out.notes.append(f"Before step=move: {refused}")
         out.comment(f"Before step=move: {refused}")

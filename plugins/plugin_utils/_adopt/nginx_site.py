@@ -223,7 +223,9 @@ class _Reader:
             told = (
                 "X-Forwarded-For has the address" if first.lower() == "x-real-ip" else "the app doesn't get it any more"
             )
-            (front.unknown if own else front.ours).append((each.place, each.text, told if own else _KNOWN[each.name]))
+            # Its value may be a key of the app's.
+            text = f"{each.name} {first} ..." if own else each.text
+            (front.unknown if own else front.ours).append((each.place, text, told if own else _KNOWN[each.name]))
         elif (each.name == "return" and each.args[:1] == ("444",)) or (each.name == "if" and only_redirects(each)):
             front.ours.append((each.place, each.text, "ours redirects and refuses by itself"))
         elif each.name in ("root", "try_files"):
@@ -246,6 +248,9 @@ class _Reader:
     def _protect(self, each: Directive, path: str) -> None:
         entries = {entry["path"]: dict(entry) for entry in self.front.values.get("protect", ([], ""))[0]}
         entry = entries.setdefault(path.rstrip("/") or "/", {"path": path.rstrip("/") or "/"})
+        if each.name == "deny" and (each.args != ("all",) or "addresses" not in entry):
+            advice = "step=move waits until fastapi_protect has it: addresses: [127.0.0.1] is for nobody outside"
+            self.front.unknown.append((each.place, f"location {path}: {each.text}", advice))
         if each.name == "allow" and each.args[0] != "all":
             entry["addresses"] = [*entry.get("addresses", []), each.args[0]]
         elif each.name == "auth_basic_user_file":

@@ -12,30 +12,54 @@ import os
 import re
 import tarfile
 import typing as t
+import zlib
 
+from ...module_utils._adopt.programs import Refused
 from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
 from .._init.inventory import app_file
-from .._init.written import Written
+from .._init.written import Written, is_template
 from .._release.lockfile import find_requirements
 
 LARGEST = 256 << 20
 """Bytes that a copy of the code unpacks to at most."""
+MOST_FILES = 100_000
+"""Files that it has at most."""
 
 
 def is_reachable(remote: str) -> bool:
     """Whether a remote can be another machine's to fetch from."""
-    return bool(re.match(r"(https?|ssh|git)://|[\w.-]+@[\w.-]+:", remote))
+    return bool(re.match(r"(https?|ssh|git)://|\w[\w.-]*@\w[\w.-]*:", remote))
+
+
+def vet(git: t.Mapping[str, t.Any], directory: str) -> None:
+    """:raises Refused: where what a checkout says of itself is something for Ansible to run: its owner wrote it."""
+    for key in ("remote", "branch", "below"):
+        if is_template(str(git.get(key, ""))):
+            raise Refused(
+                f"The checkout in {directory} on the host names {git[key]!r} as its {key}, a template that Ansible "
+                "would run on this machine. Find out who wrote that (git remote -v), set it right, and run again."
+            )
 
 
 def unpack(packed: str, into: str) -> None:
     """:raises OSError: and tarfile.TarError, where it can't be."""
     os.makedirs(into)
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed)), mode="r:gz") as archive:
-        members = archive.getmembers()
-        if sum(member.size for member in members) > LARGEST:
-            raise tarfile.TarError(f"the code unpacks to more than {LARGEST >> 20} MB")
-        archive.extractall(into, members, filter="data")
+    try:
+        # A few bytes may be packed from as many as one likes: it is looked at before it is all there.
+        content = zlib.decompressobj(wbits=31).decompress(base64.b64decode(packed), LARGEST + 1)
+    except (zlib.error, ValueError) as error:
+        raise tarfile.TarError(f"it isn't packed as code is: {error}") from error
+    if len(content) > LARGEST:
+        raise tarfile.TarError(f"the code unpacks to more than {LARGEST >> 20} MB")
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        for count, member in enumerate(archive, 1):
+            if count > MOST_FILES:
+                raise tarfile.TarError(f"the code has more than {MOST_FILES} files")
+            try:
+                archive.extract(member, into, filter="data")
+            except ValueError as error:
+                raise tarfile.TarError(f"{member.name!r} is no name of a file") from error
 
 
 def freeze(top: str, installed: t.Sequence[str]) -> str:

@@ -38,6 +38,8 @@ class Written:
         return text
 
     def comment(self, text: str, indent: str = "") -> None:
+        # YAML ends a line, and with it a comment, at more characters than people see.
+        text = "".join(each if each.isprintable() else " " for each in text)
         self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
 
     def line(self, name: str, value: object, comment: str = "") -> None:
@@ -49,9 +51,18 @@ class Written:
         self.text += f"{PREFIX}{name}: {as_yaml(value)}\n"
 
 
+def is_template(text: str) -> bool:
+    """Whether Ansible might run what is in a text."""
+    return any(sign in text for sign in ("{{", "{%", "{#"))
+
+
 def as_yaml(value: object) -> str:
-    """A value as YAML: a text without quotes where nothing takes it for anything else."""
+    """A value as YAML: a text without quotes where nothing takes it for anything else, and never as a template."""
     if isinstance(value, list):
         return f"[{', '.join(map(as_yaml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {as_yaml(its)}' for key, its in value.items())}}}"
+    if isinstance(value, str) and is_template(value):
+        return f"!unsafe {json.dumps(value)}"
     word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_/][\w./@+:-]*(?<!:)( [\w./@+-]+)*", value)
     return str(value) if word and str(value).lower() not in _WORDS else json.dumps(value)

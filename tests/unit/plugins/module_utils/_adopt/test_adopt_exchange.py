@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt import code, old, record
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.exchange import of_caddy, of_nginx
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.look import look
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.loses import Kept
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Host, Refused
 
 MAIN = "/etc/caddy/Caddyfile"
@@ -19,18 +20,20 @@ OTHER = "# b\nb.com {\n\trespond hi\n}\n"
 
 
 def test_the_apps_site_is_cut_out_of_a_caddyfile_and_nothing_else():
-    (entry,) = of_caddy({MAIN: f"{{\n\temail x@y.z\n}}\n\n{APP}\n{OTHER}"}, AT)
+    (entry,) = of_caddy({MAIN: f"{{\n\temail x@y.z\n}}\n\n{APP}\n{OTHER}"}, AT, Kept())
     assert entry["content"] == f"{{\n\temail x@y.z\n}}\n\n{OTHER}\nimport sites/*.caddy\n"
 
 
 def test_a_caddyfile_that_is_the_apps_alone():
-    assert of_caddy({MAIN: APP}, AT) == [{"path": MAIN, "state": "present", "content": "import sites/*.caddy\n"}]
-    assert of_caddy({MAIN: "a.com\nreverse_proxy :8000\n"}, AT)[0]["content"] == "import sites/*.caddy\n"
+    assert of_caddy({MAIN: APP}, AT, Kept()) == [
+        {"path": MAIN, "state": "present", "content": "import sites/*.caddy\n"}
+    ]
+    assert of_caddy({MAIN: "a.com\nreverse_proxy :8000\n"}, AT, Kept())[0]["content"] == "import sites/*.caddy\n"
 
 
 def test_a_site_in_an_imported_file():
     files = {MAIN: f"{OTHER}import sites/*.caddy\n", "/etc/caddy/sites/a.caddy": APP}
-    assert of_caddy(files, AT) == [{"path": "/etc/caddy/sites/a.caddy", "state": "absent"}]
+    assert of_caddy(files, AT, Kept()) == [{"path": "/etc/caddy/sites/a.caddy", "state": "absent"}]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,7 @@ def test_a_site_in_an_imported_file():
 )
 def test_a_file_that_is_not_the_apps_alone_is_refused_with_how_to_split_it(file, text, why):
     with pytest.raises(Refused, match=why) as refused:
-        of_nginx({file: text}, AT)
+        of_nginx({file: text}, AT, Kept())
     assert "a file of its own" in str(refused.value).replace("\n", " ")
 
 
@@ -56,7 +59,7 @@ def test_a_redirect_to_https_goes_along():
         "server { server_name a.com; location / { proxy_pass http://localhost:8000; } }\n"
         "server { listen 80; server_name www.a.com; return 301 https://a.com$request_uri; }"
     )
-    assert of_nginx({"/etc/nginx/sites-enabled/a": text}, AT) == [
+    assert of_nginx({"/etc/nginx/sites-enabled/a": text}, AT, Kept()) == [
         {"path": "/etc/nginx/sites-enabled/a", "state": "absent"}
     ]
 

@@ -124,9 +124,9 @@ def test_gunicorns_file_is_read_and_not_run():
     read_conf(found, text + "def when_ready(s): pass\nraise SystemExit\n", "g.py", {"T": "7"}, 2)
     assert (found.given["workers"], found.given["timeout"], found.bind) == ("3", "14", ["a:1", "b:2"])
     assert [line.partition(":")[2] for line in found.unknown] == [
-        "5: x = open('/etc/passwd')",
+        "5: x = ...",
         "6: def when_ready(s): ...",
-        "7: raise SystemExit",
+        "7: raise ...",
     ]
 
 

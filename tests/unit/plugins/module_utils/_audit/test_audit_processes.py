@@ -23,7 +23,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.model import Host, Served
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.processes import parse_cgroup, read_all
-from ansible_collections.graceful.deploy.plugins.module_utils._audit.reading import read_text
+from ansible_collections.graceful.deploy.plugins.module_utils._host.reading import read_text
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,0 +1,145 @@
+"""A step that is run again writes over nothing of others', and what is put back is as it was, unit by unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt import old, proxies, record, steps
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Refused
+from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
+
+ADOPT = {"unit": "shop.service", "kind": "systemd", "at": "127.0.0.1:8000", "proxy": "caddy"}
+SITE = "a.com {\n\treverse_proxy :8000\n}\n"
+
+
+class Systemd:
+    """systemctl of a host with some units, as far as it is asked here."""
+
+    def __init__(self, top: Path, **units: str) -> None:
+        self.top, self.enabled, self.said = top, units, list[str]()
+        self.active = dict.fromkeys(units, True)
+
+    def run(self, command: list[str]) -> tuple[int, str, str]:
+        words = [word for word in command[1:] if not word.startswith("-")]
+        verb, names = words[0], words[1:]
+        if verb == "show":
+            rows = [
+                f"LoadState=loaded\nActiveState={'active' if self.active[name] else 'inactive'}\n"
+                f"UnitFileState={self.enabled[name]}\n"
+                for name in names
+            ]
+            return 0, "\n".join(rows), ""
+        self.said.append(" ".join(words))
+        for name in names:
+            if verb in ("start", "stop"):
+                self.active[name] = verb == "start"
+            elif verb in ("enable", "disable"):
+                self.enabled[name] = f"{verb}d"
+                if verb == "disable" and (self.top / name).is_symlink():
+                    (self.top / name).unlink()
+        return 0, "", ""
+
+
+@pytest.fixture
+def move(tmp_path, monkeypatch):
+    """A move of an app of Caddy's, and the host's Caddyfile."""
+    caddyfile = tmp_path / "Caddyfile"
+    caddyfile.write_text(SITE)
+    monkeypatch.setattr(proxies, "MAIN", {**proxies.MAIN, "caddy": str(caddyfile)})
+    monkeypatch.setattr(steps, "proxy_files", lambda _host: {"caddy": {str(caddyfile): caddyfile.read_text("latin1")}})
+    monkeypatch.setattr(
+        steps,
+        "of_caddy",
+        lambda files, _at, *_more: [
+            {"path": path, "state": "present", "content": "import sites/*.caddy\n"} for path in files
+        ],
+    )
+    monkeypatch.setattr(record, "save", lambda _root, kept: saved.append(dict(kept)))
+    saved: list[dict[str, Any]] = [{"stage": "beside", "adopt": ADOPT}]
+    monkeypatch.setattr(record, "load", lambda _root: dict(saved[-1]))
+
+    def go(step: str) -> dict[str, Any]:
+        params = {
+            "name": "shop",
+            "root": str(tmp_path / "shop"),
+            "adopt": ADOPT,
+            "step": step,
+            "protected": [],
+            "static": [],
+            "snippet": "",
+        }
+        return steps.Move(lambda _command: (0, "", ""), params, False).go()
+
+    return go, caddyfile, saved
+
+
+@pytest.mark.parametrize("stage", ["moved", "finishing", "finished"])
+def test_a_move_again_writes_nothing_over(move, stage):
+    go, caddyfile, saved = move
+    assert go("exchange")["replaces"][0]["path"] == str(caddyfile)
+    saved.append({**saved[-1], "stage": stage})
+    caddyfile.write_text("import sites/*.caddy\nsomebody.else {\n}\n")
+    assert go("exchange")["replaces"] == []
+
+
+def test_a_move_that_was_cut_goes_on_unless_somebody_has_written_since(move):
+    go, caddyfile, _saved = move
+    go("exchange")
+    assert go("exchange")["replaces"][0]["path"] == str(caddyfile)
+    caddyfile.write_text("somebody.else {\n}\n")
+    with pytest.raises(CommandFailed, match="isn't what it was"):
+        go("exchange")
+
+
+def test_a_file_that_could_not_be_put_back_is_refused_before_anything_lands(move):
+    go, caddyfile, saved = move
+    caddyfile.write_bytes(b"# f\xfcr\n" + SITE.encode())
+    with pytest.raises(Refused, match=r"Caddyfile:1 isn't UTF-8.*iconv -f latin1"):
+        go("exchange")
+    assert saved[-1]["stage"] == "beside"
+
+
+@pytest.fixture
+def units(tmp_path, monkeypatch):
+    monkeypatch.setattr(old, "UNITS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("socket", "service"), [("enabled", "disabled"), ("disabled", "enabled"), ("enabled", "enabled")]
+)
+def test_each_unit_starts_at_boot_as_it_did(units, socket, service):
+    host = Systemd(units, **{"shop.socket": socket, "shop.service": service})
+    before = old.Old(host.run, {**ADOPT, "sockets": ["shop.socket"]})
+    was = before.state()
+    before.stop(was)
+    assert set(host.active.values()) == {False} and set(host.enabled.values()) == {"disabled"}
+    assert before.state() != was
+    before.start(was)
+    assert host.enabled == {"shop.socket": socket, "shop.service": service} and before.state() == was
+
+
+def test_a_socket_that_did_not_run_is_not_started(units):
+    host = Systemd(units, **{"shop.socket": "disabled", "shop.service": "enabled"})
+    host.active["shop.socket"] = False
+    before = old.Old(host.run, {**ADOPT, "sockets": ["shop.socket"]})
+    was = before.state()
+    before.stop(was)
+    before.start(was)
+    assert host.active == {"shop.socket": False, "shop.service": True}
+
+
+def test_a_unit_that_is_a_link_stays_one(units):
+    (units / "shop.service").symlink_to("/srv/shop/shop.service")
+    host = Systemd(units, **{"shop.service": "enabled"})
+    before = old.Old(host.run, ADOPT)
+    was = before.state()
+    before.stop(was)
+    assert (units / "shop.service").readlink() == Path("/srv/shop/shop.service")
+    assert "daemon-reload" in host.said
+    # What was killed in between.
+    (units / "shop.service").unlink()
+    before.start(was)
+    assert (units / "shop.service").is_symlink()
