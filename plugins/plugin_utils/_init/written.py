@@ -38,7 +38,7 @@ class Written:
         return text
 
     def comment(self, text: str, indent: str = "") -> None:
-        # YAML ends a line, and with it a comment, at more characters than people see.
+        # Some characters that nobody sees end a line of YAML, and others have no place in it at all.
         text = "".join(each if each.isprintable() else " " for each in text)
         self.text += textwrap.indent(textwrap.fill(text, 110, break_on_hyphens=False), f"{indent}# ") + "\n"
 

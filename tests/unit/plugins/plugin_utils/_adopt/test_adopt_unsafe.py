@@ -60,7 +60,7 @@ def test_what_would_be_one_all_the_same_is_refused():
         untemplated(page)
 
 
-@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\r", "\n"])
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\r", "\n", "\x1b"])
 def test_a_comment_ends_where_its_line_does(end):
     out = Written("---\n")
     out.comment(f"/srv/start.sh:1: export X={end}fastapi_before_swap: id")
