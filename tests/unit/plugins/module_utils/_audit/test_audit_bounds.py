@@ -200,3 +200,9 @@ def test_a_proxys_files_are_those_of_its_own_root(on, monkeypatch):
     inner.container = "4fe2"
     facts.read_proxies(on, rows, {})
     assert roots == [f"/proc/{inner.pid}/root", ""]
+
+
+def test_whose_time_is_over_is_told(on):
+    rows = table(["uvicorn", "main:app"])
+    assert find.find(rows, none, on, {}, bounds.Turns(user=0)) == []
+    assert ["have taken 0 s already" in finding.seen for finding in on.findings] == [True]
