@@ -17,7 +17,7 @@ from .._host.memory import group_of, use_of
 from .._host.reading import read_text
 from .._host.systemd import parse_show
 from . import processes, servers, supervisord, units
-from .bounds import Turns
+from .bounds import TooMuch, Turns
 from .model import Host, Served
 from .processes import Process
 from .servers import Settings
@@ -26,17 +26,27 @@ from .supervisors import many, supervised
 Run = Callable[[list[str]], tuple[int, str, str]]
 # Worker classes that serve ASGI.
 _ASGI = re.compile(r"uvicorn|asgi|hypercorn|graceful|fastapi|starlette", re.IGNORECASE)
+_ODD = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, MemoryError)
 _WSGI = ("sync", "gthread", "gevent", "eventlet", "tornado")
 
 
-def roots(table: Mapping[int, Process], turns: Turns | None = None) -> list[tuple[Process, str, list[str]]]:
-    """Servers' first processes, with what they run; workers are told by their parents."""
+def roots(
+    table: Mapping[int, Process], turns: Turns | None = None, host: Host | None = None
+) -> list[tuple[Process, str, list[str]]]:
+    """Servers' first processes, with what they run; workers are told by their parents.
+
+    :param host: which is told of what couldn't be read in time.
+    """
     turns, found = turns or Turns(), {}
     for pid, process in table.items():
-        # Whoever's process can't be read as a server isn't one: nobody is told of each odd script.
-        with suppress(Exception), turns.of(process.uid):
-            if told := _server(process):
-                found[pid] = (process, *told)
+        # What can't be read as a server isn't one: nobody is told of each odd script.
+        try:
+            with suppress(*_ODD), turns.of(process.uid):
+                if told := _server(process):
+                    found[pid] = (process, *told)
+        except TooMuch as error:
+            if host:
+                host.unseen(f"pid {pid}: {process.program}", f"Whether it is a server isn't known: {error}.")
     return [row for pid, row in found.items() if row[0].ppid not in found]
 
 
@@ -133,7 +143,7 @@ def find(
     """All apps, those whose units are down among them."""
     programs, turns = supervisord.read(), turns or Turns()
     found: list[Served] = []
-    for process, kind, words in roots(table, turns):
+    for process, kind, words in roots(table, turns, host):
         before = len(host.findings)
         # One that can't be read, as some user may have made it, is no reason to leave out the others.
         try:

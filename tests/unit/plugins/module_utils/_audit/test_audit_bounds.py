@@ -66,6 +66,7 @@ def test_a_process_without_a_name_blinds_nobody(on, argv):
 def test_a_script_that_python_cant_read_blinds_nobody(on, tmp_path, text):
     (tmp_path / "odd.py").write_text(text)
     (tmp_path / "app.py").write_text(APP)
+    assert servers.parse_script(text, "odd.py") is None
     rows = table(["python3", "odd.py"], ["python3", "app.py"], cwd=str(tmp_path))
     assert [app.settings.get("app") for app in find.find(rows, none, on, {})] == ["main:app"]
 
@@ -117,14 +118,14 @@ def test_a_file_that_includes_itself_twice_is_read_once(tmp_path, module):
 
 
 def test_snippets_that_import_the_next_one_twice_end(tmp_path):
-    rows = [f"(s{number}) {{\n import s{number + 1}\n import s{number + 1}\n}}\n" for number in range(40)]
+    rows = [f"(s{number}) {{\n import s{number + 1}\n import s{number + 1}\n}}\n" for number in range(13)]
     (tmp_path / "C").write_text("".join(rows) + "x.com {\n import s0\n}\n")
     with pytest.raises(bounds.TooMuch, match="directives"):
         caddyfile.read(str(tmp_path / "C"), filesystem.Files(budget=bounds.Budget(blocks=1000)))
 
 
 def test_a_proxy_without_end_is_told_and_the_others_sites_are_read(on, tmp_path):
-    rows = "".join(f"(s{number}) {{\n import s{number + 1}\n import s{number + 1}\n}}\n" for number in range(40))
+    rows = "".join(f"(s{number}) {{\n import s{number + 1}\n import s{number + 1}\n}}\n" for number in range(18))
     (tmp_path / "odd").write_text(f"{rows}x.com {{\n import s0\n}}\n")
     (tmp_path / "good").write_text("x.com {\n reverse_proxy :8000\n}\n")
     caddies = [["caddy", "run", "--config", str(tmp_path / name)] for name in ("odd", "good")]
@@ -199,3 +200,9 @@ def test_a_proxys_files_are_those_of_its_own_root(on, monkeypatch):
     inner.container = "4fe2"
     facts.read_proxies(on, rows, {})
     assert roots == [f"/proc/{inner.pid}/root", ""]
+
+
+def test_whose_time_is_over_is_told(on):
+    rows = table(["uvicorn", "main:app"])
+    assert find.find(rows, none, on, {}, bounds.Turns(user=0)) == []
+    assert ["have taken 0 s already" in finding.seen for finding in on.findings] == [True]
