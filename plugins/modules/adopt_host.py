@@ -184,7 +184,9 @@ def main() -> None:
         params["root"] = params["root"] or f"/srv/{params['name']}"
         return Move(module.run_command, params, module.check_mode).go()
 
-    finish(module, work, Refused, CommandFailed, state=lambda: "The step may be half done; it can be run again.")
+    reads = params["step"] in ("read", "fetch", "compare")
+    state = "Nothing was changed." if reads else "The step may be half done; it can be run again."
+    finish(module, work, Refused, CommandFailed, state=lambda: state)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    for kind, body in zip(module.params["asked"], json.loads(module.params["bodies"]), strict=True):
+    for kind, body in zip(module.params["asked"], json.loads(module.params["bodies"]), strict=False):
         kind["body"] = body
     prove = Prove(module.params, Systemd(partial(module.run_command, handle_exceptions=False)), module.warn)
 

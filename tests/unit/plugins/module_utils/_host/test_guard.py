@@ -12,12 +12,17 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.graceful.deploy.plugins.module_utils._host.guard import finish
 
 MODULES = Path(__file__).resolve().parents[5] / "plugins" / "modules"
-# What runs on a host of the modules `deployer` and `release` is deployer_host and release_host, of `init` and `run`
-# nothing.
-NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ("deployer", "init", "release", "run"))
+# Of these actions what runs on a host is NAME_host, or nothing.
+ACTIONS = ("adopt", "deployer", "init", "prove", "release", "run", "status_report")
+NAMES = sorted(path.stem for path in MODULES.glob("*.py") if path.stem not in ACTIONS)
 ARGUMENTS = {
     "absent": {"name": "hello", "root": "/srv/hello"},
+    "adopt_host": {"step": "read"},
     "caddy": {"name": "hello"},
+    "prove_host": {"state": "begun", "root": "/srv/hello", "proxy": "caddy", "port": 80, "tls": False, "asked": []}
+    | dict.fromkeys(("during", "name", "host", "by", "run"), "hello")
+    | dict.fromkeys(("rate", "seconds", "before", "late", "timeout"), 1.0),
+    "tune": {"name": "hello", "paths": ["/"]},
     "deployer_host": {"name": "hello", "step": "ask", "digest": "0123456789abcdef"},
     "layer": {"units": [{"name": "none.service"}]},
     "logs_info": {"name": "hello"},
@@ -31,6 +36,9 @@ ARGUMENTS = {
 }
 WORK = {
     "absent": "Removal",
+    "adopt_host": "look",
+    "prove_host": "Prove",
+    "tune": "Tune",
     "caddy": "read_caddy",
     "deployer_host": "steps",
     "layer": "Layer",
@@ -58,6 +66,9 @@ class Odd:
     def changes(self):
         raise ValueError("zip() argument 2 is shorter than argument 1 \ud800")
 
+    def begin(self):
+        return self.changes
+
     def overtaken(self):
         return self.changes
 
@@ -78,7 +89,9 @@ def test_what_nobody_thought_of_is_told_with_the_state_of_the_host(name, monkeyp
         flow = importlib.import_module(f"ansible_collections.graceful.deploy.plugins.module_utils._{room}.flow")
         monkeypatch.setattr(flow, "look", odd)
     else:
-        monkeypatch.setattr(module, WORK[name], Odd if name in ("absent", "layer", "swap") else odd)
+        monkeypatch.setattr(
+            module, WORK[name], Odd if name in ("absent", "layer", "prove_host", "swap", "tune") else odd
+        )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     if name == "layer":
         monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"))
