@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import glob
 
-from .bounds import Budget
 from .._host.reading import read_text
+from .bounds import Budget
 
 MOST = 1 << 22
 """Bytes that are read of one file."""
