@@ -82,6 +82,10 @@ options:
     description: Seconds after which a request is lost.
     type: float
     required: true
+  bodies:
+    description: The bodies of O(asked) in JSON, one for each, by themselves because nobody's journal is to have them.
+    type: str
+    default: "[]"
   client:
     description: Text of the load client.
     type: str
