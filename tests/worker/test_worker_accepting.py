@@ -55,6 +55,7 @@ def graceful(monkeypatch: pytest.MonkeyPatch) -> Server:
             came_up=lambda: None,
             ended=bytearray(1),
             question=None,
+            slow_callback=0.0,
         )
     )
 
