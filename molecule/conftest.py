@@ -81,7 +81,7 @@ _REQUESTS = ["test_client", "test_conveniences", "test_limits"]
 _RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchanged zz_manners zzz_renewal".split()]
 LEFT_TO_THE_OTHER = {
     "audit-bookworm": ["test_audit"],
-    "default-bookworm": ["test_refusals", "test_rolling"],
+    "default-bookworm": ["test_refusals"],
     "front-caddy-bookworm": _RUNS,
     "front-caddy-trixie": _REQUESTS,
     "front-current-bookworm": _RUNS,
