@@ -32,7 +32,7 @@ from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move
-from .._process.specs import NOTHING, beside
+from .._process.specs import NOTHING, Beside, beside
 from . import standby
 from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in, with_workers
@@ -66,6 +66,11 @@ def told(failure: Exception, why: str, log: str, root: str, record: dict[str, An
     known = advice(said, root, writes, record.get("settings", {}), record.get("hosts", {}))
     write = " ".join(filter(None, [hints(said, root), known]))
     return "\n\n".join(filter(None, [serves, write, log and f"Its last lines:\n{without_frames(log)}"]))
+
+
+def _in_place(terms: Terms) -> Terms:
+    """The same, but by a new start where they are by a reload."""
+    return replace(terms, strategy="restart") if terms.strategy == "reload" else terms
 
 
 class Deploy:
@@ -340,14 +345,11 @@ class Deploy:
         measured = tuned.parse(self.params["tuned"])
         if not slot or not held.get("terms") or not measured:
             raise CommandFailed(f"Nothing of {app.name} is live on this host, or `tuned` isn't what tune returns.")
-        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
         # A reload takes changes of code alone.
-        strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
-        terms = replace(Terms(**kept), strategy=strategy)
+        terms = _in_place(Terms.of(held))
         wanted = with_workers(app.configuration(slot, held["release"]), measured.workers)
         # What runs beside the web is of the same release, and stays.
-        self.move = Move(self.systemd, app, wanted, asked_by(app) or NOTHING, terms.user, terms.group)
-        return Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], None)
+        return self._from_slot(wanted, terms, asked_by(app), beside=False)
 
     def _other_slot(self) -> Swap | None:
         """The way back of one host where another of the fleet has failed: what the other slot was started with, its
@@ -357,12 +359,8 @@ class Deploy:
         held = self.app.held(slot) if slot else {}
         if not held.get("terms") or held.get("release") != self.params["release"]:
             return None
-        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
-        wanted, terms = self.app.configuration(slot, held["release"]), replace(Terms(**kept), bake=0, strategy="swap")
-        asked = asked_by(self.app)
-        self.move = Move(self.systemd, self.app, wanted, asked or NOTHING, terms.user, terms.group)
-        supervisor = supervisor_of(self.systemd, self.app, wanted)
-        swap = Swap(self.systemd.run, supervisor, self.app, wanted, terms, [], self.move if asked is not None else None)
+        terms = replace(Terms.of(held), bake=0, strategy="swap")
+        swap = self._from_slot(self.app.configuration(slot, held["release"]), terms, asked_by(self.app))
         swap.forgiving = True
         return swap
 
@@ -397,18 +395,13 @@ class Deploy:
                 f"{held['release']} is live as before it. This rollback goes behind that one, to {release}, and marks "
                 "it as bad."
             )
-        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
         # A release that has served well isn't watched: at night each second counts, and what it would go back to is
         # worse. A reload of it would be no faster, and trusts more.
-        strategy = "restart" if kept["strategy"] == "reload" else kept["strategy"]
-        terms = replace(Terms(**kept), bake=0, strategy=strategy)
-        wanted = app.configuration(slot, release)
+        terms = replace(_in_place(Terms.of(held)), bake=0)
         asked = asked_by(app)
         if asked is None:
             self.warn("What runs beside the web can't be read, and is left as it is: deploy to bring it along.")
-        self.move = Move(self.systemd, app, wanted, asked or NOTHING, terms.user, terms.group)
-        move = self.move if asked is not None else None
-        swap = Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], move)
+        swap = self._from_slot(app.configuration(slot, release), terms, asked)
         swap.forgiving = True
         return swap
 
@@ -423,16 +416,28 @@ class Deploy:
                 f"The last deploy of {app.name} was cut off, so that what runs may not be what the slot names. Run "
                 "release.yml first."
             )
-        kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
-        if strategy == "swap" and kept["strategy"] != "swap":
+        terms = Terms.of(held)
+        if strategy == "swap" and terms.strategy != "swap":
             raise CommandFailed(
-                f"A second slot of {app.name} isn't started on this host: its deploys take over by {kept['strategy']}, "
+                f"A second slot of {app.name} isn't started on this host: its deploys take over by {terms.strategy}, "
                 "which fastapi_strategy says, or the memory that there is. Write during=restart or during=reload."
             )
-        wanted, terms = app.configuration(slot, held["release"]), Terms(**kept)
-        self.move = Move(self.systemd, app, wanted, asked_by(app) or NOTHING, terms.user, terms.group)
         # What runs beside the web is left as it is: the release is the same.
-        return Swap(self.systemd.run, supervisor_of(self.systemd, app, wanted), app, wanted, terms, [], None, strategy)
+        wanted = app.configuration(slot, held["release"])
+        return self._from_slot(wanted, terms, asked_by(app), beside=False, anew=strategy)
+
+    def _from_slot(
+        self, wanted: Snapshot, terms: Terms, asked: Beside | None, beside: bool = True, anew: str = ""
+    ) -> Swap:
+        """A swap to what a slot has had, and not to what a run brings.
+
+        :param asked: what runs beside the web, as it was deployed; None where that can't be read, and is left alone.
+        :param beside: whether that moves too.
+        """
+        self.move = Move(self.systemd, self.app, wanted, asked or NOTHING, terms.user, terms.group)
+        move = self.move if beside and asked is not None else None
+        supervisor = supervisor_of(self.systemd, self.app, wanted)
+        return Swap(self.systemd.run, supervisor, self.app, wanted, terms, [], move, anew)
 
     def _may(self, swap: Swap) -> None:
         """Refuse a reload that can't be, before the commands that come before it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .._app.slots import SLOTS
 from .._app.supervisor import Standing
@@ -39,6 +40,14 @@ class Terms:
     worker_memory: int = 0
     # The terms of a slot from before there was one have none.
     scheme: str = "http"
+
+    @classmethod
+    def of(cls, held: dict[str, Any]) -> Terms:
+        """Those that a slot keeps; what else is among them is of another version, or nothing of a deploy's.
+
+        :param held: what slot.json says.
+        """
+        return cls(**{name: value for name, value in held["terms"].items() if name in cls.__dataclass_fields__})
 
 
 class Failed(Exception):

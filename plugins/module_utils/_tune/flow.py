@@ -110,8 +110,7 @@ class Tune:
                 )
             live = self._live()
             held = self.app.held(live)
-            kept = {name: value for name, value in held["terms"].items() if name in Terms.__dataclass_fields__}
-            terms = Terms(**kept)
+            terms = Terms.of(held)
             wanted = self.app.configuration(live, held["release"])
             supervisor = supervisor_of(self.systemd, self.app, wanted)
             standby = Standby(self.run, supervisor, self.app, live, terms)
