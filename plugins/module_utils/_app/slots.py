@@ -240,6 +240,14 @@ class App:
         before = os.path.join(self.root, "slots", f".{slot}.before")
         return os.path.realpath(beside) if os.path.isdir(beside) else before
 
+    def restore(self, slot: str) -> bool:
+        """Let the slot hold what it held before put(); False where nothing is kept of that, and nothing is changed."""
+        aside = self.aside(slot)
+        if not os.path.isdir(aside):
+            return False
+        self.put(slot, aside)
+        return True
+
     def cut_off(self, slot: str) -> bool:
         """Whether a run that changed the slot in place ended before it had proved it: what runs may be the old one."""
         terms = self.held(slot).get("terms") or {}

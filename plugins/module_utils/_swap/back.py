@@ -173,10 +173,7 @@ class Back:
             if slot in self.now.up or self.candidate.start:
                 self._empty(slot, BAD_PATIENCE)
             self.supervisor.stop(slot)
-            aside = self.app.aside(slot)
-            if os.path.isdir(aside):
-                self.app.put(slot, aside)
-            elif not os.path.isdir(self.new):
+            if not self.app.restore(slot) and not os.path.isdir(self.new):
                 shutil.rmtree(self.app.directory(slot), ignore_errors=True)
         self.app.clear()
 

@@ -72,10 +72,7 @@ def leave(systemd: Systemd, app: App, check: bool) -> str:
         UnitFiles(supervisor.reread, said.units).write()
     finally:
         supervisor.stop(slot)
-        aside = app.aside(slot)
-        if os.path.isdir(aside):
-            app.put(slot, aside)
-        else:
+        if not app.restore(slot):
             shutil.rmtree(app.directory(slot), ignore_errors=True)
     app.clear()
     return release

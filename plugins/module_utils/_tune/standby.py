@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from typing import Any
@@ -94,10 +93,7 @@ class Standby:
         """Stop it, and let the slot hold what it held before."""
         if self._filled:
             self.supervisor.stop(self.slot)
-            aside = self.app.aside(self.slot)
-            if os.path.isdir(aside):
-                self.app.put(self.slot, aside)
-            elif MARK in (self.app.held(self.slot).get("terms") or {}):
+            if not self.app.restore(self.slot) and MARK in (self.app.held(self.slot).get("terms") or {}):
                 # It had never been filled before.
                 shutil.rmtree(self.app.directory(self.slot), ignore_errors=True)
             self._filled = False
