@@ -110,17 +110,17 @@ def _is_below(line: str, lowest: str) -> bool:
 
 
 def twin(
-    requirements: Requirements, missing: str, nearest: Callable[[str, str], str]
+    requirements: Requirements, missing: str, nearest: Callable[[str, str], str], wanted: str = ""
 ) -> tuple[Requirements, str] | None:
-    """The requirements with the same code as wheels in place of `missing`, and a sentence; None where there is none, or
-    where no line names it.
+    """The requirements with the same code as wheels in place of `missing`, and a sentence; None where there is none.
 
     :param missing: 'name' or 'name==version' that has no wheel.
     :param nearest: the version of a package that is nearest to another and has a wheel; '' for none.
+    :param wanted: which versions other packages ask for, such as '>=2.7', where no line does.
     """
     name = canonicalize_name(missing.partition("==")[0])
     other = SAME.get(name, "")
-    if not other or name not in named([*requirements.lines, *requirements.constraints]):
+    if not other or name in requirements.left_out:
         return None
     brought = other in named(requirements.lines)
     shown: list[str] = []
@@ -142,6 +142,10 @@ def twin(
         lines=[each for line in requirements.lines for each in swapped(line)],
         constraints=[each for line in requirements.constraints for each in swapped(line)],
     )
+    if name not in named(requirements.lines):
+        # Another package asks for it, whose own words can't be changed: what it asks for is passed over.
+        changed.left_out = [*requirements.left_out, name]
+        changed.lines += swapped(f"{name}{'' if shown else wanted}")
     what = f"{other}, which is there too," if brought else max(shown, key=len)
     return changed, f"{missing} has no wheels, and is {other} where it is built: {what} is taken in its place."
 

@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...module_utils._app.releases import ReleaseError
@@ -20,7 +21,7 @@ from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .instead import twin
 from .packages import Requirement, SpecifierSet, Version, canonicalize_name, canonicalize_version
-from .refusals import flattened, named_in, refusal, without_wheel
+from .refusals import asked_of, flattened, named_in, refusal, without_wheel
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
 from .sdist import HERE, WAY_OUT, Sources, Workshop
 from .shelf import Shelf, fails_on, files_of, nearest, shelf_of, version_of
@@ -169,12 +170,14 @@ def _app_resolved(
     """Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them."""
     index = sources.with_built if sources else collector.index
     try:
-        return compiled(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
+        asked = (requirements.lines, requirements.constraints)
+        return compiled(collector, *asked, index, new, requirements.dated, requirements.left_out)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
         compiles = bool(sources and sources.workshop.compiles)
-        if missing and not compiles and (other := twin(requirements, missing, functools.partial(_nearest, collector))):
+        closest = functools.partial(_nearest, collector)
+        if missing and not compiles and (other := twin(requirements, missing, closest, asked_of(said, missing))):
             collector.say(other[1])
             return _app_resolved(collector, other[0], new, name, sources)
         problem = sources.add(missing, requirements) if missing and sources else ""
@@ -242,7 +245,7 @@ def on_shelf(collector: Collector, requirements: Requirements, new: str, first: 
         constraints = [line for line in requirements.constraints if not named([line]) & names]
         lines = [_loosened(line, names) for line in requirements.lines]
         bounds = [*constraints, *loose.values()]
-        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated)
+        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated, requirements.left_out)
         return {*versions_of(items)}
 
     return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
@@ -257,9 +260,18 @@ def _loosened(line: str, names: set[str]) -> str:
 
 
 def compiled(
-    collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str, dated: list[str]
+    collector: Collector,
+    lines: list[str],
+    constraints: list[str],
+    index: Index,
+    new: str,
+    dated: list[str],
+    left_out: Sequence[str] = (),
 ) -> list[str]:
-    """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines."""
+    """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines.
+
+    :param left_out: packages that aren't taken, whoever asks for them.
+    """
     write_lines(os.path.join(new, "requirements.in"), lines)
     write_lines(os.path.join(new, "constraints.in"), constraints)
     out = os.path.join(new, "resolved.txt")
@@ -267,6 +279,9 @@ def compiled(
     # Beside an argument uv doesn't look at the environment's constraints.
     command += ["-c", os.path.join(new, "constraints.in"), *constraining(index), "-o", out]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
+    if left_out:
+        write_lines(os.path.join(new, "overrides.in"), [f"{name} ; sys_platform == 'none'" for name in left_out])
+        command += ["--override", os.path.join(new, "overrides.in")]
     command += [*dated, "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
     command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
     run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))

@@ -190,12 +190,35 @@ def test_what_cant_run_is_refused_by_what_would(shop: Collector, tmp_path: Path)
     assert resolved(shop, ["fastapi", "pydantic"])["pydantic"] == "1.10.4"
 
 
-def test_what_is_compiled_is_refused_where_another_package_wants_it(shop: Collector, tmp_path: Path) -> None:
-    make_wheel(tmp_path / "links", "psycopg2-binary", "2.9.5")
-    make_sdist(tmp_path / "links", "psycopg2", "2.9.5")
-    make_wheel(tmp_path / "links", "orm", "1", ("psycopg2",))
-    with pytest.raises(ReleaseError, match=r"(?s)psycopg2==2\.9\.5 has no wheel .*Write psycopg2-binary"):
-        resolved(shop, ["fastapi", "orm"])
+@pytest.mark.parametrize(
+    ("wants", "lines", "constraints", "taken"),
+    [
+        ("psycopg2", ["orm"], [], "2.9.9"),
+        ("psycopg2>=2.7,<2.9.6", ["orm"], [], "2.9.5"),
+        ("psycopg2==2.9.3", ["orm"], [], "2.9.5"),
+        # A lock names it, and of the project's own lines none does.
+        ("psycopg2>=2.7", ["orm"], ["psycopg2==2.9.5"], "2.9.5"),
+        ("psycopg2", ["orm", "psycopg2==2.9.5"], [], "2.9.5"),
+        ("psycopg2", ["orm", "psycopg2-binary==2.9.5"], [], "2.9.5"),
+        # As sqlalchemy[postgresql]: each older version wants it too.
+        ("psycopg2>=2.7 ; extra == 'pg'", ["orm[pg]<3"], [], "2.9.9"),
+    ],
+)
+def test_what_is_compiled_is_taken_as_wheels_where_another_package_wants_it(
+    shop: Collector, tmp_path: Path, wants: str, lines: list[str], constraints: list[str], taken: str
+) -> None:
+    for version in ("2.9.5", "2.9.9"):
+        make_wheel(tmp_path / "links", "psycopg2-binary", version, tag="cp311-cp311-manylinux_2_17_x86_64")
+    for version in ("2.9.3", "2.9.5", "2.9.9"):
+        make_sdist(tmp_path / "links", "psycopg2", version)
+    for version in ("1", "2"):
+        make_wheel(tmp_path / "links", "orm", version, (wants,))
+    make_sdist(tmp_path / "links", "orm", "0.9", (wants,))
+    said: list[str] = []
+    requirements = Requirements(lines=["fastapi", *lines], constraints=constraints)
+    found = versions_of(resolve(replace(shop, say=said.append), requirements, [], shop.cache, "requirements.txt"))
+    assert (found["psycopg2-binary"], found["orm"]) == (taken, "2") and "psycopg2" not in found
+    assert any("is taken in its place" in line for line in said)
 
 
 def test_where_no_server_fits_the_app_its_own_line_is_named(shop: Collector) -> None:
@@ -233,6 +256,12 @@ def test_a_package_that_never_has_wheels_is_answered_with_its_twin_without_a_ver
         ("Because lib[fast]==2.0 has no usable wheels and you require lib[fast]==2.0, we", "lib==2.0"),
         ("Because all versions of lib have no usable wheels and you require lib, we", "lib"),
         ("Because my-lib==1 depends on c and lib==2.0 has no usable wheels and you require lib==2.0", "lib==2.0"),
+        # Of uv 0.13.9 for sqlalchemy[postgresql]<2.1, cut: the old ones have none either.
+        (
+            "Because psycopg2>=2.7 has no usable wheels and sqlalchemy[postgresql]==2.0.58 depends on psycopg2>=2.7, we "
+            "can conclude. hint: Wheels are required for `sqlalchemy` because hint: Wheels are required for `psycopg2`",
+            "psycopg2",
+        ),
     ],
 )
 def test_what_has_no_wheel_is_named_as_it_can_be_fetched(said: str, missing: str) -> None:
