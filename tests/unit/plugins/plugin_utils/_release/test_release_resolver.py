@@ -258,8 +258,8 @@ def test_a_package_that_never_has_wheels_is_answered_with_its_twin_without_a_ver
         ("Because my-lib==1 depends on c and lib==2.0 has no usable wheels and you require lib==2.0", "lib==2.0"),
         # Of uv 0.13.9 for sqlalchemy[postgresql]<2.1, cut: the old ones have none either.
         (
-            "Because psycopg2>=2.7 has no usable wheels and sqlalchemy[postgresql]==2.0.58 depends on psycopg2>=2.7, we "
-            "can conclude. hint: Wheels are required for `sqlalchemy` because hint: Wheels are required for `psycopg2`",
+            "Because psycopg2>=2.7 has no usable wheels and sqlalchemy[postgresql]==2.0.58 depends on psycopg2>=2.7, we"
+            " can. hint: Wheels are required for `sqlalchemy` because hint: Wheels are required for `psycopg2`",
             "psycopg2",
         ),
     ],
