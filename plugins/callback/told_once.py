@@ -12,10 +12,10 @@ version_added: 0.1.0
 author:
   - The graceful.deploy authors (@graceful)
 description:
-  - Is P(ansible.builtin.default#callback) in all else. That says why a task failed twice, first as C([ERROR]) with the lines of the
-    task's file, then as C(fatal) with the result.
-  - Of a task of this collection's the first is left out, because its sentences name the variable or the place in the app, and the task's
-    file is none that anybody wrote. Of all other tasks both are shown.
+  - Is P(ansible.builtin.default#callback) in all else. That says why a task failed twice, first as C([ERROR]) with the
+    lines of the task's file, then as C(fatal) with the result.
+  - Of a task of this collection's the first is left out, because its sentences name the variable or the place in the
+    app, and the task's file is none that the user wrote. Of all other tasks both are shown, and of all with C(-v).
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
