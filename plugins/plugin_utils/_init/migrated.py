@@ -21,7 +21,8 @@ from .written import Written, as_yaml
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 _ADDRESS = re.compile(r"(?m)^[ \t]*sqlalchemy\.url\s*=[ \t]*(?!driver://)[a-z][\w+]*://\S+")
 _OVERRIDDEN = re.compile(
-    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
+    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|["']sqlalchemy\.url["'](\]\s*=|\s*:)|"""
+    r"""set_section_option\([^\n]*["']sqlalchemy\.url["']"""
 )
 """What has an env.py of Alembic's take another address than that of its alembic.ini."""
 _OF_INI = r"""[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)"""
@@ -129,4 +130,9 @@ def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
         if len(re.findall(rf"(?m)^[ \t]*{name}\s*(?::[^=\n]*)?=", script)) == 1:
             script = re.sub(rf"create_(async_)?engine\(\s*{name}\b", "", script)
     script = re.sub(rf"create_(async_)?engine\(\s*{_OF_INI}", "", script)
+    if of_ini := set(re.findall(r"(\w+)\s*=[^\n=]*?\b(?:async_)?engine_from_config\(", script)):
+        # Beside it another engine may be made, as one that makes the database; in its place another one.
+        script = re.sub(
+            r"(?:(\w+)\s*=\s*)?create_(?:async_)?engine\(", lambda made: made[0] if made[1] in of_ini else "", script
+        )
     return None if found and _OVERRIDDEN.search(script) else found

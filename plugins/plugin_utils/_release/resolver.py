@@ -19,6 +19,7 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
+from .._source.lacks import POSTGRESQL
 from .instead import twin
 from .packages import Requirement, SpecifierSet, Version, canonicalize_name, canonicalize_version
 from .refusals import asked_of, flattened, named_in, refusal, without_wheel
@@ -111,6 +112,7 @@ def resolve(
     # One by one: where there is no tested version of the one, the other stays the tested one.
     for part in (serving, sockets, [pin for pin in pins if pin not in (*serving, *sockets)]):
         found = versions_of(items)
+        part = [driver for pin in part for driver in ([pin] if pin != POSTGRESQL else drivers(found))]
         lacking = [pin for pin in part if Requirement(pin).name not in found]
         if lacking and not (part is sockets and "wsproto" in found):
             if part not in (serving, sockets):
@@ -125,6 +127,22 @@ def resolve(
         write = f" Write fastapi_versions: [{', '.join(instead)}]" if instead else ""
         raise ReleaseError(f"fastapi_requirements is {name}. {' '.join(told)}{write}")
     return items
+
+
+_OF_POSTGRESQL = {"asyncpg", "pg8000", "psycopg", "psycopg2", "psycopg2-binary", "psycopg2cffi"}
+
+
+def drivers(found: dict[str, str]) -> list[str]:
+    """What SQLAlchemy imports for postgresql:// alone, where it isn't there and no other driver may be meant. Pure.
+
+    :param found: versions by name of all that the app is resolved to.
+    """
+    if "sqlalchemy" not in found:
+        return []
+    newer = Version(found["sqlalchemy"]) >= Version("2.1.0b1")
+    # An app that has another one names it when it makes its engine; psycopg2's users had no need to.
+    meant = _OF_POSTGRESQL - ({"psycopg2", "psycopg2-binary"} if newer else set())
+    return [] if meant & found.keys() else ["psycopg[binary]" if newer else "psycopg2-binary"]
 
 
 def not_running(found: dict[str, str], target: Target) -> dict[str, str]:

@@ -296,6 +296,10 @@ class _File:
         ):
             # No engine is made of it.
             self.code.wanted.setdefault(variable, self._at(node))
+        elif url and (part := _PART_OF_DATABASE.fullmatch(variable)) and url.isprintable():
+            self.code.parts.setdefault(part[1], {}).setdefault(part[2].lower(), (variable, url, self._at(node)))
+        elif url and variable and _BESIDE.match(url) and not variable.startswith("TEST_"):
+            self.code.beside.setdefault(variable, (self._at(node), url))
         elif url and variable and _OWN_DATABASE.match(url) and not variable.startswith("TEST_"):
             self.code.defaults.setdefault(variable, (self._at(node), mask(url)))
             self.code.containers[self._at(node)] = ""
@@ -819,7 +823,16 @@ _PASSWORD_OF_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|
 # What stands in a default for what somebody else has to say.
 _PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
 # A database of whoever develops the app, whose user nobody else has.
-_OWN_DATABASE = re.compile(r"(?:postgres\w*|mysql|mariadb)(?:\+\w+)?://[^@/:]+:[^@/]+@(?:localhost|127\.0\.0\.1)\b")
+_OWN_DATABASE = re.compile(
+    r"(?:postgres\w*|mysql|mariadb)(?:\+\w+)?://"
+    r"(?:[^@/:]+:[^@/]+@(?:localhost|127\.0\.0\.1)\b|(?:[^@/:]+@)?(?:localhost|127\.0\.0\.1)(?::\d+)?/\w)"
+)
+# The same of what lets everybody in who is on its machine.
+_BESIDE = re.compile(r"(?:mongodb|rediss?)(?:\+\w+)?://(?:localhost|127\.0\.0\.1)\b")
+_PART_OF_DATABASE = re.compile(
+    r"(?i)((?:\w+_)?(?:postgres(?:ql)?|pg|mysql|mariadb|mongo(?:db)?|db|database)_?)"
+    r"(host|hostname|server|port|user|username|name|db|database)"
+)
 _DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(

@@ -95,6 +95,22 @@ def needed(top: str, paths: Collection[str], app: str) -> dict[str, str]:
     return found
 
 
+POSTGRESQL = "postgresql"
+"""What `unnamed_driver` finds needed, of which SQLAlchemy's version says what it is."""
+
+
+def unnamed_driver(top: str, paths: Collection[str], app: str) -> dict[str, str]:
+    """POSTGRESQL, and why, where an engine is made and an address begins with postgresql:// alone: SQLAlchemy then
+    imports a driver that nothing names."""
+    engine, address = False, ""
+    for path, tree in _reached(top, paths, app):
+        for part in ast.walk(tree):
+            engine = engine or (isinstance(part, ast.Call) and called(part) == "create_engine")
+            if isinstance(part, ast.Constant) and (text(part) or "").startswith("postgresql://"):
+                address = address or f"for a database's URL, {Place(path, part.lineno)}"
+    return {POSTGRESQL: address} if engine and address else {}
+
+
 _CALLED = {"distutils": "setuptools", "email_validator": "email-validator", "multipart": "python-multipart"}
 _FOR_TESTS = ("httpx",)
 

@@ -692,6 +692,22 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
             'url = config.get_main_option("sqlalchemy.url")\nurl = os.getenv("DB_URL")\ne = create_engine(url)\n',
             False,
         ),
+        # Another engine beside it, as for making the database, or in its place.
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            "admin = create_engine(ADMIN)\ne = engine_from_config(config.get_section(name), prefix='sqlalchemy.')\n",
+            True,
+        ),
+        (
+            "[alembic]\nsqlalchemy.url = sqlite:///./x.db\n",
+            "if URL:\n    e = create_engine(URL)\nelse:\n    e = engine_from_config(config.get_section(name))\n",
+            False,
+        ),
+        (
+            "[alembic]\nsqlalchemy.url = sqlite:///./x.db\n",
+            "e = engine_from_config({'sqlalchemy.url': URL}, prefix='sqlalchemy.')\n",
+            False,
+        ),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
@@ -707,6 +723,48 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     )
     if told:
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
+
+
+@pytest.mark.parametrize(
+    ("text", "required", "env", "told"),
+    [
+        (
+            "URL = os.getenv('DATABASE_URL', 'sqlite:///./app.db')",
+            "sqlalchemy\npsycopg2-binary",
+            None,
+            "app.db is the app's database by default. For another set DATABASE_URL in fastapi_env: "
+            "postgresql+psycopg2://USER:PASSWORD@127.0.0.1/NAME",
+        ),
+        (
+            "URL = os.getenv('DATABASE_URL', 'postgresql://localhost/db')",
+            "sqlalchemy\npsycopg2-binary",
+            {"DATABASE_URL": "TODO"},
+            "By default it is postgresql://localhost/db: if the host has such a one, that. For another write "
+            "postgresql+psycopg2://USER:PASSWORD@127.0.0.1/NAME",
+        ),
+        (
+            "N = os.getenv('DB_NAME', 'shop')\nUSER = os.getenv('DB_USER', 'me')\nHOST = os.getenv('DB_HOST', '::1')",
+            "sqlalchemy",
+            None,
+            "By default the database is shop of the user me at ::1 (main.py:4): have that on the host, or set "
+            "DB_NAME, DB_USER, DB_HOST in fastapi_env.",
+        ),
+        (
+            "URL = os.getenv('MONGO_URL', 'mongodb://localhost:27017')",
+            "motor",
+            None,
+            "By default MONGO_URL is mongodb://localhost:27017 (main.py:4): have that on the host, or set it",
+        ),
+        # The name alone is said by somebody.
+        ("NAME = os.environ['DB_NAME']\nHOST = os.getenv('DB_HOST', 'localhost')", "", {"DB_NAME": "shop"}, ""),
+    ],
+)
+def test_the_database_that_the_app_has_by_default_is_told(project, text, required, env, told):
+    top = project({"main.py": APP + f"import os\n{text}\n", "requirements.txt": f"fastapi\n{required}\n"})
+    written = app_file(str(top), "/src/shop").text
+    assert yaml.safe_load(written).get("fastapi_env") == env
+    flat = re.sub(r"\n# ", " ", written)
+    assert told in flat if told else "By default" not in flat
 
 
 def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere(project):

@@ -22,11 +22,13 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requireme
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import (
     Collector,
+    drivers,
     resolve,
     too_old,
     versions_of,
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import unnamed_driver
 from release_wheelhouse import make_sdist, make_wheel
 
 HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
@@ -323,3 +325,41 @@ def test_an_index_without_what_speaks_websockets_is_told_so(shop: Collector) -> 
 def test_what_brings_it_by_itself_makes_no_other_release(line: str) -> None:
     assert not any(pin.startswith("websockets") for pin in injected(Requirements(lines=[line]), HOST.markers, True))
     assert any(pin.startswith("websockets") for pin in injected(Requirements(lines=["uvicorn"]), HOST.markers, True))
+
+
+@pytest.mark.parametrize(
+    ("found", "added"),
+    [
+        ({"sqlalchemy": "2.0.40"}, ["psycopg2-binary"]),
+        ({"sqlalchemy": "2.1.9"}, ["psycopg[binary]"]),
+        # It was what postgresql:// meant when the app was written.
+        ({"sqlalchemy": "2.1.9", "psycopg2-binary": "2.9.9"}, ["psycopg[binary]"]),
+        ({"sqlalchemy": "2.0.40", "psycopg2-binary": "2.9.9"}, []),
+        ({"sqlalchemy": "2.1.9", "psycopg": "3.3"}, []),
+        # Its address is changed to name it, or it would fail at home.
+        ({"sqlalchemy": "2.0.40", "asyncpg": "0.30"}, []),
+        ({"databases": "0.9"}, []),
+    ],
+)
+def test_a_driver_that_only_an_address_names_is_added(found: dict[str, str], added: list[str]) -> None:
+    assert drivers(found) == added
+
+
+def test_a_driver_that_only_an_address_names_is_resolved_with_the_rest(shop: Collector, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "links", "sqlalchemy", "2.0.40")
+    make_wheel(tmp_path / "links", "psycopg2-binary", "2.9.9")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").write_text(
+        "from sqlalchemy import create_engine\nengine = create_engine(f'postgresql://{USER}@localhost/shop')\n"
+    )
+    needs = unnamed_driver(str(tmp_path), {"app/main.py"}, "app.main:app")
+    assert needs == {"postgresql": "for a database's URL, app/main.py:2"}
+    requirements = Requirements(lines=["fastapi", "sqlalchemy"])
+    pins = injected(requirements, HOST.markers, False, needs)
+    found = versions_of(resolve(shop, requirements, pins, shop.cache, "requirements.txt"))
+    assert found["psycopg2-binary"] == "2.9.9" and found["gunicorn"] == "27.0.1"
+    # A lock stays as it is, and an engine of a whole address needs nothing more.
+    requirements.hashes = {("fastapi", "0.121.0"): {"0" * 64}}
+    assert "postgresql" not in injected(requirements, HOST.markers, False, needs)
+    (tmp_path / "app" / "main.py").write_text("engine = create_engine('postgresql+asyncpg://me@localhost/shop')\n")
+    assert unnamed_driver(str(tmp_path), {"app/main.py"}, "app.main:app") == {}
