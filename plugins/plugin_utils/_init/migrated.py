@@ -77,13 +77,17 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
             f"once, and write then, for what changes later: {PREFIX}before_swap: {as_yaml(command)}"
         )
         return
-    if is_locked(top, requirements, "alembic", required) or re.search(r"(?mi)^\s*alembic\b", needed):
+    # A list of UTF-16, as PowerShell writes it, is read by what reads requirements.
+    there = "alembic" in required and requirements.endswith((".txt", ".in"))
+    there = there or is_locked(top, requirements, "alembic", required)
+    if there or re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return
-    out.comment(
-        f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before "
-        f"each new release: {PREFIX}before_swap: {as_yaml(command)}"
-    )
+    said = f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before each new "
+    said += f"release: {PREFIX}before_swap: {as_yaml(command)}"
+    out.comment(said)
+    if not code.creates:
+        out.notes.append(f"{said}: nothing else is seen to make the app's tables.")
 
 
 def other_database(out: Written, code: Code, top: str) -> None:

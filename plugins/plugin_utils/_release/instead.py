@@ -161,7 +161,8 @@ def twinned(requirements: Requirements, files: Mapping[str, list[str]], target: 
 
     pins = pins_of([*requirements.constraints, *requirements.lines], target)
     for name, version in pins.items():
-        if name in SAME and not any(file.endswith(".whl") for file in files.get(name, [])):
+        # Other systems may have wheels of it.
+        if name in SAME and not closest(name, version):
             changed = twin(requirements, f"{name}=={version}", closest)
             requirements = changed[0] if changed else requirements
     return requirements

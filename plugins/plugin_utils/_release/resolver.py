@@ -20,7 +20,7 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .._source.lacks import POSTGRESQL
-from .instead import twin
+from .instead import SAME, twin, twinned
 from .packages import Requirement, SpecifierSet, Version, canonicalize_name, canonicalize_version
 from .refusals import asked_of, flattened, named_in, refusal, without_wheel
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
@@ -212,7 +212,11 @@ def _app_resolved(
         others = ""
         # A build host compiles whatever it is.
         if missing and not compiles:
-            way_out, shelf = (f"Or s{WAY_OUT[1:]}." if sources else ""), on_shelf(collector, requirements, new, missing)
+            way_out = f"Or s{WAY_OUT[1:]}." if sources else ""
+            # What the run would exchange by itself is nothing for people to do.
+            known = {name: _files(collector, name) for each in SAME.items() for name in each}
+            bare = twinned(requirements, known, collector.target)
+            shelf = on_shelf(collector, bare, new, missing)
             told = shelf_refusal(shelf, collector.target, requirements.python, way_out, missing)
             if told:
                 raise ReleaseError(f"fastapi_requirements is {name}, {told}") from None

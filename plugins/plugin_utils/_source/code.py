@@ -231,6 +231,8 @@ class _File:
                 if isinstance(target, ast.Name) and (text := _text(node.value)) is not None:
                     same = self.code.texts.setdefault(target.id, text) == text
                     self.code.texts[target.id] = text if same else None
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _name(node.value) != "self":
+                self.code.assigned.add(node.attr.upper())
             elif isinstance(node, ast.ClassDef):
                 self.attributes |= {_name(e.target) for e in node.body if isinstance(e, ast.AnnAssign)}
             elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
@@ -291,6 +293,9 @@ class _File:
             self.code.wanted.setdefault(variable, self._at(node))
             self.code.containers[self._at(node)] = ""
             self.code.hosts[variable] = (match["host"], url)
+        elif url == "" and variable.upper() in self.code.assigned:
+            # The app makes it of its parts.
+            return
         elif (url == "" and _DATABASE_URL.search(variable) and not variable.startswith("TEST_")) or (
             _OF_A_DATABASE.search(variable) and _PLACEHOLDER.search(url or "")
         ):

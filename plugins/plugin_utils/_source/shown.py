@@ -79,6 +79,8 @@ class Code:
     """What wanted variables and secrets are called without the prefix that the project has chosen for all of them."""
     pooled: dict[str, Place] = field(default_factory=dict)
     """Settings whose address of a database an engine with a pool of its own size is made of."""
+    assigned: set[str] = field(default_factory=set)
+    """Attributes of objects that the app gives a value as it runs, in capitals."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
     """What wanted variables may hold that are of an enumeration, by the names of its members."""
     variables: dict[str, list[str]] = field(default_factory=dict)

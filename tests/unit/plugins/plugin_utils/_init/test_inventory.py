@@ -136,7 +136,7 @@ ON_INDEX = {
     "fastapi": ["fastapi-0.68.0-py3-none-any.whl"],
     "orjson": [*wheels("orjson", "3.6", 9, 10), *wheels("orjson", "3.9", 11, 12), *wheels("orjson", "3.11", 13)],
     "greenlet": [*wheels("greenlet", "2.0", 11), *wheels("greenlet", "3.1", 11, 12, 13)],
-    "psycopg2": ["psycopg2-2.9.3.tar.gz"],
+    "psycopg2": ["psycopg2-2.9.3.tar.gz", "psycopg2-2.9.3-cp311-cp311-win_amd64.whl"],
     "psycopg2-binary": [*wheels("psycopg2-binary", "2.9.5", 11), *wheels("psycopg2-binary", "2.9.10", 11, 13)],
 }
 
@@ -723,6 +723,32 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     )
     if told:
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
+
+
+def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
+    """`database_url: str = ''`, and below `settings.database_url = f"postgresql://{...}"`."""
+    text = (
+        APP + "class Settings(BaseSettings):\n    db_password: str\n    database_url: str = ''\nsettings = Settings()\n"
+    )
+    for more, env in (("s.database_url = make()\n", set()), ("", {"DATABASE_URL"})):
+        top = project({"main.py": text + more, "requirements.txt": "fastapi\npsycopg2-binary\n"})
+        assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"].keys() == {"DB_PASSWORD", *env}
+
+
+def test_a_list_of_powershells_has_alembic_in_it(project):
+    """Written as UTF-16 by `pip freeze > requirements.txt`: migrations were left out."""
+    alembic = {
+        "alembic.ini": "[alembic]\nscript_location = alembic\n",
+        "alembic/env.py": "",
+        "alembic/versions/a.py": "",
+    }
+    top = project({"main.py": APP, "requirements.txt": "fastapi\n", **alembic})
+    written = app_file(str(top), str(top))
+    assert any("doesn't name alembic" in note for note in written.notes)
+    (top / "requirements.txt").write_bytes("fastapi==0.135.3\r\nalembic==1.18.4\r\n".encode("utf-16"))
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_before_swap"] == ["alembic upgrade head"]
+    assert not any("alembic" in note for note in written.notes)
 
 
 @pytest.mark.parametrize(
