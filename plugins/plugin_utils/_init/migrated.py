@@ -13,8 +13,9 @@ import typing as t
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.files import read_text
 from .._release import lockfile
+from .._source.lacks import migrating
 from .._source.shown import Code
-from .installed import is_locked
+from .installed import is_locked, is_open
 from .unmade import unmade
 from .written import Written, as_yaml
 
@@ -61,6 +62,7 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
     command = [f"cd {below} && {text}" if below and not from_top else text]
     an = inis[0] if below else "an alembic.ini" if inis else "a [tool.alembic] in pyproject.toml"
     fixed = _fixed(top, inis[0], env) if env else None
+    brought = migrating(top, [*inis, env, f"{os.path.dirname(env)}/versions/any.py"]) if env else {}
     if inis and not env:
         out.comment(f"There is {an}, and where it has its script_location is no env.py, so nothing can be migrated.")
         return
@@ -82,6 +84,14 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
     there = there or is_locked(top, requirements, "alembic", required)
     if there or re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
+        return
+    if brought and not code.creates and is_open(top, requirements):
+        out.line(
+            "before_swap",
+            command,
+            f"Run before the new release starts; there is {an}. {requirements} doesn't name alembic, so each release "
+            "gets its newest version that fits.",
+        )
         return
     said = f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before each new "
     said += f"release: {PREFIX}before_swap: {as_yaml(command)}"

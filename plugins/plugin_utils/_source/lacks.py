@@ -16,6 +16,7 @@ import sys
 from collections.abc import Collection, Iterator
 
 from ...module_utils._app.advice import PACKAGES
+from ...module_utils._host.files import read_text
 from .nodes import called, parsed, text
 from .shown import Place
 
@@ -109,6 +110,17 @@ def unnamed_driver(top: str, paths: Collection[str], app: str) -> dict[str, str]
             if isinstance(part, ast.Constant) and (text(part) or "").startswith("postgresql://"):
                 address = address or f"for a database's URL, {Place(path, part.lineno)}"
     return {POSTGRESQL: address} if engine and address else {}
+
+
+def migrating(top: str, paths: Collection[str]) -> dict[str, str]:
+    """alembic, and why, where the source has migrations of its: many lists name it among what is for development."""
+    if not any(os.path.basename(path) == "alembic.ini" for path in paths):
+        return {}
+    scripts = [f"{match[1]}/env.py" for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))]
+    for script in sorted(set(scripts) & set(paths)):
+        if re.search(r"(?m)^\s*(from|import) alembic\b", read_text(os.path.join(top, script))):
+            return {"alembic": f"for its migrations, {script}"}
+    return {}
 
 
 _CALLED = {"distutils": "setuptools", "email_validator": "email-validator", "multipart": "python-multipart"}

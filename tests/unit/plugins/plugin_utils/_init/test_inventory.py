@@ -20,6 +20,7 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import che
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.git import last_day
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.read import open_source
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import migrating
 
 ROOT = Path(__file__).resolve().parents[5]
 MAIN = """
@@ -733,6 +734,31 @@ def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
     for more, env in (("s.database_url = make()\n", set()), ("", {"DATABASE_URL"})):
         top = project({"main.py": text + more, "requirements.txt": "fastapi\npsycopg2-binary\n"})
         assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"].keys() == {"DB_PASSWORD", *env}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "more", "command"),
+    [
+        ("requirements.txt", "fastapi==0.104.1\n", "", ["alembic upgrade head"]),
+        # What makes tables already may have made them on the host.
+        ("requirements.txt", "fastapi==0.104.1\n", "Base.metadata.create_all(bind=engine)\n", None),
+        # A lock stays as it is.
+        ("requirements.txt", f"fastapi==0.104.1 --hash=sha256:{'0' * 64}\n", "", None),
+        ("poetry.lock", POETRY.format("mako"), "", None),
+    ],
+)
+def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, text, more, command):
+    """`no such table`, answered 500 by an app that was deployed at the first try."""
+    files = {"alembic.ini": "[alembic]\nscript_location = moves\n", "moves/env.py": "from alembic import context\n"}
+    files |= {"moves/versions/a.py": "", "main.py": APP + more, name: text}
+    files |= {"pyproject.toml": '[tool.poetry.dependencies]\nfastapi = "*"\n'} if name == "poetry.lock" else {}
+    top = project(files)
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text).get("fastapi_before_swap") == command
+    said = re.sub(r"\n# ", " ", written.text)
+    assert ("doesn't name alembic, so each release gets its newest" in said) == bool(command)
+    assert migrating(str(top), files) == {"alembic": "for its migrations, moves/env.py"}
+    assert migrating(str(top), files.keys() - {"alembic.ini"}) == {}
 
 
 def test_a_list_of_powershells_has_alembic_in_it(project):
