@@ -120,7 +120,7 @@ def twin(
     """
     name = canonicalize_name(missing.partition("==")[0])
     other = SAME.get(name, "")
-    if not other or name in requirements.left_out:
+    if not other or name in named(requirements.overrides):
         return None
     brought = other in named(requirements.lines)
     shown: list[str] = []
@@ -144,10 +144,30 @@ def twin(
     )
     if name not in named(requirements.lines):
         # Another package asks for it, whose own words can't be changed: what it asks for is passed over.
-        changed.left_out = [*requirements.left_out, name]
+        changed.overrides = [*requirements.overrides, f"{name} ; sys_platform == 'none'"]
         changed.lines += swapped(f"{name}{'' if shown else wanted}")
     what = f"{other}, which is there too," if brought else max(shown, key=len)
     return changed, f"{missing} has no wheels, and is {other} where it is built: {what} is taken in its place."
+
+
+def newer_server(
+    requirements: Requirements, found: Mapping[str, str], brings: list[str]
+) -> tuple[Requirements, str] | None:
+    """The requirements with the oldest Uvicorn that workers run with, and a sentence, where none but FastAPI's extras
+    ask for an older one: they have it to serve the app. None where somebody's code may be written for that.
+
+    :param found: versions by name of what was resolved.
+    :param brings: who asks for Uvicorn.
+    """
+    lowest, version = LOWEST["uvicorn"], found.get("uvicorn", "")
+    if brings != ["fastapi"] or not version or Version(version) >= Version(lowest):
+        return None
+    lines = [*requirements.lines, *(other for other in _STANDARD if other in found)]
+    changed = replace(requirements, lines=lines, overrides=[*requirements.overrides, f"uvicorn=={lowest}"])
+    return changed, (
+        f"fastapi {found['fastapi']} asks for uvicorn {version} by its extras, and workers need uvicorn {lowest} or "
+        f"newer: {lowest} is taken in its place. It only serves the app, whose other packages stay as they are."
+    )
 
 
 def twinned(requirements: Requirements, files: Mapping[str, list[str]], target: Target) -> Requirements:

@@ -20,7 +20,7 @@ from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
 from .._source.lacks import POSTGRESQL
-from .instead import SAME, twin, twinned
+from .instead import SAME, newer_server, twin, twinned
 from .packages import Requirement, SpecifierSet, Version, canonicalize_name, canonicalize_version
 from .refusals import asked_of, flattened, named_in, refusal, without_wheel
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
@@ -106,14 +106,19 @@ def resolve(
     :param sources: where wheels may be built; None where they may not.
     """
     items = _app_resolved(collector, requirements, new, name, sources)
+    brings = _asking(collector, requirements, new, sources) if _serves_too_old(items, requirements) else []
+    if brings and (newer := newer_server(requirements, versions_of(items), brings)):
+        collector.say(newer[1])
+        requirements = newer[0]
+        items = _app_resolved(collector, requirements, new, name, sources)
     index = sources.with_built if sources else collector.index
     sockets = [pin for pin in pins if Requirement(pin).name == WEBSOCKETS[0]]
     serving = [pin for pin in pins if _name(pin) in LOWEST]
     # One by one: where there is no tested version of the one, the other stays the tested one.
     for part in (serving, sockets, [pin for pin in pins if pin not in (*serving, *sockets)]):
         found = versions_of(items)
-        part = [driver for pin in part for driver in ([pin] if pin != POSTGRESQL else drivers(found))]
-        lacking = [pin for pin in part if Requirement(pin).name not in found]
+        wanted = [pin for named_pin in part for pin in ([named_pin] if named_pin != POSTGRESQL else drivers(found))]
+        lacking = [pin for pin in wanted if Requirement(pin).name not in found]
         if lacking and not (part is sockets and "wsproto" in found):
             if part not in (serving, sockets):
                 collector.say(f"Adding {', '.join(lacking)}, which the app's code needs and {name} doesn't name…")
@@ -127,6 +132,23 @@ def resolve(
         write = f" Write fastapi_versions: [{', '.join(instead)}]" if instead else ""
         raise ReleaseError(f"fastapi_requirements is {name}. {' '.join(told)}{write}")
     return items
+
+
+def _serves_too_old(items: list[str], requirements: Requirements) -> bool:
+    """Whether a Uvicorn that can't serve is brought by something else than a line of the app's."""
+    version = versions_of(items).get("uvicorn", LOWEST["uvicorn"])
+    named_it = "uvicorn" in named([*requirements.lines, *requirements.constraints])
+    return not named_it and Version(version) < Version(LOWEST["uvicorn"])
+
+
+def _asking(collector: Collector, requirements: Requirements, new: str, sources: Sources | None) -> list[str]:
+    """Names of the packages that ask for Uvicorn."""
+    index = sources.with_built if sources else collector.index
+    asked = (requirements.lines, requirements.constraints)
+    options = ("--annotation-style", "line")
+    items = compiled(collector, *asked, index, new, requirements.dated, requirements.overrides, options)
+    item = next((item for item in items if item.startswith("uvicorn==")), "")
+    return [who.strip() for who in item.rpartition("# via ")[2].split(",")] if "# via " in item else []
 
 
 _OF_POSTGRESQL = {"asyncpg", "pg8000", "psycopg", "psycopg2", "psycopg2-binary", "psycopg2cffi"}
@@ -189,7 +211,7 @@ def _app_resolved(
     index = sources.with_built if sources else collector.index
     try:
         asked = (requirements.lines, requirements.constraints)
-        return compiled(collector, *asked, index, new, requirements.dated, requirements.left_out)
+        return compiled(collector, *asked, index, new, requirements.dated, requirements.overrides)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
@@ -267,7 +289,7 @@ def on_shelf(collector: Collector, requirements: Requirements, new: str, first: 
         constraints = [line for line in requirements.constraints if not named([line]) & names]
         lines = [_loosened(line, names) for line in requirements.lines]
         bounds = [*constraints, *loose.values()]
-        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated, requirements.left_out)
+        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated, requirements.overrides)
         return {*versions_of(items)}
 
     return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
@@ -288,11 +310,13 @@ def compiled(
     index: Index,
     new: str,
     dated: list[str],
-    left_out: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    options: Sequence[str] = ("--no-annotate",),
 ) -> list[str]:
     """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines.
 
-    :param left_out: packages that aren't taken, whoever asks for them.
+    :param overrides: lines that count in place of whatever asks for the same package.
+    :param options: of uv's, for what it writes beside.
     """
     write_lines(os.path.join(new, "requirements.in"), lines)
     write_lines(os.path.join(new, "constraints.in"), constraints)
@@ -301,10 +325,10 @@ def compiled(
     # Beside an argument uv doesn't look at the environment's constraints.
     command += ["-c", os.path.join(new, "constraints.in"), *constraining(index), "-o", out]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
-    if left_out:
-        write_lines(os.path.join(new, "overrides.in"), [f"{name} ; sys_platform == 'none'" for name in left_out])
+    if overrides:
+        write_lines(os.path.join(new, "overrides.in"), list(overrides))
         command += ["--override", os.path.join(new, "overrides.in")]
-    command += [*dated, "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += [*dated, "--only-binary", ":all:", "--generate-hashes", "--no-header", *options]
     command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
     run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
     with open(out, encoding="utf-8") as file:

@@ -363,3 +363,24 @@ def test_a_driver_that_only_an_address_names_is_resolved_with_the_rest(shop: Col
     assert "postgresql" not in injected(requirements, HOST.markers, False, needs)
     (tmp_path / "app" / "main.py").write_text("engine = create_engine('postgresql+asyncpg://me@localhost/shop')\n")
     assert unnamed_driver(str(tmp_path), {"app/main.py"}, "app.main:app") == {}
+
+
+@pytest.mark.parametrize(("lines", "extra"), [(["fastapi[all]==0.81"], "httptools"), (["server"], "httptools")])
+def test_a_uvicorn_that_only_fastapis_extras_ask_for_is_newer(
+    shop: Collector, tmp_path: Path, lines: list[str], extra: str
+) -> None:
+    """`fastapi[all]<0.82` has `uvicorn[standard]<0.18`, and what to write instead was nothing that could be met."""
+    wants = "uvicorn[standard]>=0.12,<0.18 ; extra == 'all'"
+    make_wheel(tmp_path / "links", "fastapi", "0.81", (wants,))
+    make_wheel(tmp_path / "links", "server", "1", ("fastapi[all]<0.82",))
+    make_wheel(tmp_path / "links", "httptools", "0.6")
+    said: list[str] = []
+    requirements = Requirements(lines=lines)
+    pins = injected(requirements, HOST.markers)
+    found = versions_of(resolve(replace(shop, say=said.append), requirements, pins, shop.cache, "requirements.txt"))
+    assert (found["fastapi"], found["uvicorn"], found["gunicorn"]) == ("0.81", LOWEST["uvicorn"], "27.0.1")
+    assert extra in found
+    assert any("fastapi 0.81 asks for uvicorn 0.13.4 by its extras" in line for line in said)
+    # Another one's code may be written for it.
+    with pytest.raises(ReleaseError, match="brings uvicorn"):
+        resolved(shop, [*lines, "relay"])
