@@ -16,7 +16,7 @@ from .certificates import judge_certificates
 from .logs import judge_logs
 from .notify import judge_notify
 from .ports import check_taken, judge_ports, judge_switch
-from .roots import judge_root
+from .roots import judge_root, judge_user
 
 TESTED_DEBIAN = ("12", "13")
 # The units use LogNamespace= (245) and ProtectProc= (247).
@@ -148,6 +148,7 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
     problems += background + found + told
     warnings += more + about
     warnings += judge_logs(params, facts["logs"])
+    warnings += judge_user(params, facts["root"])
     release, python = facts["os"], facts["python"]
     if not problems and (release.get("id") != "debian" or release.get("version_id") not in TESTED_DEBIAN):
         warnings.append(f"{release.get('pretty_name', 'This system')} is untested; tested are Debian 12 and 13.")

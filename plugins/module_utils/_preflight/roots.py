@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import stat
 import typing as t
 
@@ -35,12 +36,22 @@ def read_root(params: dict[str, t.Any], units: str = "/etc/systemd/system") -> d
     above = [root, *parents(real)]
     links = {app_of_link(f"{place}/live.sock"): place for place in above}
     taken |= {other: place for other, place in links.items() if other not in ("", name, *taken)}
+    # Those of a process are NAME.PROCESS.N.
+    apps = {other.partition(".")[0]: other for other in sorted(others, reverse=True)}
+    users = {app: user_in(f"{units}/{unit}@.service") for app, unit in apps.items() if app != name}
     return {
+        "sharing": sorted(other for other, user in users.items() if user == params["user"]) if not own else [],
         "unit_root": own,
         "taken": taken,
         "strange": [] if own == root or app_of_link(f"{root}/live.sock") == name else strangers(name, root),
         "led_by": led_by(root, params["user"]),
     }
+
+
+def user_in(unit: str) -> str:
+    """The user that a unit's service runs as, '' for root."""
+    found = re.search(r"(?m)^User=(\S+)", read_text(unit))
+    return found[1] if found else ""
 
 
 def nested(one: str, other: str) -> bool:
@@ -95,6 +106,16 @@ def may_exchange(path: str, uid: int, groups: list[int]) -> bool:
         return True
     allowed = stat.S_IWGRP if directory.st_gid in groups else stat.S_IWOTH
     return bool(directory.st_mode & allowed) and (own or not directory.st_mode & stat.S_ISVTX)
+
+
+def judge_user(params: dict[str, t.Any], found: dict[str, t.Any]) -> list[str]:
+    """A warning, before an app's first deploy: later its files are that user's, and it is no news."""
+    if not found["sharing"]:
+        return []
+    who = " and ".join(found["sharing"][:3]) + (" and others" if len(found["sharing"]) > 3 else "")
+    both = "each can read what the other keeps, its passwords too"
+    advice = f"Write fastapi_user: {params['name']} to have a user of its own for {params['name']}."
+    return [f"fastapi_user is {params['user']}, the user of {who} on this host too: {both}. {advice}"]
 
 
 def judge_root(params: dict[str, t.Any], found: dict[str, t.Any]) -> t.Iterator[Problem]:

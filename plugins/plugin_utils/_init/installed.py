@@ -128,6 +128,12 @@ def is_locked(top: str, requirements: str, name: str, required: t.Collection[str
         return False
 
 
+def is_open(top: str, requirements: str) -> bool:
+    """Whether a run adds to what is listed what the code needs besides: a lock stays as it is."""
+    listed = _listed(top, requirements)
+    return bool(listed.lines) and not listed.hashes and not requirements.endswith(".lock")
+
+
 def instead(out: Written, top: str, requirements: str) -> None:
     """What each run will say, where another version than the app's is taken."""
     for told in served(_listed(top, requirements), requirements, {})[1]:

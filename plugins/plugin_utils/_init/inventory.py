@@ -121,7 +121,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
-    _shared(out, code, top, name, own)
+    _shared(out, code, top, name, own, {*code.imports, *required})
     other_database(out, code, top)
     _env(out, code, app, top, installed, required, name.replace(TODO, ""))
     _containers(out, code)
@@ -135,8 +135,9 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     return out
 
 
-def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str]) -> None:
-    """:param own: files that stay behind."""
+def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str], packages: t.Collection[str]) -> None:
+    """:param own: files that stay behind.
+    :param packages: those that the app imports or requires."""
 
     def there(path: str) -> bool:
         """Whether the source has more than a placeholder there."""
@@ -159,7 +160,33 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
     begins = [path for path in shared if path in code.files and there(path) and path not in own]
     said += [f"it begins as the source's {' and '.join(begins)}, once"] if begins else []
     out.line("shared_paths", shared, f"What the app writes, and has from release to release: {', '.join(said)}.")
+    for path, (_at, variable) in code.files.items():
+        if variable and is_database(code.bare.get(variable, variable)) and variable not in code.pooled:
+            begins = beginning(code.bare.get(variable, variable), packages) or "an address whose driver is required"
+            out.comment(f"{path} is the app's database by default. For another set {variable} in {PREFIX}env: {begins}")
     out.notes.append(f"What the app writes to {', '.join(shared)} is kept below /srv/{name}/shared: backups are yours.")
+
+
+def _meant(code: Code, told: t.Collection[str]) -> list[str]:
+    """Which databases the app has by default, where variables may say others.
+
+    :param told: variables that have a line of their own.
+    """
+    found = []
+    for name, (place, default) in code.beside.items():
+        if name not in told:
+            found.append(f"By default {name} is {default} ({place}): have that on the host, or set it in {PREFIX}env.")
+    for parts in code.parts.values():
+        name = next((parts[kind] for kind in ("name", "db", "database") if kind in parts), None)
+        names = [variable for variable, _default, _place in parts.values() if variable not in told]
+        if not name or name[0] not in names:
+            continue
+        said = name[1]
+        for kinds, word in ((("user", "username"), "of the user"), (("host", "hostname", "server"), "at")):
+            said += next((f" {word} {parts[kind][1]}" for kind in kinds if kind in parts), "")
+        said = f"By default the database is {said} ({name[2]})"
+        found.append(f"{said}: have that on the host, or set {', '.join(names)} in {PREFIX}env.")
+    return found
 
 
 _OF_DATABASE = frozenset("DATABASE DB DBNAME DB_NAME".split())
@@ -351,7 +378,10 @@ def _env(
     example, values = _example(top, code)
     for name, (place, default) in code.defaults.items():
         if name not in code.wanted:
-            rows.append((name, TODO, f"{place} asks for it. By default it is {default}, which no host has."))
+            begins = beginning(code.bare.get(name, name), {*code.imports, *required})
+            write = f" For another write {begins}" if begins else ""
+            why = f"{place} asks for it. By default it is {default}: if the host has such a one, that.{write}"
+            rows.append((name, TODO, why))
     there = {*code.imports, *required}
     beside = {variable for _at, variable in code.files.values()}
     for name, place in code.pooled.items():
@@ -396,7 +426,8 @@ def _env(
             if example not in code.examples:
                 rows.append((name, value, f"{place} asks for it, and {example} has it."))
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *code.asked, *made}]
-    if rows or made or asked or behind or code.open_passwords:
+    meant = _meant(code, {*code.wanted, *(row[0] for row in rows)})
+    if rows or made or asked or behind or meant or code.open_passwords:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
     if rows or made:
         out.text += f"{PREFIX}env:\n"
@@ -432,5 +463,8 @@ def _env(
             said = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"
             out.comment(f"{said} here, encrypted, with its user and name as the source calls them.", indent)
             out.notes.append(f"{said}, in {PREFIX}env.")
+    for said in meant:
+        out.comment(said, indent)
+        out.notes.append(said)
     if behind:
         out.comment(f"The .env of the source, which stays behind, sets {', '.join(behind)}.", indent)

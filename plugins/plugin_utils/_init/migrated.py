@@ -13,15 +13,17 @@ import typing as t
 from ...module_utils._app.words import PREFIX
 from ...module_utils._host.files import read_text
 from .._release import lockfile
+from .._source.lacks import migrating
 from .._source.shown import Code
-from .installed import is_locked
+from .installed import is_locked, is_open
 from .unmade import unmade
 from .written import Written, as_yaml
 
 _DATABASE = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 _ADDRESS = re.compile(r"(?m)^[ \t]*sqlalchemy\.url\s*=[ \t]*(?!driver://)[a-z][\w+]*://\S+")
 _OVERRIDDEN = re.compile(
-    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|\[["']sqlalchemy\.url["']\]\s*="""
+    r"""set_main_option\(\s*["']sqlalchemy\.url|create_(async_)?engine\(|["']sqlalchemy\.url["'](\]\s*=|\s*:)|"""
+    r"""set_section_option\([^\n]*["']sqlalchemy\.url["']"""
 )
 """What has an env.py of Alembic's take another address than that of its alembic.ini."""
 _OF_INI = r"""[\w.]*get_main_option\(\s*["']sqlalchemy\.url["']\s*\)"""
@@ -60,6 +62,7 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
     command = [f"cd {below} && {text}" if below and not from_top else text]
     an = inis[0] if below else "an alembic.ini" if inis else "a [tool.alembic] in pyproject.toml"
     fixed = _fixed(top, inis[0], env) if env else None
+    brought = migrating(top, [*inis, env, f"{os.path.dirname(env)}/versions/any.py"]) if env else {}
     if inis and not env:
         out.comment(f"There is {an}, and where it has its script_location is no env.py, so nothing can be migrated.")
         return
@@ -76,13 +79,25 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
             f"once, and write then, for what changes later: {PREFIX}before_swap: {as_yaml(command)}"
         )
         return
-    if is_locked(top, requirements, "alembic", required) or re.search(r"(?mi)^\s*alembic\b", needed):
+    # A list of UTF-16, as PowerShell writes it, is read by what reads requirements.
+    there = "alembic" in required and requirements.endswith((".txt", ".in"))
+    there = there or is_locked(top, requirements, "alembic", required)
+    if there or re.search(r"(?mi)^\s*alembic\b", needed):
         out.line("before_swap", command, f"Run before the new release starts; there is {an}.")
         return
-    out.comment(
-        f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before "
-        f"each new release: {PREFIX}before_swap: {as_yaml(command)}"
-    )
+    if brought and not code.creates and is_open(top, requirements):
+        out.line(
+            "before_swap",
+            command,
+            f"Run before the new release starts; there is {an}. {requirements} doesn't name alembic, so each release "
+            "gets its newest version that fits.",
+        )
+        return
+    said = f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before each new "
+    said += f"release: {PREFIX}before_swap: {as_yaml(command)}"
+    out.comment(said)
+    if not code.creates:
+        out.notes.append(f"{said}: nothing else is seen to make the app's tables.")
 
 
 def other_database(out: Written, code: Code, top: str) -> None:
@@ -129,4 +144,9 @@ def _fixed(top: str, ini: str, env: str) -> re.Match[str] | None:
         if len(re.findall(rf"(?m)^[ \t]*{name}\s*(?::[^=\n]*)?=", script)) == 1:
             script = re.sub(rf"create_(async_)?engine\(\s*{name}\b", "", script)
     script = re.sub(rf"create_(async_)?engine\(\s*{_OF_INI}", "", script)
+    if of_ini := set(re.findall(r"(\w+)\s*=[^\n=]*?\b(?:async_)?engine_from_config\(", script)):
+        # Beside it another engine may be made, as one that makes the database; in its place another one.
+        script = re.sub(
+            r"(?:(\w+)\s*=\s*)?create_(?:async_)?engine\(", lambda made: made[0] if made[1] in of_ini else "", script
+        )
     return None if found and _OVERRIDDEN.search(script) else found

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .._draw.picture import Line, Mark, Panel, Picture, Span
-from .says import Figures, headline
+from .says import Figures, headline, phases
 
 WORTH_A_NAME = 0.012
 """Part of the picture's width from which on a phase is shown."""
@@ -26,7 +26,7 @@ LEAST = 0.1
 def picture(figures: Figures, title: str) -> Picture:
     told, lost = figures["lost_requests"], figures["lost_curve"]
     spans = stretches(figures)
-    marks = [Mark(row["begin"], "traffic moves") for row in figures["phases"] if row["phase"] == "move"]
+    marks = [Mark(row["begin"], "move") for row in figures["phases"] if row["phase"] == "move"]
     slowest = max([y for _x, y, _which in figures["points"]] + [row["seconds"] * 1000 for row in told], default=0.0)
     usual = figures["before"].get("p50") or 1.0
     panels = [Panel("ms", dots(figures), marks, spans, log=slowest > LOG_FROM * usual)]
@@ -71,13 +71,5 @@ def _short(path: str) -> str:
 def stretches(figures: Figures) -> list[Span]:
     """What is shaded: the steady stretch, the phases that are long enough to be seen, and the end of the old slot."""
     whole = max(figures["seconds"], 0.1)
-    begin = figures["steady_seconds"]
-    found = [Span(0.0, begin, "before")]
-    phases = figures["phases"]
-    if phases:
-        found.append(Span(begin, phases[0]["begin"], "preparing"))
-        found += [Span(row["begin"], row["end"], row["phase"]) for row in phases if row["phase"] not in UNSEEN]
-        drained = figures.get("drained")
-        if drained and phases[-1]["phase"] == "drain":
-            found.append(Span(phases[-1]["end"], drained, "old slot ends"))
+    found = [Span(row["begin"], row["end"], row["phase"]) for row in phases(figures) if row["phase"] not in UNSEEN]
     return [span for span in found if span.end - span.begin >= WORTH_A_NAME * whole]

@@ -52,7 +52,8 @@ def write(figures: says.Figures, options: Options, into: str, say: Say) -> tuple
 def tables(figures: says.Figures) -> list[Table]:
     found = [Table("Paths (times in ms)", says.HEAD, says.rows(figures))]
     if figures["phases"]:
-        rows = [[row["phase"], f"{row['begin']:.1f}", f"{row['end'] - row['begin']:.2f}"] for row in figures["phases"]]
+        named = says.phases(figures)
+        rows = [[row["phase"], f"{row['begin']:.1f}", f"{row['end'] - row['begin']:.2f}"] for row in named]
         found.append(Table("Phases", ["phase", "at (s)", "took (s)"], rows))
     for title, told in (("Lost", figures["lost_requests"]), ("Late", figures["late_requests"])):
         if told:

@@ -101,9 +101,23 @@ def moved(figures: Figures, during: str) -> str:
     return f"Release {release} is live, before it {previous or 'nothing'}, {way}."
 
 
+def phases(figures: Figures) -> list[dict[str, t.Any]]:
+    """All that is told apart, by the names that the picture and the tables have: the steady stretch, what the run does
+    before it takes up the slots, the phases of that, and what the old slot still works on."""
+    steady, moves = figures["steady_seconds"], figures.get("phases") or []
+    found = [{"phase": "steady", "begin": 0.0, "end": steady}]
+    if not moves:
+        return found
+    found += [{"phase": "setup", "begin": steady, "end": moves[0]["begin"]}, *moves]
+    drained, last = figures.get("drained"), moves[-1]
+    if drained and last["phase"] == "drain" and drained > last["end"]:
+        found.append({"phase": "finish", "begin": last["end"], "end": drained})
+    return found
+
+
 def phase_at(figures: Figures, at: float) -> str:
-    """The phase of the deploy in which that was; '' outside of it."""
-    named = [row["phase"] for row in figures.get("phases", []) if row["begin"] <= at < row["end"]]
+    """The phase in which that was; '' outside of all."""
+    named = [row["phase"] for row in phases(figures) if row["begin"] <= at < row["end"]]
     return str(named[-1]) if named else ""
 
 

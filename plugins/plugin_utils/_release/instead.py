@@ -110,17 +110,17 @@ def _is_below(line: str, lowest: str) -> bool:
 
 
 def twin(
-    requirements: Requirements, missing: str, nearest: Callable[[str, str], str]
+    requirements: Requirements, missing: str, nearest: Callable[[str, str], str], wanted: str = ""
 ) -> tuple[Requirements, str] | None:
-    """The requirements with the same code as wheels in place of `missing`, and a sentence; None where there is none, or
-    where no line names it.
+    """The requirements with the same code as wheels in place of `missing`, and a sentence; None where there is none.
 
     :param missing: 'name' or 'name==version' that has no wheel.
     :param nearest: the version of a package that is nearest to another and has a wheel; '' for none.
+    :param wanted: which versions other packages ask for, such as '>=2.7', where no line does.
     """
     name = canonicalize_name(missing.partition("==")[0])
     other = SAME.get(name, "")
-    if not other or name not in named([*requirements.lines, *requirements.constraints]):
+    if not other or name in named(requirements.overrides):
         return None
     brought = other in named(requirements.lines)
     shown: list[str] = []
@@ -142,8 +142,32 @@ def twin(
         lines=[each for line in requirements.lines for each in swapped(line)],
         constraints=[each for line in requirements.constraints for each in swapped(line)],
     )
+    if name not in named(requirements.lines):
+        # Another package asks for it, whose own words can't be changed: what it asks for is passed over.
+        changed.overrides = [*requirements.overrides, f"{name} ; sys_platform == 'none'"]
+        changed.lines += swapped(f"{name}{'' if shown else wanted}")
     what = f"{other}, which is there too," if brought else max(shown, key=len)
     return changed, f"{missing} has no wheels, and is {other} where it is built: {what} is taken in its place."
+
+
+def newer_server(
+    requirements: Requirements, found: Mapping[str, str], brings: list[str]
+) -> tuple[Requirements, str] | None:
+    """The requirements with the oldest Uvicorn that workers run with, and a sentence, where none but FastAPI's extras
+    ask for an older one: they have it to serve the app. None where somebody's code may be written for that.
+
+    :param found: versions by name of what was resolved.
+    :param brings: who asks for Uvicorn.
+    """
+    lowest, version = LOWEST["uvicorn"], found.get("uvicorn", "")
+    if brings != ["fastapi"] or not version or Version(version) >= Version(lowest):
+        return None
+    lines = [*requirements.lines, *(other for other in _STANDARD if other in found)]
+    changed = replace(requirements, lines=lines, overrides=[*requirements.overrides, f"uvicorn=={lowest}"])
+    return changed, (
+        f"fastapi {found['fastapi']} asks for uvicorn {version} by its extras, and workers need uvicorn {lowest} or "
+        f"newer: {lowest} is taken in its place. It only serves the app, whose other packages stay as they are."
+    )
 
 
 def twinned(requirements: Requirements, files: Mapping[str, list[str]], target: Target) -> Requirements:
@@ -157,7 +181,8 @@ def twinned(requirements: Requirements, files: Mapping[str, list[str]], target: 
 
     pins = pins_of([*requirements.constraints, *requirements.lines], target)
     for name, version in pins.items():
-        if name in SAME and not any(file.endswith(".whl") for file in files.get(name, [])):
+        # Other systems may have wheels of it.
+        if name in SAME and not closest(name, version):
             changed = twin(requirements, f"{name}=={version}", closest)
             requirements = changed[0] if changed else requirements
     return requirements

@@ -53,11 +53,15 @@ _CONDA = (
     "Conda's packages are others than those that pip installs. In the environment that the app runs in, run "
     "pip list --format=freeze > requirements.txt, and take out what the app doesn't import"
 )
+_MAYBE_CONDAS = ("env.yml", "env.yaml", "conda.yml", "conda.yaml")
+_CONDAS = re.compile(r"(?m)^(channels|dependencies)\s*:")
+"""What tells Conda's environment from another file of such a name."""
 _UNSERVED = {
     "conda-lock.yml": _CONDA,
     "pixi.lock": _CONDA,
     "environment.yml": _CONDA,
     "environment.yaml": _CONDA,
+    **dict.fromkeys(_MAYBE_CONDAS, _CONDA),
 }
 """What says what the app needs to a tool whose packages can't be served."""
 _UNLOCKED = {
@@ -83,6 +87,9 @@ def find_requirements(source: str, wanted: str, top: str = "") -> str:
             )
         return name
     there = {name for name in [*REQUIREMENTS, *_UNSERVED, *_UNLOCKED] if os.path.isfile(os.path.join(source, name))}
+    there -= {
+        name for name in _MAYBE_CONDAS if name in there and not _CONDAS.search(read_text(os.path.join(source, name)))
+    }
     found = [name for name in REQUIREMENTS if name in there]
     # A pylock may have a name in it, such as pylock.prod.toml.
     found += sorted(name for name in os.listdir(source) if re.fullmatch(r"pylock\.[^.]+\.toml", name))

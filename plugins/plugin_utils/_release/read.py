@@ -25,7 +25,7 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import is_safe_link, is_safe_path
 from ...module_utils._release.index import Index, uv_environment
-from .._source.lacks import needed
+from .._source.lacks import migrating, needed, unnamed_driver
 from .._source.sockets import has_sockets
 from . import git, lockfile, project, trees
 from .instead import with_versions
@@ -82,7 +82,8 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
     sockets = has_sockets(directory, paths)
-    needs = needed(directory, paths, params["app"])
+    needs = needed(directory, paths, params["app"]) | unnamed_driver(directory, paths, params["app"])
+    needs |= migrating(directory, paths)
     return Source(directory, entries, name, requirements, requires_python, own, sockets, origin, files, needs)
 
 

@@ -84,13 +84,28 @@ def without_wheel(said: str) -> str:
     So a package doesn't count of which another version was good enough to look into.
     """
     flat = flattened(said)
-    hinted = _HINTED.search(flat)
+
+    def looked_into(name: str) -> bool:
+        return bool(re.search(rf"(?<![\w.-]){re.escape(name)}(\[[^\]]*\])?[=<>~!][^ ]* depends? on", flat))
+
+    hinted = _HINTED.findall(flat)
+    # Of several only that one is in the way of which nothing could be taken.
+    hinted = [name for name in hinted if len(hinted) == 1 or not looked_into(name)]
     for match in _NO_WHEEL.finditer(flat):
         name = match[1] or match[3]
-        looked_into = re.search(rf"(?<![\w.-]){re.escape(name)}[=<>~!][^ ]* depends? on", flat)
-        if not looked_into and (hinted is None or name.partition("[")[0] == hinted[1]):
+        if not looked_into(name) and (not hinted or name.partition("[")[0] in hinted):
             return name.partition("[")[0] + (match[2] or "")
-    return hinted[1] if hinted else ""
+    return hinted[0] if hinted else ""
+
+
+def asked_of(said: str, missing: str) -> str:
+    """Which versions another package asks for, as uv tells it, such as '>=2.7'; '' for any.
+
+    :param missing: 'name' or 'name==version'.
+    """
+    name = re.escape(missing.partition("==")[0])
+    found = re.search(rf"depends? on {name}([=<>~!][^\s]*?),?(?=\s|$)", flattened(said))
+    return found[1] if found else ""
 
 
 def named_in(said: str, lines: list[str]) -> list[str]:

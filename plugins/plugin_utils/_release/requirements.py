@@ -74,6 +74,7 @@ class Requirements:
     :param trees: directories of the app's repository that are named; `lines` gets them when the source is read.
     :param own: extras of the project itself, where a line names that; None where none does.
     :param python: what the project asks of the interpreter, '' where it asks nothing.
+    :param overrides: lines that count in place of whatever asks for the same package.
     :param until: the last day of which versions are taken where none is named, such as 2025-07-14; '' for the newest.
     :param options: index settings: values by the names of _INDEX_OPTIONS, 'no_index' and 'pre' as ['yes'].
     """
@@ -84,6 +85,7 @@ class Requirements:
     trees: list[Tree] = field(default_factory=list)
     own: list[str] | None = None
     python: str = ""
+    overrides: list[str] = field(default_factory=list)
     until: str = ""
     options: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)

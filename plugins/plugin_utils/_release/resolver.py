@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...module_utils._app.releases import ReleaseError
@@ -18,9 +19,10 @@ from ...module_utils._host.run import CONTROL_NODE, ProgramError, run
 from ...module_utils._host.text import mask
 from ...module_utils._release.archive import FORMAT
 from ...module_utils._release.index import Index, fingerprint, secrets, uv_environment
-from .instead import twin
+from .._source.lacks import POSTGRESQL
+from .instead import SAME, newer_server, twin, twinned
 from .packages import Requirement, SpecifierSet, Version, canonicalize_name, canonicalize_version
-from .refusals import flattened, named_in, refusal, without_wheel
+from .refusals import asked_of, flattened, named_in, refusal, without_wheel
 from .requirements import COMMIT, LOWEST, WEBSOCKETS, Requirements, named, undated
 from .sdist import HERE, WAY_OUT, Sources, Workshop
 from .shelf import Shelf, fails_on, files_of, nearest, shelf_of, version_of
@@ -104,13 +106,19 @@ def resolve(
     :param sources: where wheels may be built; None where they may not.
     """
     items = _app_resolved(collector, requirements, new, name, sources)
+    brings = _asking(collector, requirements, new, sources) if _serves_too_old(items, requirements) else []
+    if brings and (newer := newer_server(requirements, versions_of(items), brings)):
+        collector.say(newer[1])
+        requirements = newer[0]
+        items = _app_resolved(collector, requirements, new, name, sources)
     index = sources.with_built if sources else collector.index
     sockets = [pin for pin in pins if Requirement(pin).name == WEBSOCKETS[0]]
     serving = [pin for pin in pins if _name(pin) in LOWEST]
     # One by one: where there is no tested version of the one, the other stays the tested one.
     for part in (serving, sockets, [pin for pin in pins if pin not in (*serving, *sockets)]):
         found = versions_of(items)
-        lacking = [pin for pin in part if Requirement(pin).name not in found]
+        wanted = [pin for named_pin in part for pin in ([named_pin] if named_pin != POSTGRESQL else drivers(found))]
+        lacking = [pin for pin in wanted if Requirement(pin).name not in found]
         if lacking and not (part is sockets and "wsproto" in found):
             if part not in (serving, sockets):
                 collector.say(f"Adding {', '.join(lacking)}, which the app's code needs and {name} doesn't name…")
@@ -124,6 +132,39 @@ def resolve(
         write = f" Write fastapi_versions: [{', '.join(instead)}]" if instead else ""
         raise ReleaseError(f"fastapi_requirements is {name}. {' '.join(told)}{write}")
     return items
+
+
+def _serves_too_old(items: list[str], requirements: Requirements) -> bool:
+    """Whether a Uvicorn that can't serve is brought by something else than a line of the app's."""
+    version = versions_of(items).get("uvicorn", LOWEST["uvicorn"])
+    named_it = "uvicorn" in named([*requirements.lines, *requirements.constraints])
+    return not named_it and Version(version) < Version(LOWEST["uvicorn"])
+
+
+def _asking(collector: Collector, requirements: Requirements, new: str, sources: Sources | None) -> list[str]:
+    """Names of the packages that ask for Uvicorn."""
+    index = sources.with_built if sources else collector.index
+    asked = (requirements.lines, requirements.constraints)
+    options = ("--annotation-style", "line")
+    items = compiled(collector, *asked, index, new, requirements.dated, requirements.overrides, options)
+    item = next((item for item in items if item.startswith("uvicorn==")), "")
+    return [who.strip() for who in item.rpartition("# via ")[2].split(",")] if "# via " in item else []
+
+
+_OF_POSTGRESQL = {"asyncpg", "pg8000", "psycopg", "psycopg2", "psycopg2-binary", "psycopg2cffi"}
+
+
+def drivers(found: dict[str, str]) -> list[str]:
+    """What SQLAlchemy imports for postgresql:// alone, where it isn't there and no other driver may be meant. Pure.
+
+    :param found: versions by name of all that the app is resolved to.
+    """
+    if "sqlalchemy" not in found:
+        return []
+    newer = Version(found["sqlalchemy"]) >= Version("2.1.0b1")
+    # An app that has another one names it when it makes its engine; psycopg2's users had no need to.
+    meant = _OF_POSTGRESQL - ({"psycopg2", "psycopg2-binary"} if newer else set())
+    return [] if meant & found.keys() else ["psycopg[binary]" if newer else "psycopg2-binary"]
 
 
 def not_running(found: dict[str, str], target: Target) -> dict[str, str]:
@@ -169,12 +210,14 @@ def _app_resolved(
     """Where one of them has no wheel, and it could be built, it is tried again: what was built needs more of them."""
     index = sources.with_built if sources else collector.index
     try:
-        return compiled(collector, requirements.lines, requirements.constraints, index, new, requirements.dated)
+        asked = (requirements.lines, requirements.constraints)
+        return compiled(collector, *asked, index, new, requirements.dated, requirements.overrides)
     except ProgramError as error:
         said = str(error).replace(new + os.sep, "")
         missing = without_wheel(said)
         compiles = bool(sources and sources.workshop.compiles)
-        if missing and not compiles and (other := twin(requirements, missing, functools.partial(_nearest, collector))):
+        closest = functools.partial(_nearest, collector)
+        if missing and not compiles and (other := twin(requirements, missing, closest, asked_of(said, missing))):
             collector.say(other[1])
             return _app_resolved(collector, other[0], new, name, sources)
         problem = sources.add(missing, requirements) if missing and sources else ""
@@ -191,7 +234,11 @@ def _app_resolved(
         others = ""
         # A build host compiles whatever it is.
         if missing and not compiles:
-            way_out, shelf = (f"Or s{WAY_OUT[1:]}." if sources else ""), on_shelf(collector, requirements, new, missing)
+            way_out = f"Or s{WAY_OUT[1:]}." if sources else ""
+            # What the run would exchange by itself is nothing for people to do.
+            known = {name: _files(collector, name) for each in SAME.items() for name in each}
+            bare = twinned(requirements, known, collector.target)
+            shelf = on_shelf(collector, bare, new, missing)
             told = shelf_refusal(shelf, collector.target, requirements.python, way_out, missing)
             if told:
                 raise ReleaseError(f"fastapi_requirements is {name}, {told}") from None
@@ -242,7 +289,7 @@ def on_shelf(collector: Collector, requirements: Requirements, new: str, first: 
         constraints = [line for line in requirements.constraints if not named([line]) & names]
         lines = [_loosened(line, names) for line in requirements.lines]
         bounds = [*constraints, *loose.values()]
-        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated)
+        items = compiled(collector, lines, bounds, collector.index, new, requirements.dated, requirements.overrides)
         return {*versions_of(items)}
 
     return shelf_of(requirements, collector.target, collector.tools, collector.index, reached, first)
@@ -257,9 +304,20 @@ def _loosened(line: str, names: set[str]) -> str:
 
 
 def compiled(
-    collector: Collector, lines: list[str], constraints: list[str], index: Index, new: str, dated: list[str]
+    collector: Collector,
+    lines: list[str],
+    constraints: list[str],
+    index: Index,
+    new: str,
+    dated: list[str],
+    overrides: Sequence[str] = (),
+    options: Sequence[str] = ("--no-annotate",),
 ) -> list[str]:
-    """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines."""
+    """What uv makes of the lines, an item for each package: ``name==version``, and its hashes in further lines.
+
+    :param overrides: lines that count in place of whatever asks for the same package.
+    :param options: of uv's, for what it writes beside.
+    """
     write_lines(os.path.join(new, "requirements.in"), lines)
     write_lines(os.path.join(new, "constraints.in"), constraints)
     out = os.path.join(new, "resolved.txt")
@@ -267,7 +325,10 @@ def compiled(
     # Beside an argument uv doesn't look at the environment's constraints.
     command += ["-c", os.path.join(new, "constraints.in"), *constraining(index), "-o", out]
     command += ["--python-version", collector.target.version, "--python-platform", collector.target.uv_platform]
-    command += [*dated, "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate"]
+    if overrides:
+        write_lines(os.path.join(new, "overrides.in"), list(overrides))
+        command += ["--override", os.path.join(new, "overrides.in")]
+    command += [*dated, "--only-binary", ":all:", "--generate-hashes", "--no-header", *options]
     command += ["--python", sys.executable, *(["--no-index"] if index.no_index else [])]
     run("Resolving", command, uv_environment(index, os.environ), CONTROL_NODE, hidden=secrets(index))
     with open(out, encoding="utf-8") as file:

@@ -58,10 +58,10 @@ def _path(code: Code, values: dict[str, t.Any], kind: str, shape: re.Pattern[str
     return f"{variable} is {wanted}, and the app {lacks}; it has {path} ({at}). Write {variable}: {path}"
 
 
-def settings_in(top: str) -> list[str]:
-    """The names that a .env at the source's top sets; it is left behind, as it may hold the secrets of a laptop."""
+def settings_in(top: str, path: str = ".env") -> list[str]:
+    """The names that a .env of the source sets; its own is left behind, as it may hold the secrets of a laptop."""
     try:
-        with open(os.path.join(top, ".env"), encoding="utf-8", errors="replace") as file:
+        with open(os.path.join(top, path), encoding="utf-8", errors="replace") as file:
             lines = file.read(1 << 20).split("\n")
     except OSError:
         return []
@@ -80,6 +80,8 @@ def _unset(code: Code, values: dict[str, t.Any], top: str) -> str:
     # What a process alone has may be wanted by that alone.
     for process in (values.get("processes") or {}).values():
         there |= {str(name).upper() for name in process.get("env") or ()}
+    # What the code names is shipped, and has its values.
+    there |= {name.upper() for path in code.examples for name in settings_in(top, path)}
     wanted = {name: at for name, at in code.wanted.items() if name.upper() not in there}
     behind = settings_in(top)
     if wanted:

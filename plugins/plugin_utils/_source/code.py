@@ -231,6 +231,8 @@ class _File:
                 if isinstance(target, ast.Name) and (text := _text(node.value)) is not None:
                     same = self.code.texts.setdefault(target.id, text) == text
                     self.code.texts[target.id] = text if same else None
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _name(node.value) != "self":
+                self.code.assigned.add(node.attr.upper())
             elif isinstance(node, ast.ClassDef):
                 self.attributes |= {_name(e.target) for e in node.body if isinstance(e, ast.AnnAssign)}
             elif isinstance(node, ast.Call) and _name(node.func).endswith(".mount"):
@@ -291,11 +293,18 @@ class _File:
             self.code.wanted.setdefault(variable, self._at(node))
             self.code.containers[self._at(node)] = ""
             self.code.hosts[variable] = (match["host"], url)
+        elif url == "" and variable.upper() in self.code.assigned:
+            # The app makes it of its parts.
+            return
         elif (url == "" and _DATABASE_URL.search(variable) and not variable.startswith("TEST_")) or (
             _OF_A_DATABASE.search(variable) and _PLACEHOLDER.search(url or "")
         ):
             # No engine is made of it.
             self.code.wanted.setdefault(variable, self._at(node))
+        elif url and (part := _PART_OF_DATABASE.fullmatch(variable)) and url.isprintable():
+            self.code.parts.setdefault(part[1], {}).setdefault(part[2].lower(), (variable, url, self._at(node)))
+        elif url and variable and _BESIDE.match(url) and not variable.startswith("TEST_"):
+            self.code.beside.setdefault(variable, (self._at(node), url))
         elif url and variable and _OWN_DATABASE.match(url) and not variable.startswith("TEST_"):
             self.code.defaults.setdefault(variable, (self._at(node), mask(url)))
             self.code.containers[self._at(node)] = ""
@@ -819,7 +828,16 @@ _PASSWORD_OF_DATABASE = re.compile(r"(?i)(^|_)(db|database|postgres\w*|pg|mysql|
 # What stands in a default for what somebody else has to say.
 _PLACEHOLDER = re.compile(r"(?i)\byour|\badd .*\.env|change[-_ ]?(me|it|this)|replace|placeholder|^<.*>$|xxx")
 # A database of whoever develops the app, whose user nobody else has.
-_OWN_DATABASE = re.compile(r"(?:postgres\w*|mysql|mariadb)(?:\+\w+)?://[^@/:]+:[^@/]+@(?:localhost|127\.0\.0\.1)\b")
+_OWN_DATABASE = re.compile(
+    r"(?:postgres\w*|mysql|mariadb)(?:\+\w+)?://"
+    r"(?:[^@/:]+:[^@/]+@(?:localhost|127\.0\.0\.1)\b|(?:[^@/:]+@)?(?:localhost|127\.0\.0\.1)(?::\d+)?/\w)"
+)
+# The same of what lets everybody in who is on its machine.
+_BESIDE = re.compile(r"(?:mongodb|rediss?)(?:\+\w+)?://(?:localhost|127\.0\.0\.1)\b")
+_PART_OF_DATABASE = re.compile(
+    r"(?i)((?:\w+_)?(?:postgres(?:ql)?|pg|mysql|mariadb|mongo(?:db)?|db|database)_?)"
+    r"(host|hostname|server|port|user|username|name|db|database)"
+)
 _DATABASE_URL = re.compile(r"(?i)(database|db|postgres\w*|sqlalchemy\w*)_?(url|uri|dsn)$")
 # The same in what nothing else can be said for. Of http, a name alone is as often a test's.
 _CONTAINER = re.compile(

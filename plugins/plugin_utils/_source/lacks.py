@@ -16,6 +16,7 @@ import sys
 from collections.abc import Collection, Iterator
 
 from ...module_utils._app.advice import PACKAGES
+from ...module_utils._host.files import read_text
 from .nodes import called, parsed, text
 from .shown import Place
 
@@ -93,6 +94,33 @@ def needed(top: str, paths: Collection[str], app: str) -> dict[str, str]:
             if not _is_own(name, path, paths) and name not in _FOR_TESTS:
                 found.setdefault(_CALLED.get(name, name), why)
     return found
+
+
+POSTGRESQL = "postgresql"
+"""What `unnamed_driver` finds needed, of which SQLAlchemy's version says what it is."""
+
+
+def unnamed_driver(top: str, paths: Collection[str], app: str) -> dict[str, str]:
+    """POSTGRESQL, and why, where an engine is made and an address begins with postgresql:// alone: SQLAlchemy then
+    imports a driver that nothing names."""
+    engine, address = False, ""
+    for path, tree in _reached(top, paths, app):
+        for part in ast.walk(tree):
+            engine = engine or (isinstance(part, ast.Call) and called(part) == "create_engine")
+            if isinstance(part, ast.Constant) and (text(part) or "").startswith("postgresql://"):
+                address = address or f"for a database's URL, {Place(path, part.lineno)}"
+    return {POSTGRESQL: address} if engine and address else {}
+
+
+def migrating(top: str, paths: Collection[str]) -> dict[str, str]:
+    """alembic, and why, where the source has migrations of its: many lists name it among what is for development."""
+    if not any(os.path.basename(path) == "alembic.ini" for path in paths):
+        return {}
+    scripts = [f"{match[1]}/env.py" for path in paths if (match := re.fullmatch(r"(.+)/versions/[^/]+\.py", path))]
+    for script in sorted(set(scripts) & set(paths)):
+        if re.search(r"(?m)^\s*(from|import) alembic\b", read_text(os.path.join(top, script))):
+            return {"alembic": f"for its migrations, {script}"}
+    return {}
 
 
 _CALLED = {"distutils": "setuptools", "email_validator": "email-validator", "multipart": "python-multipart"}

@@ -79,6 +79,8 @@ class Code:
     """What wanted variables and secrets are called without the prefix that the project has chosen for all of them."""
     pooled: dict[str, Place] = field(default_factory=dict)
     """Settings whose address of a database an engine with a pool of its own size is made of."""
+    assigned: set[str] = field(default_factory=set)
+    """Attributes of objects that the app gives a value as it runs, in capitals."""
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
     """What wanted variables may hold that are of an enumeration, by the names of its members."""
     variables: dict[str, list[str]] = field(default_factory=dict)
@@ -93,6 +95,11 @@ class Code:
     """Variables whose default has a container's name, with that name and the default."""
     defaults: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Variables whose default is a database on the machine of whoever develops the app, with that."""
+    beside: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    """Variables whose default is a database that any host may have, as Redis, with that."""
+    parts: dict[str, dict[str, tuple[str, str, Place]]] = field(default_factory=dict)
+    """Variables that have a database's address in parts, by what all begin with and by what each is, such as `name`:
+    the variable, its default, and the place."""
     fixed: dict[Place, str] = field(default_factory=dict)
     """Where the address of a database of this machine is, without its password; of what may be said otherwise, too."""
     made: dict[str, Place] = field(default_factory=dict)

@@ -164,8 +164,29 @@ def test_a_package_that_a_package_imports_isnt_taken_for_the_apps_module() -> No
     theirs = "Traceback (most recent call last):\n" + frame.format("celery/__init__.py", "import gevent") + end
     assert advice(theirs) == "Nothing that the release installs brings gevent: add what does to the requirements."
     loader = "return _bootstrap._gcd_import(name[level:], package, level)"
-    ours = "Traceback (most recent call last):\n" + frame.format("gunicorn/util.py", loader) + end
+    asked = frame.format("gunicorn/app/wsgiapp.py", "return util.import_app(self.app_uri)")
+    ours = "Traceback (most recent call last):\n" + asked + frame.format("gunicorn/util.py", loader) + end
     assert advice(ours).startswith("There is no gevent at the top of the source: write fastapi_app")
+    # Found by its name: no frame is the user's, and none has an import of it.
+    named = "Traceback (most recent call last):\n" + frame.format("kombu/utils/imports.py", loader) + end
+    assert advice(named) == "Nothing that the release installs brings gevent: add what does to the requirements."
+
+
+def test_a_worker_of_gunicorns_that_lacks_its_package() -> None:
+    """Recorded of Gunicorn 27.0.1 with `-k gevent`, cut."""
+    packages = "/srv/shop/releases/0123456789ab/.venv/lib/python3.13/site-packages"
+    text = (
+        "Error: class uri 'gevent' invalid or not found: \n\n[Traceback (most recent call last):\n"
+        f'  File "{packages}/gunicorn/workers/ggevent.py", line 12, in <module>\n    import gevent\n'
+        "ModuleNotFoundError: No module named 'gevent'\n\n"
+        "During handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
+        f'  File "{packages}/gunicorn/util.py", line 130, in load_class\n'
+        "    mod = importlib.import_module('.'.join(components))\n"
+        f'  File "{packages}/gunicorn/workers/ggevent.py", line 14, in <module>\n'
+        '    raise RuntimeError("gevent worker requires gevent 24.10.1 or higher")\n'
+        "RuntimeError: gevent worker requires gevent 24.10.1 or higher\n]"
+    )
+    assert advice(text) == "Nothing that the release installs brings gevent: add what does to the requirements."
 
 
 def test_a_migration_that_needs_a_table_isnt_told_to_run_migrations() -> None:

@@ -16,7 +16,11 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.roots import 
     SHARED,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import roots
-from ansible_collections.graceful.deploy.plugins.module_utils._preflight.roots import judge_root, read_root
+from ansible_collections.graceful.deploy.plugins.module_utils._preflight.roots import (
+    judge_root,
+    judge_user,
+    read_root,
+)
 
 TEMPLATE = Path(__file__).parents[5] / "roles" / "gunicorn" / "templates" / "service.j2"
 
@@ -32,8 +36,8 @@ class Host:
     def at(self, name: str) -> str:
         return f"{self.top}/srv/{name}".rstrip("/")
 
-    def unit(self, name: str, root: str) -> None:
-        text = TEMPLATE.read_text().replace("{{ fastapi_root }}", root)
+    def unit(self, name: str, root: str, user: str = "deploy") -> None:
+        text = TEMPLATE.read_text().replace("{{ fastapi_root }}", root).replace("{{ fastapi_user }}", user)
         (self.units / f"{name}@.service").write_text(text)
 
     def put(self, root: str, *names: str) -> None:
@@ -232,3 +236,21 @@ def test_a_link_that_the_apps_user_can_exchange_is_refused(
             assert f"the user deploy could exchange the link {places}/link on the way" in said[0]
             assert f"Write {places}/real{below}, or make root the owner of {places}." in said[0]
     assert host.asked("hello", "data/real", "deploy") == []
+
+
+def test_a_second_app_of_the_same_user_is_told_before_it_is_there(host: Host) -> None:
+    """From one app `cat /srv/notes/shared/app.db` printed the other's database, and nobody had said so."""
+    host.unit("blog", host.at("blog"))
+    host.unit("blog.mails.1", host.at("blog"))
+    host.unit("notes", host.at("notes"), user="notes")
+
+    def told(name: str, user: str) -> list[str]:
+        params = {"name": name, "root": host.at(name), "user": user}
+        return judge_user(params, read_root(params, str(host.units)))
+
+    (said,) = told("shop", "deploy")
+    assert said.startswith("fastapi_user is deploy, the user of blog on this host too: each can read what")
+    assert said.endswith("Write fastapi_user: shop to have a user of its own for shop.")
+    assert told("shop", "shop") == []
+    # It is there, and so are its files; its own processes are no other app.
+    assert told("blog", "deploy") == told("notes", "notes") == []

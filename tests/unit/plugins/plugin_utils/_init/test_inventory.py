@@ -20,6 +20,7 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs import che
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release import lockfile
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.git import last_day
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.read import open_source
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import migrating
 
 ROOT = Path(__file__).resolve().parents[5]
 MAIN = """
@@ -136,7 +137,7 @@ ON_INDEX = {
     "fastapi": ["fastapi-0.68.0-py3-none-any.whl"],
     "orjson": [*wheels("orjson", "3.6", 9, 10), *wheels("orjson", "3.9", 11, 12), *wheels("orjson", "3.11", 13)],
     "greenlet": [*wheels("greenlet", "2.0", 11), *wheels("greenlet", "3.1", 11, 12, 13)],
-    "psycopg2": ["psycopg2-2.9.3.tar.gz"],
+    "psycopg2": ["psycopg2-2.9.3.tar.gz", "psycopg2-2.9.3-cp311-cp311-win_amd64.whl"],
     "psycopg2-binary": [*wheels("psycopg2-binary", "2.9.5", 11), *wheels("psycopg2-binary", "2.9.10", 11, 13)],
 }
 
@@ -692,6 +693,22 @@ def test_directories_that_the_app_makes_are_shared(project, text, shared):
             'url = config.get_main_option("sqlalchemy.url")\nurl = os.getenv("DB_URL")\ne = create_engine(url)\n',
             False,
         ),
+        # Another engine beside it, as for making the database, or in its place.
+        (
+            "[alembic]\nx = 1\nsqlalchemy.url = sqlite:///./x.db\n",
+            "admin = create_engine(ADMIN)\ne = engine_from_config(config.get_section(name), prefix='sqlalchemy.')\n",
+            True,
+        ),
+        (
+            "[alembic]\nsqlalchemy.url = sqlite:///./x.db\n",
+            "if URL:\n    e = create_engine(URL)\nelse:\n    e = engine_from_config(config.get_section(name))\n",
+            False,
+        ),
+        (
+            "[alembic]\nsqlalchemy.url = sqlite:///./x.db\n",
+            "e = engine_from_config({'sqlalchemy.url': URL}, prefix='sqlalchemy.')\n",
+            False,
+        ),
         ("[alembic]\nsqlalchemy.url = driver://user:pass@localhost/dbname\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:////var/x.db\n", "", False),
         ("[alembic]\nsqlalchemy.url = sqlite:///%(here)s/shop.db\n", "", False),
@@ -707,6 +724,99 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
     )
     if told:
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
+
+
+def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
+    """`database_url: str = ''`, and below `settings.database_url = f"postgresql://{...}"`."""
+    text = (
+        APP + "class Settings(BaseSettings):\n    db_password: str\n    database_url: str = ''\nsettings = Settings()\n"
+    )
+    for more, env in (("s.database_url = make()\n", set()), ("", {"DATABASE_URL"})):
+        top = project({"main.py": text + more, "requirements.txt": "fastapi\npsycopg2-binary\n"})
+        assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_env"].keys() == {"DB_PASSWORD", *env}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "more", "command"),
+    [
+        ("requirements.txt", "fastapi==0.104.1\n", "", ["alembic upgrade head"]),
+        # What makes tables already may have made them on the host.
+        ("requirements.txt", "fastapi==0.104.1\n", "Base.metadata.create_all(bind=engine)\n", None),
+        # A lock stays as it is.
+        ("requirements.txt", f"fastapi==0.104.1 --hash=sha256:{'0' * 64}\n", "", None),
+        ("poetry.lock", POETRY.format("mako"), "", None),
+    ],
+)
+def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, text, more, command):
+    """`no such table`, answered 500 by an app that was deployed at the first try."""
+    files = {"alembic.ini": "[alembic]\nscript_location = moves\n", "moves/env.py": "from alembic import context\n"}
+    files |= {"moves/versions/a.py": "", "main.py": APP + more, name: text}
+    files |= {"pyproject.toml": '[tool.poetry.dependencies]\nfastapi = "*"\n'} if name == "poetry.lock" else {}
+    top = project(files)
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text).get("fastapi_before_swap") == command
+    said = re.sub(r"\n# ", " ", written.text)
+    assert ("doesn't name alembic, so each release gets its newest" in said) == bool(command)
+    assert migrating(str(top), files) == {"alembic": "for its migrations, moves/env.py"}
+    assert migrating(str(top), files.keys() - {"alembic.ini"}) == {}
+
+
+def test_a_list_of_powershells_has_alembic_in_it(project):
+    """Written as UTF-16 by `pip freeze > requirements.txt`: migrations were left out."""
+    alembic = {
+        "alembic.ini": "[alembic]\nscript_location = alembic\n",
+        "alembic/env.py": "",
+        "alembic/versions/a.py": "",
+    }
+    top = project({"main.py": APP, "requirements.txt": "fastapi\n", **alembic})
+    written = app_file(str(top), str(top))
+    assert any("doesn't name alembic" in note for note in written.notes)
+    (top / "requirements.txt").write_bytes("fastapi==0.135.3\r\nalembic==1.18.4\r\n".encode("utf-16"))
+    written = app_file(str(top), str(top))
+    assert yaml.safe_load(written.text)["fastapi_before_swap"] == ["alembic upgrade head"]
+    assert not any("alembic" in note for note in written.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "required", "env", "told"),
+    [
+        (
+            "URL = os.getenv('DATABASE_URL', 'sqlite:///./app.db')",
+            "sqlalchemy\npsycopg2-binary",
+            None,
+            "app.db is the app's database by default. For another set DATABASE_URL in fastapi_env: "
+            "postgresql+psycopg2://USER:PASSWORD@127.0.0.1/NAME",
+        ),
+        (
+            "URL = os.getenv('DATABASE_URL', 'postgresql://localhost/db')",
+            "sqlalchemy\npsycopg2-binary",
+            {"DATABASE_URL": "TODO"},
+            "By default it is postgresql://localhost/db: if the host has such a one, that. For another write "
+            "postgresql+psycopg2://USER:PASSWORD@127.0.0.1/NAME",
+        ),
+        (
+            "N = os.getenv('DB_NAME', 'shop')\nUSER = os.getenv('DB_USER', 'me')\nHOST = os.getenv('DB_HOST', '::1')",
+            "sqlalchemy",
+            None,
+            "By default the database is shop of the user me at ::1 (main.py:4): have that on the host, or set "
+            "DB_NAME, DB_USER, DB_HOST in fastapi_env.",
+        ),
+        (
+            "URL = os.getenv('MONGO_URL', 'mongodb://localhost:27017')",
+            "motor",
+            None,
+            "By default MONGO_URL is mongodb://localhost:27017 (main.py:4): have that on the host, or set it",
+        ),
+        # The name alone is said by somebody.
+        ("NAME = os.environ['DB_NAME']\nHOST = os.getenv('DB_HOST', 'localhost')", "", {"DB_NAME": "shop"}, ""),
+    ],
+)
+def test_the_database_that_the_app_has_by_default_is_told(project, text, required, env, told):
+    top = project({"main.py": APP + f"import os\n{text}\n", "requirements.txt": f"fastapi\n{required}\n"})
+    written = app_file(str(top), "/src/shop").text
+    assert yaml.safe_load(written).get("fastapi_env") == env
+    flat = re.sub(r"\n# ", " ", written)
+    assert told in flat if told else "By default" not in flat
 
 
 def test_an_address_of_alembics_own_is_told_where_the_apps_database_is_elsewhere(project):

@@ -101,13 +101,29 @@ def test_odd_answers_before_are_told_with_what_they_mean():
 def test_only_what_people_can_see_is_shaded_and_named():
     named = [(span.label, span.begin, span.end) for span in drawn.stretches(figures())]
     assert named == [
-        ("before", 0.0, 5.0),
-        ("preparing", 5.0, 7.0),
+        ("steady", 0.0, 5.0),
+        ("setup", 5.0, 7.0),
         ("start", 7.0, 8.0),
         ("watch", 9.0, 10.0),
-        ("old slot ends", 10.1, 12.0),
+        ("finish", 10.1, 12.0),
     ]
-    assert [span.label for span in drawn.stretches(figures(phases=[], drained=1.0))] == ["before"]
+    assert [span.label for span in drawn.stretches(figures(phases=[], drained=1.0))] == ["steady"]
+
+
+def test_the_picture_and_the_tables_have_one_name_for_each_phase():
+    told = {table.title: table.rows for table in reports.tables(figures(**LOST))}
+    names = [row[0] for row in told["Phases"]]
+    assert names == ["steady", "setup", "start", "move", "disable", "watch", "drain", "finish"]
+    picture = drawn.picture(figures(**LOST), "shop")
+    shown = [span.label for span in picture.panels[0].spans] + [mark.label for mark in picture.panels[0].marks]
+    assert set(shown) <= set(names) and "move" in shown
+    assert [says.phase_at(figures(), at) for at in (1.0, 6.0, 9.5, 11.0, 15.0)] == [
+        "steady",
+        "setup",
+        "watch",
+        "finish",
+        "",
+    ]
 
 
 def test_the_picture_has_a_colour_for_each_path_and_red_for_what_was_lost():

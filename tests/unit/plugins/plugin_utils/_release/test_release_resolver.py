@@ -22,11 +22,13 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._release.requireme
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.resolver import (
     Collector,
+    drivers,
     resolve,
     too_old,
     versions_of,
 )
 from ansible_collections.graceful.deploy.plugins.plugin_utils._release.target import Target
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import unnamed_driver
 from release_wheelhouse import make_sdist, make_wheel
 
 HOST = Target("3.11.2", "cp311", "x86_64", "glibc", (2, 36))
@@ -190,12 +192,35 @@ def test_what_cant_run_is_refused_by_what_would(shop: Collector, tmp_path: Path)
     assert resolved(shop, ["fastapi", "pydantic"])["pydantic"] == "1.10.4"
 
 
-def test_what_is_compiled_is_refused_where_another_package_wants_it(shop: Collector, tmp_path: Path) -> None:
-    make_wheel(tmp_path / "links", "psycopg2-binary", "2.9.5")
-    make_sdist(tmp_path / "links", "psycopg2", "2.9.5")
-    make_wheel(tmp_path / "links", "orm", "1", ("psycopg2",))
-    with pytest.raises(ReleaseError, match=r"(?s)psycopg2==2\.9\.5 has no wheel .*Write psycopg2-binary"):
-        resolved(shop, ["fastapi", "orm"])
+@pytest.mark.parametrize(
+    ("wants", "lines", "constraints", "taken"),
+    [
+        ("psycopg2", ["orm"], [], "2.9.9"),
+        ("psycopg2>=2.7,<2.9.6", ["orm"], [], "2.9.5"),
+        ("psycopg2==2.9.3", ["orm"], [], "2.9.5"),
+        # A lock names it, and of the project's own lines none does.
+        ("psycopg2>=2.7", ["orm"], ["psycopg2==2.9.5"], "2.9.5"),
+        ("psycopg2", ["orm", "psycopg2==2.9.5"], [], "2.9.5"),
+        ("psycopg2", ["orm", "psycopg2-binary==2.9.5"], [], "2.9.5"),
+        # As sqlalchemy[postgresql]: each older version wants it too.
+        ("psycopg2>=2.7 ; extra == 'pg'", ["orm[pg]<3"], [], "2.9.9"),
+    ],
+)
+def test_what_is_compiled_is_taken_as_wheels_where_another_package_wants_it(
+    shop: Collector, tmp_path: Path, wants: str, lines: list[str], constraints: list[str], taken: str
+) -> None:
+    for version in ("2.9.5", "2.9.9"):
+        make_wheel(tmp_path / "links", "psycopg2-binary", version, tag="cp311-cp311-manylinux_2_17_x86_64")
+    for version in ("2.9.3", "2.9.5", "2.9.9"):
+        make_sdist(tmp_path / "links", "psycopg2", version)
+    for version in ("1", "2"):
+        make_wheel(tmp_path / "links", "orm", version, (wants,))
+    make_sdist(tmp_path / "links", "orm", "0.9", (wants,))
+    said: list[str] = []
+    requirements = Requirements(lines=["fastapi", *lines], constraints=constraints)
+    found = versions_of(resolve(replace(shop, say=said.append), requirements, [], shop.cache, "requirements.txt"))
+    assert (found["psycopg2-binary"], found["orm"]) == (taken, "2") and "psycopg2" not in found
+    assert any("is taken in its place" in line for line in said)
 
 
 def test_where_no_server_fits_the_app_its_own_line_is_named(shop: Collector) -> None:
@@ -233,6 +258,12 @@ def test_a_package_that_never_has_wheels_is_answered_with_its_twin_without_a_ver
         ("Because lib[fast]==2.0 has no usable wheels and you require lib[fast]==2.0, we", "lib==2.0"),
         ("Because all versions of lib have no usable wheels and you require lib, we", "lib"),
         ("Because my-lib==1 depends on c and lib==2.0 has no usable wheels and you require lib==2.0", "lib==2.0"),
+        # Of uv 0.13.9 for sqlalchemy[postgresql]<2.1, cut: the old ones have none either.
+        (
+            "Because psycopg2>=2.7 has no usable wheels and sqlalchemy[postgresql]==2.0.58 depends on psycopg2>=2.7, we"
+            " can. hint: Wheels are required for `sqlalchemy` because hint: Wheels are required for `psycopg2`",
+            "psycopg2",
+        ),
     ],
 )
 def test_what_has_no_wheel_is_named_as_it_can_be_fetched(said: str, missing: str) -> None:
@@ -294,3 +325,62 @@ def test_an_index_without_what_speaks_websockets_is_told_so(shop: Collector) -> 
 def test_what_brings_it_by_itself_makes_no_other_release(line: str) -> None:
     assert not any(pin.startswith("websockets") for pin in injected(Requirements(lines=[line]), HOST.markers, True))
     assert any(pin.startswith("websockets") for pin in injected(Requirements(lines=["uvicorn"]), HOST.markers, True))
+
+
+@pytest.mark.parametrize(
+    ("found", "added"),
+    [
+        ({"sqlalchemy": "2.0.40"}, ["psycopg2-binary"]),
+        ({"sqlalchemy": "2.1.9"}, ["psycopg[binary]"]),
+        # It was what postgresql:// meant when the app was written.
+        ({"sqlalchemy": "2.1.9", "psycopg2-binary": "2.9.9"}, ["psycopg[binary]"]),
+        ({"sqlalchemy": "2.0.40", "psycopg2-binary": "2.9.9"}, []),
+        ({"sqlalchemy": "2.1.9", "psycopg": "3.3"}, []),
+        # Its address is changed to name it, or it would fail at home.
+        ({"sqlalchemy": "2.0.40", "asyncpg": "0.30"}, []),
+        ({"databases": "0.9"}, []),
+    ],
+)
+def test_a_driver_that_only_an_address_names_is_added(found: dict[str, str], added: list[str]) -> None:
+    assert drivers(found) == added
+
+
+def test_a_driver_that_only_an_address_names_is_resolved_with_the_rest(shop: Collector, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "links", "sqlalchemy", "2.0.40")
+    make_wheel(tmp_path / "links", "psycopg2-binary", "2.9.9")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").write_text(
+        "from sqlalchemy import create_engine\nengine = create_engine(f'postgresql://{USER}@localhost/shop')\n"
+    )
+    needs = unnamed_driver(str(tmp_path), {"app/main.py"}, "app.main:app")
+    assert needs == {"postgresql": "for a database's URL, app/main.py:2"}
+    requirements = Requirements(lines=["fastapi", "sqlalchemy"])
+    pins = injected(requirements, HOST.markers, False, needs)
+    found = versions_of(resolve(shop, requirements, pins, shop.cache, "requirements.txt"))
+    assert found["psycopg2-binary"] == "2.9.9" and found["gunicorn"] == "27.0.1"
+    # A lock stays as it is, and an engine of a whole address needs nothing more.
+    requirements.hashes = {("fastapi", "0.121.0"): {"0" * 64}}
+    assert "postgresql" not in injected(requirements, HOST.markers, False, needs)
+    (tmp_path / "app" / "main.py").write_text("engine = create_engine('postgresql+asyncpg://me@localhost/shop')\n")
+    assert unnamed_driver(str(tmp_path), {"app/main.py"}, "app.main:app") == {}
+
+
+@pytest.mark.parametrize(("lines", "extra"), [(["fastapi[all]==0.81"], "httptools"), (["server"], "httptools")])
+def test_a_uvicorn_that_only_fastapis_extras_ask_for_is_newer(
+    shop: Collector, tmp_path: Path, lines: list[str], extra: str
+) -> None:
+    """`fastapi[all]<0.82` has `uvicorn[standard]<0.18`, and what to write instead was nothing that could be met."""
+    wants = "uvicorn[standard]>=0.12,<0.18 ; extra == 'all'"
+    make_wheel(tmp_path / "links", "fastapi", "0.81", (wants,))
+    make_wheel(tmp_path / "links", "server", "1", ("fastapi[all]<0.82",))
+    make_wheel(tmp_path / "links", "httptools", "0.6")
+    said: list[str] = []
+    requirements = Requirements(lines=lines)
+    pins = injected(requirements, HOST.markers)
+    found = versions_of(resolve(replace(shop, say=said.append), requirements, pins, shop.cache, "requirements.txt"))
+    assert (found["fastapi"], found["uvicorn"], found["gunicorn"]) == ("0.81", LOWEST["uvicorn"], "27.0.1")
+    assert extra in found
+    assert any("fastapi 0.81 asks for uvicorn 0.13.4 by its extras" in line for line in said)
+    # Another one's code may be written for it.
+    with pytest.raises(ReleaseError, match="brings uvicorn"):
+        resolved(shop, [*lines, "relay"])

@@ -192,6 +192,17 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
         release_source.scan(str(tmp_path), [])
 
 
+@pytest.mark.parametrize("name", ["environment.yaml", "env.yml", "env.yaml", "conda.yml"])
+def test_condas_environment_is_refused_by_whatever_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("name: shop\nchannels: [conda-forge]\ndependencies:\n  - fastapi\n")
+    with pytest.raises(ReleaseError, match=r"Conda's packages.*pip list --format=freeze > requirements.txt"):
+        release_lockfile.find_requirements(str(tmp_path), "")
+    if "environment" not in name:
+        (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['fastapi']\n")
+        (tmp_path / name).write_text("DEBUG: false\n")
+        assert release_lockfile.find_requirements(str(tmp_path), "") == "pyproject.toml"
+
+
 def test_requirements_are_found_or_refused_with_what_to_write(tmp_path: Path) -> None:
     def find(wanted: str = "") -> str:
         return release_lockfile.find_requirements(str(tmp_path), wanted)
