@@ -24,7 +24,7 @@ from ..plugin_utils._inputs.bring import Choice
 from ..plugin_utils._inputs.program import Program, named
 from ..plugin_utils._inputs.rules import TODO, inventory_host
 from ..plugin_utils._inputs.source import NEEDED, Checked, check_python, check_source
-from ..plugin_utils._inputs.specification import Spec, typed
+from ..plugin_utils._inputs.specification import Spec, load_spec, typed
 from ..plugin_utils._inputs.variables import Found, Variables
 from ..plugin_utils._release.git import is_git
 
@@ -39,6 +39,9 @@ HOST_VARIABLES = (
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
 PROGRAMS: tuple[tuple[Choice, str, str], ...] = ((caddy, "proxy", "caddy"), (oxmgr, "supervisor", "oxmgr"))
+# Ansible imports this before it forks a process for each task of each host: read here it is read once, and later tasks
+# with templates have it as well.
+load_spec()
 
 
 class ActionModule(ActionBase):

@@ -25,7 +25,7 @@ from .._release.target import check_python as check_interpreter
 from .._release.target import normal_machine
 from .._release.tools import Say
 from .._source.advice import advice
-from .._source.code import read_code
+from .once import code_of
 from .rules import versions as check_versions
 
 # The variables that the checks read; while one of them is bad itself, there is nothing to check.
@@ -94,7 +94,7 @@ def check_source(values: dict[str, t.Any], path: str, run_directory: str) -> Che
             env = values.get("env")
             searched = str(env.get("PYTHONPATH", "") if isinstance(env, dict) else "").split(":")
             paths = {entry.path for entry in entries}
-            code = read_code(top, paths)
+            code = code_of(top, paths, run_directory)
             # What can't be read is among the problems by now.
             if listed is not None and wanted is not None:
                 asks = next(iter(code.asking), f"{PREFIX}before_swap" if values.get("before_swap") else "")

@@ -25,7 +25,7 @@ ROLE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "roles", "fasta
 def load_spec() -> Spec:
     """The role's options by name without prefix, each with its default.
 
-    Read once in a process, of which Ansible has one for each task.
+    Read once in a process. Ansible has one for each task, made of the one that has imported the action preflight.
     """
     with open(os.path.join(ROLE, "meta", "argument_specs.yml"), encoding="utf-8") as file:
         options = yaml_load(file)["argument_specs"]["main"]["options"]

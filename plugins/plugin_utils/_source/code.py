@@ -40,7 +40,7 @@ from .modules import ASIDE, IMPORTS, MOST_BYTES, OF_SRC, is_imported, module_of,
 from .nodes import called as _called
 from .nodes import keyword as _keyword
 from .nodes import name as _name
-from .nodes import parsed
+from .nodes import parsed, walk
 from .nodes import text as _text
 from .paths import SQLITE, configured_file, constant_directory, constant_path, own_attributes, written_file
 from .secret import is_kept, is_own, opens
@@ -199,7 +199,7 @@ class _File:
         self.code = code
         self.path = path
         self.tree = tree
-        self.nodes = list(ast.walk(tree))
+        self.nodes = list(walk(tree))
         self.module = code.modules[path]
         self.package = self.module if path.endswith("__init__.py") else self.module.rpartition(".")[0]
         self.imported: dict[str, str] = {}
@@ -345,7 +345,7 @@ class _File:
         found: dict[int, dict[str, ast.expr]] = {}
         scopes = [self.tree, *(n for n in self.nodes if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)))]
         for scope in scopes:
-            inner = [node for node in ast.walk(scope) if isinstance(node, (ast.Assign, ast.Call))]
+            inner = [node for node in walk(scope) if isinstance(node, (ast.Assign, ast.Call))]
             names: dict[str, ast.expr] = dict(self.values)
             for node in inner if scope is not self.tree else ():
                 if isinstance(node, ast.Assign):
@@ -565,7 +565,7 @@ class _File:
 
     def _own(self, node: ast.ClassDef, option: str) -> str:
         found = next((self._path(each.value) for each in node.keywords if each.arg == option), "") or ""
-        for part in ast.walk(node):
+        for part in walk(node):
             if isinstance(part, ast.Call) and _called(part) in ("SettingsConfigDict", "ConfigDict"):
                 found = self._path(_keyword(part, option)) or found
             elif isinstance(part, ast.Assign) and _name(part.targets[0]) == option:
@@ -703,7 +703,7 @@ class _File:
     def _random(self, node: ast.Assign | ast.AnnAssign) -> None:
         """A secret that is made up where a module is imported, by each worker another one."""
         name = _name(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
-        parts = list(ast.walk(node))
+        parts = list(walk(node))
         # What is made anew at each call, or may be said by a variable.
         other = any(isinstance(part, ast.Lambda) or (isinstance(part, ast.expr) and getenv(part)) for part in parts)
         calls = (_called(part) for part in parts if isinstance(part, ast.Call))
@@ -712,7 +712,7 @@ class _File:
 
     def _environment(self, node: ast.stmt) -> None:
         """os.environ["NAME"] and config("NAME") in what runs at import, where nothing catches its absence."""
-        for part in ast.walk(node):
+        for part in walk(node):
             if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
                 name = _text(part.slice)
                 if name and _name(part.value).rpartition(".")[2] == "environ":
@@ -775,7 +775,7 @@ class _File:
 
 def _maker(node: ast.expr) -> str:
     """The function that makes a random value of an expression; '' where none does."""
-    names = (_name(part).rpartition(".")[2] for part in ast.walk(node) if isinstance(part, (ast.Name, ast.Attribute)))
+    names = (_name(part).rpartition(".")[2] for part in walk(node) if isinstance(part, (ast.Name, ast.Attribute)))
     return next((name for name in names if name in _MAKERS), "")
 
 
@@ -857,11 +857,11 @@ def _made_by(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     told = _name(function.returns).rpartition(".")[2] in APPS
     made = {
         _name(node.targets[0] if isinstance(node, ast.Assign) else node.target)
-        for node in ast.walk(function)
+        for node in walk(function)
         if isinstance(node, (ast.Assign, ast.AnnAssign))
         and (_called(node.value) in APPS or (told and isinstance(node.value, ast.Call)))
     }
-    returned = [_name(node.value) for node in ast.walk(function) if isinstance(node, ast.Return)]
+    returned = [_name(node.value) for node in walk(function) if isinstance(node, ast.Return)]
     return next((name for name in returned if name in made), "")
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator
 
 from ...module_utils._app.advice import PACKAGES
 from ...module_utils._host.files import read_text
-from .nodes import called, parsed, text
+from .nodes import called, parsed, text, walk
 from .shown import Place
 
 _NEEDS = {
@@ -168,9 +168,9 @@ def _wanted(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield (node.module or "").partition(".")[0], str(at)
     yield from _others(path, tree)
-    for part in ast.walk(tree):
+    for part in walk(tree):
         if isinstance(part, ast.Call) and called(part) == "CryptContext":
-            schemes = {text(each) for each in ast.walk(part) if isinstance(each, ast.Constant)}
+            schemes = {text(each) for each in walk(part) if isinstance(each, ast.Constant)}
             yield from ((name, f"for passlib, {Place(path, part.lineno)}") for name in _HASHES if name in schemes)
 
 
@@ -187,7 +187,7 @@ def _others(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 def _drivers(path: str, tree: ast.Module) -> dict[str, str]:
     """The modules that databases' URLs name, each with why."""
-    parts = [part for part in ast.walk(tree) if isinstance(part, ast.Constant)]
+    parts = [part for part in walk(tree) if isinstance(part, ast.Constant)]
     return {
         "MySQLdb" if match[1] == "mysqldb" else match[1]: f"for a database's URL, {Place(path, part.lineno)}"
         for part in parts

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from .nodes import called, name, text
+from .nodes import called, name, text, walk
 
 _MADE = ("Counter", "OrderedDict", "defaultdict", "deque", "dict", "list", "set")
 _CHANGES = frozenset(
@@ -33,15 +33,15 @@ def stores(tree: ast.Module) -> Iterator[str]:
 
 def changed(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
     """Names that routes which write change, with the place of each; those of a function alone aren't among them."""
-    for function in ast.walk(tree):
+    for function in walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) or not any(
             map(_is_write, function.decorator_list)
         ):
             continue
-        nodes = [part for statement in function.body for part in ast.walk(statement)]
+        nodes = [part for statement in function.body for part in walk(statement)]
         shared = {each for part in nodes if isinstance(part, ast.Global) for each in part.names}
         own = {part.id for part in nodes if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-        own |= {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+        own |= {part.arg for part in walk(function.args) if isinstance(part, ast.arg)}
         for part in nodes:
             local = _changes(part, shared)
             if local and local.partition(".")[0] not in own - shared:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 
-from .nodes import called, keyword, name, text
+from .nodes import called, keyword, name, text, walk
 
 SQLITE = re.compile(r"sqlite(?:\+\w+)?:///?(?!/|:memory:|file:)([^\s?]+)(?:\?\S*)?")
 """The URL of a database of SQLite's below the working directory."""
@@ -171,7 +171,7 @@ def own_attributes(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
         pairs = [*zip(reversed(given.args), reversed(given.defaults), strict=False)]
         pairs += [(arg, default) for arg, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default]
         defaults = {arg.arg: default for arg, default in pairs}
-        for node in ast.walk(function):
+        for node in walk(function):
             target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
             value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
             if isinstance(target, ast.Attribute) and name(target).startswith("self.") and value is not None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .modules import ASIDE, MOST_BYTES
-from .nodes import called, name, parsed
+from .nodes import called, name, parsed, walk
 
 _SOCKET_CALLS = ("WebSocketRoute", "APIWebSocketRoute", "add_websocket_route", "add_api_websocket_route")
 _SOCKETS = re.compile(rb"\.websocket(_route)?\s*\(|WebSocketRoute|websocket_route")
@@ -26,7 +26,7 @@ def has_sockets(top: str, paths: Iterable[str]) -> bool:
         try:
             with open(os.path.join(top, path), "rb") as file:
                 content = file.read(MOST_BYTES)
-            if _SOCKETS.search(content) and any(map(_is_socket, ast.walk(parsed(content)))):
+            if _SOCKETS.search(content) and any(map(_is_socket, walk(parsed(content)))):
                 return True
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
@@ -47,15 +47,15 @@ _ADDS = ("add", "append", "appendleft", "setdefault", "update")
 def keeping(tree: ast.Module) -> Iterator[ast.AST]:
     """Where connections are kept for other requests: each worker has its own. A list, set or dict that says so, or to
     which a function adds a WebSocket that it was given, as `self.active[user] = websocket`."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.AnnAssign) and node.value is not None and _KEPT.search(ast.unparse(node.annotation)):
             yield node
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             given = node.args
             arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs]
             sockets = {each.arg for each in arguments if name(each.annotation).rpartition(".")[2] == "WebSocket"}
-            own = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-            for part in ast.walk(node) if sockets else ():
+            own = {part.id for part in walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+            for part in walk(node) if sockets else ():
                 kept, values = _added(part)
                 if kept and kept.partition(".")[0] not in own and any(_holds(value, sockets) for value in values):
                     yield part
