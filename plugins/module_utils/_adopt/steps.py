@@ -11,12 +11,12 @@ from typing import Any
 
 from .._app.roots import ADOPTED
 from .._app.slots import App
+from .._hand.nginx_conf import Unreadable
 from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
 from .exchange import of_caddy, of_nginx
 from .loses import Kept
-from .nginx_conf import Unreadable
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
 from .proxies import proxy_files
