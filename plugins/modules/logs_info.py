@@ -94,9 +94,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._app.hidden import hider
 from ..module_utils._app.names import missing
 from ..module_utils._app.roots import root_in
-from ..module_utils._app.secrets import hider
 from ..module_utils._host.files import read_text
 from ..module_utils._host.guard import finish
 from ..module_utils._host.journal import NotRead, Query, asked, read

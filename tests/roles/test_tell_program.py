@@ -428,7 +428,7 @@ def test_of_a_target_its_token_is_hidden_and_no_word_of_it() -> None:
 
 def test_the_program_says_the_same_of_events_and_slots_as_the_rest_of_us() -> None:
     plugins = PATH.parents[3] / "plugins"
-    assert f'RELEASE_LINE = "{tell.RELEASE_LINE}"' in (plugins / "module_utils/_app/slots.py").read_text()
+    assert f'RELEASE_LINE = "{tell.RELEASE_LINE}"' in (plugins / "module_utils/_app/words.py").read_text()
     events = re.search(r"^EVENTS = \((.*)\)$", (plugins / "plugin_utils/_inputs/notify.py").read_text(), re.M)
     assert events and re.findall(r"\w+", events[1]) == list(tell.WORDS)
     choices = re.search(r'"choices": \[(.*)\]', (plugins / "modules/tell.py").read_text())

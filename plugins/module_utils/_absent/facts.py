@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._app.releases import BUILDING, complete
+from .._app.releases import complete
 from .._app.roots import NOTE, app_of_link, root_in
-from .._app.words import is_ours
+from .._app.words import BUILDING, is_ours
 from .._host.files import names_in, read_text
 from .._host.systemd import Systemd
 from .._process.units import of

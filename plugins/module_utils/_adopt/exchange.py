@@ -10,9 +10,10 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from . import caddyfile, loses, nginx_conf
+from .._hand import caddyfile, nginx_conf
+from .._hand.nginx_conf import Directive, normal
+from . import loses
 from .loses import Kept
-from .nginx_conf import Directive, normal
 from .programs import Refused
 from .proxies import MAIN
 
@@ -37,7 +38,7 @@ def of_nginx(files: Mapping[str, str], at: str, kept: Kept) -> list[dict[str, An
     :raises Refused: where one does, or ours would open or lose something of it.
     """
     parsed = {path: nginx_conf.parse(text, path) for path, text in files.items()}
-    known: dict[str, list[str]] = {}
+    known: dict[str, Directive] = {}
     for found in parsed.values():
         known |= nginx_conf.upstreams(found)
     mine = [
@@ -128,16 +129,7 @@ def _passing(lines: tuple[caddyfile.Line, ...], at: str) -> Iterator[caddyfile.L
 
 
 def addresses(lines: tuple[caddyfile.Line, ...]) -> set[str]:
-    return {address_of(each) for each in caddyfile.upstreams(lines)}
-
-
-def address_of(upstream: str) -> str:
-    """What reverse_proxy names, as normal() writes it."""
-    if upstream.startswith("unix/"):
-        return normal(f"unix:{upstream.removeprefix('unix/')}")
-    for scheme in ("http://", "https://", "h2c://"):
-        upstream = upstream.removeprefix(scheme)
-    return normal(upstream.partition("/")[0])
+    return {caddyfile.address_of(each) for each in caddyfile.upstreams(lines)}
 
 
 def _same(path: str, before: str, after: str, others: list[caddyfile.Site]) -> None:

@@ -11,10 +11,11 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from . import code, dotenv, gunicorn_conf, server
+from .._hand.options import program_of
+from .._hand.unit_text import parse_environment
+from . import code, dotenv, server
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
-from .unit_text import parse_environment
 
 _COMPOSE = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
 _PLACES = ("/srv", "/opt", "/var/www", "/home", "/root")
@@ -46,7 +47,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         _add(served, extra.split())
     config = _config(host, program, served)
     if config:
-        gunicorn_conf.read(served, host.read(config), config, variables | served.env, cpus)
+        server.read_file(served, host.read(config), config, variables | served.env, cpus)
     workers = variables.get("WEB_CONCURRENCY", "")
     if "workers" not in served.given and workers.isdigit():
         served.given["workers"] = workers
@@ -113,7 +114,7 @@ def _others(host: Host) -> str:
                     )
     for pid in sorted(int(name) for name in host.names("/proc") if name.isdigit()):
         words = host.read(f"/proc/{pid}/cmdline").split("\0")
-        if (program := server.program_of(words)[0]) and words[0]:
+        if (program := program_of(words)[0]) and words[0]:
             group = host.read(f"/proc/{pid}/cgroup").strip().rpartition("/")[2] or "no unit"
             held = "a container" if re.search(r"docker|containerd|libpod", host.read(f"/proc/{pid}/cgroup")) else group
             return (
@@ -154,10 +155,7 @@ def _config(host: Host, program: Program, served: server.Server) -> str:
 def directory_of(program: Program, served: server.Server) -> str:
     """Where the app is imported from; by its virtual environment where nothing else says it."""
     base = program.directory or "/"
-    for key in ("chdir", "chdir_path"):
-        if key in served.given:
-            base = os.path.join(base, served.given[key])
-    base = os.path.normpath(base)
+    base = os.path.normpath(os.path.join(base, served.given.get("chdir", "")))
     beside = re.match(r"(/.+)/[^/]+/bin/[^/]+$", program.words[0] if program.words else "")
     return beside[1] if base == "/" and beside and not beside[1].startswith("/usr") else base
 

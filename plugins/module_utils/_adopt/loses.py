@@ -11,11 +11,11 @@ fastapi_protect.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .caddyfile import Line, Site, upstreams
-from .nginx_conf import Directive, goes_to, normal
+from .._hand.caddyfile import Line, Site, upstreams
+from .._hand.nginx_conf import Directive, goes_to, normal
 from .programs import Refused
 
 
@@ -79,7 +79,7 @@ _OF_HOST = re.compile(r"\(?\$(host|http_host|server_name|scheme|server_port|http
 _SERVES = ("root", "alias", "try_files", "return", "rewrite", "autoindex", "index")
 
 
-def of_nginx(servers: list[Directive], known: dict[str, list[str]], at: str, kept: Kept) -> None:
+def of_nginx(servers: list[Directive], known: Mapping[str, Directive], at: str, kept: Kept) -> None:
     """:raises Refused: as vet()."""
     closed: list[tuple[str, str, str]] = []
     others: list[tuple[str, str, str]] = []
@@ -98,7 +98,7 @@ def _path(location: Directive) -> str:
     return given.rstrip("/") or "/"
 
 
-def _closed(block: Directive, path: str, known: dict[str, list[str]], at: str) -> Iterator[tuple[str, str, str]]:
+def _closed(block: Directive, path: str, known: Mapping[str, Directive], at: str) -> Iterator[tuple[str, str, str]]:
     for each in block.block or ():
         if each.name == "location":
             # One that goes elsewhere is kept as it is.
@@ -114,7 +114,7 @@ def _refuses(block: Directive) -> bool:
     return any(each.args[:1] and each.args[0].startswith("4") for each in block.all("return"))
 
 
-def _others(server: Directive, known: dict[str, list[str]], at: str, kept: Kept) -> Iterator[tuple[str, str, str]]:
+def _others(server: Directive, known: Mapping[str, Directive], at: str, kept: Kept) -> Iterator[tuple[str, str, str]]:
     named = {
         location.args[0]
         for location in server.all("location")

@@ -6,22 +6,21 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .._app.words import is_ours
+from .._hand import supervisord, unit_text
+from .._hand.options import program_of
+from .._hand.unit_text import Setting
 from .._host.files import names_in
 from .._host.reading import read_led
 from .._host.systemd import Run, parse_show
 from .._oxmgr.keys import KEYS
 from .._oxmgr.oxfile import read as read_oxfile
-from . import unit_text
 from .script import Opaque, see_through
-from .server import program_of
-from .unit_text import Setting
 
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system")
 SUPERVISOR = ("/etc/supervisor/conf.d", "/etc/supervisord.d")
@@ -188,29 +187,14 @@ def _look_into(host: Host, program: Program) -> bool:
 
 
 def of_supervisor(host: Host, path: str) -> list[Program]:
-    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(" ;",))
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    text = host.read(path)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return []
     found = []
-    for section in parser.sections():
-        kind, _colon, name = section.partition(":")
-        if kind != "program":
-            continue
-        values = dict(parser.items(section))
-        program = Program(f"supervisor/{name}", "supervisor", path, [], unit_text.words(values.get("command", "")))
-        program.directory, program.user = values.get("directory", ""), values.get("user", "")
-        listed = re.findall(r"""([A-Za-z_]\w*)=("(?:[^"])*"|'(?:[^'])*'|[^,]*)""", values.get("environment", ""))
-        program.environment = {key: value.strip("\"' ") for key, value in listed}
-        program.settings = [("program", key, value, _place(path, text, key)) for key, value in values.items()]
+    for each in supervisord.parse(host.read(path), path):
+        settings = [("program", key, value, each.where.get(key, path)) for key, value in each.values.items()]
+        program = Program(f"supervisor/{each.name}", "supervisor", path, settings, unit_text.words(each.command))
+        program.directory, program.user, program.environment = each.directory, each.user, each.environment
         if _look_into(host, program):
-            if values.get("numprocs", "1") != "1":
-                program.refused = (
-                    f"{program.name} has numprocs={values['numprocs']}: several app servers in one program."
-                )
+            if (number := each.values.get("numprocs", "1")) != "1":
+                program.refused = f"{program.name} has numprocs={number}: several app servers in one program."
             found.append(program)
     return found
 

@@ -2,10 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the host keeps of a move while it can be undone: ``adopted.json`` in the app's directory, root's alone."""
+"""What the host keeps of a move while it can be undone: ``adopted.json`` in the app's directory, root's alone.
+
+While it is being undone that directory goes, so the record is out of its way then, and goes last."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -18,6 +21,8 @@ from .._host.files import names_in, read_text
 from .._layer.files import look
 from .programs import Refused
 
+OUTSIDE = "/var/lib/graceful-adopt"
+"""Where the record is while the app's directory is being removed."""
 STAGES = ("beside", "moving", "moved", "finishing", "finished", "undoing")
 # What our roles put on a host for all apps of a proxy: where it wasn't there before, it goes with the app.
 FOUNDATIONS = {
@@ -44,19 +49,37 @@ FOUNDATIONS = {
 TAKEN = {"nginx": ("/etc/nginx/sites-enabled/default",), "caddy": ()}
 
 
+def outside(root: str) -> str:
+    return os.path.join(OUTSIDE, f"{root.strip('/').replace('/', '-')}.json")
+
+
 def load(root: str) -> dict[str, Any]:
     """{} where nothing is being adopted."""
-    try:
-        found = json.loads(read_text(os.path.join(root, ADOPTED)))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) and found.get("stage") in STAGES else {}
+    for path in (outside(root), os.path.join(root, ADOPTED)):
+        with contextlib.suppress(ValueError):
+            found = json.loads(read_text(path))
+            if isinstance(found, dict) and found.get("stage") in STAGES and found.get("root", root) == root:
+                return found
+    return {}
 
 
 def save(root: str, record: dict[str, Any]) -> None:
-    os.makedirs(root, mode=0o755, exist_ok=True)
-    files.write(os.path.join(root, ADOPTED), (json.dumps(record, indent=1) + "\n").encode(), 0o600, 0, 0)
-    files.sync_directory(root)
+    undoing = record["stage"] == "undoing"
+    path = outside(root) if undoing else os.path.join(root, ADOPTED)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    text = json.dumps({**record, "root": root}, indent=1) + "\n"
+    files.write(path, text.encode(), 0o600, 0, 0)
+    files.sync_directory(os.path.dirname(path))
+    if not undoing:
+        forget(root)
+
+
+def forget(root: str) -> None:
+    """Drop the record of a move that is undone."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(outside(root))
+    with contextlib.suppress(OSError):
+        os.rmdir(OUTSIDE)
 
 
 def kept(path: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import unit_text
-from .server import program_of
+from .._hand import unit_text
+from .._hand.options import program_of
 
 _SHELLS = ("sh", "bash", "dash")
 _SKIPPED = re.compile(r"set\s+[-+][A-Za-z]+(\s+pipefail)?|(source|\.)\s+\S*bin/activate|:|true")

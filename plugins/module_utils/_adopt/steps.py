@@ -11,12 +11,12 @@ from typing import Any
 
 from .._app.roots import ADOPTED
 from .._app.slots import App
+from .._hand.nginx_conf import Unreadable
 from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
 from .exchange import of_caddy, of_nginx
 from .loses import Kept
-from .nginx_conf import Unreadable
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
 from .proxies import proxy_files
@@ -72,7 +72,8 @@ class Move:
         """Note how the host is, before anything of ours is there."""
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
-        if self.record:
+        before = self.record if self.before == "undoing" else {}
+        if self.record and not before:
             return {"msg": f"{self.old.name} is being adopted: {self.before}."}
         if unread := self.adopt.get("unread"):
             raise Refused(
@@ -88,13 +89,14 @@ class Move:
                 "or "
                 "deploy by site.yml."
             )
+        # What an undo that was cut off has left is taken off by the next one.
         self.record = {
             "name": self.app.name,
             "adopt": self.adopt,
             "was": state,
-            "missing": record.missing(self.proxy),
-            "taken": taken,
-            "made_user": not record.has_user(self.params["user"]),
+            "missing": list(dict.fromkeys([*before.get("missing", []), *record.missing(self.proxy)])),
+            "taken": before.get("taken", taken),
+            "made_user": before.get("made_user", False) or not record.has_user(self.params["user"]),
         }
         self._set("beside")
         return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
@@ -253,11 +255,13 @@ class Move:
         """What our roles brought for all apps of the proxy, where they brought it for this one."""
         if self.check:
             return {"msg": "What is left would be seen then."}
-        if self._others():
-            return {"msg": "Other apps here have what the proxy was given."}
-        gone = record.tidy(self.params["left"])
+        gone = [] if (others := self._others()) else record.tidy(self.params["left"])
         if gone:
             self.run(["systemctl", "daemon-reload"])
+        # Last: by this the next run knows that there is something left.
+        record.forget(self.app.root)
+        if others:
+            return {"msg": "Other apps here have what the proxy was given."}
         return {
             "changed": bool(gone),
             "gone": gone,

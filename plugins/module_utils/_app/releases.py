@@ -13,12 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from . import history, slots
-
-BUILDING = ".building-"
-"""Prefix of whatever lies in releases/ and isn't a complete release."""
-
-GENERATIONS = "generations"
-"""Name of the directory in the app's with what its processes and timers are started from."""
+from .words import BUILDING, GENERATIONS
 
 ON_ITS_WAY = 3600.0
 """Seconds for which a release that nobody has tried is kept for its deploy, which may wait for as long for another."""

@@ -14,9 +14,8 @@ import re
 from collections.abc import Collection
 
 from .._host.files import names_in, read_text, write
-from .releases import BUILDING, GENERATIONS
 from .slots import SLOTS
-from .words import is_ours
+from .words import BUILDING, GENERATIONS, is_ours
 
 SHARED = "shared"
 ENDING = re.compile(r"[^/]\.[A-Za-z]\w*$")

@@ -17,15 +17,11 @@ An app's exception may quote any of them. Nothing says which is one, so it is to
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
-from .._host.files import names_in, read_text
-from .releases import GENERATIONS
-from .roots import ENVIRONMENT
-from .slots import CREDENTIALS, RELEASE_LINE
+from .words import RELEASE_LINE
 
 STARS = "***"
 LEAST_NAMED, LEAST_DRAWN, LEAST_DIGITS, LEAST_CUT = 6, 8, 8, 4
@@ -167,20 +163,3 @@ def _pattern(secret: str) -> str:
         return re.escape(secret)
     # A word of the language, perhaps. What stands before it may be an escaped newline.
     return rf"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])){re.escape(secret)}(?![A-Za-z0-9_])"
-
-
-def hider(root: str, environment: str = "", credentials: Mapping[str, str] | None = None) -> Hider:
-    """One for all that an app on this host has in its slots, was to have by the last run, or is about to have.
-
-    :param root: the app's directory; one that isn't there has no secrets.
-    """
-    found = secrets_in(environment, credentials or {}) | secrets_in(read_text(os.path.join(root, ENVIRONMENT)), {})
-    for place in (os.path.join(root, "slots"), os.path.join(root, GENERATIONS)):
-        for directory in (os.path.join(place, name) for name in names_in(place)):
-            kept = os.path.join(directory, CREDENTIALS)
-            texts = {name: read_text(os.path.join(kept, name)) for name in names_in(kept)}
-            for name in names_in(directory):
-                # A process has one of its own beside that of the app: env.worker
-                if name.partition(".")[0] == "env":
-                    found |= secrets_in(read_text(os.path.join(directory, name)), texts)
-    return Hider(found)

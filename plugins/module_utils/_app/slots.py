@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._host import files
+from .words import RELEASE_LINE
 
 SLOTS = ("blue", "green")
-RELEASE_LINE = "FASTAPI_RELEASE="
-"""Begins the last line of a slot's environment file, which is ours."""
 UNIT_COPY, SOCKET_COPY = "unit", "socket"
 """Names of a slot's files with the text of the units that it was started with: the slots share those, which move on."""
 BESIDE = "beside"

@@ -38,8 +38,8 @@ def top_of(app: Served) -> str:
     if first.endswith(".py") or "/" in module or not first:
         first = ""
     places = [
-        app.settings.get("directory"),
-        app.settings.get("path"),
+        app.settings.get("chdir"),
+        app.settings.get("pythonpath"),
         (app.main.environ or {}).get("PYTHONPATH", "").split(":")[0],
     ]
     for place in ["", *filter(None, places)]:

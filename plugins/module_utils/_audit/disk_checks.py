@@ -40,7 +40,7 @@ def written(app: Served) -> list[str]:
                 number in (1, 2) or "log" in os.path.basename(path).lower() or path.startswith("/var/log/")
             ):
                 found.append(path)
-    for name in ("access_log", "error_log"):
+    for name in ("accesslog", "errorlog"):
         value = str(app.settings.get(name) or "")
         if value not in ("", "-") and app.main and not app.container:
             found.append(os.path.join(app.main.cwd, value))

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from .._app.words import is_ours
+from .._hand import supervisord
 from .._host.memory import group_of, use_of
 from .._host.reading import read_text
 from .._host.systemd import parse_show
-from . import processes, servers, supervisord, units
+from . import processes, servers, units
 from .bounds import TooMuch, Turns
 from .model import Host, Served
 from .processes import Process
@@ -92,7 +93,7 @@ def read_settings(
     cwd = process.cwd if process else unit.get("WorkingDirectory", "")
     if kind != "gunicorn":
         return first, ("", [])
-    cwd = os.path.join(cwd, first.get("directory") or "")
+    cwd = os.path.join(cwd, first.get("chdir") or "")
     named = str(first.get("config") or "./gunicorn.conf.py").removeprefix("file:")
     path = os.path.normpath(os.path.join(cwd, named))
     text = read_text(before + path)

@@ -208,6 +208,6 @@ def _told(app: Served, source: bool, readable: bool = True) -> dict[str, Any]:
             for name, value in environ.items()
             if _NUMBERS.search(name) and value.isdecimal() and len(value) < 10
         },
-        "preload": bool(app.settings.get("preload")),
+        "preload": bool(app.settings.get("preload_app")),
         "packages": code.packages(app) if readable else {},
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._app.secrets import STARS
+from .._hand.supervisord import Program
 from .._host.memory import Group, Use
 from .containers import Container
 from .findings import Finding
@@ -19,7 +20,6 @@ from .leaks import without_secrets
 from .processes import Process
 from .servers import Settings
 from .sites import Site
-from .supervisord import Program
 from .units import line_of, seconds
 
 WORLD = ("0.0.0.0", "::")

@@ -2,70 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A tolerant reading of nginx's configuration, as far as it says how apps are served."""
+"""What nginx's configuration says of how apps are served."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 
-from .bounds import Budget
+from .._hand.nginx_conf import Directive, addresses, parse, target_of, upstreams
 from .filesystem import Files
 from .sites import Site, seconds
 
 MAIN = "/etc/nginx/nginx.conf"
-_TOKEN = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{};]|(?:\$\{[^}]*\}|\\.|[^\s{};"'\\])+|\n""")
 WAIT, KEPT = 60.0, 60.0
 """Seconds of proxy_read_timeout and of an upstream's keepalive_timeout where nothing is said."""
 _DEEP = 20
+_Around = list[tuple[Directive, ...]]
 
 
-@dataclass
-class Block:
-    """A directive with its words, and what stands in its braces."""
-
-    words: list[str]
-    where: str
-    inner: list[Block] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.words[0] if self.words else ""
-
-
-def parse(text: str, path: str, budget: Budget | None = None) -> list[Block]:
-    """The directives of one file. What is no nginx's is passed over."""
-    budget = budget or Budget()
-    top = Block([], path)
-    words: list[str] = []
-    stack, line, begun = [top], 1, 1
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token == "\n" or token.startswith("#"):
-            line += token == "\n"
-            continue
-        if token in ("{", ";"):
-            block = Block(words, f"{path}:{begun}")
-            budget.block()
-            if words:
-                stack[-1].inner.append(block)
-            if token == "{":
-                stack.append(block)
-            words = []
-        elif token == "}":
-            words = []
-            if len(stack) > 1:
-                stack.pop()
-        else:
-            begun = begun if words else line
-            words.append(token[1:-1] if token[0] in "\"'" else token)
-            line += token.count("\n")
-    return top.inner
-
-
-def read(path: str = MAIN, files: Files | None = None, within: tuple[str, ...] = ()) -> list[Block]:
+def read(path: str = MAIN, files: Files | None = None, within: tuple[str, ...] = ()) -> list[Directive]:
     """A file's directives, with those of what it includes in place of each `include`.
 
     :param files: the proxy's file system.
@@ -74,92 +30,74 @@ def read(path: str = MAIN, files: Files | None = None, within: tuple[str, ...] =
     """
     files, within = files or Files(), (*within, path)
 
-    def inserted(blocks: list[Block]) -> Iterator[Block]:
-        for block in blocks:
-            block.inner = list(inserted(block.inner))
-            if block.name != "include" or len(block.words) < 2:
-                yield block
+    def inserted(directives: Iterable[Directive]) -> Iterator[Directive]:
+        for each in directives:
+            if each.name != "include" or not each.args:
+                block = None if each.block is None else tuple(inserted(each.block))
+                yield dataclasses.replace(each, block=block)
                 continue
-            for other in files.matching(os.path.join(os.path.dirname(MAIN), block.words[1])):
+            for other in files.matching(os.path.join(os.path.dirname(MAIN), each.args[0])):
                 if len(within) <= _DEEP and other not in within and not other.endswith("mime.types"):
                     yield from read(other, files, within)
 
-    return list(inserted(parse(files.text(path), path, files.budget)))
+    return list(inserted(parse(files.text(path), path, strict=False, each=files.budget.block)))
 
 
-def sites(blocks: list[Block]) -> list[Site]:
+def sites(directives: Iterable[Directive]) -> list[Site]:
     """Every place that passes requests on by HTTP."""
-    upstreams: dict[str, Block] = {}
-    for block in _all(blocks):
-        if block.name == "upstream" and len(block.words) > 1:
-            upstreams[block.words[1]] = block
-    return list(_walk(blocks, [], upstreams))
+    top = tuple(directives)
+    return list(_walk(top, [], upstreams(top)))
 
 
-def _all(blocks: list[Block]) -> Iterator[Block]:
-    for block in blocks:
-        yield block
-        yield from _all(block.inner)
+def _walk(directives: tuple[Directive, ...], around: _Around, known: Mapping[str, Directive]) -> Iterator[Site]:
+    around = [*around, directives]
+    for each in directives:
+        if each.name == "proxy_pass" and each.args:
+            yield from _passed(each, around, known)
+        if each.block and each.name != "upstream":
+            yield from _walk(each.block, around, known)
 
 
-def _walk(blocks: list[Block], around: list[list[Block]], upstreams: dict[str, Block]) -> Iterator[Site]:
-    for block in blocks:
-        if block.name == "proxy_pass" and len(block.words) > 1:
-            yield from _passed(block, [*around, blocks], upstreams)
-        if block.inner and block.name != "upstream":
-            yield from _walk(block.inner, [*around, blocks], upstreams)
-
-
-def _passed(block: Block, around: list[list[Block]], upstreams: dict[str, Block]) -> Iterator[Site]:
-    target = re.sub(r"^https?://", "", block.words[1])
-    named = target.split("/")[0]
-    upstream = None if target.startswith("unix:") else upstreams.get(named)
-    if upstream:
-        addresses = [each.words[1] for each in upstream.inner if each.name == "server" and len(each.words) > 1]
-    else:
-        addresses = [re.sub(r"(?<=.):/?$", "", target) if target.startswith("unix:") else named]
+def _passed(passing: Directive, around: _Around, known: Mapping[str, Directive]) -> Iterator[Site]:
     wait = _set(around, "proxy_read_timeout")
-    names = [word for each in _here(around, "server_name") for word in each.words[1:] if word != "_"]
-    certificates = {each.words[1]: each.where for each in _here(around, "ssl_certificate") if len(each.words) > 1}
     body = _set(around, "client_max_body_size")
-    keeps, keeps_at = _kept(upstream, around)
-    for address in addresses:
+    keeps, keeps_at = _kept(known.get(target_of(passing)), around)
+    for address in addresses(passing, known):
         yield Site(
             "nginx",
-            address if address.startswith("unix:") or ":" in address else f"{address}:80",
-            block.where,
-            tuple(names),
-            (seconds(wait.words[1]) if wait and len(wait.words) > 1 else None) or WAIT,
-            wait.where if wait else "",
+            address,
+            passing.place,
+            tuple(name for each in _here(around, "server_name") for name in each.args if name != "_"),
+            (seconds(wait.args[0]) if wait and wait.args else None) or WAIT,
+            wait.place if wait else "",
             keeps,
             keeps_at,
-            certificates,
-            limit=not (body and body.words[1:] == ["0"]),
+            {each.args[0]: each.place for each in _here(around, "ssl_certificate") if each.args},
+            limit=not (body and body.args == ("0",)),
         )
 
 
-def _here(around: list[list[Block]], name: str) -> list[Block]:
+def _here(around: _Around, name: str) -> list[Directive]:
     """All of a directive in the innermost block that has it."""
-    for blocks in reversed(around):
-        if found := [block for block in blocks if block.name == name]:
+    for directives in reversed(around):
+        if found := [each for each in directives if each.name == name]:
             return found
     return []
 
 
-def _set(around: list[list[Block]], name: str) -> Block | None:
+def _set(around: _Around, name: str) -> Directive | None:
     found = _here(around, name)
     return found[-1] if found else None
 
 
-def _kept(upstream: Block | None, around: list[list[Block]]) -> tuple[float, str]:
+def _kept(upstream: Directive | None, around: _Around) -> tuple[float, str]:
     """Seconds for which connections are kept: only of an upstream, by HTTP/1.1, and without `Connection: close`."""
-    inner = {each.name: each for each in upstream.inner} if upstream else {}
-    kept = inner.get("keepalive")
+    kept = upstream.all("keepalive")[-1:] if upstream else []
     version = _set(around, "proxy_http_version")
     cleared = any(
-        [word.lower() for word in each.words[1:]] == ["connection", ""] for each in _here(around, "proxy_set_header")
+        [arg.lower() for arg in each.args] == ["connection", ""] for each in _here(around, "proxy_set_header")
     )
-    if not kept or kept.words[1:2] == ["0"] or not version or version.words[1:] != ["1.1"] or not cleared:
+    if not upstream or not kept or kept[0].args[:1] == ("0",) or not version or version.args != ("1.1",) or not cleared:
         return 0, ""
-    timeout = inner.get("keepalive_timeout")
-    return (seconds(timeout.words[1]) if timeout and len(timeout.words) > 1 else None) or KEPT, kept.where
+    timeout = upstream.last("keepalive_timeout")
+    return (seconds(timeout[0]) if timeout else None) or KEPT, kept[0].place

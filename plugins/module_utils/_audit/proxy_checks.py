@@ -6,23 +6,17 @@
 
 from __future__ import annotations
 
-import calendar
-import contextlib
 import os
 import re
-import socket
-import ssl
-import time
 from collections.abc import Iterator
 
-from .._preflight.certificates import read_certificate
+from .._host.certificate import read_certificate, served
 from .findings import Finding
 from .model import LOCAL, WORLD, Host, Proxy, Served
 from .sites import Site
 
 DAYS = 20
 DAY = 86400.0
-_DER_TIMES = re.compile(rb"\x17\x0d([0-9]{12})Z\x17\x0d([0-9]{12})Z")
 _TIMED_OUT = re.compile(r"upstream timed out \(110.*?upstream: \"https?://([^\"]*)\"")
 
 
@@ -89,7 +83,7 @@ def waits(app: Served, host: Host) -> Iterator[Finding]:
             f"nginx's error log has {logged} request(s) that it waited for in vain, for {site.wait:g} s.",
             _wait_line(site, int(2 * (site.wait or 60))),
         )
-    graceful = app.settings.number("graceful")
+    graceful = app.settings.number("graceful_timeout")
     for proxy in {id(p): p for site in app.sites if (p := proxy_of(site, host))}.values():
         if graceful and proxy.stop_wait is not None and proxy.unit and proxy.stop_wait < graceful:
             more = "ExecStop=, KillSignal=SIGQUIT and " if proxy.kind == "nginx" and proxy.unit.get("ExecStop") else ""
@@ -214,11 +208,11 @@ def renewer(path: str, host: Host) -> str:
 def _of_door(app: Served, host: Host, site: Site) -> Iterator[Finding]:
     """A certificate that the proxy has got itself, as it serves it."""
     name = site.names[0]
-    times = served_times(name)
-    if not times:
+    shown = served(name)
+    if not shown:
         host.unseen(site.where, f"Asked at 127.0.0.1:443 for {name}, the proxy showed no certificate.", app=app.name)
         return
-    left, whole = times[1] - host.now, times[1] - times[0]
+    left, whole = shown["ends"] - host.now, shown["ends"] - shown["begins"]
     # It renews each after two thirds of its time, and some last only hours.
     if left < min(DAYS * DAY, whole / 6):
         yield app.find(
@@ -227,26 +221,3 @@ def _of_door(app: Served, host: Host, site: Site) -> Iterator[Finding]:
             f"The certificate for {name} {_ends(left / DAY)}, though {site.proxy} should have renewed it.",
             f"journalctl -u {site.proxy} | grep -i acme says why; ports 80 and 443 have to be reachable from outside.",
         )
-
-
-def served_times(name: str, port: int = 443) -> tuple[float, float] | None:
-    """Begin and end of the certificate that this host serves for a name, in seconds since the epoch."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with (
-        contextlib.suppress(OSError, ValueError),
-        socket.create_connection(("127.0.0.1", port), 5) as plain,
-        context.wrap_socket(plain, server_hostname=name) as secure,
-    ):
-        return times_in(secure.getpeercert(True) or b"")
-    return None
-
-
-def times_in(der: bytes) -> tuple[float, float] | None:
-    """The two times of a certificate's validity, which stand one behind the other in it."""
-    match = _DER_TIMES.search(der)
-    if not match:
-        return None
-    begins, ends = (time.strptime(each.decode(), "%y%m%d%H%M%S") for each in match.groups())
-    return float(calendar.timegm(begins)), float(calendar.timegm(ends))

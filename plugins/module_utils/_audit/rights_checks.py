@@ -177,8 +177,7 @@ def secrets(app: Served, host: Host) -> Iterator[Finding]:
             )
     if app.program and app.program.environment:
         where = app.program.where.get("environment", "")
-        pairs = dict(pair.split("=", 1) for pair in app.program.environment.split(",") if "=" in pair)
-        names = secret_names({name.strip(): value.strip("\"' ") for name, value in pairs.items()})
+        names = secret_names(app.program.environment)
         if names and open_to_all(where.rpartition(":")[0]):
             yield app.find(
                 "secrets-readable",

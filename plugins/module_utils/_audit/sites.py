@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 from dataclasses import dataclass, field
+
+from .._hand.nginx_conf import normal
 
 
 @dataclass
@@ -56,9 +57,5 @@ def seconds(text: str) -> float | None:
 
 def same(address: str, other: str) -> bool:
     """Whether two addresses are one place; a socket may be named by a link."""
-    if address.startswith("unix:") or other.startswith("unix:"):
-        one, two = (posixpath.normpath(each[5:]) if each.startswith("unix:") else each for each in (address, other))
-        return one == two or os.path.realpath(one) == os.path.realpath(two)
-    (host, _colon, port), (other_host, _colon, other_port) = address.rpartition(":"), other.rpartition(":")
-    local = ("localhost", "127.0.0.1", "0.0.0.0", "[::1]", "::1", "::", "[::]", "")
-    return port == other_port and (host == other_host or (host in local and other_host in local))
+    one, two = normal(address), normal(other)
+    return one == two or (one[:5] == two[:5] == "unix:" and os.path.realpath(one[5:]) == os.path.realpath(two[5:]))

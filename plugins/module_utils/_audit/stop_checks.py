@@ -31,7 +31,7 @@ _HARSH = {
 def ladder(app: Served, _host: Host) -> Iterator[Finding]:
     """Whether whoever supervises waits until the server has finished."""
     wait, where, write = patience(app)
-    graceful = app.settings.number("graceful")
+    graceful = app.settings.number("graceful_timeout")
     if graceful is None and app.settings.kind in ("uvicorn", "fastapi") and app.main:
         yield app.find(
             "graceful-unbounded",

@@ -11,9 +11,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
+from .._hand import supervisord
+from .._hand.unit_text import words as split
 from .._host.memory import group_of
 from .._host.reading import read_text
-from . import containers, servers, supervisord
+from . import containers
 from .model import Host, Served
 from .processes import Process
 
@@ -96,7 +98,7 @@ def supervised(
 
 
 def _runs(command: str, process: Process) -> bool:
-    words = servers.split(command)
+    words = split(command)
     return (
         bool(words)
         and " ".join(words[1:]) in " ".join(process.argv)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from .._hand.unit_text import parse_unit, words
 from .._host.reading import read_text
 from .._host.systemd import parse_show
 
@@ -54,12 +55,8 @@ def files(unit: Mapping[str, str]) -> list[str]:
 
 def line_of(unit: Mapping[str, str], directive: str, text: Callable[[str], str] = read_text) -> str:
     """The file and line that sets a directive last; the unit's own file alone, where none does."""
-    found = ""
-    for path in files(unit):
-        for number, line in enumerate(text(path).splitlines(), start=1):
-            if re.match(rf"\s*{directive}\s*=", line):
-                found = f"{path}:{number}"
-    return found or unit.get("FragmentPath", "") or unit.get("Id", "")
+    settings = [each for path in files(unit) for each in parse_unit(text(path), path) if each.name == directive]
+    return settings[-1].place if settings else unit.get("FragmentPath", "") or unit.get("Id", "")
 
 
 def environment_files(unit: Mapping[str, str]) -> list[str]:
@@ -70,9 +67,8 @@ def environment_files(unit: Mapping[str, str]) -> list[str]:
 def own_environment(text: str) -> list[tuple[int, str, str]]:
     """Line, name and value of each Environment= of a unit's file."""
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if match := re.match(r"\s*Environment\s*=(.*)", line):
-            for quoted, plain in re.findall(r"""["']([A-Za-z_]\w*=[^"']*)["']|([A-Za-z_]\w*=\S+)""", match[1]):
-                name, _equals, value = (quoted or plain).partition("=")
-                found.append((number, name, value))
+    for each in parse_unit(text, ""):
+        for name, equals, value in (word.partition("=") for word in words(each.value)):
+            if each.name == "Environment" and equals:
+                found.append((int(each.place.rpartition(":")[2]), name, value))
     return found

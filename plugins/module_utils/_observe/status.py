@@ -14,11 +14,12 @@ from typing import Any
 
 from .._app import command, history, lock
 from .._app.by_oxmgr import supervisor_of
+from .._app.hidden import hider
 from .._app.names import missing
 from .._app.releases import records_in
-from .._app.secrets import hider
 from .._app.slots import SLOTS, App
 from .._app.supervisor import State, Supervisor
+from .._host.certificate import served
 from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
 from .._host.probe import STANDS_IN, Door, ask
@@ -27,7 +28,6 @@ from .._plan.sizes import human_size, with_margin
 from .._process import units
 from .._process.generations import Generations
 from .._push.pushes import known
-from .certificate import served
 from .stalls import of_last_day
 from .text import render
 
@@ -74,7 +74,8 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
 
 def _certificate(app: App, live: str | None) -> dict[str, Any]:
     terms = (app.held(live).get("terms") or {}) if live else {}
-    return served(terms["host"]) if terms.get("scheme") == "https" else {}
+    shown = served(terms["host"]) if terms.get("scheme") == "https" else {}
+    return {key: shown[key] for key in ("ends", "names") if key in shown}
 
 
 def _stalls(systemd: Systemd, app: App) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import time
 import typing as t
 
 from .._app.problems import Problem
+from .._host.certificate import read_certificate
 
 # nginx reads its keys as root before it starts its workers.
 READERS = {"caddy": "caddy"}
@@ -34,20 +35,6 @@ def read_certificates(params: dict[str, t.Any]) -> dict[str, t.Any]:
     if params["tls"] == "acme" and params["acme_ca"]:
         found["acme_ca"] = read_authority(params["acme_ca"])
     return found
-
-
-def read_certificate(path: str) -> dict[str, t.Any]:
-    """``problem`` is missing or unreadable; else ``begins``, ``ends`` (seconds since the epoch) and ``names``."""
-    if not os.path.isfile(path):
-        return {"problem": "missing"}
-    try:
-        # No public call tells what is in a certificate without a connection; this one is there since Python 2.6.
-        seen = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]
-    except (OSError, ValueError):
-        return {"problem": "unreadable"}
-    names = [name for kind, name in seen.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
-    begins, ends = (ssl.cert_time_to_seconds(seen[field]) for field in ("notBefore", "notAfter"))
-    return {"problem": "", "begins": begins, "ends": ends, "names": names}
 
 
 def read_key(certificate: str, path: str) -> dict[str, t.Any]:

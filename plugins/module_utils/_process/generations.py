@@ -20,8 +20,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-from .._app.releases import GENERATIONS
 from .._app.slots import App, Snapshot, fill
+from .._app.words import GENERATIONS
 from .._host import files
 from .specs import NOTHING, Beside, from_record
 

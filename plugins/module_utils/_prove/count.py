@@ -18,6 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._host.ranks import percentile
+
 LIMITED = 429
 TOLD = 200
 """Of lost and of late requests so many are told one by one, at most, spread over all of them; all are counted."""
@@ -99,9 +101,8 @@ def bad(status: int) -> bool:
 def percentiles(seconds: Iterable[float]) -> dict[str, float]:
     """Of times in seconds, in milliseconds, and how many there are; the times are left out where that is 0."""
     values = sorted(seconds)
-    ranks = {"p50": len(values) // 2, "p99": len(values) * 99 // 100, "max": len(values) - 1}
-    times = {name: round(values[rank] * 1000, 2) for name, rank in ranks.items()} if values else {}
-    return {"count": len(values), **times}
+    parts = {"p50": 50, "p99": 99, "max": 100} if values else {}
+    return {"count": len(values), **{name: round(percentile(values, part) * 1000, 2) for name, part in parts.items()}}
 
 
 def spread(rows: Sequence[Any]) -> list[Any]:

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterator
 
 from .._app.command import running_from
-from .._app.releases import BUILDING, ReleaseError, created, record_of, records_in, standing, to_prune
+from .._app.releases import ReleaseError, created, record_of, records_in, standing, to_prune
+from .._app.words import BUILDING
 from .._host.files import hold, sync_directory
 from . import store
 

@@ -21,12 +21,13 @@ from typing import Any
 from .._app import history, names, tell, tuned
 from .._app.advice import advice
 from .._app.by_oxmgr import supervisor_of
+from .._app.hidden import hider
 from .._app.lock import MEASURING, DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
 from .._app.roots import rename_environment
 from .._app.sandbox import hints
-from .._app.secrets import Hider, hider
+from .._app.secrets import Hider
 from .._app.slots import App, Snapshot
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd

@@ -65,15 +65,6 @@ class Count:
         return self.rate > 0 and self.errors <= ERRORS * self.requests
 
 
-def percentile(ordered: Sequence[float], part: float) -> float:
-    """By the nearest rank; 0 of nothing.
-
-    :param ordered: values, the lowest first.
-    :param part: 0.95 for p95.
-    """
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
-
-
 def bent(counts: Sequence[Count]) -> bool:
     """Whether the last counts have brought nothing that counts, each beside the best before it."""
     if len(counts) <= FURTHER:

@@ -16,8 +16,9 @@ from typing import Any
 
 from .._app import names
 from .._app.by_oxmgr import supervisor_of
+from .._app.hidden import hider
 from .._app.lock import MEASURING, DeployLock, Held, left_in, now
-from .._app.secrets import Hider, hider
+from .._app.secrets import Hider
 from .._app.slots import App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
 from .._host.probe import Door

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._host.probe import Door, ask
-from .figures import percentile
+from .._host.ranks import percentile
 
 EVERY = 0.1
 """Seconds between two questions."""
@@ -127,4 +127,4 @@ class LiveWatch:
 
 
 def _p95(took: Sequence[float]) -> float:
-    return percentile(sorted(took), 0.95)
+    return percentile(sorted(took), 95)

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from .._host.probe import Answer, Door, ask
+from .._host.ranks import percentile
 from .._observe.stalls import of_last_day
 from . import host
-from .figures import Count, percentile
+from .figures import Count
 from .live import LiveWatch
 from .load import Group, Kind, adjusted, good, off, shares, split
 from .press import Press, Pressed
@@ -107,9 +108,9 @@ class Measure:
             workers=workers,
             requests=len(pressed.rows),
             rate=round(len(fine) / self.seconds, 2),
-            p50=round(percentile(fine, 0.50), 2),
-            p95=round(percentile(fine, 0.95), 2),
-            p99=round(percentile(fine, 0.99), 2),
+            p50=round(percentile(fine, 50), 2),
+            p95=round(percentile(fine, 95), 2),
+            p99=round(percentile(fine, 99), 2),
             errors=bad.total(),
             memory=memory,
             worker_memory=worker_memory,

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ...module_utils._adopt.caddyfile import Line, Site, parse, upstreams
-from ...module_utils._adopt.exchange import address_of
-from ...module_utils._adopt.nginx_conf import normal
+from ...module_utils._hand.caddyfile import Line, Site, address_of, parse, upstreams
+from ...module_utils._hand.nginx_conf import normal
 from .front import Front, domains, inside, is_public, seconds, size
 
 _OWN = "this collection's site has its own"

@@ -16,10 +16,10 @@ import yaml
 
 from ...module_utils._adopt.exchange import of_caddy, of_nginx
 from ...module_utils._adopt.loses import Kept
-from ...module_utils._adopt.nginx_conf import Unreadable, normal
 from ...module_utils._adopt.programs import Refused
 from ...module_utils._app import names
 from ...module_utils._app.words import PREFIX
+from ...module_utils._hand.nginx_conf import Unreadable, normal
 from ...module_utils._host.text import mask
 from .._init.written import Written, as_yaml, is_template
 from .._inputs.rules import TODO

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ...module_utils._adopt.exchange import only_redirects
-from ...module_utils._adopt.nginx_conf import Directive, goes_to, normal, parse, servers, upstreams
+from ...module_utils._hand.nginx_conf import Directive, goes_to, normal, parse, servers, upstreams
 from .front import Front, domains, inside, seconds, size
 
 _OWN = "this collection's site has its own"
@@ -40,7 +40,7 @@ def read(files: t.Mapping[str, str], at: t.Collection[str], directory: str, user
     :raises Unreadable: where a file isn't in nginx' language.
     """
     parsed = {path: parse(text, path) for path, text in files.items()}
-    known: dict[str, list[str]] = {}
+    known: dict[str, Directive] = {}
     for found in parsed.values():
         known |= upstreams(found)
     mine = [
@@ -130,7 +130,7 @@ class _Reader:
         self,
         front: Front,
         at: set[str],
-        known: dict[str, list[str]],
+        known: t.Mapping[str, Directive],
         directory: str,
         users: t.Mapping[str, str],
         files: t.Mapping[str, str],

@@ -143,3 +143,72 @@ def test_a_unit_that_is_a_link_stays_one(units):
     (units / "shop.service").unlink()
     before.start(was)
     assert (units / "shop.service").is_symlink()
+
+
+class Host:
+    """A host on which an app has moved in, as undo sees it: what is removed is files."""
+
+    def __init__(self, tmp_path: Path, monkeypatch) -> None:
+        monkeypatch.setattr(record, "OUTSIDE", str(tmp_path / "lib"))
+        brought = tmp_path / "graceful.conf"
+        monkeypatch.setattr(record, "FOUNDATIONS", {"caddy": (str(brought),)})
+        monkeypatch.setattr(steps.answers, "until_answered", lambda *_args: "")
+        monkeypatch.setattr(steps.Move, "_old_site", lambda _self: [])
+        monkeypatch.setattr(steps.Move, "_others", lambda _self: [])
+        monkeypatch.setattr(steps.Move, "_unchanged", lambda _self: None)
+        self.root, self.lib, self.brought = tmp_path / "shop", tmp_path / "lib", brought
+        self.units = Systemd(tmp_path, **{"shop.service": "enabled"})
+        was = old.Old(self.units.run, ADOPT).state()
+        brought.write_text("ours")
+        kept = {"adopt": ADOPT, "was": was, "missing": [str(brought)], "made_user": True, "stage": "finished"}
+        record.save(str(self.root), kept)
+        (self.root / "releases").mkdir()
+        (self.root / "deploy.lock").touch()
+
+    def go(self, step: str, **more: Any) -> dict[str, Any]:
+        params = {"name": "shop", "root": str(self.root), "adopt": ADOPT, "step": step, "patience": 0, **more}
+        params |= {"host": "a.com", "scheme": "http", "user": "deploy"}
+        return steps.Move(self.units.run, params, False).go()
+
+    def undo(self, cut: str = "") -> dict[str, Any]:
+        """As the playbook does it, up to where it is cut off."""
+        told = self.go("undo")
+        if not told["goes"] or cut == "undo":
+            return told
+        for name in ("releases", record.ADOPTED, "deploy.lock"):
+            path = self.root / name
+            if path.exists():
+                path.rmdir() if path.is_dir() else path.unlink()
+            if cut == name:
+                return told
+        if self.root.exists():
+            self.root.rmdir()
+        if cut == "absent":
+            return told
+        if cut == "tidy":
+            record.tidy(told["left"])
+            return told
+        self.go("tidy", left=told["left"])
+        return told
+
+
+@pytest.mark.parametrize("cut", ["undo", "releases", record.ADOPTED, "deploy.lock", "absent", "tidy"])
+def test_an_undo_that_is_cut_off_is_finished_by_the_next_one(tmp_path, monkeypatch, cut):
+    host = Host(tmp_path, monkeypatch)
+    host.undo(cut)
+    told = host.undo()
+    assert (told["goes"], told["made_user"]) == (True, True)
+    assert not any(path.exists() for path in (host.root, host.lib, host.brought))
+    assert host.go("undo")["msg"].startswith("Nothing is being adopted")
+
+
+@pytest.mark.parametrize("cut", ["undo", "absent"])
+def test_beside_after_an_undo_that_is_cut_off_knows_what_the_first_brought(tmp_path, monkeypatch, cut):
+    host = Host(tmp_path, monkeypatch)
+    host.undo(cut)
+    monkeypatch.setattr(record, "TAKEN", {"caddy": ()})
+    assert host.go("begin")["stage"] == "beside"
+    found = record.load(str(host.root))
+    assert (found["missing"], found["made_user"], host.lib.exists()) == ([str(host.brought)], True, False)
+    host.undo()
+    assert not any(path.exists() for path in (host.root, host.lib, host.brought))

@@ -8,7 +8,8 @@ import urllib.parse
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import secrets
-from ansible_collections.graceful.deploy.plugins.module_utils._app.secrets import Hider, hider, secrets_in
+from ansible_collections.graceful.deploy.plugins.module_utils._app.hidden import hider
+from ansible_collections.graceful.deploy.plugins.module_utils._app.secrets import Hider, secrets_in
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.env_file import render
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import ssl
 import time
-from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
@@ -25,12 +23,12 @@ from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
     run_checks,
     servers,
     stop_checks,
-    supervisord,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.findings import CHECKS, counts, fails, ordered
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.model import Host, Proxy, Served
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.processes import Process
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.sites import Site
+from ansible_collections.graceful.deploy.plugins.module_utils._hand import supervisord
 from ansible_collections.graceful.deploy.plugins.module_utils._host.memory import Group, Use
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import STANDS_IN, Answer
 from self_signed import self_signed
@@ -397,7 +395,7 @@ def test_a_certificate_that_the_proxy_gets_itself(monkeypatch):
     now, hour, day = time.time(), 3600, 86400
 
     def served(begins: float, ends: float) -> list[str]:
-        monkeypatch.setattr(proxy_checks, "served_times", lambda _name: (now + begins, now + ends))
+        monkeypatch.setattr(proxy_checks, "served", lambda _name: {"begins": now + begins, "ends": now + ends})
         return ids(proxy_checks.certificates, app, host(now=now))
 
     assert served(-60 * day, 30 * day) == []
@@ -405,18 +403,10 @@ def test_a_certificate_that_the_proxy_gets_itself(monkeypatch):
     assert served(-6 * hour, 6 * hour) == []
     assert served(-80 * day, 10 * day) == ["certificate-ends"]
     assert served(-90 * day, -1 * day) == ["certificate-ends"]
-    monkeypatch.setattr(proxy_checks, "served_times", lambda _name: None)
+    monkeypatch.setattr(proxy_checks, "served", lambda _name: {})
     on = host()
     assert ids(proxy_checks.certificates, app, on) == []
     assert on.findings[0].id == "not-looked-at"
-
-
-def test_the_times_in_a_certificate(certificate_at):
-    der = ssl.PEM_cert_to_DER_cert(Path(certificate_at(5)).read_text())
-    begins, ends = proxy_checks.times_in(der)
-    assert 4.9 * 86400 < ends - time.time() <= 5 * 86400
-    assert begins <= time.time()
-    assert proxy_checks.times_in(b"nothing") is None
 
 
 # --- Health.

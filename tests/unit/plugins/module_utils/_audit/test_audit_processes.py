@@ -18,11 +18,11 @@ from ansible_collections.graceful.deploy.plugins.module_utils._audit import (
     processes,
     servers,
     stop_checks,
-    supervisord,
     units,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.model import Host, Served
 from ansible_collections.graceful.deploy.plugins.module_utils._audit.processes import parse_cgroup, read_all
+from ansible_collections.graceful.deploy.plugins.module_utils._hand import options, supervisord
 from ansible_collections.graceful.deploy.plugins.module_utils._host.reading import read_text
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,7 +208,7 @@ WORDS = st.lists(
 )
 
 
-@given(WORDS, st.sampled_from(servers.SERVERS))
+@given(WORDS, st.sampled_from(options.SERVERS))
 def test_no_command_is_too_odd(words, kind):
     servers.recognise(words)
     servers.binds(servers.settings(kind, words, {}))
@@ -218,8 +218,8 @@ def test_no_command_is_too_odd(words, kind):
 
 @given(st.text(alphabet="{}();,#\"'\\\n @/:ab=", max_size=60))
 def test_no_file_is_too_odd(text):
-    nginx.sites(nginx.parse(text, "x"))
-    caddyfile.sites(caddyfile.parse(text, "x"))
+    nginx.sites(nginx.parse(text, "x", strict=False))
+    caddyfile.sites(caddyfile.lines(text, "x", strict=False))
     supervisord.parse(text, "x")
     units.own_environment(text)
     leaks.values(text)

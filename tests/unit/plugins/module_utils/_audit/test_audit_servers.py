@@ -82,16 +82,16 @@ def test_gunicorns_file_is_read_and_not_run():
     assert found == {
         "bind": Value(["unix:/run/a.sock"], "/srv/gunicorn.conf.py:3"),
         "timeout": Value(120, "/srv/gunicorn.conf.py:5"),
-        "graceful": Value(20, "/srv/gunicorn.conf.py:6"),
+        "graceful_timeout": Value(20, "/srv/gunicorn.conf.py:6"),
     }
     assert unknown == ["workers"]
 
 
 def test_the_command_wins_over_the_environment_and_that_over_the_file():
-    config = {"workers": Value(1, "f:1"), "timeout": Value(2, "f:2"), "graceful": Value(3, "f:3")}
+    config = {"workers": Value(1, "f:1"), "timeout": Value(2, "f:2"), "graceful_timeout": Value(3, "f:3")}
     environ = {"GUNICORN_CMD_ARGS": "--timeout 20 --workers 10", "WEB_CONCURRENCY": "7"}
     told = settings("gunicorn", ["app:app", "--workers", "5"], environ, config)
-    assert [(told.get(name), told.where(name)) for name in ("workers", "timeout", "graceful", "keepalive")] == [
+    assert [(told.get(name), told.where(name)) for name in ("workers", "timeout", "graceful_timeout", "keepalive")] == [
         ("5", "command"),
         ("20", "GUNICORN_CMD_ARGS"),
         (3, "f:3"),

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import BUILDING
 from ansible_collections.graceful.deploy.plugins.module_utils._app.roots import (
     ENTRIES,
     ENVIRONMENT,
     OLD_ENVIRONMENT,
     SHARED,
 )
+from ansible_collections.graceful.deploy.plugins.module_utils._app.words import BUILDING
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight import roots
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.roots import (
     judge_root,

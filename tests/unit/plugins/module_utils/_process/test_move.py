@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import as_service
+from ansible_collections.graceful.deploy.plugins.module_utils._app.hidden import hider
 from ansible_collections.graceful.deploy.plugins.module_utils._app.releases import standing
-from ansible_collections.graceful.deploy.plugins.module_utils._app.secrets import hider
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._process import move as moving

@@ -3,13 +3,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._host.ranks import percentile
 from ansible_collections.graceful.deploy.plugins.module_utils._tune.figures import (
     Count,
     bent,
     best,
     choose,
     line,
-    percentile,
 )
 
 
@@ -86,5 +86,5 @@ def test_one_line_to_paste():
 
 def test_percentiles_are_of_what_was_measured():
     values = [float(number) for number in range(1, 101)]
-    assert [percentile(values, part) for part in (0.5, 0.95, 0.99)] == [51, 96, 100]
-    assert (percentile([7.0], 0.99), percentile([], 0.5)) == (7, 0)
+    assert [percentile(values, part) for part in (50, 95, 99)] == [51, 96, 100]
+    assert (percentile([7.0], 99), percentile([], 50)) == (7, 0)

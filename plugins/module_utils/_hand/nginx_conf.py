@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -53,49 +53,61 @@ _TOKEN = re.compile(
 )
 
 
-def _tokens(text: str, file: str) -> Iterator[tuple[str, int]]:
-    position = 0
+def parse(text: str, file: str, strict: bool = True, each: Callable[[], None] = lambda: None) -> tuple[Directive, ...]:
+    """:param strict: refuse what nginx would; else that is passed over.
+    :param each: is called for each directive, and may raise.
+    :raises Unreadable: where a brace, a quote or a semicolon is missing.
+    """
+    stack: list[tuple[list[Directive], list[str], int, int]] = []
+    found: list[Directive] = []
+    words: list[str] = []
+    begun = position = 0
+    first = line = 1
+
+    def wrong(what: str) -> None:
+        if strict:
+            raise Unreadable(f"{file}:{line} {what}")
+
+    def close(end: int) -> None:
+        nonlocal found
+        outer, head, at, number = stack.pop()
+        if head:
+            outer.append(Directive(head[0], tuple(head[1:]), file, number, at, end, tuple(found)))
+        found = outer
+
     while position < len(text):
         match = _TOKEN.match(text, position)
         if not match:
-            raise Unreadable(f"{file}:{text.count(chr(10), 0, position) + 1} has a quote that isn't closed.")
-        word = match[0]
-        if not word[0].isspace() and word[0] != "#":
-            yield word, position
-        position += len(word)
-
-
-def parse(text: str, file: str) -> tuple[Directive, ...]:
-    """:raises Unreadable: where a brace, a quote or a semicolon is missing."""
-    stack: list[tuple[list[Directive], list[str], int]] = []
-    found: list[Directive] = []
-    words: list[str] = []
-    begun = 0
-
-    def line(position: int) -> int:
-        return text.count("\n", 0, position) + 1
-
-    for word, position in _tokens(text, file):
-        begun = begun if words else position
+            wrong("has a quote that isn't closed.")
+            position += 1
+            continue
+        word, at = match[0], position
+        position = match.end()
+        if word in ("{", ";"):
+            each()
         if word == ";":
             if words:
-                found.append(Directive(words[0], tuple(words[1:]), file, line(begun), begun, position + 1))
+                found.append(Directive(words[0], tuple(words[1:]), file, first, begun, position))
             words = []
         elif word == "{":
             if not words:
-                raise Unreadable(f"{file}:{line(position)} has a {{ without a name before it.")
-            stack.append((found, words, begun))
+                wrong("has a { without a name before it.")
+            stack.append((found, words, begun, first))
             found, words = [], []
         elif word == "}":
             if words or not stack:
-                raise Unreadable(f"{file}:{line(position)} has a }} where a semicolon or nothing is expected.")
-            outer, head, at = stack.pop()
-            outer.append(Directive(head[0], tuple(head[1:]), file, line(at), at, position + 1, tuple(found)))
-            found = outer
-        else:
+                wrong("has a } where a semicolon or nothing is expected.")
+            words = []
+            if stack:
+                close(position)
+        elif not word.isspace() and word[0] != "#":
+            begun, first = (begun, first) if words else (at, line)
             words.append(_bare(word))
+        line += word.count("\n")
     if stack or words:
-        raise Unreadable(f"{file}:{line(len(text))} ends before a block or a directive does.")
+        wrong("ends before a block or a directive does.")
+    while stack:
+        close(len(text))
     return tuple(found)
 
 
@@ -116,12 +128,12 @@ def servers(directives: Iterable[Directive]) -> list[Directive]:
     return found
 
 
-def upstreams(directives: Iterable[Directive]) -> dict[str, list[str]]:
-    """The addresses of each upstream, by its name."""
-    found: dict[str, list[str]] = {}
+def upstreams(directives: Iterable[Directive]) -> dict[str, Directive]:
+    """Each upstream, by its name."""
+    found: dict[str, Directive] = {}
     for each in directives:
         if each.name == "upstream" and each.args:
-            found[each.args[0]] = [server.args[0] for server in each.all("server") if server.args]
+            found[each.args[0]] = each
         elif each.name == "http":
             found |= upstreams(each.block or ())
     return found
@@ -135,15 +147,24 @@ def passed(directive: Directive) -> Iterator[Directive]:
         yield from passed(inner)
 
 
-def goes_to(directive: Directive, known: dict[str, list[str]]) -> set[str]:
+def target_of(passing: Directive) -> str:
+    """The upstream's name, or the address, that a proxy_pass has."""
+    target = re.sub(r"^https?://", "", passing.args[0])
+    match = re.match(r"unix:[^:]+|[^/]+", target)
+    return match[0] if match else target
+
+
+def goes_to(directive: Directive, known: Mapping[str, Directive]) -> set[str]:
     """The addresses that what is in a block is passed to: ``127.0.0.1:8000`` or ``unix:/run/shop.sock``."""
-    found: set[str] = set()
-    for each in passed(directive):
-        target = re.sub(r"^https?://", "", each.args[0])
-        match = re.match(r"unix:[^:]+|[^/]+", target)
-        address = match[0] if match else target
-        found |= {normal(other) for other in known.get(address, [address])}
-    return found
+    return {address for each in passed(directive) for address in addresses(each, known)}
+
+
+def addresses(passing: Directive, known: Mapping[str, Directive]) -> list[str]:
+    """The same of one proxy_pass."""
+    target = target_of(passing)
+    if target not in known:
+        return [normal(target)]
+    return [normal(server.args[0]) for server in known[target].all("server") if server.args]
 
 
 def normal(address: str) -> str:

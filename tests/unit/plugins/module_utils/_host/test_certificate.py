@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 
-from ansible_collections.graceful.deploy.plugins.module_utils._observe.certificate import served
+from ansible_collections.graceful.deploy.plugins.module_utils._host.certificate import served
 from self_signed import self_signed
 
 
@@ -27,6 +27,7 @@ def test_what_is_served_is_told(tmp_path):
         found = served("shop.test", listener.getsockname()[1])
         thread.join(10)
     assert found["names"] == ["shop.test", "www.shop.test"]
+    assert found["begins"] <= time.time()
     assert 8.9 < (found["ends"] - time.time()) / 86400 < 9.1
 
 

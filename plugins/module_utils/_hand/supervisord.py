@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The programs of supervisord's configuration. Pure but for reading its files."""
+"""The programs of supervisord's configuration, as it reads them. Pure but for reading its files."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Program:
     """One [program:...], with the values that hold where the file has none.
 
     :param where: by key, the file and line; '' is the section's own.
+    :param values: all that the file has of it, by key.
     """
 
     name: str
@@ -31,15 +32,16 @@ class Program:
     restart: str
     user: str
     directory: str
-    environment: str
+    environment: dict[str, str]
     logs: tuple[str, ...]
     bounded: bool
     where: dict[str, str]
+    values: dict[str, str]
 
 
 def parse(text: str, path: str) -> list[Program]:
     """Programs of one file; none where it can't be read as one."""
-    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", " #"))
+    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
     try:
         parser.read_string(text)
     except configparser.Error:
@@ -58,15 +60,22 @@ def parse(text: str, path: str) -> list[Program]:
                 restart=_restart(values.get("autorestart", "unexpected")),
                 user=values.get("user", ""),
                 directory=values.get("directory", ""),
-                environment=values.get("environment", ""),
+                environment=_pairs(values.get("environment", "")),
                 logs=tuple(
-                    values[key] for key in ("stdout_logfile", "stderr_logfile") if values.get(key, "AUTO")[0] == "/"
+                    values[key] for key in ("stdout_logfile", "stderr_logfile") if values.get(key, "").startswith("/")
                 ),
                 bounded=all(values.get(f"{of}_logfile_maxbytes", "50MB") != "0" for of in ("stdout", "stderr")),
                 where=_lines(text, path, section),
+                values=values,
             )
         )
     return found
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Variables as environment= has them: A="b",C=d."""
+    listed = re.findall(r"""([A-Za-z_]\w*)=("[^"]*"|'[^']*'|[^,]*)""", text)
+    return {name: value.strip("\"' ") for name, value in listed}
 
 
 def _restart(text: str) -> str:
@@ -86,7 +95,7 @@ def _lines(text: str, path: str, wanted: str) -> dict[str, str]:
             section = head[1]
             if section == wanted:
                 found[""] = f"{path}:{number}"
-        elif section == wanted and (key := re.match(r"\s*(\w+)\s*=", line)):
+        elif section == wanted and (key := re.match(r"\s*(\w+)\s*[=:]", line)):
             found[key[1].lower()] = f"{path}:{number}"
     return found
 

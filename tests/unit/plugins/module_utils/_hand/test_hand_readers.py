@@ -1,13 +1,18 @@
-"""The readers of what hand-made hosts are configured in: each as its own program reads it, and refused where it "
-"doesn't."""
+"""The readers of what hand-made hosts are configured in: each as its own program reads it, or it is refused."""
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
-from ansible_collections.graceful.deploy.plugins.module_utils._adopt import caddyfile, nginx_conf, server, unit_text
-from ansible_collections.graceful.deploy.plugins.module_utils._adopt.gunicorn_conf import read as read_conf
-from ansible_collections.graceful.deploy.plugins.module_utils._adopt.nginx_conf import Unreadable
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt import server
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.script import Opaque, see_through
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.server import read_file as read_conf
+from ansible_collections.graceful.deploy.plugins.module_utils._hand import caddyfile, nginx_conf, options, unit_text
+from ansible_collections.graceful.deploy.plugins.module_utils._hand.nginx_conf import Unreadable
+
+PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
 
 
 def test_nginx_blocks_quotes_and_variables():
@@ -147,3 +152,31 @@ def test_a_script_is_seen_through():
 def test_a_script_that_does_more_is_refused_by_its_line(line):
     with pytest.raises(Opaque, match=r"/srv/start\.sh:3 can't be seen through"):
         see_through(["/srv/start.sh"], lambda _path: f"#!/bin/bash\n\n{line}\ngunicorn a:b\n", "/srv")
+
+
+def test_audit_reads_hosts_whose_python_is_older():
+    """3.10, which is Ubuntu 22.04's. Oxfiles alone need 3.11, and audit says so there."""
+    rooms = [PLUGINS / "module_utils" / room for room in ("_hand", "_audit", "_host")]
+    for path in (path for room in rooms for path in room.glob("*.py")):
+        tree = ast.parse(path.read_text(), feature_version=(3, 10))
+        names = {
+            each.name
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for each in node.names
+        }
+        assert not names & {"tomllib", "UTC", "StrEnum", "Self", "assert_never", "LiteralString"}, path
+
+
+def test_every_server_has_its_options_by_the_same_names():
+    commands = {
+        "gunicorn": "-w4 -b :1 --graceful-timeout 9 -k x.Y a:b",
+        "uvicorn": "a:b --workers=4 --timeout-graceful-shutdown 9",
+        "fastapi": "a.py --workers 4 --timeout-graceful-shutdown 9",
+        "hypercorn": "-w 4 --bind :1 --graceful-timeout=9 a:b",
+        "granian": "--interface asgi --workers 4 --workers-kill-timeout 9 a:b",
+    }
+    for program, words in commands.items():
+        found = {each.name: each.value for each in options.options(program, words.split()) if each.known}
+        assert (found["workers"], found["graceful_timeout"]) == ("4", "9"), program
+        assert found["app"] in ("a:b", "a.py")

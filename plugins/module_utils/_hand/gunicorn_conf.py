@@ -7,47 +7,38 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from .server import OURS, Server
 
-_FIELDS = {
-    "workers": "workers",
-    "worker_class": "worker_class",
-    "timeout": "timeout",
-    "graceful_timeout": "graceful_timeout",
-    "keepalive": "keepalive",
-    "chdir": "chdir",
-    "user": "user",
-    "group": "group",
-    "max_requests": "max_requests",
-    "max_requests_jitter": "max_requests_jitter",
-    "wsgi_app": "app",
-    "pythonpath": "pythonpath",
-}
-_OURS = (
-    *("accesslog", "errorlog", "loglevel", "access_log_format", "capture_output", "logger_class", "logconfig_dict"),
-    *("proc_name", "pidfile", "worker_tmp_dir", "forwarded_allow_ips", "backlog", "umask", "preload_app"),
-    *("worker_connections", "threads", "control_socket_disable", "reload"),
-)
+@dataclass(frozen=True)
+class Statement:
+    """One statement of the file that may set something.
+
+    :param name: what it assigns to; '' for another statement.
+    :param told: what it is, without its values: any may be a secret.
+    :param known: whether its value is, which only running the file would tell else.
+    """
+
+    name: str
+    line: int
+    told: str
+    value: object = None
+    known: bool = False
 
 
 class _Unknown(Exception):
     pass
 
 
-def read(server: Server, text: str, file: str, environment: Mapping[str, str], cpus: int) -> None:
-    """Add what the file says to what the command line has, which wins.
+def statements(text: str, environment: Mapping[str, str] | None = None, cpus: int = 0) -> Iterator[Statement]:
+    """All of a file's top but imports and comments.
 
-    :param environment: what the file may ask for.
+    :param environment: and `cpus`: what the file may ask for; None and 0 where what it asks for isn't known.
+    :raises SyntaxError: and ValueError, MemoryError, RecursionError: where it is no Python that can be read.
     """
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        server.unknown.append(f"{file}: it isn't Python that can be read")
-        return
     names: dict[str, object] = {}
-    for node in body:
+    for node in ast.parse(text).body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -55,15 +46,16 @@ def read(server: Server, text: str, file: str, environment: Mapping[str, str], c
         target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
         target = node.target if isinstance(node, ast.AnnAssign) and node.value else target
         if not isinstance(target, ast.Name) or not isinstance(node, (ast.Assign, ast.AnnAssign)) or not node.value:
-            server.unknown.append(f"{file}:{node.lineno}: {_told(node)}")
+            yield Statement("", node.lineno, _told(node))
             continue
+        told = f"{target.id} = ..."
         try:
             value = names[target.id] = _value(node.value, names, environment, cpus)
-        except (_Unknown, ArithmeticError, TypeError, ValueError):
-            if target.id in {*_FIELDS, *_OURS, "bind", "raw_env"} or target.id.islower():
-                server.unknown.append(f"{file}:{node.lineno}: {target.id} = ...")
-            continue
-        _set(server, target.id, value, f"{file}:{node.lineno}")
+        except (_Unknown, ArithmeticError, TypeError, ValueError, MemoryError, RecursionError):
+            names.pop(target.id, None)
+            yield Statement(target.id, node.lineno, told)
+        else:
+            yield Statement(target.id, node.lineno, told, value, True)
 
 
 def _told(node: ast.stmt) -> str:
@@ -91,26 +83,7 @@ def _target(node: ast.expr) -> str:
     return "..."
 
 
-def _set(server: Server, name: str, value: object, place: str) -> None:
-    if name == "bind":
-        listed = value if isinstance(value, list) else str(value).split(",")
-        server.bind = server.bind or [str(each) for each in listed]
-    elif name == "raw_env" and isinstance(value, list):
-        for each in value:
-            variable, _sign, its = str(each).partition("=")
-            server.env.setdefault(variable, its)
-    elif name == "wsgi_app":
-        server.app = server.app or str(value)
-    elif name in _FIELDS:
-        server.given.setdefault(_FIELDS[name], str(value))
-    elif name in _OURS:
-        server.ours.append((f"{place}: {name}", OURS))
-    elif name.islower() and not name.startswith("_"):
-        # A helper of the file's own has such a name, too; better told than dropped.
-        server.unknown.append(f"{place}: {name} = ...")
-
-
-def _value(node: ast.expr, names: Mapping[str, object], environment: Mapping[str, str], cpus: int) -> object:
+def _value(node: ast.expr, names: Mapping[str, object], environment: Mapping[str, str] | None, cpus: int) -> object:
     """What an expression comes to, where it is made of literals, os.environ, the number of CPUs and sums of these."""
     if isinstance(node, ast.Constant):
         return node.value
@@ -134,24 +107,20 @@ def _value(node: ast.expr, names: Mapping[str, object], environment: Mapping[str
         return next((each for each in found if each), found[-1])
     if isinstance(node, ast.Call) and not node.keywords:
         return _call(ast.unparse(node.func), node.args, names, environment, cpus)
-    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
-        return environment[str(_known(_value(node.slice, names, environment, cpus), environment))]
+    if isinstance(node, ast.Subscript) and environment and ast.unparse(node.value) == "os.environ":
+        name = str(_value(node.slice, names, environment, cpus))
+        if name in environment:
+            return environment[name]
     raise _Unknown
 
 
-def _known(name: object, environment: Mapping[str, str]) -> object:
-    if name not in environment:
-        raise _Unknown
-    return name
-
-
 def _call(
-    called: str, args: list[ast.expr], names: Mapping[str, object], environment: Mapping[str, str], cpus: int
+    called: str, args: list[ast.expr], names: Mapping[str, object], environment: Mapping[str, str] | None, cpus: int
 ) -> object:
     given = [_value(each, names, environment, cpus) for each in args]
-    if called.rpartition(".")[2] in ("cpu_count", "process_cpu_count") and not given:
+    if called.rpartition(".")[2] in ("cpu_count", "process_cpu_count") and cpus and not given:
         return cpus
-    if called in ("os.environ.get", "os.getenv", "getenv", "environ.get") and given:
+    if called in ("os.environ.get", "os.getenv", "getenv", "environ.get") and environment is not None and given:
         return environment.get(str(given[0]), given[1] if len(given) > 1 else None)
     if called in ("int", "str", "float") and len(given) == 1 and isinstance(given[0], (str, int, float)):
         return {"int": int, "str": str, "float": float}[called](given[0])
