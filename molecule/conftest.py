@@ -94,6 +94,8 @@ LEFT_TO_THE_OTHER = {
     "processes-trixie": ["test_generations"],
     "prove-bookworm": ["test_client", "test_ways"],
     "prove-trixie": ["test_ends"],
+    "push-bookworm": ["test_pushes"],
+    "push-trixie": ["test_trouble"],
     "supervise-bookworm": ["test_alive", "test_commands", "test_lifecycles", "test_logs"],
     "supervise-trixie": ["test_busy", "test_ends", "test_faults", "test_memory", "test_sandbox"],
     "swap-bookworm": ["test_children", "test_drains", "test_moves", "test_told"],

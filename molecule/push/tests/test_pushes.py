@@ -13,7 +13,6 @@ from conftest import KINDS, NAME, ROOT, STATES
 pytestmark = pytest.mark.usefixtures("ask")
 
 
-@pytest.mark.core
 def test_each_git_server_is_understood(pushed, load, tally):
     before = len(pushed.notes())
     with load() as running:
@@ -70,6 +69,7 @@ def test_who_has_no_secret_is_refused(pushed, ask):
     assert (pushed.notes(), pushed.live) == (before, live)
 
 
+@pytest.mark.core
 def test_a_huge_body_is_refused_and_costs_no_memory(pushed, ask):
     commit = pushed.commit()
     # 0 where the client still writes when it is refused, and sees the connection's end.

@@ -37,7 +37,6 @@ def test_what_needs_a_package_that_is_not_there_is_told(pushed):
     pushed.deployed(pushed.commit())
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("phase", "reached"),
     [
@@ -108,6 +107,7 @@ def test_a_push_waits_for_who_deploys_by_hand(pushed, ask):
     assert pushed.live == commit
 
 
+@pytest.mark.core
 def test_it_can_be_stopped_for_a_while(pushed, ask):
     commit = pushed.commit()
     pushed.deployed(commit)
