@@ -28,6 +28,7 @@ from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
 from .needed import JIT, packages
+from .prestart import before
 from .usual import (
     MADE_UP,
     ONE_BY_ONE,
@@ -118,6 +119,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
         out.line("workers", 1, why)
     if code.migrations:
         migrations(out, top, requirements, code, required)
+    before(out, top)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
