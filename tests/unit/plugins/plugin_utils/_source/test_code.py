@@ -46,7 +46,7 @@ def test_what_an_example_that_is_shipped_sets_is_not_told_as_unset(project, tmp_
     )
     code = project({"main.py": text, ".env.example": "ALPHABET=abc\n"})
     (told,) = [line for line in said(code, tmp_path, app="main:app") if "from its environment" in line]
-    assert "The app wants B (main.py:3)" in told
+    assert "The app wants HOST_B (main.py:3)" in told
 
 
 def test_an_app_in_one_file(project, tmp_path):
