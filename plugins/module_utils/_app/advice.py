@@ -163,8 +163,8 @@ def advice(
             re.match(rf"(from|import)\s+{re.escape(name)}\b", each[-1][2]) and not own(each[-1][0]) for each in frames
         )
         # Gunicorn alone is told the app's name. Whoever else is told one, as of a pool, asks for a package.
-        code = [code for each in frames for path, _line, code in each if "/gunicorn/" in path]
-        of_package |= bool(frames) and not re.search(r"import_app\(|import_module\(module\)", "\n".join(code))
+        calls = [code for each in frames for path, _line, code in each if "/gunicorn/" in path]
+        of_package |= bool(frames) and not re.search(r"import_app\(|import_module\(module\)", "\n".join(calls))
         found.append(_module(name, [file for file in files if file], of_package))
     for name in dict.fromkeys(re.findall(r"\b(lib[\w+.-]+\.so(?:\.[0-9]+)*): cannot open shared object", said)):
         write = f"Find its package (apt-file search {name}), and name it in fastapi_packages."

@@ -28,6 +28,7 @@ from .._source.shown import Code, Place
 from .installed import UNASKED, Asked, instead, required_by, requirements_of, unread, until, which_debian
 from .migrated import migrations, other_database
 from .needed import JIT, packages
+from .prestart import before
 from .usual import (
     MADE_UP,
     ONE_BY_ONE,
@@ -118,6 +119,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
         out.line("workers", 1, why)
     if code.migrations:
         migrations(out, top, requirements, code, required)
+    before(out, top)
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
@@ -162,8 +164,8 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
     out.line("shared_paths", shared, f"What the app writes, and has from release to release: {', '.join(said)}.")
     for path, (_at, variable) in code.files.items():
         if variable and is_database(code.bare.get(variable, variable)) and variable not in code.pooled:
-            begins = beginning(code.bare.get(variable, variable), packages) or "an address whose driver is required"
-            out.comment(f"{path} is the app's database by default. For another set {variable} in {PREFIX}env: {begins}")
+            as_ = beginning(code.bare.get(variable, variable), packages) or "an address whose driver is required"
+            out.comment(f"{path} is the app's database by default. For another set {variable} in {PREFIX}env: {as_}")
     out.notes.append(f"What the app writes to {', '.join(shared)} is kept below /srv/{name}/shared: backups are yours.")
 
 
@@ -177,14 +179,14 @@ def _meant(code: Code, told: t.Collection[str]) -> list[str]:
         if name not in told:
             found.append(f"By default {name} is {default} ({place}): have that on the host, or set it in {PREFIX}env.")
     for parts in code.parts.values():
-        name = next((parts[kind] for kind in ("name", "db", "database") if kind in parts), None)
+        which = next((parts[kind] for kind in ("name", "db", "database") if kind in parts), None)
         names = [variable for variable, _default, _place in parts.values() if variable not in told]
-        if not name or name[0] not in names:
+        if not which or which[0] not in names:
             continue
-        said = name[1]
+        said = which[1]
         for kinds, word in ((("user", "username"), "of the user"), (("host", "hostname", "server"), "at")):
             said += next((f" {word} {parts[kind][1]}" for kind in kinds if kind in parts), "")
-        said = f"By default the database is {said} ({name[2]})"
+        said = f"By default the database is {said} ({which[2]})"
         found.append(f"{said}: have that on the host, or set {', '.join(names)} in {PREFIX}env.")
     return found
 

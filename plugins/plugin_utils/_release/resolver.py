@@ -236,7 +236,8 @@ def _app_resolved(
         if missing and not compiles:
             way_out = f"Or s{WAY_OUT[1:]}." if sources else ""
             # What the run would exchange by itself is nothing for people to do.
-            known = {name: _files(collector, name) for each in SAME.items() for name in each}
+            asked_for = [one for each in SAME.items() if each[0] in named(lines) for one in each]
+            known = {one: _files(collector, one) for one in asked_for}
             bare = twinned(requirements, known, collector.target)
             shelf = on_shelf(collector, bare, new, missing)
             told = shelf_refusal(shelf, collector.target, requirements.python, way_out, missing)

@@ -253,4 +253,5 @@ def test_a_second_app_of_the_same_user_is_told_before_it_is_there(host: Host) ->
     assert said.endswith("Write fastapi_user: shop to have a user of its own for shop.")
     assert told("shop", "shop") == []
     # It is there, and so are its files; its own processes are no other app.
+    host.unit("chat", host.at("chat"))
     assert told("blog", "deploy") == told("notes", "notes") == []

@@ -264,6 +264,11 @@ def test_a_package_that_never_has_wheels_is_answered_with_its_twin_without_a_ver
             " can. hint: Wheels are required for `sqlalchemy` because hint: Wheels are required for `psycopg2`",
             "psycopg2",
         ),
+        (
+            "Because sqlalchemy[postgresql]==2.0.58 depends on psycopg2>=2.7, we can conclude. "
+            "hint: Wheels are required for `sqlalchemy` because hint: Wheels are required for `psycopg2` because",
+            "psycopg2",
+        ),
     ],
 )
 def test_what_has_no_wheel_is_named_as_it_can_be_fetched(said: str, missing: str) -> None:

@@ -129,6 +129,23 @@ def test_the_index_is_asked_once_and_nothing_is_downloaded(
     assert asked == [["fastapi", "one", "three", "two"]] and not any(line.startswith("Building") for line in run.said)
 
 
+def test_what_the_run_exchanges_by_itself_is_nothing_to_write(
+    run: Run, source: Path, tmp_path: Path, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg2 was among three packages to write other versions of, and so no fastapi_versions was named."""
+    links, minor = tmp_path / "links", sys.version_info.minor
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{wheelhouse} {links}")
+    make_outdated(links, "one")
+    make_sdist(links, "psycopg2", "2.9.3")
+    make_wheel(links, "psycopg2", "2.9.3", tag=f"cp3{minor}-cp3{minor}-win_amd64")
+    make_wheel(links, "psycopg2-binary", "2.9.5", tag=f"cp3{minor}-cp3{minor}-manylinux_2_17_x86_64")
+    (source / "requirements.txt").write_text("fastapi==0.121.0\none==1.0\npsycopg2==2.9.3\n")
+    with pytest.raises(ReleaseError, match=r"one==1\.0 has no wheel for") as refused:
+        run(state="collected")
+    assert "psycopg2==2.9.3 has none" not in str(refused.value)
+    assert "Or leave the file as it is, and write fastapi_versions: [one==1.1]" in str(refused.value)
+
+
 def test_what_a_lock_has_for_development_is_not_told(
     run: Run, source: Path, tmp_path: Path, wheelhouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

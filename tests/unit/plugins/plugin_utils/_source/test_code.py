@@ -39,6 +39,16 @@ def said(code: Code, top: Path, **values: object) -> list[str]:
     return advice(code, VALUES | values, str(top))
 
 
+def test_what_an_example_that_is_shipped_sets_is_not_told_as_unset(project, tmp_path):
+    """`Settings(_env_file=".env.example")`: eight variables were told that the app had."""
+    text = (
+        "import os\nfrom fastapi import FastAPI\nA, B = os.environ['ALPHABET'], os.environ['HOST_B']\napp = FastAPI()\n"
+    )
+    code = project({"main.py": text, ".env.example": "ALPHABET=abc\n"})
+    (told,) = [line for line in said(code, tmp_path, app="main:app") if "from its environment" in line]
+    assert "The app wants HOST_B (main.py:3)" in told
+
+
 def test_an_app_in_one_file(project, tmp_path):
     code = project({"main.py": MAIN + "@app.get('/')\ndef root(): ...\n@app.post('/in')\ndef put(): ...\n"})
     assert list(code.apps) == ["main:app"]
