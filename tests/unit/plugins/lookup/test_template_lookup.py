@@ -1,12 +1,14 @@
-"""The lookup that renders a role's templates."""
+"""The lookup that renders a role's templates; tests/roles has what comes of it."""
 
 from __future__ import annotations
 
+import copy
 import typing as t
-from pathlib import Path
 
+import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
+from ansible_collections.graceful.deploy.plugins.lookup import template
 
 
 class Large(dict[str, t.Any]):
@@ -16,11 +18,19 @@ class Large(dict[str, t.Any]):
         raise AssertionError("all variables were copied")
 
 
-def test_a_template_is_rendered_from_typed_variables_without_a_copy_of_all(tmp_path: Path) -> None:
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "templates" / "port.j2").write_text("{{ fastapi_http_port + 1 }} {{ found.kernel }}")
-    variables = {"fastapi_http_port": "8080", "found": Large(kernel="6.1"), "ansible_search_path": [str(tmp_path)]}
+class Core:
+    """As Ansible's own lookup begins."""
+
+    def run(self, terms: list[str], variables: dict[str, t.Any], template_vars: dict[str, t.Any]) -> list[t.Any]:
+        own = copy.deepcopy(variables)
+        own.update(template_vars)
+        return [own]
+
+
+def test_variables_are_typed_and_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template.lookup_loader, "get", lambda *_args, **_more: Core())
+    variables = {"fastapi_http_port": "8080", "found": Large(kernel="6.1")}
     templar = Templar(DataLoader(), variables)
-    said = templar.template(trust_as_template("{{ lookup('graceful.deploy.template', 'port.j2') }}"))
-    assert said == "8081 6.1"
-    assert variables["ansible_search_path"] == [str(tmp_path)]
+    (own,) = template.LookupModule(loader=templar._loader, templar=templar).run(["port.j2"], variables)
+    assert own == {"fastapi_http_port": 8080, "found": {"kernel": "6.1"}}
+    assert variables["fastapi_http_port"] == "8080"
