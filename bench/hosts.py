@@ -25,6 +25,9 @@ FLAGS = [
     *(f"--tmpfs={path}" for path in ("/run", "/run/lock", "/tmp")),
 ]
 SSH_OPTIONS = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"
+# Of a copy: what is below /srv is made anew. A directory of an image can't be renamed (EXDEV), and an image keeps no
+# fractions of a second, by which an environment is known to be as it was installed.
+UNPACK = "rm -rf /srv; tar --extract --file=/srv.tar --directory=/; rm /srv.tar; exec /lib/systemd/systemd"
 CA_BUNDLE = "/usr/local/share/bench-ca.crt"
 PREPARE = """
 set -e
@@ -96,12 +99,7 @@ class Host:
         self.connection: dict[str, str | int] = {}
 
     def start(self, pip_settings: dict[str, str]) -> None:
-        self.remove()
-        command = ["run", "--detach", "--name", self.name, "--hostname", "app", *FLAGS, "--publish", "127.0.0.1::22"]
-        docker(*command, IMAGE, "/lib/systemd/systemd")
-        self.wait(
-            "systemd starts", lambda: self.run("systemctl", "is-system-running").strip() in {"running", "degraded"}
-        )
+        self.boot(IMAGE)
         self.run("sh", "-c", PREPARE, "sh", self.key.with_suffix(".pub").read_text().strip(), check=True)
         bundle = ca_bundle()
         if bundle is not None:
@@ -109,6 +107,15 @@ class Host:
         conf = pip_conf(pip_settings, bundle is not None)
         if conf:
             docker("exec", "-i", self.name, "tee", "/etc/pip.conf", data=conf.encode())
+
+    def boot(self, image: str) -> None:
+        """Start it from an image: of a host that was prepared before (`keep`), too."""
+        self.remove()
+        command = ["run", "--detach", "--name", self.name, "--hostname", "app", *FLAGS, "--publish", "127.0.0.1::22"]
+        docker(*command, image, *(["/lib/systemd/systemd"] if image == IMAGE else ["sh", "-c", UNPACK]))
+        # A copy of a host that serves starts its app as well; several boot at once.
+        running = {"running", "degraded"}
+        self.wait("systemd starts", lambda: self.run("systemctl", "is-system-running").strip() in running, 120)
         self.connection = {
             "ansible_host": "127.0.0.1",
             "ansible_port": int(docker("port", self.name, "22/tcp").split(":")[-1]),
@@ -116,6 +123,14 @@ class Host:
             "ansible_ssh_private_key_file": str(self.key),
             "ansible_ssh_common_args": SSH_OPTIONS,
         }
+
+    def keep(self, image: str) -> None:
+        """Stop it, and keep what it has on its disk as an image."""
+        self.run("systemctl", "enable", "ssh", check=True)
+        self.run("tar", "--create", "--format=posix", "--file=/srv.tar", "--directory=/", "srv", check=True)
+        docker("stop", "--time", "60", self.name)
+        docker("commit", self.name, image)
+        self.remove()
 
     def remove(self) -> None:
         docker("rm", "--force", "--volumes", self.name, check=False)
@@ -138,9 +153,15 @@ class Host:
         shown = self.run("ss", "--tcp", "--info", "--no-header", "--numeric", "sport = :22")
         return tuple(sum(map(int, re.findall(rf"bytes_{way}:(\d+)", shown))) for way in ("received", "acked"))
 
-    def wait(self, what: str, ready) -> None:
-        deadline = time.monotonic() + 30
+    def answers_with(self, release: str) -> None:
+        """Raises BenchError where another release than this one answers, by the header that app/load.py gives it."""
+        head = self.run("curl", "--silent", "--max-time", "5", "--include", "http://127.0.0.1/")
+        if f"x-release: {release}" not in head.lower():
+            raise BenchError(f"{self.name}: another release than {release} answers:\n{head}")
+
+    def wait(self, what: str, ready, limit: float = 30) -> None:
+        deadline = time.monotonic() + limit
         while not ready():
             if time.monotonic() > deadline:
-                raise BenchError(f"{self.name}: waited 30 s in vain until {what}.")
+                raise BenchError(f"{self.name}: waited {limit:.0f} s in vain until {what}.")
             time.sleep(0.2)

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,17 +87,28 @@ def wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 def run(side: Side, playbook: str, host: Host, playbook_bin: Path, cache: Path) -> Run:
     """Run one of the side's playbooks against the host; raises BenchError with the output's end when it fails."""
+    return run_on(side, playbook, {"app": host}, playbook_bin, cache)
+
+
+def run_on(
+    side: Side, playbook: str, hosts: Mapping[str, Host], playbook_bin: Path, cache: Path, forks: int = 5
+) -> Run:
+    """The same against several hosts, which have these names in the inventory.
+
+    :param forks: how many of them Ansible asks at once.
+    """
     # Not under the checkout: a socket's path may be 107 characters long at most.
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         inventory, report, log = (Path(directory, name) for name in ("inventory.json", "report.json", "log"))
-        inventory.write_text(json.dumps({"all": {"hosts": {"app": {**host.connection, **side.variables}}}}))
+        told = {name: {**host.connection, **side.variables} for name, host in hosts.items()}
+        inventory.write_text(json.dumps({"all": {"hosts": told}}))
         command = [str(playbook_bin), "-i", str(inventory), str(side.playbooks / playbook)]
         with log.open("wb") as output:
             start, epoch = time.monotonic(), time.time()
             process = subprocess.Popen(
                 command,
                 cwd=side.playbooks,
-                env=environment(side, report, directory, cache),
+                env={**environment(side, report, directory, cache), "ANSIBLE_FORKS": str(forks)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -108,7 +120,7 @@ def run(side: Side, playbook: str, host: Host, playbook_bin: Path, cache: Path) 
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
             raise BenchError(f"{side.name}: {playbook} ended with {code}:\n{tail}")
         told = json.loads(report.read_text())
-        sent, received = host.ssh_bytes()
+        sent, received = map(sum, zip(*(host.ssh_bytes() for host in hosts.values()), strict=True))
         for socket in Path(directory).iterdir():
             if socket.is_socket():
                 subprocess.run(["ssh", "-O", "exit", "-S", socket, "app"], check=False, capture_output=True)

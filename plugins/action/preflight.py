@@ -90,7 +90,8 @@ class ActionModule(ActionBase):
         python = answer["host"]["python"]
         if "version" in python:
             found += check_python(source, python, str(values.get("index_url") or ""), Display().display)
-        warnings = [*answer.get("warnings", []), *source.warnings]
+        few = hosts.too_few_forks(variables.task_vars)
+        warnings = [*answer.get("warnings", []), *source.warnings, *([few] if few else [])]
         for choice, _variable, key in PROGRAMS:
             if seen := answer["host"].get(key):
                 refused = choice.problems(values, seen, programs.get(key))

@@ -49,10 +49,18 @@ from ..module_utils._app.words import PREFIX
 from ..plugin_utils._inputs.specification import choices, load_spec, typed
 
 
+class _Shared(dict[str, t.Any]):
+    """Variables of which a deep copy is another dict of the same values: templates read them, and change none."""
+
+    def __deepcopy__(self, memo: dict[int, t.Any]) -> dict[str, t.Any]:
+        return dict(self)
+
+
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         template = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        return template.run(terms, variables, template_vars=self._typed(variables or {}))
+        # It copies all that the host knows, to add five names: half of the time that a small template takes.
+        return template.run(terms, _Shared(variables or {}), template_vars=self._typed(variables or {}))
 
     def _typed(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Those variables that may be text and mean something else, by their whole names."""

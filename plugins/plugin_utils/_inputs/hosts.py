@@ -10,10 +10,29 @@ import typing as t
 
 from ansible.errors import AnsibleError
 
+MOST_FORKS = 50
+"""What is advised at most."""
+
 
 def taken(task_vars: dict[str, t.Any]) -> list[str]:
     """The play's hosts in this run, all batches together: --limit leaves out the others."""
     return list(task_vars.get("ansible_play_hosts_all") or [task_vars.get("inventory_hostname", "")])
+
+
+def too_few_forks(task_vars: dict[str, t.Any]) -> str:
+    """A warning where Ansible asks fewer hosts at once than there are, said by the first of them; '' elsewhere.
+
+    A playbook can't set that, and all that is done on all hosts takes as many rounds.
+    """
+    hosts, forks = list(task_vars.get("ansible_play_batch") or ()), task_vars.get("ansible_forks")
+    if not isinstance(forks, int) or len(hosts) <= forks or hosts[0] != task_vars.get("inventory_hostname"):
+        return ""
+    # Each is a process of some 60 MB.
+    enough, rounds = min(len(hosts), MOST_FORKS), -(-len(hosts) // forks)
+    return (
+        f"Ansible asks {forks} hosts at a time, and this run has {len(hosts)}, so each step takes {rounds} rounds. "
+        f"Write forks = {enough} below [defaults] in ansible.cfg, or add --forks {enough}."
+    )
 
 
 def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str) -> list[str]:
