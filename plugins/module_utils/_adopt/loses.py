@@ -90,12 +90,12 @@ def of_nginx(servers: list[Directive], known: Mapping[str, Directive], at: str, 
 
 
 def _path(location: Directive) -> str:
-    """Where a location is; of a pattern what is plain of it."""
+    """Where a location is; of a pattern what it begins with, '' where nothing of that is plain."""
     sign, given = (location.args[0] if len(location.args) > 1 else ""), (location.args or ("/",))[-1]
-    if sign.startswith("~"):
-        plain = re.match(r"\^?([\w/.-]*)", given)
-        given = plain[1] if plain else ""
-    return given.rstrip("/") or "/"
+    if sign.startswith("~") and not re.fullmatch(r"\^?/?(\.\*)?\$?", given):
+        plain = re.match(r"\^([\w/-]*)", given)
+        return plain[1].rstrip("/") if plain else ""
+    return given.lstrip("^").removesuffix("$").removesuffix(".*").rstrip("/") or "/"
 
 
 def _closed(block: Directive, path: str, known: Mapping[str, Directive], at: str) -> Iterator[tuple[str, str, str]]:
@@ -128,7 +128,7 @@ def _others(server: Directive, known: Mapping[str, Directive], at: str, kept: Ke
 
     whole = None
     for location in server.all("location"):
-        path = _path(location)
+        path = _path(location) or "/"
         plain = len(location.args) == 1 or location.args[0] == "^~"
         if plain and path == "/" and not location.args[-1].startswith("@"):
             whole = location

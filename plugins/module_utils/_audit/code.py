@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import zlib
+from collections.abc import Iterable
 
 from .._host.files import names_in
 from .._host.reading import read_text
@@ -70,6 +71,20 @@ def collect(top: str) -> tuple[dict[str, str], str]:
                 return found, f"only the first {len(found)} Python files below {top} were read"
             found[os.path.relpath(path, top)] = text
     return found, ""
+
+
+# pydantic's env_file, python-dotenv, environs, starlette's Config.
+_READS = re.compile(r"(?:\b_?env_file|\bload_dotenv|\bdotenv_path|\bdotenv_values|\bread_env|\bConfig)\s*[=(]")
+_FILE = re.compile(r"""["']([\w./@+-]{1,100})["']""")
+
+
+def environment_names(files: Iterable[str]) -> set[str]:
+    """What an app's source names as files that it takes its environment from.
+
+    :param files: texts of Python.
+    """
+    near = (text[match.end() : match.end() + 200] for text in files for match in _READS.finditer(text))
+    return {name for each in near for name in _FILE.findall(each) if "env" in name.lower()}
 
 
 def packed(files: dict[str, str]) -> str:

@@ -183,7 +183,9 @@ def _told(app: Served, source: bool, readable: bool = True) -> dict[str, Any]:
     """:param readable: whether what its user can change may be read."""
     environ = (app.main.environ or {}) if app.main and readable else {}
     top = code.top_of(app) if readable else ""
-    files, why = code.collect(top) if source and top else ({}, "")
+    files, why = code.collect(top) if top else ({}, "")
+    itself = rights_checks.read_itself(app, top, code.environment_names(files.values())) if readable else set()
+    files, why = (files, why) if source else ({}, "")
     return {
         "name": app.name,
         "server": app.settings.kind,
@@ -202,7 +204,7 @@ def _told(app: Served, source: bool, readable: bool = True) -> dict[str, Any]:
         "source": top,
         "source_unread": why,
         "files": code.packed(files) if files else "",
-        "variables": sorted({*environ, *(rights_checks.read_itself(app, top) if readable else ())}),
+        "variables": sorted({*environ, *itself}),
         "numbers": {
             name: int(value)
             for name, value in environ.items()

@@ -10,7 +10,7 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .._host.files import names_in
 from .._host.reading import read_text
@@ -210,11 +210,12 @@ def _closed(app: Served, path: str) -> str:
     return f"chown root:{gid[0] if gid else app.main.uid} {path} && chmod 640 {path}"
 
 
-def read_itself(app: Served, top: str) -> set[str]:
+def read_itself(app: Served, top: str, named: Iterable[str] = ()) -> set[str]:
     """Names of the variables that an app may set for itself: by load_dotenv() or pydantic's env_file, from a file that
     lies where it runs or where its code is, or right above. Its process's environment never shows them.
 
     :param top: the directory of its code, as this host names it; '' where that isn't known.
+    :param named: files that its source names for that.
     """
     if not app.main:
         return set()
@@ -222,7 +223,9 @@ def read_itself(app: Served, top: str) -> set[str]:
     places = [place for place in (f"{before}{app.main.cwd}" if app.main.cwd else "", top) if place]
     directories = [each for place in places for each in (place, os.path.dirname(place.rstrip("/")))]
     paths = _environments(app) + [
-        os.path.join(directory, name) for directory in dict.fromkeys(directories) for name in (".env", ".env.prod")
+        before * name.startswith("/") + os.path.join(directory, name)
+        for directory in dict.fromkeys(directories)
+        for name in (".env", ".env.prod", *named)
     ]
     return {name for path in dict.fromkeys(paths) for name in values(read_text(path))}
 

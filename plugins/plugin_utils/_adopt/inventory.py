@@ -22,8 +22,11 @@ from ...module_utils._app.words import PREFIX
 from ...module_utils._hand.nginx_conf import Unreadable, normal
 from ...module_utils._host.text import mask
 from .._init.written import Written, as_yaml, is_template
+from .._inputs.check import check as problems_of
 from .._inputs.rules import TODO
+from .._inputs.specification import load_spec, typed
 from . import caddy_site, environment, nginx_site, settings, sizes
+from .fits import fit
 from .front import Front
 
 VAULT = "secret_env"
@@ -78,6 +81,7 @@ def front_of(found: t.Mapping[str, t.Any], at: str) -> Front:
     except Unreadable as error:
         raise Refused(f"The proxy's configuration can't be read: {error}") from error
     if front:
+        fit(front)
         return front
     raise Refused(
         f"{found['program']['name']} listens at {at}, and neither Caddy nor nginx on this host passes requests there. "
@@ -155,6 +159,7 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
         listed = ", ".join(git["changed"][:5])
         out.notes.append(f"The checkout on the host has changes that no commit has, and they stay behind: {listed}.")
     untemplated(page)
+    settle(page)
     return page
 
 
@@ -310,6 +315,27 @@ def _quoted(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_quoted, value))}]"
     return ("!unsafe " if isinstance(value, str) and is_template(value) else "") + json.dumps(value)
+
+
+def settle(page: Page) -> None:
+    """Leave open what preflight would refuse: it names that, and the line before it says why."""
+    values = yaml.safe_load(page.app.text.replace("!unsafe ", "")) or {}
+    given = {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
+    # What is in secrets.yml was looked at before it was written.
+    given["env"] = {}
+    spec = load_spec()
+    defaults = {name: option["default"] for name, option in spec.items() if "default" in option}
+    plain = {name: value for name, value in defaults.items() if "{{" not in str(value)}
+    root, group = f"/srv/{given.get('name')}", given.get("user", "deploy")
+    found = problems_of(
+        typed({**plain, "source": ".", "root": root, "group": group, "tls": "off", **given}, spec), spec
+    )
+    for name, sentence in found:
+        line = re.compile(rf"^{PREFIX}{name}: .*$", re.M)
+        if given.get(name) not in (None, TODO, [TODO]) and line.search(page.app.text):
+            page.app.text = line.sub(f"{PREFIX}{name}: {TODO}", page.app.text, count=1)
+            page.app.left.append(PREFIX + name)
+            page.app.notes.append(sentence)
 
 
 def untemplated(page: Page) -> None:

@@ -27,6 +27,7 @@ _OURS = {
     "default_type sendfile tcp_nopush tcp_nodelay keepalive_requests client_body_buffer_size index expires etag": _OWN,
 }
 _KNOWN = {name: why for names, why in _OURS.items() for name in names.split()}
+_PATTERN = "fastapi_protect takes plain paths and no patterns: step=move waits until it has those that are meant"
 _INCLUDES = {"/etc/letsencrypt/options-ssl-nginx.conf", "proxy_params", "/etc/nginx/proxy_params", "mime.types"}
 
 
@@ -166,7 +167,7 @@ class _Reader:
                 elif each.name == "proxy_read_timeout" and _upgrades(location):
                     self.front.ours.append((each.place, each.text, "Uvicorn's pings keep a WebSocket open"))
                 elif each.name != "proxy_pass":
-                    self.line(each, path if exact != "~" else "/")
+                    self.line(each, path if exact in ("", "=", "^~") and path.startswith("/") else "")
             return
         if "acme-challenge" in path or (path in ("/favicon.ico", "/robots.txt") and len(location.block or ()) < 3):
             self.front.ours.append((location.place, location.text, "the app answers it, or certbot's renewal did"))
@@ -210,8 +211,10 @@ class _Reader:
             front.put("compress", first == "on")
         elif each.name == "add_header" and len(each.args) > 1 and "$" not in each.args[1] and path == "/":
             self._header(each)
-        elif each.name in ("auth_basic", "auth_basic_user_file", "allow", "deny"):
+        elif each.name in ("auth_basic", "auth_basic_user_file", "allow", "deny") and path:
             self._protect(each, path)
+        elif each.name in ("auth_basic", "auth_basic_user_file", "allow", "deny"):
+            front.unknown.append((each.place, each.text, _PATTERN))
         elif each.name == "include" and first in _INCLUDES:
             front.ours.append((each.place, each.text, _OWN))
         elif each.name in _KNOWN:

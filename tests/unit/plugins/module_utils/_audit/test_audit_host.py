@@ -236,6 +236,28 @@ def test_what_an_app_reads_into_its_environment_by_itself(tmp_path, place):
     assert "of-the-host" not in str(told)
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('class S(BaseSettings):\n    model_config = SettingsConfigDict(env_file="shop.env.live")\n', "shop.env.live"),
+        (
+            'class Config:\n    env_file = (\n        "a.env",\n        "conf/prod-environment",\n    )\n',
+            "conf/prod-environment",
+        ),
+        ('load_dotenv(BASE / "config" / "x.env")\nS(_env_file="live-env")\n', "live-env"),
+        ('config = Config(".environment")\n', ".environment"),
+    ],
+)
+@pytest.mark.parametrize("source", [True, False])
+def test_what_an_apps_source_names_as_its_environment(tmp_path, text, place, source):
+    (tmp_path / "main.py").write_text(text)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("SECRET_KEY=of-the-host\n")
+    process = Process(7, 1, ["uvicorn", "main:app"], cwd=str(tmp_path), environ={})
+    told = flow._told(Served("x", servers.settings("uvicorn", ["main:app"], {}), process), source)
+    assert (told["variables"], bool(told["files"])) == (["SECRET_KEY"], source)
+
+
 def test_an_example_of_an_env_file_sets_nothing(tmp_path):
     (tmp_path / ".env.example").write_text("SECRET_KEY=x\n")
     app = Served("x", servers.settings("uvicorn", [], {}), Process(7, 1, ["uvicorn"], cwd=str(tmp_path), environ={}))

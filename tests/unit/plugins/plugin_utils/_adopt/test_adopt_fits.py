@@ -1,0 +1,172 @@
+"""Whatever adopt.yml writes, preflight takes it, or it is left open and named: nothing is written that it refuses."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import typing as t
+
+import yaml
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.look import look
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Host, Refused
+from ansible_collections.graceful.deploy.plugins.plugin_utils._adopt import nginx_site
+from ansible_collections.graceful.deploy.plugins.plugin_utils._adopt.inventory import Page, write
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.check import check, check_names
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.rules import TODO
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import load_spec, typed
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from test_adopt_hosts import HOSTS
+
+AT = "127.0.0.1:8000"
+
+
+@functools.cache
+def host() -> dict[str, t.Any]:
+    return look(Host(lambda _command: (1, "", ""), str(HOSTS / "article" / "host")), "", cpus=2)
+
+
+def page_of(proxy: str, text: str, **changed: str) -> Page:
+    found = copy.deepcopy(host())
+    found["proxies"] = {"nginx": {}, "caddy": {}, "links": {}, "users": {"/etc/h": "ann:$2y$05$" + "a" * 53}}
+    found["proxies"][proxy] = {f"/etc/{proxy}/site": text}
+    found["server"]["given"] |= changed
+    return write(found, "../shop", "")
+
+
+def refused(page: Page) -> list[str]:
+    """What preflight says of it beside what is named as left open."""
+    both = f"{page.app.text}\n{page.secrets}".replace("!unsafe ", "").replace("---\n", "")
+    values = yaml.safe_load(both)
+    spec = load_spec()
+    said = {name.removeprefix("fastapi_"): value for name, value in values.items() if name.startswith("fastapi_")}
+    said["env"] = {}
+    assert check_names([name for name in values if name.startswith("fastapi_")], spec) == []
+    defaults = {name: option["default"] for name, option in spec.items() if "default" in option}
+    defaults = {name: value for name, value in defaults.items() if "{{" not in str(value)}
+    found = check(typed({**defaults, "root": "/srv/a", "group": "deploy", "tls": "off", **said}, spec), spec)
+    return [sentence for name, sentence in found if said.get(name) not in (TODO, [TODO])]
+
+
+WORDS = st.sampled_from(
+    [
+        "/",
+        "/admin",
+        "/a b",
+        "/admin/",
+        "/x//y",
+        r"\\.php$",
+        "^/(a|b)/",
+        "/%41",
+        "/..",
+        "@named",
+        "/\u00e4",
+        "0",
+        "-1",
+        "99999",
+    ]
+    + [
+        "8m",
+        "1.5g",
+        "0s",
+        "9000s",
+        "7d",
+        "10.0.0.0/8",
+        "all",
+        "fe80::1%eth0",
+        "unix:",
+        "on",
+        "off",
+        "Restricted",
+        "/etc/h",
+    ]
+    + [
+        "X-Frame-Options",
+        "Date",
+        "Content-Length",
+        "DENY",
+        "a$b",
+        "max-age=9",
+        "max-age=99999999999",
+        "www.x.org",
+        "*.x.org",
+    ]
+    + ["x_y.org", "1.2.3.4", "443", "80", "2019", "70000", "ssl", "/etc/ssl/a.pem", "ssl/a.pem", "~^x$", "me@x", "5/s"]
+)
+NAMES = st.sampled_from(
+    "auth_basic auth_basic_user_file allow deny add_header client_max_body_size proxy_read_timeout keepalive_timeout "
+    "client_header_timeout gzip listen server_name ssl_certificate ssl_certificate_key return root "
+    "proxy_set_header".split()
+)
+QUOTED = WORDS.map(lambda word: f'"{word}"')
+LINES = st.lists(st.tuples(NAMES, st.lists(QUOTED, min_size=1, max_size=2)), max_size=5)
+LOCATIONS = st.lists(st.tuples(st.sampled_from(["", "=", "^~", "~", "~*"]), QUOTED, LINES, st.booleans()), max_size=3)
+
+
+def lines(rows: t.Iterable[tuple[str, list[str]]]) -> str:
+    return "".join(f"{name} {' '.join(words)};\n" for name, words in rows)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(LINES, LOCATIONS)
+def test_whatever_an_nginx_site_says(rows, locations):
+    text = "".join(
+        f"location {sign} {path} {{\n{lines(inner)}{f'proxy_pass http://{AT};' if mine else ''}}}\n"
+        for sign, path, inner, mine in locations
+    )
+    site = f"server {{\n{lines(rows)}{text}location / {{ proxy_pass http://{AT}; }}\n}}\n"
+    try:
+        page = page_of("nginx", site)
+    except Refused:
+        assume(False)
+    assert refused(page) == []
+
+
+DIRECTIVES = st.sampled_from(
+    [
+        "encode {0}",
+        "request_body {{\n max_size {0}\n}}",
+        "header {0} {1}",
+        "basicauth {0} {{\n ann $2y$05$%s\n}}" % ("a" * 53),
+    ]
+    + ["tls {0}", "tls {0} {1}", "handle {0} {{\n file_server\n root {1}\n}}", "respond {0} {1}", "root {0}", "log"]
+)
+CADDY = st.lists(st.tuples(DIRECTIVES, QUOTED, QUOTED).map(lambda row: row[0].format(*row[1:])), max_size=5)
+ADDRESSES = st.sampled_from(
+    ["x.org", "http://x.org", "x.org:8443", ":8080", "*.x.org", "localhost", "http://x.org:2019", "x_y.org"]
+)
+UPSTREAM = st.sampled_from(["", "health_uri {0}", "health_interval {0}", "transport http {{\n read_timeout {0}\n}}"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ADDRESSES, CADDY, UPSTREAM, QUOTED)
+def test_whatever_a_caddyfile_says(address, rows, upstream, word):
+    inner = "\n".join(rows)
+    site = f"{address} {{\n{inner}\nreverse_proxy {AT} {{\n{upstream.format(word)}\n}}\n}}\n"
+    try:
+        page = page_of("caddy", site)
+    except Refused:
+        assume(False)
+    assert refused(page) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["keepalive", "max_requests", "timeout", "workers"]), st.integers(0, 1 << 40))
+def test_whatever_a_command_line_says(name, number):
+    assert (
+        refused(page_of("nginx", f"server {{ location / {{ proxy_pass http://{AT}; }} }}", **{name: str(number)})) == []
+    )
+
+
+def test_a_pattern_is_no_protected_path():
+    text = f"""server {{
+    location ~* \\.php$ {{ deny all; proxy_pass http://{AT}; }}
+    location ~ ^/admin {{ auth_basic "x"; auth_basic_user_file /etc/h; proxy_pass http://{AT}; }}
+    location /inner {{ allow 10.0.0.0/8; deny all; proxy_pass http://{AT}; }}
+    location / {{ proxy_pass http://{AT}; }}
+}}"""
+    front = nginx_site.read({"site": text}, [AT], "/srv/a", {"/etc/h": "ann:$2y$05$" + "a" * 53})
+    assert front and [entry["path"] for entry in front.values["protect"][0]] == ["/inner"]
+    assert [place for place, _text, why in front.unknown if "patterns" in why] == ["site:2", "site:3", "site:3"]
+    page = page_of("nginx", text)
+    assert "deny all" in page.app.text and [note for note in page.app.notes if "Before step=move" in note]
