@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from .._app.leaving import PATCHING
 from .._app.lock import MEASURING
 from .._plan.sizes import human_size
 from .stalls import sentence
@@ -54,6 +55,8 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines = [f"{facts['name']}: release {slot['release']} is live in slot {live}, {slot['ready']}"]
     if facts["maintenance"]:
         lines.append(f"  Clients get the maintenance page for as long as {facts['root']}/maintenance is there.")
+    if facts.get("leaving"):
+        lines += _leaving(facts["leaving"], facts["root"])
     if facts["deploying"]:
         note = facts["deploying"]
         what = f"A deploy of release {note.get('release')} is under way"
@@ -136,6 +139,22 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         ]
         lines += ["", *table([["last commands (UTC)", "release", "outcome", "who", ""], *rows])]
     return "\n".join(lines)
+
+
+def _leaving(note: dict[str, Any], root: str) -> list[str]:
+    """That balancers leave the host out, since when, by whom, and what ends it."""
+    said = (
+        f"  This host is leaving since {note['since']}: its readiness path answers 503, so that balancers leave it out."
+    )
+    if note.get("kind") != PATCHING:
+        return [said, f"    To have them send it requests again: rm {root}/leaving"]
+    if note["alive"]:
+        return [said, f"    patch.yml of {note['by']} is under way, in phase {note['phase']}."]
+    return [
+        said,
+        f"    patch.yml of {note['by']} has ended in phase {note['phase']}. Run it again: it finishes what that one began.",
+        f"    Or have balancers send it requests as it is: rm {root}/leaving",
+    ]
 
 
 def _noticed(entry: dict[str, Any]) -> str:
