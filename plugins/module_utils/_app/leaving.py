@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The mark of a host that leaves: while it is there, the proxy answers 503 at the readiness path and serves all else, so
-that any balancer takes the host out. Anybody may `touch` it; patch.yml writes into it who patches the host."""
+"""The mark of a host that leaves: while it is there, the proxy answers 503 at the readiness path and serves all else,
+so that any balancer takes the host out. Anybody may `touch` it; patch.yml writes into it who patches the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from .._host import files
 
 NAME = "leaving"
-"""The file's name in the app's directory. The proxies' templates have it too (roles/caddy and roles/nginx, parts.j2)."""
+"""The file's name in the app's directory, as the proxies' templates have it (roles/caddy and roles/nginx, parts.j2)."""
 PATCHING = "patch"
 """The kind of its note where patch.yml has written it."""
 QUIET = 900.0

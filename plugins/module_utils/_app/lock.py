@@ -23,6 +23,8 @@ PAUSE = 0.2
 """Seconds between two tries to get a lock that somebody else holds."""
 MEASURING = "tune"
 """The kind of a note, among those of deploys, by whoever holds the lock to measure: it moves nothing."""
+MOVES_NOTHING = (MEASURING, leaving.PATCHING)
+"""The kinds of notes that nobody has to hear of where their writer was cut off."""
 UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
 """The note of a deploy that a power cut has left half or as zeros: it was cut off, and that is all that is known."""
 
@@ -48,10 +50,8 @@ class Held(Exception):
                 f"This run has waited {self.waited:.0f} s for its end (fastapi_lock_wait). Run again when it has ended."
             )
         if self.note.get("kind") == leaving.PATCHING:
-            advice = (
-                "Run again when it has ended, or have the run wait for that: -e fastapi_lock_wait=900. Where it has died, "
-                "the next patch.yml ends it."
-            )
+            advice = "Run again when it has ended, or have the run wait for that: -e fastapi_lock_wait=900."
+            advice += " Where it has died, the next patch.yml ends it."
             return f"patch.yml is patching this host: {holder(self.note)}. {advice}"
         what = f"Another deploy of {name} is moving traffic on this host"
         if self.note.get("kind") == MEASURING:

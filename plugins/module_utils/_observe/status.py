@@ -50,6 +50,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
     live = app.live()
     slots = {slot: _slot(supervisor, app, slot, live) for slot in SLOTS}
     note, held = lock.note_in(app.root), lock.is_held(app.root)
+    told = note.get("kind") not in lock.MOVES_NOTHING
     facts = {
         "name": app.name,
         "root": app.root,
@@ -68,7 +69,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "leaving": leaving.note_in(app.root),
         "deploying": note if held else {},
         # One that ended just now has cleared it.
-        "cut_off": note if not held and note == lock.note_in(app.root) and note.get("kind") != lock.MEASURING else {},
+        "cut_off": note if not held and note == lock.note_in(app.root) and told else {},
     }
     return _without_secrets(facts, hider(app.root))
 

@@ -62,6 +62,8 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         what = f"A deploy of release {note.get('release')} is under way"
         if note.get("kind") == MEASURING:
             what = f"tune.yml measures in slot {note.get('slot')}"
+        elif note.get("kind") == PATCHING:
+            what = "patch.yml upgrades this host's packages"
         lines.append(f"  {what}: {note.get('by')}, since {note.get('since')}, in phase {note.get('phase')}.")
     if facts["cut_off"]:
         note = facts["cut_off"]
@@ -143,18 +145,15 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
 
 def _leaving(note: dict[str, Any], root: str) -> list[str]:
     """That balancers leave the host out, since when, by whom, and what ends it."""
-    said = (
-        f"  This host is leaving since {note['since']}: its readiness path answers 503, so that balancers leave it out."
-    )
+    since = note["since"]
+    said = f"  This host is leaving since {since}: its readiness path answers 503, so that balancers leave it out."
     if note.get("kind") != PATCHING:
         return [said, f"    To have them send it requests again: rm {root}/leaving"]
+    who = f"    patch.yml of {note['by']}"
     if note["alive"]:
-        return [said, f"    patch.yml of {note['by']} is under way, in phase {note['phase']}."]
-    return [
-        said,
-        f"    patch.yml of {note['by']} has ended in phase {note['phase']}. Run it again: it finishes what that one began.",
-        f"    Or have balancers send it requests as it is: rm {root}/leaving",
-    ]
+        return [said, f"{who} is under way, in phase {note['phase']}."]
+    ended = f"{who} has ended in phase {note['phase']}. Run it again: it finishes what that one began."
+    return [said, ended, f"    Or have balancers send it requests as it is: rm {root}/leaving"]
 
 
 def _noticed(entry: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from .._app import history, names, tell, tuned
 from .._app.advice import advice
 from .._app.by_oxmgr import supervisor_of
-from .._app.lock import MEASURING, DeployLock, Held, left_in, now
+from .._app.lock import MOVES_NOTHING, DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
 from .._app.roots import rename_environment
@@ -260,7 +260,7 @@ class Deploy:
     def _lock(self) -> DeployLock:
         try:
             with self._kept():
-                lock = DeployLock(self.app.root, self.params["lock_wait"])
+                lock = DeployLock(self.app.root, self.params["lock_wait"], patches=bool(self.params["again"]))
         except FileNotFoundError:
             raise CommandFailed(
                 f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
@@ -272,7 +272,7 @@ class Deploy:
             raise failure from held
         self.waited = lock.waited
         rename_environment(self.app.root)
-        if lock.left.get("kind") == MEASURING:
+        if lock.left.get("kind") in MOVES_NOTHING:
             # It moved nothing, and what it has started in the standby slot is stopped as any other there.
             lock.left = {}
             lock.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import leaving
@@ -20,7 +21,7 @@ def root(tmp_path) -> str:
 
 
 def aged(root: str, seconds: float) -> None:
-    note = json.loads(open(leaving.path(root)).read())
+    note = json.loads(Path(leaving.path(root)).read_text())
     with open(leaving.path(root), "w") as file:
         json.dump({**note, "said": time.time() - seconds}, file)
 
@@ -38,9 +39,7 @@ def test_a_mark_made_by_hand_holds_nobody_off(root):
     assert leaving.note_in(root) == {}
 
 
-@pytest.mark.parametrize(
-    "text", ["null", "[1]", "{", '{"said": "now", "kind": "patch"}', '{"said": 1e400}', "\x00" * 9]
-)
+@pytest.mark.parametrize("text", ["null", "[1]", "{", '{"said": "now", "kind": "patch"}', '{"said": 1e400}', "\0" * 9])
 def test_a_mark_that_nobody_can_read_is_one(root, text):
     with open(leaving.path(root), "w") as file:
         file.write(text)
