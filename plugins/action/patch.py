@@ -102,7 +102,7 @@ class ActionModule(ActionBase):
         if said := says.summary(answer, back):
             self._say(f"{said}.")
         told = {**answer, **({"changed": True} if back else {}), "rebooted": answer["reboot"]}
-        told["down"] = (back or {}).get("down")
+        told["down"] = (back or answer).get("down")
         told["notes"] = [*answer["notes"], *(back or {}).get("notes", [])]
         told["warnings"] = [*answer.get("warnings", []), *(back or {}).get("warnings", []), *warnings]
         return {name: value for name, value in told.items() if name not in ("reboot", "again", "invocation")}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import shlex
+import time
 from collections.abc import Callable
 
 import pytest
 from deploys import *  # noqa: F403
 
-_versions = itertools.count(2)
+# Whatever an earlier session has left on the host.
+_versions = itertools.count(int(time.time()))
 Upgradable = Callable[..., str]
 
 

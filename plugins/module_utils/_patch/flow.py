@@ -91,7 +91,7 @@ class Patch:
             self.marked.say("again", upgraded=upgraded)
             return self._told(packages, kept, reasons, True, again=again)
         done = self._back(upgraded)
-        return self._told(packages, kept, reasons, bool(packages) or done["changed"])
+        return self._told(packages, kept, reasons, True, down=done["down"])
 
     def _leave(self) -> None:
         """Mark the host, and wait until the balancers send it nothing more."""
@@ -222,6 +222,7 @@ class Patch:
             "notes": self.notes,
             "reboot": False,
             "again": [],
+            "down": None,
             "diff": [{"before": "", "after": lines, "after_header": "upgraded packages"}] if packages else [],
             **more,
         }

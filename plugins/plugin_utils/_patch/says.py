@@ -96,7 +96,7 @@ def stopped(why: str, host: str, hosts: t.Sequence[str], marked: bool) -> str:
 def summary(answer: Answer, back: Answer | None) -> str:
     """One line of what was done beside the upgrade; '' where nothing was."""
     notes = [*answer.get("notes", []), *(back or {}).get("notes", [])]
-    seconds = (back or {}).get("down")
+    seconds = (back or answer).get("down")
     if seconds is not None:
         notes.append(f"ready after {seconds:.0f} s at most")
     return "; ".join(notes)
