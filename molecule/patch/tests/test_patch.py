@@ -1,4 +1,4 @@
-"""patch.yml: security alone, out of the balancers, rebooted where it has to be, and the first that stays away ends it."""
+"""patch.yml: security alone, out of the balancers, rebooted where it has to be; the first that stays away ends it."""
 
 from __future__ import annotations
 
