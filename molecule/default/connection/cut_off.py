@@ -23,8 +23,8 @@ options:
     description: The container.
     vars: [{name: inventory_hostname}]
 """
-EVERY = 0.05
-"""Seconds between two questions to the host."""
+WATCH = "until {when}; do read -t 0.05 _; [ $? -gt 128 ] || {{ {when}; exit; }}; done"
+"""Asks until it is so, or its input ends; then once more, for what is waited for may have been the last deed."""
 
 
 class Connection(ConnectionBase):
@@ -65,19 +65,22 @@ class Connection(ConnectionBase):
         return process.returncode, out, err
 
     def _watch(self, plan: dict, process: subprocess.Popen, over: threading.Event) -> None:
-        # Asked once more when it has ended: what was waited for may be its last deed.
-        while True:
-            ended = over.wait(EVERY)
-            if subprocess.run(self._docker("sh", "-c", plan["when"]), capture_output=True, check=False).returncode == 0:
-                with open(plan["note"], "w", encoding="utf-8"):
-                    pass
-                if plan["power"]:
-                    subprocess.run(["docker", "kill", plan["host"]], capture_output=True, check=False)
-                # The command on the host goes on, as one by ssh does.
-                process.kill()
-                return
-            if ended:
-                return
+        # One call that stays: each would cost more than what it asks. It ends with its input.
+        asking = subprocess.Popen(
+            self._docker("bash", "-c", WATCH.format(when=plan["when"])),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        threading.Thread(target=lambda: over.wait() and asking.stdin.close(), daemon=True).start()
+        if asking.wait() != 0:
+            return
+        with open(plan["note"], "w", encoding="utf-8"):
+            pass
+        if plan["power"]:
+            subprocess.run(["docker", "kill", plan["host"]], capture_output=True, check=False)
+        # The command on the host goes on, as one by ssh does.
+        process.kill()
+        over.set()
 
     def exec_command(self, cmd, in_data=None, sudoable=True):
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
