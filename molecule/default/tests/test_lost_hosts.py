@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,14 +92,10 @@ def settled(ask, name: str) -> None:
 
 def test_in_each_phase(ask, hosts, deploy, tmp_path):
     first, second = hosts
-    number = 0
-
     def lose(host: str, when: str, power: bool = False, odd: str = "") -> tuple[str, dict[str, str], str]:
         """What was said, what had been live, and the source."""
-        nonlocal number
-        number += 1
         before = {name: live(name) for name in hosts}
-        tree = source(tmp_path, f"# {number}{DIES_THERE if odd else ''}")
+        tree = source(tmp_path, f"# {uuid.uuid4()}{DIES_THERE if odd else ''}")
         status, said = deploy(tree, host, when, power, odd)
         assert status != 0, said
         assert f"because of {host}, so that" in said or odd, said
