@@ -19,7 +19,7 @@ from testinfra.backend.base import CommandResult
 from testinfra.backend.docker import DockerBackend
 
 # What two scenarios share, imported by their own conftest.py.
-pytest.register_assert_rewrite("deploys")
+pytest.register_assert_rewrite("deploys", "two_hosts")
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "fault"
 """Name of the property in which a test records what was lost: a row of docs/reliability.md."""

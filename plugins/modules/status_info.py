@@ -161,6 +161,14 @@ pushes:
       state: deployed
       reason: ""
       tries: 1
+leaving:
+  description:
+    - Of a host that balancers leave out, because C(leaving) is in the app's directory, since when it is there. Where
+      C(patch.yml) has put it there, also who runs that, in which phase it is, and whether it may still be under way.
+    - Empty where it isn't there.
+  returned: success
+  type: dict
+  sample: {since: "2026-11-25T00:58:16Z", by: ann@laptop, phase: reboot, alive: true}
 deploying:
   description: Who deploys right now, since when and how far it is; empty where nobody does.
   returned: success

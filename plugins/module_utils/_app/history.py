@@ -40,6 +40,9 @@ RAN = "ran"
 """The outcome of commands before a release, which move nothing."""
 AGAIN = "again"
 """The kind of a deploy that brought the live release to the traffic anew."""
+PATCHED, DONE = "patched", "done"
+"""The kind and the outcome of what patch.yml did to the host. Where that was rebooted, it has ``down``, the seconds in
+which nobody was served, at most."""
 
 
 def path(root: str) -> str:
@@ -70,6 +73,7 @@ def _told(entry: HistoryEntry) -> HistoryEntry:
     ran = entry.get("commands", [])
     odd += [] if isinstance(ran, list) and all(isinstance(line, str) for line in ran) else ["commands"]
     odd += [] if isinstance(entry.get("began", 0.0), (int, float)) else ["began"]
+    odd += [] if isinstance(entry.get("down", 0.0), (int, float)) else ["down"]
     proved = entry.get("proved", {})
     numbers = isinstance(proved, dict) and all(isinstance(each, (int, float, type(None))) for each in proved.values())
     odd += [] if numbers else ["proved"]
@@ -196,7 +200,7 @@ def last_telling(entries: Sequence[HistoryEntry]) -> HistoryEntry:
         if failed and entry.get("kind") == "rollback" and not entry.get("blames", True):
             continue
         # What serves was started anew: there is as much to go back from as before.
-        if entry.get("kind") == AGAIN:
+        if entry.get("kind") in (AGAIN, PATCHED):
             continue
         if entry.get("outcome") != RAN:
             return entry

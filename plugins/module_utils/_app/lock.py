@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._host.files import hold, sync_directory
+from . import leaving
 
 NAME = "deploy.lock"
 PAUSE = 0.2
@@ -24,6 +25,8 @@ NOTED_WITHIN = 1.0
 """Seconds that who has just got the lock is given to say so in its note, before it is told about without one."""
 MEASURING = "tune"
 """The kind of a note, among those of deploys, by whoever holds the lock to measure: it moves nothing."""
+MOVES_NOTHING = (MEASURING, leaving.PATCHING)
+"""The kinds of notes that nobody has to hear of where their writer was cut off."""
 UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
 """The note of a deploy that a power cut has left half or as zeros: it was cut off, and that is all that is known."""
 
@@ -48,6 +51,10 @@ class Held(Exception):
             advice = (
                 f"This run has waited {self.waited:.0f} s for its end (fastapi_lock_wait). Run again when it has ended."
             )
+        if self.note.get("kind") == leaving.PATCHING:
+            advice = "Run again when it has ended, or have the run wait for that: -e fastapi_lock_wait=900."
+            advice += " Where it has died, the next patch.yml ends it."
+            return f"patch.yml is patching this host: {holder(self.note)}. {advice}"
         what = f"Another deploy of {name} is moving traffic on this host"
         if self.note.get("kind") == MEASURING:
             what = f"tune.yml is measuring {name} on this host"
@@ -59,7 +66,9 @@ def holder(note: dict[str, Any]) -> str:
     who, since, phase, pid = (note.get(key, "unknown") for key in ("by", "since", "phase", "pid"))
     release = note.get("release")
     what = f" with release {release}" if release else ""
-    return f"{who} began at {since}{what}, and is in phase {phase} (process {pid})"
+    # Between two of its calls a patch.yml has no process here.
+    process = f" (process {pid})" if note.get("kind") != leaving.PATCHING else ""
+    return f"{who} began at {since}{what}, and is in phase {phase}{process}"
 
 
 def note_in(root: str) -> dict[str, Any]:
@@ -125,11 +134,12 @@ class DeployLock:
     :param root: the app's directory.
     :param wait: seconds for which the end of another one that has it is waited for. What was read before, such as what
         is live, may be another by then.
+    :param patches: whether this is patch.yml's own, which holds others off between its calls by the leaving mark.
     :raises Held: when another process has it.
     :raises FileNotFoundError: where there is no such directory, or there is none any more.
     """
 
-    def __init__(self, root: str, wait: float = 0) -> None:
+    def __init__(self, root: str, wait: float = 0, patches: bool = False) -> None:
         self.waited = ""
         """For whom it was waited, and how long; empty where it was free."""
         begun = time.monotonic()
@@ -138,9 +148,13 @@ class DeployLock:
         while True:
             try:
                 self.descriptor = hold(os.path.join(root, NAME), os.O_RDWR | os.O_CREAT, wait=False)
-                break
+                note = {} if patches else leaving.patched_by(root)
+                if not note:
+                    break
+                os.close(self.descriptor)
+                raise BlockingIOError
             except BlockingIOError:
-                note, waited = note_in(root), time.monotonic() - begun
+                note, waited = leaving.patched_by(root) or note_in(root), time.monotonic() - begun
                 if waited >= wait + (0 if note else NOTED_WITHIN):
                     raise Held(note, wait) from None
                 seen = seen or note

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._app import command, history, lock
+from .._app import command, history, leaving, lock
 from .._app.by_oxmgr import supervisor_of
 from .._app.hidden import hider
 from .._app.names import missing
@@ -50,6 +50,7 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
     live = app.live()
     slots = {slot: _slot(supervisor, app, slot, live) for slot in SLOTS}
     note, held = lock.note_in(app.root), lock.is_held(app.root)
+    told = note.get("kind") not in lock.MOVES_NOTHING
     facts = {
         "name": app.name,
         "root": app.root,
@@ -65,9 +66,10 @@ def look(systemd: Systemd, app: App) -> dict[str, Any]:
         "commands": command.last(app.root, COMMANDS),
         "pushes": [dataclasses.asdict(push) for push in known(app.name)[-PUSHES:]],
         "maintenance": os.path.exists(os.path.join(app.root, "maintenance")),
+        "leaving": leaving.note_in(app.root),
         "deploying": note if held else {},
         # One that ended just now has cleared it.
-        "cut_off": note if not held and note == lock.note_in(app.root) and note.get("kind") != lock.MEASURING else {},
+        "cut_off": note if not held and note == lock.note_in(app.root) and told else {},
     }
     return _without_secrets(facts, hider(app.root))
 

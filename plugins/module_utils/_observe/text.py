@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from .._app.leaving import PATCHING
 from .._app.lock import MEASURING
 from .._plan.sizes import human_size
 from .stalls import sentence
@@ -54,11 +55,15 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines = [f"{facts['name']}: release {slot['release']} is live in slot {live}, {slot['ready']}"]
     if facts["maintenance"]:
         lines.append(f"  Clients get the maintenance page for as long as {facts['root']}/maintenance is there.")
+    if facts.get("leaving"):
+        lines += _leaving(facts["leaving"], facts["root"])
     if facts["deploying"]:
         note = facts["deploying"]
         what = f"A deploy of release {note.get('release')} is under way"
         if note.get("kind") == MEASURING:
             what = f"tune.yml measures in slot {note.get('slot')}"
+        elif note.get("kind") == PATCHING:
+            what = "patch.yml upgrades this host's packages"
         lines.append(f"  {what}: {note.get('by')}, since {note.get('since')}, in phase {note.get('phase')}.")
     if facts["cut_off"]:
         note = facts["cut_off"]
@@ -136,6 +141,19 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         ]
         lines += ["", *table([["last commands (UTC)", "release", "outcome", "who", ""], *rows])]
     return "\n".join(lines)
+
+
+def _leaving(note: dict[str, Any], root: str) -> list[str]:
+    """That balancers leave the host out, since when, by whom, and what ends it."""
+    since = note["since"]
+    said = f"  This host is leaving since {since}: its readiness path answers 503, so that balancers leave it out."
+    if note.get("kind") != PATCHING:
+        return [said, f"    To have them send it requests again: rm {root}/leaving"]
+    who = f"    patch.yml of {note['by']}"
+    if note["alive"]:
+        return [said, f"{who} is under way, in phase {note['phase']}."]
+    ended = f"{who} has ended in phase {note['phase']}. Run it again: it finishes what that one began."
+    return [said, ended, f"    Or have balancers send it requests as it is: rm {root}/leaving"]
 
 
 def _noticed(entry: dict[str, Any]) -> str:

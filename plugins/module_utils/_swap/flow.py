@@ -22,7 +22,7 @@ from .._app import history, names, tell, tuned
 from .._app.advice import advice
 from .._app.by_oxmgr import supervisor_of
 from .._app.hidden import hider
-from .._app.lock import MEASURING, DeployLock, Held, left_in, now
+from .._app.lock import MOVES_NOTHING, DeployLock, Held, left_in, now
 from .._app.raised import because, without_frames
 from .._app.releases import complete, record_of
 from .._app.roots import rename_environment
@@ -97,6 +97,8 @@ class Deploy:
         """For whom the lock was waited for, a sentence; '' where it was free."""
         self.began = 0.0
         """When it began to move anything, seconds since the epoch."""
+        self.front: Door | None = None
+        """The proxy, where it is asked."""
         self.telling: list[tell.Telling] = []
         """What tells of this deploy's outcome, and of the one that was cut off before it."""
         self.told: list[str] = []
@@ -130,7 +132,7 @@ class Deploy:
         if self.params["part"] == "leave":
             return self._left_standby(lock)
         swap = self._swap()
-        swap.front = self._front() if self.params["front_port"] else None
+        self.front = swap.front = self._front(swap) if self.params["front_port"] else None
         swap.front_unit = self.params["front_unit"]
         previous = self._previous(swap)
         self._may(swap)
@@ -235,7 +237,9 @@ class Deploy:
     def _ask_front(self, swap: Swap) -> str:
         """Ask once as clients do; what is wrong, '' where nothing is. The release has proved itself on its socket, so
         what fails here is the proxy's."""
-        answer = wait_until_good(self._front(), self.params["health_path"], FRONT_LIMIT)
+        if not self.front:
+            return ""
+        answer = wait_until_good(self.front, swap.terms.health_path, FRONT_LIMIT)
         if not isinstance(answer, str):
             return ""
         return (
@@ -254,14 +258,28 @@ class Deploy:
             for sentence in warnings:
                 self.warn(sentence)
 
-    def _front(self) -> Door:
-        host, port, tls, scheme = (self.params[name] for name in ("host", "front_port", "front_tls", "scheme"))
-        return Door(host, port=port, tls=tls, scheme=scheme)
+    def _front(self, swap: Swap) -> Door | None:
+        """The proxy's door, where clients come. A rollback may be run from anywhere, with a port that isn't the host's:
+        nobody is there then, and that is no reason to fail."""
+        port = self.params["front_port"]
+        door = Door(swap.terms.host, port=port, tls=self.params["front_tls"], scheme=swap.terms.scheme)
+        if self.params["rollback"]:
+            try:
+                door.connect(2.0).close()
+            except ConnectionRefusedError:
+                self.warn(
+                    f"The app isn't asked through the proxy: nobody listens at port {port} of this host. Is "
+                    "fastapi_http_port, or fastapi_tls, another one there?"
+                )
+                return None
+            except OSError:
+                pass
+        return door
 
     def _lock(self) -> DeployLock:
         try:
             with self._kept():
-                lock = DeployLock(self.app.root, self.params["lock_wait"])
+                lock = DeployLock(self.app.root, self.params["lock_wait"], patches=bool(self.params["again"]))
         except FileNotFoundError:
             raise CommandFailed(
                 f"There is no {self.app.root} on this host: nothing of {self.app.name} was ever deployed to it. "
@@ -273,7 +291,7 @@ class Deploy:
             raise failure from held
         self.waited = lock.waited
         rename_environment(self.app.root)
-        if lock.left.get("kind") == MEASURING:
+        if lock.left.get("kind") in MOVES_NOTHING:
             # It moved nothing, and what it has started in the standby slot is stopped as any other there.
             lock.left = {}
             lock.clear()

@@ -17,7 +17,7 @@ from typing import Any
 from .._app import names
 from .._app.by_oxmgr import supervisor_of
 from .._app.hidden import hider
-from .._app.lock import MEASURING, DeployLock, Held, left_in, now
+from .._app.lock import MEASURING, MOVES_NOTHING, DeployLock, Held, left_in, now
 from .._app.secrets import Hider
 from .._app.slots import App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
@@ -104,7 +104,7 @@ class Tune:
         with contextlib.ExitStack() as stack:
             lock = None if self.check else stack.enter_context(self._lock())
             left = lock.left if lock else left_in(self.app.root)
-            if left and left.get("kind") != MEASURING:
+            if left and left.get("kind") not in MOVES_NOTHING:
                 raise CommandFailed(
                     f"A deploy of {self.app.name} was cut off in phase {left.get('phase')}. Nothing was changed. Run "
                     "release.yml first, which takes the steps that are missing."

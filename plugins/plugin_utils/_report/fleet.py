@@ -89,6 +89,8 @@ def to_look_at(facts: t.Mapping[str, Facts | None], now: float) -> t.Iterator[tu
             yield host, "nothing is live."
         if each["maintenance"]:
             yield host, "clients get the maintenance page."
+        if each.get("leaving"):
+            yield host, f"it is leaving since {each['leaving']['since']}: balancers send it nothing."
         if each["deploying"]:
             yield host, f"a deploy is under way, in phase {each['deploying'].get('phase')}."
         if each["cut_off"]:

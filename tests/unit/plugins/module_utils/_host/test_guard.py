@@ -27,6 +27,7 @@ ARGUMENTS = {
     "layer": {"units": [{"name": "none.service"}]},
     "logs_info": {"name": "hello"},
     "oxmgr": {"name": "hello"},
+    "patch": {"name": "hello"},
     "probe": {"port": 1},
     "release_host": {"state": "queried", "root": "/srv/hello", "keep": 1, "name": "hello"}
     | {"group": "deploy", "user": "deploy", "python": "/usr/bin/python3"},
@@ -44,6 +45,7 @@ WORK = {
     "layer": "Layer",
     "logs_info": "read",
     "oxmgr": "read_oxmgr",
+    "patch": "Patch",
     "probe": "wait_until_good",
     "release_host": "answer",
     "status_info": "report",
@@ -90,7 +92,7 @@ def test_what_nobody_thought_of_is_told_with_the_state_of_the_host(name, monkeyp
         monkeypatch.setattr(flow, "look", odd)
     else:
         monkeypatch.setattr(
-            module, WORK[name], Odd if name in ("absent", "layer", "prove_host", "swap", "tune") else odd
+            module, WORK[name], Odd if name in ("absent", "layer", "patch", "prove_host", "swap", "tune") else odd
         )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     if name == "layer":

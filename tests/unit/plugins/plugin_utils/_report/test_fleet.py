@@ -66,6 +66,7 @@ def test_two_releases_are_told_with_their_hosts():
     [
         ({"live": None, "release": None}, "nothing is live"),
         ({"maintenance": True}, "maintenance page"),
+        ({"leaving": {"since": "2026-11-28T08:04:00Z"}}, "leaving since 2026-11-28T08:04:00Z"),
         ({"cut_off": {"phase": "watch"}}, "cut off in phase watch"),
         ({"blue": {"note": "systemd has restarted it 3 time(s)"}}, "blue: systemd has restarted it"),
         ({"blue": {"memory": 420 << 20}}, "blue has 420M of 460M."),

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The control node's half of the module ``patch``: reboots, starts apps anew, and says what is done and what isn't."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils._app.history import deployer
+from ..plugin_utils._inputs import notify
+from ..plugin_utils._patch import says
+
+MODULE, SWAP, REBOOT = "graceful.deploy.patch", "graceful.deploy.swap", "ansible.builtin.reboot"
+BOOT = "cut -d ' ' -f 22 /proc/1/stat /proc/sys/kernel/random/boot_id"
+"""What is another one after a boot: the kernel's id, and in a container the time at which its first process began."""
+RANGES = {"leave_within": (0, 3600), "notice": (0, 3600), "back_within": (10, 3600), "lock_wait": (0, 86400)}
+SPEC: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "root": {"type": "path", "default": ""},
+    "upgrade": {"type": "str", "choices": ["security", "all"], "default": "security"},
+    "reboot": {"type": "str", "choices": ["auto", "needed", "never"], "default": "auto"},
+    "leave_within": {"type": "int", "default": 0},
+    "notice": {"type": "int", "default": 22},
+    "back_within": {"type": "int", "default": 600},
+    "front_port": {"type": "int", "default": 0},
+    "front_tls": {"type": "bool", "default": False},
+    "lock_wait": {"type": "int", "default": 0},
+    "by": {"type": "str", "default": ""},
+}
+Result = dict[str, t.Any]
+
+
+class _Stopped(Exception):
+    """Why it ends here.
+
+    :param result: what a module said beside that.
+    """
+
+    def __init__(self, why: str, result: Result | None = None) -> None:
+        super().__init__(why)
+        self.result = result or {}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        result = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
+        self._host = str(self._task_vars.get("inventory_hostname", "host"))
+        _checked, params = self.validate_argument_spec(argument_spec=SPEC)
+        for name, (least, most) in RANGES.items():
+            if not least <= params[name] <= most:
+                msg = (
+                    f"{name} is {params[name]}, and has to be between {least} and {most} seconds. Nothing was changed."
+                )
+                return {**result, "failed": True, "msg": msg}
+        if problem := notify.deployer("by", params["by"]):
+            return {**result, "failed": True, "msg": problem.sentence}
+        params["by"] = params["by"] or deployer()
+        self._begun = False
+        hosts = [str(each) for each in self._task_vars.get("ansible_play_hosts_all") or [self._host]]
+        try:
+            return {**result, **self._work(params)}
+        except _Stopped as stop:
+            said = says.stopped(str(stop), self._host, hosts, self._begun)
+            return {**result, **stop.result, "failed": True, "msg": said}
+        except AnsibleConnectionFailure as failure:
+            why = f"{self._host} can't be reached{' any more' if self._begun else ''}: {failure}"
+            return {**result, "failed": True, "msg": says.stopped(why, self._host, hosts, self._begun)}
+
+    def _work(self, params: Result) -> Result:
+        check, balanced = self._task.check_mode, params["leave_within"] > 0
+        answer = self._module(MODULE, params)
+        self._begun = bool(answer["changed"])
+        for line in says.upgraded(answer, check):
+            self._say(line)
+        if check:
+            self._say(says.listed(answer, time.time()))
+        elif answer["changed"] and not balanced and answer["apps"]:
+            self._say(says.UNBALANCED)
+        warnings = [said for said in (says.kept(answer),) if said]
+        back = None
+        if answer["reboot"]:
+            self._say(says.reboots(answer))
+            self._reboot(params)
+            back = self._module(MODULE, {**params, "step": "back"})
+        elif said := says.wants_reboot(answer, params["reboot"], balanced):
+            warnings.append(f"{self._host}: {said}")
+        if again := (back or answer)["again"]:
+            for app in again:
+                self._say(self._module(SWAP, {**app, "by": params["by"]})["msg"])
+            back = self._module(MODULE, {**params, "step": "back"})
+        if said := says.summary(answer, back):
+            self._say(f"{said}.")
+        told = {**answer, **({"changed": True} if back else {}), "rebooted": answer["reboot"]}
+        told["down"] = (back or answer).get("down")
+        told["notes"] = [*answer["notes"], *(back or {}).get("notes", [])]
+        told["warnings"] = [*answer.get("warnings", []), *(back or {}).get("warnings", []), *warnings]
+        return {name: value for name, value in told.items() if name not in ("reboot", "again", "invocation")}
+
+    def _say(self, line: str) -> None:
+        Display().display(f"{self._host}: {line}")
+
+    def _module(self, module: str, arguments: Result) -> Result:
+        answer: Result = self._execute_module(module, arguments, task_vars=self._task_vars)
+        if answer.get("failed") or answer.get("unreachable"):
+            kept = {name: value for name, value in answer.items() if name in ("held", "exception")}
+            raise _Stopped(str(answer.get("msg") or answer), kept)
+        return answer
+
+    def _reboot(self, params: Result) -> None:
+        """Ansible's own; returns when the host answers again."""
+        task = self._task.copy()
+        within = params["back_within"]
+        task.args = {"reboot_timeout": within, "boot_time_command": BOOT, "msg": "patch.yml of graceful.deploy"}
+        action = self._shared_loader_obj.action_loader.get(
+            REBOOT,
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        try:
+            done: Result = action.run(task_vars=self._task_vars)
+        except AnsibleConnectionFailure as failure:
+            done = {"failed": True, "msg": str(failure)}
+        if done.get("failed"):
+            raise _Stopped(
+                f"{self._host} hasn't come back from its reboot within {within} s (back_within): {done.get('msg')}. "
+                "Look at its console. It stays marked as leaving, so that balancers send it nothing."
+            )

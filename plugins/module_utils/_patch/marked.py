@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, The graceful.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The apps of a host that is patched: marked and locked together, because a reboot takes all of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from .._app import history, leaving, roots
+from .._app.lock import DeployLock, Held, now
+from .._app.slots import App
+from .._host.probe import Door, ask, wait_until_good
+from .._host.systemd import CommandFailed
+
+
+def apps_here(app: App) -> list[App]:
+    """The app that is asked for and the others of this collection's, those of them that serve."""
+    others = roots.roots_by_units(app.units)
+    found = [app, *(App(name, root) for name, root in sorted(others.items()) if name != app.name)]
+    return [each for each in found if os.path.isdir(each.root) and each.live()]
+
+
+def terms_of(app: App) -> dict[str, Any]:
+    return dict(app.held(app.live() or "").get("terms") or {})
+
+
+def door_of(app: App) -> Door:
+    terms = terms_of(app)
+    return Door(terms.get("host", "localhost"), unix=app.socket(app.live() or ""), scheme=terms.get("scheme", "http"))
+
+
+def front_of(app: App, port: int, tls: bool) -> Door:
+    terms = terms_of(app)
+    return Door(terms.get("host", "localhost"), port=port, tls=tls, scheme=terms.get("scheme", "http"))
+
+
+def is_good(app: App, door: Door) -> bool:
+    """Whether clients get a good answer there."""
+    return ask(door, terms_of(app).get("health_path", "/health"), 5.0).good
+
+
+class Marked:
+    """The leaving marks of a host's apps, the first of which is the one that was asked for.
+
+    :param by: who patches.
+    """
+
+    def __init__(self, apps: list[App], by: str) -> None:
+        self.apps = apps
+        self.by = by
+        self.locks: list[DeployLock] = []
+        self.note: dict[str, Any] = {}
+        """What a run that is gone, or this one's earlier call, has left in the mark."""
+        self.by_hand = [app.root for app in apps if self._is_somebodys(app)]
+        """Apps that somebody else has marked: that mark stays."""
+        for app in apps:
+            self.note = self.note or self._own(app)
+
+    @staticmethod
+    def _own(app: App) -> dict[str, Any]:
+        note = leaving.note_in(app.root)
+        return note if note.get("kind") == leaving.PATCHING else {}
+
+    def _is_somebodys(self, app: App) -> bool:
+        return bool(leaving.note_in(app.root)) and not self._own(app)
+
+    def lock(self, wait: float) -> None:
+        """Hold off deploys of all of them for as long as this process lives.
+
+        :raises CommandFailed: where one is under way.
+        """
+        for app in self.apps:
+            try:
+                lock = DeployLock(app.root, wait, patches=True)
+            except Held as held:
+                failure = CommandFailed(f"Nothing was changed. {held.sentence(app.name)}")
+                failure.more = {"held": held.note}
+                raise failure from held
+            self.locks.append(lock)
+            # What a deploy that was cut off has left is the next deploy's to see.
+            if not lock.left or lock.left.get("kind") == leaving.PATCHING:
+                lock.write(self._said("begin") | {"pid": os.getpid()})
+
+    def unlock(self) -> None:
+        for lock in self.locks:
+            if not lock.left or lock.left.get("kind") == leaving.PATCHING:
+                lock.clear()
+
+    def _said(self, phase: str) -> dict[str, Any]:
+        since = self.note.get("since") or now()
+        return {"by": self.by, "since": since, "phase": phase, "kind": leaving.PATCHING}
+
+    def say(self, phase: str, **more: Any) -> None:
+        """Mark the apps, or say how far it is; what was said more stays."""
+        self.note |= {**more, **self._said(phase), "began": self.note.get("began") or round(time.time(), 1)}
+        for app in self.apps:
+            if app.root not in self.by_hand:
+                leaving.write(app.root, self.note)
+
+    def end(self) -> None:
+        for app in self.apps:
+            if app.root not in self.by_hand:
+                leaving.remove(app.root)
+
+    def wait_until_ready(self, limit: float, port: int, tls: bool) -> str:
+        """Ask each at its own socket, and the first one through the proxy where that answered before; what is wrong, or
+        '' where nothing is."""
+        end = time.monotonic() + limit
+        for app in self.apps:
+            path = terms_of(app).get("ready_path", "/ready")
+            said = wait_until_good(door_of(app), path, max(1.0, end - time.monotonic()), in_a_row=3)
+            if isinstance(said, str):
+                return f"{app.name} isn't ready: {said}"
+        if port and self.note.get("front") and self.apps:
+            path = terms_of(self.apps[0]).get("health_path", "/health")
+            said = wait_until_good(front_of(self.apps[0], port, tls), path, max(5.0, end - time.monotonic()))
+            if isinstance(said, str):
+                return f"The proxy doesn't answer for it: {said}"
+        return ""
+
+    def last_down(self) -> float | None:
+        """For how many seconds nobody was answered when the host was rebooted last; None where nobody knows."""
+        told = [e["down"] for e in history.read(self.apps[0].root) if "down" in e] if self.apps else []
+        return float(told[-1]) if told else None
+
+    def write_history(self, reason: str, seconds: float, down: float | None) -> None:
+        """:raises OSError: on a full disk, say."""
+        for app in self.apps:
+            release = str(app.held(app.live() or "").get("release") or "")
+            entry = {
+                "started": self.note.get("since", now()),
+                "began": float(self.note.get("began", time.time())),
+                "release": release,
+                "previous": release,
+                "slot": app.live() or "",
+                "strategy": "",
+                "kind": history.PATCHED,
+                "by": self.by,
+                "seconds": round(seconds, 1),
+                "outcome": history.DONE,
+                "reason": reason,
+                "blames": False,
+                **({} if down is None else {"down": round(down, 1)}),
+            }
+            history.append(app.root, entry, os.stat(app.directory(app.live() or "")).st_gid)

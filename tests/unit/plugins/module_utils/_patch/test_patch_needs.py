@@ -1,0 +1,77 @@
+"""Whether a host has to be rebooted, and which services run what was replaced."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._patch import needs
+
+
+@pytest.mark.parametrize(
+    ("running", "installed", "newer"),
+    [
+        ("6.1.0-9-amd64", ["6.1.0-9-amd64", "6.1.0-28-amd64"], "6.1.0-28-amd64"),
+        ("6.1.0-28-amd64", ["6.1.0-9-amd64", "6.1.0-28-amd64"], ""),
+        ("6.12.48+deb13-amd64", ["6.12.57+deb13-amd64"], "6.12.57+deb13-amd64"),
+        # Another flavour's isn't what would be booted.
+        ("6.1.0-9-cloud", ["6.1.0-28-amd64"], ""),
+        # A container's is its host's.
+        ("6.8.0-45-generic", [], ""),
+    ],
+)
+def test_a_newer_kernel(running, installed, newer):
+    assert needs.newer_kernel(running, installed) == newer
+
+
+LIBRARY = "7f1 r-xp 00000000 08:01 42 /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)"
+
+
+@pytest.mark.parametrize(
+    ("exe", "maps", "old"),
+    [
+        ("/usr/bin/python3.11 (deleted)", "", True),
+        ("/usr/bin/python3.11", LIBRARY, True),
+        ("/usr/bin/python3.11", LIBRARY.replace(" (deleted)", ""), False),
+        # What a program itself has made and unlinked, or read as data, is nothing of a package's.
+        ("/usr/bin/python3.11", LIBRARY.replace("/usr/lib", "/tmp"), False),
+        ("/usr/bin/python3.11", LIBRARY.replace("r-xp", "r--p"), False),
+        ("/usr/bin/python3.11", "7f1 rw-s 00000000 00:01 9 /memfd:x (deleted)", False),
+        ("/srv/shop/releases/a/.venv/bin/python (deleted)", "", False),
+    ],
+)
+def test_old_files(exe, maps, old):
+    assert needs.has_old_files(exe, maps) is old
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/system-shop.slice/shop@blue.service\n", "shop@blue.service"),
+        ("0::/system.slice/nginx.service/workers\n", "nginx.service"),
+        ("12:memory:/x.service\n1:name=systemd:/docker/0af/system.slice/cron.service\n", "cron.service"),
+        ("0::/user.slice/user-0.slice/user@0.service/app.slice/x.service\n", "user@0.service"),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", ""),
+        ("0::/init.scope\n", ""),
+    ],
+)
+def test_the_unit_of_a_process(cgroup, unit):
+    assert needs.unit_of(cgroup) == unit
+
+
+def test_processes_are_found_by_their_unit(tmp_path):
+    for pid, exe in (("12", "/usr/bin/a (deleted)"), ("13", "/usr/bin/a")):
+        (tmp_path / pid).mkdir()
+        os.symlink(exe, tmp_path / pid / "exe")
+        (tmp_path / pid / "maps").write_text("")
+        (tmp_path / pid / "cgroup").write_text("0::/system.slice/a.service\n")
+    (tmp_path / "14").mkdir()
+    (tmp_path / "self").mkdir()
+    assert needs.stale(str(tmp_path)) == {"a.service": [12]}
+
+
+def test_what_others_do_not_survive_is_not_restarted():
+    for unit in ("dbus.service", "systemd-logind.service", "user@0.service", "getty@tty1.service"):
+        assert needs.NEVER_RESTARTED.fullmatch(unit)
+    for unit in ("nginx.service", "ssh.service", "postgresql@15-main.service"):
+        assert not needs.NEVER_RESTARTED.fullmatch(unit)
