@@ -7,7 +7,7 @@ import json
 import pytest
 
 SHARE = 30
-LINK = "/run/swap/canary.sock"
+THERE = "/run/swap/canary"
 RATE = "--rate 90 --slow 0.3"
 
 
@@ -34,7 +34,7 @@ def tried(site, shared_out):
 
 def ended(site) -> None:
     """Nothing of a canary is left."""
-    assert not site.ask.host.file(LINK).exists
+    assert not site.ask.host.file(THERE).exists
     site.alone()
 
 
@@ -101,12 +101,11 @@ def test_a_canary_that_nobody_asks_goes_on_and_says_so(site, tried):
 
 @pytest.mark.core
 def test_a_canary_that_is_killed_goes_back(site, load, tried):
-    """Its arbiter and workers at once. What they were answering is lost, but for what may be asked again: a GET, of what
-    serves."""
+    """Its arbiter and workers at once. What they were answering is lost, but for GETs, which what serves is asked."""
     before = site.release
     with load(RATE) as running:
         process = tried(seconds=40)
-        site.ask.until("it has requests", lambda: site.ask.host.file(LINK).exists)
+        site.ask.until("it has requests", lambda: site.ask.host.file(THERE).exists)
         site.ask.run(f"sleep 2; systemctl kill --signal=KILL {site.unit(site.standby)}")
         result = site.first.swap.result(process)
     assert result.get("failed") and "didn't stay well as a canary" in result["msg"], result
@@ -124,12 +123,11 @@ def test_a_module_that_is_killed_leaves_no_canary(site, load, tried):
     before = site.release
     with load(RATE) as running:
         process = tried(seconds=60)
-        site.ask.until("it has requests", lambda: site.ask.host.file(LINK).exists)
-        site.ask.run(
-            'sleep 1; kill -9 $(python3 -c \'import json; print(json.load(open("/srv/swap/deploy.lock"))["pid"])\')'
-        )
+        site.ask.until("it has requests", lambda: site.ask.host.file(THERE).exists)
+        pid = json.loads(site.ask.run("sleep 1; cat /srv/swap/deploy.lock"))["pid"]
+        site.ask.run(f"kill -9 {pid}")
         process.wait()
-        site.ask.until("the canary has ended", lambda: not site.ask.host.file(LINK).exists, 5)
+        site.ask.until("the canary has ended", lambda: not site.ask.host.file(THERE).exists, 5)
         now = site.deploy()
     running.counted.nothing_lost()
     assert [entry["reason"] for entry in site.history()[-2:]] == ["cut off in phase canary", ""]

@@ -4,9 +4,10 @@
 
 """A part of the clients' requests goes to the new release for a while, before all of them do.
 
-The proxy's site has a branch for it that is taken by lot while a link is there. The link is in /run, in a directory of
-root's: it leads to the slot's socket, is gone with a reboot, and leads nowhere once that socket is closed, which the proxy
-sees. A process that waits for the deploy lock removes it when the run that has made it ends, however it ends.
+The proxy's site has a branch for it, which is taken by lot while a file is there, and a link to the slot's socket for
+it to dial. Both are in /run, in a directory of root's, so they go with a reboot. A process that waits for the deploy
+lock removes the file when the run that has made it ends, however it ends. The link may stay: a request that was drawn
+just before needs it, and without the file nobody else does.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ WARM = 0.2
 """Part of the time whose answers aren't timed: what was just started has cold caches."""
 
 
-def link_of(app: App) -> str:
+def _link(app: App) -> str:
     return f"/run/{app.name}/canary.sock"
 
 
-def unlink(app: App) -> None:
+def _file(app: App) -> str:
+    return f"/run/{app.name}/canary"
+
+
+def end(app: App) -> None:
     """Give all requests to what is live again."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(link_of(app))
+        os.unlink(_file(app))
 
 
 def why_not(live: str | None, same: bool, strategy: str, reason: str) -> str:
@@ -118,17 +123,18 @@ class Canary:
                 (self.canary if seen.side == CANARY else self.live).add(seen.error, seen.seconds)
 
     def _begin(self) -> None:
-        """First who ends it, then the link."""
-        wait = ["flock", os.path.join(self.app.root, LOCK), "rm", "-f", link_of(self.app)]
+        """First who ends it, then where it leads, then the file."""
+        wait = ["flock", os.path.join(self.app.root, LOCK), "rm", "-f", _file(self.app)]
         self._stop_guard()
         command = ["systemd-run", "--quiet", "--collect", f"--unit={self.guard}", "--", *wait]
         status, out, err = self.run(command)
         if status:
             raise CommandFailed(f"systemd started nothing that would end the canary: {(err or out).strip()}")
-        files.link(self.app.socket(self.slot), link_of(self.app))
+        files.link(self.app.socket(self.slot), _link(self.app))
+        files.write(_file(self.app), b"", 0o644)
 
     def _end(self) -> None:
-        unlink(self.app)
+        end(self.app)
         self._stop_guard()
 
     def _stop_guard(self) -> None:

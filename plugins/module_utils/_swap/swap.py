@@ -21,7 +21,8 @@ from .._plan.sizes import human_size
 from .._process.move import Died, Move
 from . import standby, steps
 from .back import FRONT_BACK, Back
-from .canary import Canary, unlink
+from .canary import Canary
+from .canary import end as end_canary
 from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
@@ -172,7 +173,7 @@ class Swap(Back):
         served = bool(self.front and "watch" in self.steps and ask(self.front, self.terms.health_path, FRONT_BACK).good)
         try:
             # Of a run that was cut off with whoever would have ended it.
-            unlink(self.app)
+            end_canary(self.app)
             if self.reread:
                 self.supervisor.reread()
             for step in self.steps:
