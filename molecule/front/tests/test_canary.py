@@ -73,7 +73,7 @@ def test_a_canary_that_is_not_there_costs_nothing(door, lead):
 def test_a_deploy_by_a_part_of_the_requests(door, front, load, say, tmp_path: Path):
     source = tmp_path / "app"
     shutil.copytree(SCENARIO / "app", source, ignore=shutil.ignore_patterns("__pycache__"))
-    (source / "version.txt").write_text("another")
+    (source / "version.txt").write_text(uuid.uuid4().hex)
     with load("--rate 60 --slow 0.2") as running:
         said = front.good("open", fastapi_source=str(source), _fastapi_surroundings=False)
     say(f"a canary: {running}")
