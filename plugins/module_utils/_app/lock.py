@@ -20,6 +20,8 @@ from .._host.files import hold, sync_directory
 NAME = "deploy.lock"
 PAUSE = 0.2
 """Seconds between two tries to get a lock that somebody else holds."""
+NOTED_WITHIN = 1.0
+"""Seconds that who has just got the lock is given to say so in its note, before it is told about without one."""
 MEASURING = "tune"
 """The kind of a note, among those of deploys, by whoever holds the lock to measure: it moves nothing."""
 UNREADABLE = dict.fromkeys(("by", "since", "release", "phase"), "unknown")
@@ -139,12 +141,13 @@ class DeployLock:
                 break
             except BlockingIOError:
                 note, waited = note_in(root), time.monotonic() - begun
-                if waited >= wait:
+                if waited >= wait + (0 if note else NOTED_WITHIN):
                     raise Held(note, wait) from None
-                seen = note if seen is None else seen
+                seen = seen or note
                 time.sleep(PAUSE)
         if seen is not None:
-            self.waited = f"Waited {time.monotonic() - begun:.0f} s for another deploy, of which then: {holder(seen)}."
+            which = f", of which then: {holder(seen)}" if seen else ""
+            self.waited = f"Waited {time.monotonic() - begun:.0f} s for another deploy{which}."
         # Who may read a file may lock it: the app's own user, say, for ever.
         os.fchmod(self.descriptor, 0o600)
         sync_directory(root)

@@ -196,6 +196,20 @@ def test_who_waits_gets_the_lock_when_its_holder_ends_and_says_who_that_was(tmp_
     os.close(lock.descriptor)
 
 
+def test_a_holder_that_has_only_just_got_the_lock_is_given_a_moment_to_say_who_it_is(tmp_path):
+    first = DeployLock(str(tmp_path))
+    timer = threading.Timer(0.3, first.write, [{"by": "ann@laptop", "since": "noon", "phase": "ready"}])
+    timer.start()
+    try:
+        with pytest.raises(Held) as held:
+            DeployLock(str(tmp_path))
+    finally:
+        timer.join()
+        first.release()
+    assert "ann@laptop began at noon" in held.value.sentence("hello")
+    assert held.value.waited == 0
+
+
 def test_who_has_waited_in_vain_says_how_long(tmp_path):
     holder = hold(tmp_path)
     begun = time.monotonic()
