@@ -99,7 +99,6 @@ def test_a_canary_that_nobody_asks_goes_on_and_says_so(site, tried):
     ended(site)
 
 
-@pytest.mark.core
 def test_a_canary_that_is_killed_goes_back(site, load, tried):
     """Its arbiter and workers at once. What they were answering is lost, but for GETs, which what serves is asked."""
     before = site.release
