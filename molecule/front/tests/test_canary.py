@@ -70,7 +70,7 @@ def test_a_canary_that_is_not_there_costs_nothing(door, lead):
         door.ask.run("rm -f /run/open/deaf.sock")
 
 
-def test_a_deploy_by_a_part_of_the_requests(door, front, load, say, tmp_path: Path):
+def test_a_deploy_by_a_part_of_the_requests(door, front, control, load, say, tmp_path: Path):
     source = tmp_path / "app"
     shutil.copytree(SCENARIO / "app", source, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "version.txt").write_text(uuid.uuid4().hex)
@@ -81,3 +81,6 @@ def test_a_deploy_by_a_part_of_the_requests(door, front, load, say, tmp_path: Pa
     said = " ".join(said.split())
     assert f"As a canary with {SHARE} % of the requests for 3 s it was no worse: " in said, said
     assert not door.ask.host.file(THERE).exists
+    # Other tests deploy settings of the release that was there.
+    status, said = control.run("rollback", fastapi_name="open")
+    assert status == 0, said

@@ -91,6 +91,17 @@ def test_a_slow_canary_goes_back(site, load, tried):
     ended(site)
 
 
+def test_a_canary_that_is_not_ready_any_more_goes_back(site, load, tried):
+    before = site.release
+    with load(RATE) as running:
+        result = site.first.swap.result(tried("tires", 40))
+    assert result.get("failed") and "didn't stay well as a canary: " in result["msg"], result
+    assert "503 not ready" in result["msg"] and site.history()[-1]["phases"]["canary"] < 20, result
+    running.counted.nothing_lost()
+    assert site.release == before
+    ended(site)
+
+
 def test_a_canary_that_nobody_asks_goes_on_and_says_so(site, tried):
     result = site.first.swap.result(tried(seconds=2))
     assert not result.get("failed"), result

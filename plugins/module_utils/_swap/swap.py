@@ -329,9 +329,16 @@ class Swap(Back):
         start, canary, watch = self.candidate.start, self.canary, self.candidate.watch
         if not start or not canary:
             return
-        path = self.terms.health_path
+
+        def well(seconds: float) -> str | None:
+            if trouble := watch.stays_well(start, self.terms.health_path, seconds):
+                return trouble
+            # The proxy asks what serves alone. Where that isn't ready either, it is no fault of this one.
+            said = wait_until_good(watch.door, self.terms.ready_path, FRONT_BACK)
+            return said if isinstance(said, str) and self._ask_live(FRONT_BACK) == "" else None
+
         try:
-            trouble = canary.watch(lambda seconds: watch.stays_well(start, path, seconds))
+            trouble = canary.watch(well)
         except BaseException:
             self._empty(self.slot, BAD_PATIENCE)
             raise

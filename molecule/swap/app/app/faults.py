@@ -64,6 +64,8 @@ class Health:
         return FAULT == "errors" and self.requests % 3 == 0
 
     def ready(self) -> bool:
+        if FAULT == "tires" and self.requests:
+            return False
         return FAULT != "unready" and (FAULT != "late" or time.monotonic() > self.began + EVER)
 
     def well(self) -> bool:
