@@ -213,6 +213,31 @@ options:
         that has asked while the new release died would answer clients with 503 until it asks again.
     type: str
     default: ""
+  canary:
+    description:
+      - Before all requests go to a new release, C(share) percent of them do for C(seconds), and what the two answer is
+        compared by O(front_log). The run goes back where the release is worse by more than C(errors) percentage points
+        or C(slower) percent of the 95th percentile, which takes C(requests) on each side. Empty has none.
+      - There is none either with a first release, with V(restart) and V(reload), where settings alone change, and with
+        O(rollback); the result says so where it was asked for.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  front_site:
+    description: Path of the proxy's site, which has to have the branch for O(canary).
+    type: str
+    default: ""
+    version_added: 0.2.0
+  front_log:
+    description: Path of the proxy's access log.
+    type: str
+    default: ""
+    version_added: 0.2.0
+  front_follows:
+    description: Whether the same run writes O(front_site) later. A site without the branch is refused where it doesn't.
+    type: bool
+    default: false
+    version_added: 0.2.0
   part:
     description:
       - V(standby) starts the release in the slot that has no traffic, proves it ready, and moves nothing; where it is
@@ -380,6 +405,10 @@ ARGUMENTS = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_unit": {"type": "str", "default": ""},
+    "canary": {"type": "dict", "default": {}},
+    "front_site": {"type": "str", "default": ""},
+    "front_log": {"type": "str", "default": ""},
+    "front_follows": {"type": "bool", "default": False},
     "part": {"type": "str", "choices": ["all", "standby", "back", "leave"], "default": "all"},
     "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},

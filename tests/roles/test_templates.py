@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import as_client
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.parse import site_addresses, wanted_addresses
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.canary import mark
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -169,6 +171,7 @@ EVERYTHING = {
     "fastapi_headers": {"X-Frame-Options": "'the' one; of #1"},
     "fastapi_maintenance": True,
     "fastapi_proxy_snippet": 'respond /mine "mine" 200\n',
+    "fastapi_canary": {"share": "10%", "seconds": 60},
 }
 
 
@@ -197,6 +200,29 @@ def handlers(told) -> list[dict]:
     if not isinstance(told, dict):
         return []
     return ([told] if told.get("handler") == "headers" else []) + [f for each in told.values() for f in handlers(each)]
+
+
+@pytest.mark.parametrize("share", [*range(1, 20), 25, 33, 49, 50])
+def test_a_canary_has_its_share_of_all_lots(caddy_site, share):
+    """Of the ids that Caddy gives requests, by their first two digits; and a site that has none says nothing of it."""
+    text = caddy_site(fastapi_canary={"share": f"{share}%", "seconds": 60})
+    drawn = re.compile(re.search(r'vars_regexp \{http.request.uuid\} "(.*)"', text)[1])
+    hit = [number for number in range(256) if drawn.search(f"{number:02x}c0ffee-0000-4000-8000-000000000000")]
+    assert abs(len(hit) / 256 - share / 100) <= 0.002 and hit == list(range(len(hit)))
+    assert mark(share) in [line.strip() for line in text.splitlines()]
+
+
+def test_without_a_canary_no_site_shares_anything_out(caddy_site, site):
+    text = caddy_site() + "\n".join(site())
+    assert "canary" not in text and "X-Graceful-Side" not in text
+    lines = site(fastapi_canary={"share": 10, "seconds": 60}, fastapi_name="a-b")
+    assert {mark(10), "10% 1;", "proxy_pass http://$a_hb_to;"} <= {*lines}
+    # The path of readiness is asked of what serves.
+    assert (
+        lines.count("proxy_pass http://unix:/srv/a-b/live.sock;")
+        == len([line for line in site(fastapi_name="a-b") if line.startswith("proxy_pass http://unix:/srv/a-b/live")])
+        - 1
+    )
 
 
 NGINX = {

@@ -89,7 +89,8 @@ def steps(facts: Facts, params: dict[str, Any]) -> list[Step]:
     if here:
         found += [*_front(facts), *_services(facts, params["name"]), *_journal(facts, params["name"])]
         found += [_remove(target) for target in [*facts.logs, *facts.oxmgr, *_noted(facts)]]
-        if facts.runtime is not None and all(entry.endswith(".sock") for entry in facts.runtime):
+        # The other is a canary's, of a run that was cut off with whoever would have ended it.
+        if facts.runtime is not None and all(entry.endswith(".sock") or entry == "canary" for entry in facts.runtime):
             found.append(_remove(Removable("/run", params["name"])))
     if proven:
         found += _root(facts, params["root"], mine, params["remove_data"])

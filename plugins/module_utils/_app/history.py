@@ -23,7 +23,9 @@ most bytes that one of its workers, or of those before it, had taken by then), `
 the epoch, with a fraction), and of a deploy that failed ``tried``, which is equal for equal tries (a few digits of a
 digest, from which no setting can be read). Where prove.yml has counted what clients noticed, ``proved`` has ``sent``,
 ``lost``, ``late``, ``doubled`` (None where nobody knows), and ``before`` and ``after``, the 99th percentile of answers
-in milliseconds. What ``fastapi_before_swap`` ran for a release is an entry of its own, with ``commands``: those of
+in milliseconds. Where the release had a part of the requests first, ``canary`` has ``share`` (percent), ``seconds``,
+``requests``, ``errors`` and ``p95`` (milliseconds), and as ``live_...`` those of the release beside it.
+What ``fastapi_before_swap`` ran for a release is an entry of its own, with ``commands``: those of
 which nothing says that they changed nothing."""
 
 NAME = "history.jsonl"
@@ -74,9 +76,12 @@ def _told(entry: HistoryEntry) -> HistoryEntry:
     odd += [] if isinstance(ran, list) and all(isinstance(line, str) for line in ran) else ["commands"]
     odd += [] if isinstance(entry.get("began", 0.0), (int, float)) else ["began"]
     odd += [] if isinstance(entry.get("down", 0.0), (int, float)) else ["down"]
-    proved = entry.get("proved", {})
-    numbers = isinstance(proved, dict) and all(isinstance(each, (int, float, type(None))) for each in proved.values())
-    odd += [] if numbers else ["proved"]
+    for name in ("proved", "canary"):
+        counted = entry.get(name, {})
+        whole = isinstance(counted, dict) and all(
+            isinstance(each, (int, float, type(None))) for each in counted.values()
+        )
+        odd += [] if whole else [name]
     return {key: value for key, value in entry.items() if key not in odd}
 
 

@@ -97,7 +97,7 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         lines += ["", *table([["release", "state", "built (UTC)", "revision", ""], *rows])]
     if facts["history"]:
         shown = facts["history"][: -deploys - 1 : -1]
-        counted = any(e.get("proved") for e in shown)
+        counted, canaries = (any(e.get(name) for e in shown) for name in ("proved", "canary"))
         rows = [
             [
                 e.get("started", "")[:16].replace("T", " "),
@@ -107,13 +107,14 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
                 f"{e.get('seconds', 0):.1f} s",
                 e.get("outcome", ""),
                 *([_noticed(e)] if counted else []),
+                *([_canary(e.get("canary") or {})] if canaries else []),
                 e.get("by", ""),
                 _short(e.get("reason", "")),
             ]
             for e in shown
         ]
         head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome"]
-        head += [*(["lost, p99"] if counted else []), "who", ""]
+        head += [*(["lost, p99"] if counted else []), *(["canary / live: errors, p95"] if canaries else []), "who", ""]
         lines += ["", *table([head, *rows])]
         # The last one, where the table has no room for it.
         whole = next((e for e in shown if e.get("reason")), None)
@@ -164,6 +165,16 @@ def _noticed(entry: dict[str, Any]) -> str:
     times = [f"{proved[name]:,.0f}" for name in ("before", "after") if proved.get(name) is not None]
     lost = f"{proved.get('lost') or 0:,.0f} of {proved.get('sent') or 0:,.0f}"
     return f"{lost}, {' → '.join(times)} ms" if len(times) == 2 else lost
+
+
+def _canary(counted: dict[str, Any]) -> str:
+    """What a canary was, and what served beside it."""
+    sides = [[counted.get(side + name) or 0 for name in ("errors", "requests", "p95")] for side in ("", "live_")]
+    texts = [
+        f"{bad / of * 100:.1f} % of {of:,.0f}" + (f", {p95:,.0f} ms" if p95 else "") if of else "no requests"
+        for bad, of, p95 in sides
+    ]
+    return " / ".join(texts) if counted else "-"
 
 
 def _beside(facts: dict[str, Any], now: float) -> list[str]:

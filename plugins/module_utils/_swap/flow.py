@@ -29,12 +29,14 @@ from .._app.roots import rename_environment
 from .._app.sandbox import hints
 from .._app.secrets import Hider
 from .._app.slots import App, Snapshot
+from .._host.files import read_text
 from .._host.probe import Door, wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move
 from .._process.specs import NOTHING, Beside, beside
-from . import standby
+from . import canary, standby
+from .compare import Limits
 from .left_over import SAYS, OfOxmgr
 from .rules import broken, reload_refusal, rollback_release, stood_in, with_workers
 from .steps import Failed, Terms, other
@@ -101,6 +103,8 @@ class Deploy:
         """The proxy, where it is asked."""
         self.telling: list[tell.Telling] = []
         """What tells of this deploy's outcome, and of the one that was cut off before it."""
+        self.no_canary = ""
+        """Why a deploy has none although one is asked for, a sentence; '' where it has, or where none is."""
         self.told: list[str] = []
         """Whom it has told."""
 
@@ -348,9 +352,37 @@ class Deploy:
         supervisor = supervisor_of(self.systemd, app, wanted)
         swap = Swap(self.systemd.run, supervisor, app, wanted, terms, params["before"], move)
         swap.wanted_fewer, swap.room = params["fewer_workers"], params["memory_room"]
+        self._give_canary(swap)
         if params["part"] == "standby":
             swap.stand_by()
         return swap
+
+    def _give_canary(self, swap: Swap) -> None:
+        """Have a part of the requests go to the release first, where that is asked for and can be.
+
+        :raises CommandFailed: where the site has no way for it, and nothing in this run gives it one.
+        """
+        if not self.params["canary"] or not swap.steps or swap.now.current:
+            return
+        limits, path = Limits.of(self.params["canary"]), self.params["front_site"]
+        same = swap.wanted.release == swap.before
+        skipped = canary.why_not(swap.live, same, swap.strategy, self.params["reason"])
+        if not skipped and canary.mark(limits.share) not in read_text(path):
+            skipped = canary.no_branch(self.app.name, limits.share)
+            if not self.params["front_follows"]:
+                raise CommandFailed(
+                    f"{skipped} Nothing has moved; release {swap.before} serves. Run site.yml once, which writes the "
+                    "site, or leave the canary out this time: -e fastapi_canary={}."
+                )
+            if not swap.commands:
+                self.warn(
+                    f"{skipped} This release has no canary; this run writes the site, and the next one will have."
+                )
+            return
+        self.no_canary = skipped
+        if not skipped and not swap.commands:
+            log = self.params["front_log"]
+            swap.with_canary(canary.Canary(self.systemd.run, self.app, swap.slot, limits, log))
 
     def _tried(self) -> str:
         """Equal for tries of the same with the same settings. So short that a secret can't be found by it."""
@@ -520,6 +552,7 @@ class Deploy:
                 "outcome": outcome,
                 "ill": swap.ill,
                 **taken,
+                **({"canary": swap.canary.figures} if swap.canary and "canary" in swap.phases else {}),
                 **({"tried": self._tried()} if failure and self.kind == "deploy" else {}),
                 **({"commands": [self.hide(line) for line in swap.ran]} if swap.ran else {}),
                 "blames": bool(isinstance(failure, Failed) and failure.blames),
@@ -549,8 +582,9 @@ class Deploy:
             msg = f"Release {release} would be live in slot {swap.slot}, by {swap.strategy}."
         elif said:
             times = ", ".join(f"{name} {spent:.1f} s" for name, spent in swap.phases.items() if spent >= 0.05)
-            way = f"by {swap.strategy} in {seconds:.1f} s ({times}). {swap.says or self.params['reason']}"
-            msg = f"Release {release} is live in slot {swap.slot}, {way} {self.move.says}".rstrip()
+            ways = [swap.says or self.params["reason"], self.no_canary, swap.canary.says if swap.canary else ""]
+            way = " ".join(filter(None, [f"by {swap.strategy} in {seconds:.1f} s ({times}).", *ways, self.move.says]))
+            msg = f"Release {release} is live in slot {swap.slot}, {way}"
         if left:
             msg = f"{msg} {SAYS}"
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}

@@ -116,11 +116,12 @@ def target(now: Now, strategy: str) -> str:
     return other(now.live) if now.live else SLOTS[0]
 
 
-def steps(now: Now, strategy: str, unit: bool = False, beside: bool = False) -> list[str]:
+def steps(now: Now, strategy: str, unit: bool = False, beside: bool = False, canary: bool = False) -> list[str]:
     """The steps that are due, in order; none when what is wanted is live, up and alone.
 
     :param unit: whether a unit on disk is another than the wanted one.
     :param beside: whether processes or timers are to move.
+    :param canary: whether a part of the requests comes first, where there is something to compare it with.
     """
     slot = target(now, strategy)
     rest = other(slot)
@@ -140,6 +141,9 @@ def steps(now: Now, strategy: str, unit: bool = False, beside: bool = False) -> 
         due += ["start"] if slot not in now.up else []
     # After the move there is something to go back to, but for a first release.
     due += ["processes"] if beside and not now.live else []
+    # Not enabled yet: after a reboot in the midst of it, what is live serves alone.
+    if canary and now.live and slot != now.live:
+        due.append("canary")
     # Before the move, so that a reboot at any moment starts the slot that the link names.
     if slot not in now.enabled:
         due.append("enable")
@@ -168,10 +172,11 @@ def standing_by(due: list[str]) -> list[str]:
     return first if {"start", "check"} & {*first} and "fill" in first else []
 
 
-def sentences(due: list[str], slot: str, release: str, beside: str = "") -> list[str]:
+def sentences(due: list[str], slot: str, release: str, beside: str = "", canary: str = "") -> list[str]:
     """The steps for a person, and for the diff.
 
     :param beside: the one about processes and timers.
+    :param canary: the one about it.
     """
     rest = other(slot)
     told = {
@@ -185,6 +190,7 @@ def sentences(due: list[str], slot: str, release: str, beside: str = "") -> list
         "reload": f"reload slot {slot} in place: new workers, then the old ones drain",
         "start": f"start slot {slot} and wait until it is ready",
         "adopt": f"see that slot {slot}, which stands by, is ready still",
+        "canary": canary,
         "enable": f"enable slot {slot} for boot",
         "move": f"move the traffic to slot {slot}",
         "watch": f"watch slot {slot}, ready to move back",

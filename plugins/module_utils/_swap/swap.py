@@ -21,11 +21,13 @@ from .._plan.sizes import human_size
 from .._process.move import Died, Move
 from . import standby, steps
 from .back import FRONT_BACK, Back
+from .canary import Canary
+from .canary import end as end_canary
 from .rules import fewer_workers, with_room
 from .start import Candidate, NotReady
 from .steps import Failed, Terms
 from .units import UnitFiles
-from .watch import Start
+from .watch import BAD_PATIENCE, Start
 
 READY_AGAIN = 3.0
 """Seconds within which what serves has to be ready again after a command before a new release."""
@@ -122,13 +124,14 @@ class Swap(Back):
         """What to reload, or restart, to have the proxy ask whether the app is ready; '' where nothing does."""
         self.part = "all"
         """``standby`` where the release is made ready and nothing moves."""
+        self.canary: Canary | None = None
         self.told: Callable[[str], None] = lambda _name: None
         """Called with the name of each phase when it begins."""
 
     def sentences(self) -> list[str]:
-        return steps.sentences(
-            self.steps, self.slot, self.wanted.release, self.beside.sentence() if self.beside else ""
-        )
+        beside = self.beside.sentence() if self.beside else ""
+        canary = self.canary.sentence if self.canary else ""
+        return steps.sentences(self.steps, self.slot, self.wanted.release, beside, canary)
 
     def phase(self, name: str) -> None:
         """Begin a phase; the one before has ended."""
@@ -158,6 +161,7 @@ class Swap(Back):
             "restart": lambda: self._bring_up("restart"),
             "reload": lambda: self._bring_up("reload"),
             "adopt": self._adopt,
+            "canary": self._canary,
             "enable": self._enable,
             "move": lambda: self._point_to(self.slot),
             "disable": self._disable,
@@ -168,6 +172,8 @@ class Swap(Back):
         # What clients got before all of it: where that was nothing good, it is no fault of the new release.
         served = bool(self.front and "watch" in self.steps and ask(self.front, self.terms.health_path, FRONT_BACK).good)
         try:
+            # Of a run that was cut off with whoever would have ended it.
+            end_canary(self.app)
             if self.reread:
                 self.supervisor.reread()
             for step in self.steps:
@@ -313,6 +319,33 @@ class Swap(Back):
             self.candidate.adopt()
         except NotReady as trouble:
             raise Failed(trouble.why, self._step_back(), trouble.log) from trouble
+
+    def with_canary(self, canary: Canary) -> None:
+        """Let it have a part of the requests first, where it takes over by the other slot."""
+        self.canary = canary
+        self.steps = steps.steps(self.now, self.strategy, bool(self.units.changes), bool(self.beside), canary=True)
+
+    def _canary(self) -> None:
+        start, canary, watch = self.candidate.start, self.canary, self.candidate.watch
+        if not start or not canary:
+            return
+
+        def well(seconds: float) -> str | None:
+            if trouble := watch.stays_well(start, self.terms.health_path, seconds):
+                return trouble
+            # The proxy asks what serves alone. Where that isn't ready either, it is no fault of this one.
+            said = wait_until_good(watch.door, self.terms.ready_path, FRONT_BACK)
+            return said if isinstance(said, str) and self._ask_live(FRONT_BACK) == "" else None
+
+        try:
+            trouble = canary.watch(well)
+        except BaseException:
+            self._empty(self.slot, BAD_PATIENCE)
+            raise
+        if trouble:
+            self._empty(self.slot, BAD_PATIENCE)
+            why = f"Release {self.wanted.release} didn't stay well as a canary: {trouble}"
+            raise Failed(why, self._step_back(), watch.log(start.since), moved_back=True)
 
     def _enable(self) -> None:
         self.supervisor.boot(self.slot, last="disable" not in self.steps)

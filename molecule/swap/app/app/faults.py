@@ -5,6 +5,7 @@ Each fault is a release that somebody shipped one day.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -56,7 +57,15 @@ class Health:
         self.began = time.monotonic()
         self.requests = 0
 
+    async def trouble(self) -> bool:
+        """Whether the next answer to a client is to be an error; one that is slow takes its time here."""
+        if FAULT == "slow":
+            await asyncio.sleep(1.2)
+        return FAULT == "errors" and self.requests % 3 == 0
+
     def ready(self) -> bool:
+        if FAULT == "tires" and self.requests:
+            return False
         return FAULT != "unready" and (FAULT != "late" or time.monotonic() > self.began + EVER)
 
     def well(self) -> bool:

@@ -48,8 +48,11 @@ class Numbered:
         health_of_this.requests += 1
         log(n=int(number), event="request")
 
+        wrong = await health_of_this.trouble()
+
         async def numbered(message) -> None:
             if message["type"] == "http.response.start":
+                message = {**message, "status": 500} if wrong else message
                 mine = {"x-number": number, "x-release": RELEASE, "x-worker": str(os.getpid())}
                 headers = [(name.encode(), value.encode()) for name, value in mine.items()]
                 message = {**message, "headers": [*message["headers"], *headers]}

@@ -371,6 +371,14 @@ def test_what_was_proved_is_shown_where_it_is_whole():
     said = render(facts, 0, 9)
     assert "lost, p99" in said and "3 of 1,200, 12 → 15 ms" in said
     assert "lost, p99" not in render({**facts, "history": entries[1:]}, 0, 9)
+    canary = {"share": 10, "seconds": 60.0, "requests": 310, "errors": 13, "p95": 480.2}
+    canary |= {"live_requests": 2790, "live_errors": 3, "live_p95": None}
+    rows = [entry("c", canary=canary), entry("d", canary={**canary, "requests": 0}), entry("e", canary={"p95": "x"})]
+    entries = history.parse("\n".join(map(json.dumps, rows)))
+    assert entries[0]["canary"] == canary and "canary" not in entries[2]
+    said = render({**facts, "history": entries}, 0, 9)
+    assert "4.2 % of 310, 480 ms / 0.1 % of 2,790" in said and "no requests / 0.1 % of 2,790" in said
+    assert "canary" not in render({**facts, "history": entries[2:]}, 0, 9)
 
 
 def test_a_start_anew_says_nothing_of_what_there_is_to_go_back_from():

@@ -24,6 +24,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._host import files
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.canary import Canary
+from ansible_collections.graceful.deploy.plugins.module_utils._swap.compare import Limits
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.steps import Terms
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.swap import Swap
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.units import UnitFiles
@@ -84,6 +86,22 @@ def live(app, slot, snapshot=ONE):
 
 def test_the_first_release_goes_to_blue(app):
     assert steps(app, ONE, Units(None)) == ("blue", ["fill", "start", "enable", "move"])
+
+
+def test_a_canary_comes_before_the_move_and_before_the_boot_and_alone_where_another_slot_serves(app):
+    def due(units, wanted, strategy="swap"):
+        swap = swap_of(units, app, wanted, strategy)
+        swap.with_canary(Canary(units.run, app, swap.slot, Limits(share=10, seconds=60), "/var/log/access.log"))
+        assert len(swap.sentences()) == len(swap.steps)
+        return swap.steps
+
+    two = Snapshot("two", ONE.environment, ONE.files, ONE.unit)
+    assert "canary" not in due(Units(None), ONE)
+    live(app, "blue")
+    steps = ["fill", "start", "canary", "enable", "move", "disable", "watch", "drain"]
+    assert due(Units("blue"), two) == steps
+    assert "canary" not in due(Units("blue"), two, "restart")
+    assert "canary" not in due(Units("blue"), ONE)
 
 
 def test_what_is_live_up_and_alone_needs_nothing(app):
