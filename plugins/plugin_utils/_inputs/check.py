@@ -16,7 +16,7 @@ from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ...module_utils._plan.flow import plan_for
 from ...module_utils._plan.timeouts import Refusal
-from . import env_file, front, notify, oxmgr, processes, rules, webhook
+from . import env_file, fleet, front, notify, oxmgr, processes, rules, webhook
 from . import rules as sandbox
 from .site import check_site
 from .specification import Spec, choices
@@ -96,6 +96,9 @@ RULES: dict[str, rules.Rule] = {
     "deployer": notify.deployer,
     "lock_wait": rules.number(0, 3600, 300, "seconds"),
     "serial": rules.serial,
+    "balancers": fleet.names,
+    "balancer_address": fleet.shared,
+    "address": fleet.address,
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),
@@ -225,7 +228,13 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
             problems.append(Problem(name, HIDDEN, "it isn't set, and has no default.", write(name, SAMPLES[name])))
     bad = {problem.variable.partition("[")[0] for problem in problems} | set(unread)
     good = {name: value for name, value in values.items() if name not in bad}
-    together = [*check_site(good), *processes.same_names(good), *oxmgr.check(good), *webhook.check(good)]
+    together = [
+        *check_site(good),
+        *processes.same_names(good),
+        *oxmgr.check(good),
+        *webhook.check(good),
+        *fleet.check(good),
+    ]
     problems += [problem for problem in together if problem.variable not in bad]
     found = [(problem.variable, problem.sentence) for problem in problems]
     return found + [pair for pair in check_plan(values) if pair[0] not in bad]
