@@ -111,14 +111,7 @@ class Load:
             doubled=sorted(number for number in posts if times[number] > 1),
             slowest=max(report["latency"][kind].get("max", 0) for kind in ("get", "post")) / 1000,
         )
-        print(
-            self.counted,
-            *[
-                (e["kind"], round(e["at"] - report["began"], 1), round(e.get("seconds", 0), 1), e["what"][:40])
-                for e in self.counted.lost[:45]
-            ],
-            sep="\n",
-        )
+        print(self.counted)
 
 
 @dataclass
@@ -153,6 +146,12 @@ class Fleet:
     @property
     def shared(self) -> str:
         return f"{NETWORKS[self.debian]}.{SHARED}"
+
+    @property
+    def own(self) -> str:
+        """The client's address among them."""
+        net = NETWORKS[self.debian].replace(".", r"\.")
+        return str(self.ask.run(f"hostname -I | grep -o '{net}[.0-9]*' | head -n 1").strip())
 
     def container(self, host: str) -> str:
         return f"{self.client}-{host}"

@@ -217,13 +217,14 @@ def resolve(name: str) -> str:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError:
         return ""
-    return min(found, key=lambda row: row[0] != socket.AF_INET)[4][0].partition("%")[0]
+    place = min(found, key=lambda row: row[0] != socket.AF_INET)[4][0]
+    return str(place).partition("%")[0]
 
 
 def warnings(proxy: str, host: dict[str, t.Any]) -> list[str]:
     """What a balancer's program can't do, in sentences."""
     caddy = host.get("caddy") or {}
-    if proxy != "caddy" or caddy.get("current"):
+    if proxy != "caddy" or not caddy or caddy["current"]:
         return []
     return [
         f"Caddy {caddy['version']} can't try a POST with a body at another host where one just died, so "

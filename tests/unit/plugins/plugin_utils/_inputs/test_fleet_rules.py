@@ -139,6 +139,6 @@ def test_all_that_a_site_reads_counts_on_a_balancer(role: str) -> None:
 
 
 def test_an_old_caddy_is_told_of() -> None:
-    assert fleet.warnings("nginx", {"caddy": {}}) == []
+    assert fleet.warnings("nginx", {"caddy": {}}) == fleet.warnings("caddy", {}) == []
     assert fleet.warnings("caddy", {"caddy": {"version": "2.11.7", "current": True}}) == []
     assert "Caddy 2.6.2" in fleet.warnings("caddy", {"caddy": {"version": "2.6.2", "current": False}})[0]
