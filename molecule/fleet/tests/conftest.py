@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -280,9 +279,8 @@ _fleets: dict[str, Fleet] = {}
 def places(tmp_path_factory) -> Iterator[Callable[[], Path]]:
     """What goes when all tests have ended."""
     yield lambda: tmp_path_factory.mktemp("fleet")
-    if not os.environ.get("KEEP_FLEET"):
-        for fleet in _fleets.values():
-            fleet.remove()
+    for fleet in _fleets.values():
+        fleet.remove()
 
 
 @pytest.fixture
@@ -291,9 +289,8 @@ def fleet(ask, control, places) -> Fleet:
     client = ask.host.backend.host
     if client not in _fleets:
         made = _fleets[client] = Fleet(client, ask, control, places())
-        if not (os.environ.get("KEEP_FLEET") and docker("ps", "-q", "--filter", f"name={client}-lb2")):
-            made.create()
-            made.good("site")
+        made.create()
+        made.good("site")
     found = _fleets[client]
     found.ask, found.control = ask, control
     found.settled()
