@@ -82,6 +82,8 @@ _RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchan
 LEFT_TO_THE_OTHER = {
     "audit-bookworm": ["test_audit"],
     "default-bookworm": ["test_refusals"],
+    "fleet-bookworm": ["test_moves"],
+    "fleet-trixie": ["test_hosts"],
     # Scenario swap has the same question for Debian's Caddy.
     "front-caddy-bookworm": [*_RUNS, "test_canary"],
     "front-caddy-trixie": _REQUESTS,

@@ -18,7 +18,7 @@ from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..module_utils._preflight.background import lines
-from ..plugin_utils._inputs import caddy, check, hosts, notify, oxmgr, processes
+from ..plugin_utils._inputs import caddy, check, fleet, hosts, notify, oxmgr, processes
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.bring import Choice
 from ..plugin_utils._inputs.program import Program, named
@@ -35,6 +35,8 @@ HOST_VARIABLES = (
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
     # Of processes, timers and who is told what for_host() says. The sites that leave are the task's own word.
     *("writable_paths", "background", "notify", "leaving", *PLAN_SPEC),
+    # Of one that has balancers, or is one.
+    *("part", "balancer_address"),
 )
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
@@ -54,8 +56,13 @@ class ActionModule(ActionBase):
         variables = Variables(
             self._task.args.get("variables") or {}, task_vars, self._templar, self._loader.get_text_file_contents
         )
-        removal = variables.values({"state"})[0].get("state") == "absent"
-        return result | (self._removal(variables) if removal else self._deploy(variables))
+        said = variables.values({"state", "balancers"})[0]
+        if said.get("state") == "absent":
+            return result | self._removal(variables)
+        listed = said.get("balancers")
+        if isinstance(listed, list) and task_vars.get("inventory_hostname") in listed:
+            return result | self._balance(variables)
+        return result | self._deploy(variables, behind=bool(listed))
 
     def _removal(self, variables: Variables) -> Result:
         """What counts for an app that goes; the module that removes it looks at the host for itself."""
@@ -64,9 +71,66 @@ class ActionModule(ActionBase):
             return self._refused(variables, found)
         return {"msg": f"{values['name']} is to be taken off the host.", "plan": {}, "host": {}}
 
-    def _deploy(self, variables: Variables) -> Result:
-        """Everything that can be known here, and then the one trip."""
-        values, found = self._checked(variables, variables.spec)
+    def _balance(self, variables: Variables) -> Result:
+        """What counts for a host that has the site, and hands its requests to the app's hosts."""
+        spec = {name: option for name, option in variables.spec.items() if name in fleet.FOR_BALANCING}
+        values, found = self._checked(variables, spec)
+        placed, problems = self._placed(values, found, variables.task_vars)
+        programs, wrong = self._programs(values)
+        found += [*problems, *wrong]
+        if found:
+            return self._refused(variables, found)
+        answer = self._ask_host(values | {"part": "balancer"}, variables.task_vars)
+        facts = {"ansible_facts": answer.get("ansible_facts", {})}
+        if answer.get("failed") or answer.get("unreachable"):
+            return {**facts, **answer}
+        found, warnings = self._chosen(answer, values, programs)
+        if found:
+            return {**facts, **self._refused(variables, found)}
+        warnings += fleet.warnings(values["proxy"], answer["host"])
+        hosts = ", ".join(host["name"] for host in placed["hosts"])
+        told = {"plan": {}, "host": answer["host"], "fleet": placed | answer["host"].pop("fleet")}
+        return {**facts, "warnings": warnings, "msg": f"Requests for {values['name']} go to {hosts}.", **told}
+
+    def _placed(
+        self, values: dict[str, t.Any], found: list[Found], task_vars: dict[str, t.Any]
+    ) -> tuple[dict[str, t.Any], list[Found]]:
+        """Where the balancers and the app's hosts are, as role fastapi's `fleet`."""
+        bad = {name.partition("[")[0] for name, _text in found}
+        if bad & {"name", "balancers", "balancer_address", "address", "http_port"} or not values.get("balancers"):
+            return {}, []
+        hostvars = task_vars.get("hostvars") or {}
+        inventory = fleet.Inventory(
+            me=str(task_vars.get("inventory_hostname", "")),
+            known=task_vars.get("groups", {}).get("all", []),
+            apps=hosts.of_app(self._task, task_vars, values["name"]),
+            variables=lambda host: hostvars.get(host, {}),
+            resolve=fleet.resolve,
+        )
+        placed, problems = fleet.place(values, inventory)
+        return placed, [(problem.variable, problem.sentence) for problem in problems]
+
+    def _chosen(
+        self, answer: Result, values: dict[str, t.Any], programs: dict[str, Program]
+    ) -> tuple[list[Found], list[str]]:
+        """What is wrong with the host, and what is worth a warning; its answer gets the programs that will run."""
+        found, warnings = answer["problems"], list(answer.get("warnings", []))
+        for choice, _variable, key in PROGRAMS:
+            if seen := answer["host"].get(key):
+                refused = choice.problems(values, seen, programs.get(key))
+                found += [(problem.variable, problem.sentence) for problem in refused]
+                answer["host"][key] = choice.choose(seen, programs.get(key))
+                warnings += choice.warnings(answer["host"][key])
+        return found, warnings
+
+    def _deploy(self, variables: Variables, behind: bool) -> Result:
+        """Everything that can be known here, and then the one trip.
+
+        :param behind: whether balancers are in front of this host.
+        """
+        values, found = self._checked(variables, variables.spec, behind)
+        placed, problems = self._placed(values, found, variables.task_vars)
+        found += problems
         known = ["localhost", *variables.task_vars.get("groups", {}).get("all", [])]
         for name in ("ansible_host", "ansible_user"):
             if variables.task_vars.get(name) == TODO:
@@ -81,23 +145,19 @@ class ActionModule(ActionBase):
         if found:
             return self._refused(variables, found)
         told = notify.for_host(values["notify"], values["name"], str(variables.task_vars.get("inventory_hostname", "")))
+        if behind:
+            values |= fleet.BEHIND
         answer = self._ask_host(values | background | {"notify": told}, variables.task_vars)
         # Which Python it has, where Ansible had to look for it: else each task of ours would look again.
         facts = {"ansible_facts": answer.get("ansible_facts", {})}
         if answer.get("failed") or answer.get("unreachable"):
             return {**facts, **answer}
-        found = answer["problems"]
         python = answer["host"]["python"]
         if "version" in python:
-            found += check_python(source, python, str(values.get("index_url") or ""), Display().display)
-        few = hosts.too_few_forks(variables.task_vars)
-        warnings = [*answer.get("warnings", []), *source.warnings, *([few] if few else [])]
-        for choice, _variable, key in PROGRAMS:
-            if seen := answer["host"].get(key):
-                refused = choice.problems(values, seen, programs.get(key))
-                found += [(problem.variable, problem.sentence) for problem in refused]
-                answer["host"][key] = choice.choose(seen, programs.get(key))
-                warnings += choice.warnings(answer["host"][key])
+            answer["problems"] += check_python(source, python, str(values.get("index_url") or ""), Display().display)
+        found, warnings = self._chosen(answer, values, programs)
+        warnings += source.warnings
+        warnings += [few] if (few := hosts.too_few_forks(variables.task_vars)) else []
         if found:
             return {**facts, **self._refused(variables, found)}
         timers = lines(answer["timers"])
@@ -107,12 +167,13 @@ class ActionModule(ActionBase):
                 Display().display(f"{variables.task_vars.get('inventory_hostname', 'host')}: {line}")
         said = [f"{answer['plan']['explanation']} {answer['logs']['text']}", *timers]
         told = {name: answer[name] for name in ("plan", "logs", "host", "releases", "timers")}
+        told |= {"fleet": placed} if placed else {}
         return {**facts, "warnings": warnings, "msg": "\n".join(said), **told}
 
-    def _checked(self, variables: Variables, spec: Spec) -> tuple[dict[str, t.Any], list[Found]]:
+    def _checked(self, variables: Variables, spec: Spec, behind: bool = False) -> tuple[dict[str, t.Any], list[Found]]:
         """The typed values of the variables in `spec`, and what is wrong with them by themselves."""
         values, unread = variables.values(spec)
-        values = typed(values, spec)
+        values = typed(values, spec) | ({"behind": True} if behind else {})
         found = check.check_names(variables.names, variables.spec) + unread
         return values, found + check.check(values, spec, {name for name, _text in unread})
 
@@ -147,7 +208,7 @@ class ActionModule(ActionBase):
         bad = {name.partition("[")[0] for name, _text in found}
         if bad & {"name", *processes.KEYS} or not any(values.get(kind) for kind in processes.KEYS):
             return {}, []
-        first = hosts.of_app(self._task, task_vars, values["name"])[0]
+        first = hosts.of_app(self._task, task_vars, values["name"], values.get("balancers") or ())[0]
         problems = processes.left_out(values, first, hosts.taken(task_vars))
         is_first = first == task_vars.get("inventory_hostname")
         here, planned = processes.for_host(values, is_first), processes.planned(values, is_first)

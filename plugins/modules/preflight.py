@@ -105,6 +105,32 @@ host:
     nginx:
       description: How many seconds a reload of nginx waits at most (C(grace), 0 before the first run), and C(ipv6).
       type: dict
+fleet:
+  description:
+    - Where the balancers and the app's hosts are, for the roles. C(part) is what this host is, C(app) or C(balancer).
+    - A balancer has this and RV(host), and no plan, timers, releases and logs.
+  returned: where fastapi_balancers names hosts
+  type: dict
+  contains:
+    part:
+      description: What this host is.
+      type: str
+      sample: balancer
+    names:
+      description: The balancers.
+      type: list
+      elements: str
+      sample: [lb1, lb2]
+    balancers:
+      description: Addresses that requests of theirs come from.
+      type: list
+      elements: str
+      sample: ["192.0.2.11", "192.0.2.12"]
+    hosts:
+      description: On a balancer, the app's hosts, each with C(name), C(address) and C(dial).
+      type: list
+      elements: dict
+      sample: [{name: web1, address: 192.0.2.1, dial: "192.0.2.1:80"}]
 timers:
   description:
     - What fastapi_timers has on this host, by name. One that is for the app's first host alone is in no other's.

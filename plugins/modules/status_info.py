@@ -14,6 +14,7 @@ author:
 description:
   - Says which release is live, since when, with how many workers and how much memory, which releases are on the host
     and which of them are known to be bad, and what became of the last deploys.
+  - On a balancer (C(fastapi_balancers)), says to which hosts of the app it hands requests, and whether each is ready.
   - A deploy that was cut off is told once to whom C(fastapi_notify) names, by this module or by the next deploy.
   - Prints a table for people, and returns the same as data. Secrets that the app's words quote are C(***) in both.
 extends_documentation_fragment:
@@ -51,6 +52,14 @@ text:
   returned: success
   type: str
   sample: "hello: release 3f2a9c81d04e is live in slot blue, /ready answers 200 ready"
+balances:
+  description:
+    - On a balancer, a row for each of the app's hosts, with C(host), C(address), C(ready) and C(answer). All else but
+      RV(text) is missing there.
+  returned: on a balancer
+  type: list
+  elements: dict
+  sample: [{host: web1, address: "192.0.2.11:80", ready: true, answer: 200 ready}]
 live:
   description: The slot that has the traffic; null before the first release.
   returned: success
@@ -195,6 +204,7 @@ from ..module_utils._app import names, tell
 from ..module_utils._app.slots import App
 from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed, Systemd
+from ..module_utils._observe import balance
 from ..module_utils._observe.status import report
 
 
@@ -214,6 +224,8 @@ def main() -> None:
     deploys = max(1, module.params["deploys"])
 
     def answer() -> dict[str, Any]:
+        if said := balance.site_of(name):
+            return {"changed": False, **balance.report(Systemd(module.run_command), name, said)}
         facts = report(Systemd(module.run_command), app, deploys)
         event = tell.of_cut_off(facts["cut_off"]) if facts["cut_off"] and not module.check_mode else None
         said, warnings = tell.end(tell.begin(app.root, event) if event else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -108,3 +109,64 @@ def test_users_of_a_path_have_to_be_let_in_by_the_paths_above_too():
     ]
     assert nginx_users([{"path": "/", "users": {"ann": "A"}}])[0]["path"] == "/"
     assert nginx_users([]) == []
+
+
+def test_a_host_that_isnt_ready_has_a_file_and_none_at_all_has_the_flag(ready, tmp_path):
+    flag = tmp_path / "unready"
+    (tmp_path / "192.0.2.9:80").touch()  # one that has left since
+    hosts = ready.Hosts(["192.0.2.1:80", "192.0.2.2:80"], str(flag))
+    assert [path.name for path in tmp_path.iterdir()] == []
+    first, second = hosts.all
+    assert hosts.heard(first, "503", 5) == 1  # one bad answer is no outage
+    assert list(tmp_path.iterdir()) == []
+    assert hosts.heard(first, "503", 5) == 5
+    assert (tmp_path / "192.0.2.1:80").exists() and not flag.exists()
+    hosts.heard(second, "503", 5)
+    hosts.heard(second, "503", 5)
+    assert flag.exists()
+    hosts.heard(first, "", 5)
+    assert not flag.exists() and not (tmp_path / "192.0.2.1:80").exists()
+
+
+def test_a_host_is_asked_over_tcp(ready):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert ready.ask(place, b"GET / HTTP/1.1\r\n\r\n", 5) == ""
+        thread.join()
+    assert ready.ask(place, b"GET / HTTP/1.1\r\n\r\n", 5) == "Connection refused"
+
+
+def test_hosts_that_arent_ready_are_down_for_nginx(tmp_path):
+    file, flags, programs = tmp_path / "hosts.conf", tmp_path / "flags", tmp_path / "bin"
+    flags.mkdir()
+    programs.mkdir()
+    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n')
+    (programs / "systemctl").chmod(0o755)
+    told = tmp_path / "asked"
+
+    def run() -> list[str]:
+        told.write_text("")
+        command = ["sh", FILES / "hosts.sh", file, flags, "192.0.2.1:80", "[2001:db8::2]:80"]
+        subprocess.run(command, check=True, env={"PATH": f"{programs}:/usr/bin:/bin"})
+        return [line for line in told.read_text().splitlines() if "reload" in line]
+
+    up = "max_fails=1 fail_timeout=3s"
+    assert run() == ["--no-block reload nginx.service"]
+    assert file.read_text() == f"server 192.0.2.1:80 {up};\nserver [2001:db8::2]:80 {up};\n"
+    assert run() == []  # nothing has changed
+    (flags / "[2001:db8::2]:80").touch()
+    assert len(run()) == 1
+    assert file.read_text() == f"server 192.0.2.1:80 {up};\nserver [2001:db8::2]:80 {up} down;\n"
+    # Of none nginx would make a 502.
+    (flags / "192.0.2.1:80").touch()
+    assert run() == []
+    assert f"192.0.2.1:80 {up};" in file.read_text()

@@ -24,10 +24,14 @@ from .._process import units as beside
 
 RM_LIMIT = 3600.0
 """Seconds for the removal of one directory; what is left then, the next run removes."""
-SITE_KINDS = ("caddy", "nginx")
-PROXY_UNITS = {"caddy": "caddy.service", "nginx": "nginx.service"}
+# What keepalived has is no site, but goes as one does: before the site, so that the other balancer takes the address.
+SITE_KINDS = ("keepalived", "caddy", "nginx")
+PROXY_UNITS = {"keepalived": "keepalived.service", "caddy": "caddy.service", "nginx": "nginx.service"}
 # What nginx has of an app beside its site: the timer before what it starts.
-_NGINX_UNITS = ("-nginx-logs.timer", "-nginx-logs.service", "-nginx-ready.service", "-nginx-certificate.service")
+_NGINX_UNITS = (
+    *("-nginx-logs.timer", "-nginx-logs.service", "-nginx-ready.service", "-nginx-certificate.service"),
+    *("-nginx-hosts.path", "-nginx-hosts.service"),
+)
 # What takes pushes, and deploys them: what starts another before it.
 _PUSH_UNITS = (
     *("-webhook.socket", "-webhook.service", "-webhook-hooks.service"),
@@ -35,6 +39,7 @@ _PUSH_UNITS = (
 )
 _FILES = {
     # The order is that of their removal.
+    "keepalived": ["/etc/keepalived/graceful/{name}.conf", "/etc/keepalived/graceful/{name}.py"],
     "nginx": ["/etc/nginx/sites-enabled/zz-graceful-{name}.conf"],
     "caddy": ["/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"],
     "unit": [

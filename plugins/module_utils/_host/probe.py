@@ -22,6 +22,7 @@ CUT_SHORT = 1.0
 """Seconds: a question with no more left than this may stay unanswered for that reason alone."""
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
+HERE = "127.0.0.1"
 GATED = "X-Graceful-Gated"
 """Header by which the health path is asked of the proxy as any other one: with it, the proxy's answer is 503 while it
 holds clients back, which asked plainly it isn't (roles/caddy and roles/nginx, parts.j2)."""
@@ -57,6 +58,7 @@ class Door:
     """Where to knock: an app's unix socket, or a TCP port of the proxy on this host, by TLS where ``tls``.
 
     :param host: the Host header, and the name asked for in TLS.
+    :param address: of another host's proxy, which a balancer asks.
     :param scheme: how clients come, ``http`` or ``https``. It may be https where ``tls`` isn't set: a proxy before this
         one may end TLS.
     """
@@ -66,6 +68,7 @@ class Door:
     port: int = 0
     tls: bool = False
     scheme: str = "http"
+    address: str = HERE
 
     @property
     def name(self) -> str:
@@ -75,8 +78,8 @@ class Door:
 
     @property
     def headers(self) -> dict[str, str]:
-        """To the app's own socket the proxy's, to the proxy a client's."""
-        if self.unix:
+        """To the app's own socket the proxy's, to another host a balancer's, to the proxy a client's."""
+        if self.unix or self.address != HERE:
             return as_client(self.host, self.scheme)
         return {"Host": self.host, "Accept": "*/*", "User-Agent": "graceful.deploy", GATED: "1"}
 
@@ -86,7 +89,7 @@ class Door:
             connection.settimeout(timeout)
             connection.connect(self.unix)
             return connection
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout)
+        connection = socket.create_connection((self.address, self.port), timeout)
         if not self.tls:
             return connection
         # Whether a browser trusts the certificate is not asked here: a staging or internal authority is a choice.

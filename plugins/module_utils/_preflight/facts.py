@@ -181,32 +181,47 @@ def account(lookup: t.Callable[[str], t.Any], name: str, field: str) -> int | No
         return None
 
 
-def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int, str, str]]) -> dict[str, t.Any]:
-    """Everything that preflight_host.judge() asks for."""
+def system_facts(run: t.Callable[[list[str]], tuple[int, str, str]]) -> dict[str, t.Any]:
+    """What judge_system() asks for."""
     version = run(["systemctl", "--version"])[1]
-    name = params["name"]
     return {
         "os": parse.parse_os_release(read_text("/etc/os-release") or read_text("/usr/lib/os-release")),
         "pid1": read_text("/proc/1/comm").strip(),
         "systemd": parse.systemd_version(version) if os.path.isdir("/run/systemd/system") else None,
         "uid": os.geteuid(),
-        "python": read_python(params["python"]),
-        "disks": [room_at(params["root"]), room_at("/var")],
-        "logs": read_logs(params),
+    }
+
+
+def front_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int, str, str]]) -> dict[str, t.Any]:
+    """What is there of proxies, sites and certificates."""
+    name = params["name"]
+    return {
         "ports": read_holders(parse.wanted_ports(params)),
         "sites": read_sites(name, params["proxy"], leaving=params.get("leaving") or ()),
         "left_sites": left_sites(name, params["proxy"]),
         "certificates": read_certificates(params),
+        "caddy": read_caddy(run, name, bool(params.get("rate_limit"))) if params["proxy"] == "caddy" else {},
+        "nginx": read_nginx(),
+        "proxy_installed": any(os.path.exists(f"/usr/{place}/{params['proxy']}") for place in ("bin", "sbin")),
+    }
+
+
+def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int, str, str]]) -> dict[str, t.Any]:
+    """Everything that preflight_host.judge() asks for."""
+    name = params["name"]
+    return {
+        **system_facts(run),
+        **front_facts(params, run),
+        "python": read_python(params["python"]),
+        "disks": [room_at(params["root"]), room_at("/var")],
+        "logs": read_logs(params),
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
         "root": read_root(params),
         "in_the_way": first_file_in(params["root"]),
         "foreign_units": foreign_units(name, params.get("supervisor", "systemd")),
         "foreign_runtime": foreign_runtime(name),
-        "caddy": read_caddy(run, name, bool(params.get("rate_limit"))) if params["proxy"] == "caddy" else {},
-        "nginx": read_nginx(),
         "oxmgr": read_supervisor(params, run),
-        "proxy_installed": any(os.path.exists(f"/usr/{place}/{params['proxy']}") for place in ("bin", "sbin")),
         "missing_paths": [path for path in params.get("writable_paths") or [] if not os.path.isdir(path)],
         "notify": read_notify(params),
         "missing_unit": missing_unit(params.get("on_failure") or ""),

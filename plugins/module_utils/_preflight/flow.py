@@ -15,7 +15,7 @@ from .._plan.flow import plan_from_params
 from .._plan.seen import see
 from .._plan.timeouts import Refusal
 from .._release import facts as release_facts
-from . import logs
+from . import balance, logs
 from .background import summary_of_timers
 from .facts import read_facts
 from .judge import judge, summary
@@ -27,7 +27,10 @@ Found = tuple[str, str]
 def look(
     variables: dict[str, Any], run: Callable[[list[str]], tuple[int, str, str]]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Everything in one trip: ``problems``, ``plan``, ``host``, ``logs``, ``timers`` and ``releases``; and warnings."""
+    """Everything in one trip: ``problems``, ``plan``, ``host``, ``logs``, ``timers`` and ``releases``; and warnings. On
+    a balancer ``problems`` and ``host`` alone."""
+    if variables.get("part") == "balancer":
+        return balance.look(variables, run)
     facts = read_facts(variables, run)
     found, warnings = judge(variables, facts)
     problems = [(problem.variable, problem.sentence) for problem in found]

@@ -85,9 +85,12 @@ def version_of(python: dict[str, t.Any]) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]+", python.get("version", ""))[:2])
 
 
-def judge_disks(disks: list[Room]) -> t.Iterator[Problem]:
+def judge_disks(
+    disks: list[Room], needs: tuple[tuple[bool, int], ...] = ((True, ROOT_MEGABYTES), (False, VAR_MEGABYTES))
+) -> t.Iterator[Problem]:
+    """:param needs: of each disk, whether the app's root is on it, and how many megabytes it needs."""
     seen = set()
-    for disk, (is_root, needed) in zip(disks, ((True, ROOT_MEGABYTES), (False, VAR_MEGABYTES)), strict=True):
+    for disk, (is_root, needed) in zip(disks, needs, strict=True):
         if disk.device in seen:
             continue
         seen.add(disk.device)

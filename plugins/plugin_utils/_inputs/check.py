@@ -16,7 +16,7 @@ from ...module_utils._plan.capacity import Capacity
 from ...module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ...module_utils._plan.flow import plan_for
 from ...module_utils._plan.timeouts import Refusal
-from . import canary, env_file, front, notify, oxmgr, processes, rules, webhook
+from . import canary, env_file, fleet, front, notify, oxmgr, processes, rules, webhook
 from . import rules as sandbox
 from .site import check_site
 from .specification import Spec, choices
@@ -97,6 +97,9 @@ RULES: dict[str, rules.Rule] = {
     "deployer": notify.deployer,
     "lock_wait": rules.number(0, 3600, 300, "seconds"),
     "serial": rules.serial,
+    "balancers": fleet.names,
+    "balancer_address": fleet.shared,
+    "address": fleet.address,
     "before_swap": rules.words(r"[^\x00]+", "alembic upgrade head"),
     "max_requests": rules.number(0, 1_000_000_000, 10_000),
     "max_requests_jitter": rules.number(0, 1_000_000_000, 1_000),
@@ -232,6 +235,7 @@ def check(values: dict[str, t.Any], spec: Spec, unread: t.Collection[str] = ()) 
         *processes.same_names(good),
         *oxmgr.check(good),
         *webhook.check(good),
+        *fleet.check(good),
     ]
     problems += [problem for problem in together if problem.variable not in bad]
     found = [(problem.variable, problem.sentence) for problem in problems]

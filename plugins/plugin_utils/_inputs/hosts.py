@@ -35,8 +35,10 @@ def too_few_forks(task_vars: dict[str, t.Any]) -> str:
     )
 
 
-def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str) -> list[str]:
+def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str, without: t.Container[str] = ()) -> list[str]:
     """The play's hosts whose app has this name, in the play's order, whatever --limit says. One at least.
+
+    :param without: balancers, which have no app.
 
     Role gunicorn finds the first of them in the same way (`_gunicorn_first`), among those that are taken.
     """
@@ -47,7 +49,8 @@ def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str) -> list[str]:
         listed = [host.name for host in found]
     except (AttributeError, KeyError, AnsibleError):
         listed = []
-    hosts = [host for host in listed or taken(task_vars) if _app_on(host, task_vars, name) == name]
+    wanted = listed or taken(task_vars)
+    hosts = [host for host in wanted if host not in without and _app_on(host, task_vars, name) == name]
     return hosts or [task_vars.get("inventory_hostname", "")]
 
 

@@ -104,22 +104,26 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def check_site(values: dict[str, t.Any]) -> list[Problem]:
-    """All rules that join proxy, domains, tls and port; one that is missing here is refused already."""
+    """All rules that join proxy, domains, tls and port; one that is missing here is refused already.
+
+    Where ``behind`` is set, TLS ends at balancers, and this host serves plain HTTP.
+    """
     tls, domains, port, proxy = (values.get(key) for key in ("tls", "domains", "http_port", "proxy"))
     # An authority of one's own may certify names that aren't public.
     public = "" if str(values.get("acme_directory", "")).startswith("https://") else tls
     problems = check_domains(domains, public) if "domains" in values else []
     if proxy == "none":
         return problems
+    here = "off" if values.get("behind") else tls
     problems += _check_redirects(values.get("redirect_domains"), domains, public)
-    for name in ("tls_certificate", "tls_key") if tls == "files" else ():
+    for name in ("tls_certificate", "tls_key") if here == "files" else ():
         if values.get(name) == "":
             wrong = "it is empty, and with fastapi_tls: files the proxy reads it."
             problems.append(Problem(name, HIDDEN, wrong, write(name, f"/etc/ssl/private/{name[4:]}.pem")))
     if tls in ("acme", "internal", "files") and domains == []:
         wrong = "fastapi_domains is empty, and a certificate is for a name."
         problems.append(Problem("tls", tls, wrong, "Write fastapi_domains: [www.example.com], or fastapi_tls: 'off'."))
-    if tls in ("acme", "internal", "files") and port not in (80, None):
+    if here in ("acme", "internal", "files") and port not in (80, None):
         wrong = f"with fastapi_tls: {tls} the proxy serves HTTPS on 443, and redirects plain HTTP on 80 to it."
         advice = f"{write('http_port', 80)[:-1]}, or fastapi_tls: 'off' for plain HTTP on {port}."
         problems.append(Problem("http_port", port, wrong, advice))

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Has nginx read a copy of its configuration, in a mount namespace of its own: vet.sh COPY SITE TLS
+# Has nginx read a copy of its configuration, in a mount namespace of its own: vet.sh COPY SITE TLS HOSTS
 # Its main file names the others by their full paths, so the copy has to be where they lead.
 set -eu
 umask 027
@@ -9,6 +9,9 @@ if [ -n "$3" ] && ! [ -e "$3/fullchain.pem" ]; then
     mkdir -p "$3"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -subj /CN=vet \
         -keyout "$3/privkey.pem" -out "$3/fullchain.pem" 2>/dev/null
+fi
+if [ -n "$4" ] && ! [ -e "$4" ]; then
+    echo "server 127.0.0.1:1;" >"$4"
 fi
 if ! said=$(nginx -t -q 2>&1); then
     printf '%s\n' "$said" | grep -v '\[warn\]' >&2

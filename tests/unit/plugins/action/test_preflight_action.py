@@ -382,3 +382,53 @@ fastapi_http_port: many
     assert "fastapi_processes: beat runs on web2 alone" in refused
     for limit in ("web2", "web1,web2", "web3"):
         assert "there is 1 problem " in said("--limit", limit), limit
+
+
+BALANCED = {"fastapi_balancers": ["lb1"], "fastapi_domains": ["a.org"], "fastapi_address": "192.0.2.1"}
+
+
+def balanced(source: Path, name: str, **changes: object) -> dict[str, object]:
+    """The variables of one of two hosts, each of which has what is good for all."""
+    everything = good(source, inventory_hostname=name, **BALANCED, **changes)
+    hosts = {"web1": {"fastapi_balancers": ["lb1"], "ansible_host": "192.0.2.1"}}
+    hosts["lb1"] = {"fastapi_balancers": ["lb1"], "ansible_host": "192.0.2.11"}
+    more = {"hostvars": hosts, "groups": {"all": ["web1", "lb1"]}, "ansible_play_hosts_all": ["web1", "lb1"]}
+    return everything | more | ({"fastapi_address": "192.0.2.11"} if name == "lb1" else {})
+
+
+def test_a_host_behind_a_balancer_serves_plain_http(source: Path) -> None:
+    """Whatever the site's certificates are, and on any port."""
+    variables = balanced(source, "web1", fastapi_http_port=8080, fastapi_rate_limit="20/s")
+    plugin = action(
+        variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
+    )
+    result = plugin.run(None, variables)
+    assert not result.get("failed"), result
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    values = arguments["variables"]
+    assert (values["tls"], values["http_port"], values["rate_limit"]) == ("off", 8080, "")
+    assert result["fleet"]["part"] == "app" and result["fleet"]["balancers"] == ["192.0.2.11"]
+
+
+def test_a_balancer_is_asked_for_the_site_alone(source: Path) -> None:
+    variables = balanced(source, "lb1") | {"fastapi_http_port": 80}
+    del variables["fastapi_source"]
+    answer = {"problems": [], "host": {"caddy": {}, "fleet": {"interface": "eth0", "shares": False}}}
+    plugin = action(variables, answer)
+    result = plugin.run(None, variables)
+    assert not result.get("failed"), result
+    assert result["msg"] == "Requests for hello go to web1."
+    fleet = result["fleet"]
+    assert (fleet["part"], fleet["hosts"][0]["dial"], fleet["interface"]) == ("balancer", "192.0.2.1:80", "eth0")
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    assert arguments["variables"]["part"] == "balancer"
+    assert "python" not in arguments["variables"]
+
+
+def test_a_balancer_that_nobody_finds_is_refused_before_a_host_is_asked(source: Path) -> None:
+    variables = balanced(source, "web1")
+    variables["groups"] = {"all": ["web1"]}
+    plugin = action(variables, {})
+    result = plugin.run(None, variables)
+    assert result["failed"] and "lb1 in it isn't a host of the inventory" in str(result["msg"])
+    plugin._execute_module.assert_not_called()
