@@ -92,6 +92,7 @@ def settled(ask, name: str) -> None:
 
 def test_in_each_phase(ask, hosts, deploy, tmp_path):
     first, second = hosts
+
     def lose(host: str, when: str, power: bool = False, odd: str = "") -> tuple[str, dict[str, str], str]:
         """What was said, what had been live, and the source."""
         before = {name: live(name) for name in hosts}
