@@ -212,6 +212,21 @@ def test_a_canary_has_its_share_of_all_lots(caddy_site, share):
     assert mark(share) in [line.strip() for line in text.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("variables", "has"),
+    [
+        ({}, True),
+        ({"_gunicorn_part": "move", "__fastapi_batches": [["localhost"], ["other"]]}, True),
+        ({"_gunicorn_part": "standby", "__fastapi_batches": [["one", "other"], ["localhost"]]}, False),
+        # Left by another app of the play that had several hosts.
+        ({"_gunicorn_part": "all", "__fastapi_batches": [["other"]]}, True),
+    ],
+)
+def test_of_several_hosts_those_of_the_first_batch_have_a_canary(render, tmp_path, variables, has):
+    (tmp_path / "said.j2").write_text("{{ _gunicorn_canary }}")
+    assert render("gunicorn", str(tmp_path / "said.j2"), **variables) == str(has)
+
+
 def test_without_a_canary_no_site_shares_anything_out(caddy_site, site):
     text = caddy_site() + "\n".join(site())
     assert "canary" not in text and "X-Graceful-Side" not in text
