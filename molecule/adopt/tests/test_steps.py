@@ -21,9 +21,15 @@ APPS = {
     "adopt-bookworm": {
         "myproject": ("your-domain.org", "myproject.service", "/srv/myproject"),
         "shop": ("shop.example.org", "shop.service", "/srv/shop"),
+        "stock": ("stock.example.org", "supervisor/stock", "/srv/stock-app"),
     },
-    "adopt-trixie": {"myapi": ("api.example.com", "myapi.service", "/srv/myapi-app")},
+    "adopt-trixie": {
+        "myapi": ("api.example.com", "myapi.service", "/srv/myapi-app"),
+        "notes": ("notes.example.com", "notes.service", "/srv/notes-app"),
+    },
 }
+# Moved as a whole, by one question.
+WHOLE = ("stock", "notes")
 SECRETS = ("9f8e7d6c5b4a39281706f5e4d3c2b1a0", "correct-horse")
 # Everything that a person would look at to see whether the host is what it was; not when what ran last.
 STATE = """
@@ -128,7 +134,7 @@ _before: dict[str, str] = {}
 
 def pytest_generate_tests(metafunc) -> None:
     host = os.environ.get("MOLECULE_PLATFORM_NAME", "")
-    names = [name for each, apps in APPS.items() for name in apps if host in ("", each)]
+    names = [name for each, apps in APPS.items() for name in apps if host in ("", each) and name not in WHOLE]
     if not list(metafunc.definition.iter_markers("parametrize")):
         metafunc.parametrize("name", names, scope="module")
 
@@ -261,3 +267,27 @@ def test_all_of_it_is_undone(app):
     assert app.release == "none"
     app.is_as_before()
     app.again("undo")
+
+
+@pytest.mark.parametrize("name", WHOLE, scope="module")
+def test_others_are_moved_and_undone_too(app, monkeypatch):
+    """A program of supervisord's behind nginx; a script with Gunicorn's file, whose site is in another app's file."""
+    app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
+    _before[app.name] = app.ask.run(STATE)
+    monkeypatch.chdir(app.where)
+    said = app.run("", unit=app.unit, into=str(app.inventory))
+    assert "step=beside" in said
+    with app.loaded("a whole move and its undo") as report:
+        app.run("beside", paths="/ready,/nothing")
+        assert app.release == "none"
+        app.run("move")
+        assert app.release != "none"
+        said = app.run("finish")
+        assert "is stopped and disabled" in said, said
+        if app.name == "stock":
+            assert "RUNNING" not in app.ask.host.run("supervisorctl status").stdout
+            # What had no equal goes on as it was.
+            assert app.get("/x.php")[0] == 404
+        app.run("undo")
+    assert last(report) == "none" and len(report["releases"]) == 2
+    app.is_as_before()

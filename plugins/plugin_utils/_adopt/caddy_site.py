@@ -44,11 +44,34 @@ def read(files: t.Mapping[str, str], at: t.Collection[str], directory: str) -> F
             reader.line(line, "/")
     if "max_body" not in front.values:
         front.put("max_body", "1G", "Caddy had no limit, and this site has one.")
-    for path in sorted(front.files):
+    for path in sorted(files):
         for other in parse(files[path], path).others:
             if other.words[:1] == ("{",):
                 front.ours.append((other.place, "global options", "Caddyfile keeps them"))
+                _authority(front, other.block or ())
     return front
+
+
+_AUTHORITY = {"acme_ca": "acme_directory", "ca": "acme_directory", "dir": "acme_directory", "email": "acme_email"}
+_AUTHORITY |= {"acme_ca_root": "acme_ca", "ca_root": "acme_ca", "trusted_roots": "acme_ca"}
+
+
+def _authority(front: Front, options: t.Iterable[Line]) -> list[Line]:
+    """Take over by whom certificates are: another authority's would be got anew. What isn't known is returned."""
+    odd = []
+    for each in options:
+        if each.name in _AUTHORITY and len(each.args) == 1:
+            if front.values.get("tls", ("",))[0] == "acme":
+                front.put(_AUTHORITY[each.name], each.args[0])
+        elif each.name == "local_certs" and front.values.get("tls", ("",))[0] == "acme":
+            front.values["tls"] = ("internal", "")
+        elif each.name == "issuer" and each.args[:1] == ("acme",):
+            for url in each.args[1:]:
+                front.put("acme_directory", url)
+            odd += _authority(front, each.block or ())
+        else:
+            odd.append(each)
+    return odd
 
 
 def _addresses(front: Front, mine: list[Site]) -> None:
@@ -233,7 +256,7 @@ class _Reader:
             self.front.put("tls_key", line.args[1])
         elif len(line.args) == 1 and "@" in line.args[0]:
             self.front.put("acme_email", line.args[0])
-        else:
+        elif line.args:
             self.front.unknown.append((line.place, line.text, "see fastapi_tls and fastapi_acme_directory"))
-        if line.block and line.args:
-            self.front.unknown.append((line.place, line.text, "what is in its block has no equal"))
+        for odd in _authority(self.front, line.block or ()):
+            self.front.unknown.append((odd.place, f"tls {{ {odd.name} ... }}", "it has no equal"))

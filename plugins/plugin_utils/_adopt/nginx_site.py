@@ -11,7 +11,7 @@ import typing as t
 
 from ...module_utils._adopt.exchange import only_redirects
 from ...module_utils._hand.nginx_conf import Directive, goes_to, normal, parse, servers, upstreams
-from .front import Front, domains, inside, seconds, size
+from .front import Front, domains, inside, is_public, seconds, size
 
 _OWN = "this collection's site has its own"
 _OURS = {
@@ -97,19 +97,15 @@ def _tls(front: Front, mine: list[Directive], named: bool) -> None:
     ports = sorted({int(found[0]) for _s, each in listens if (found := re.findall(r"(?:^|:|\])(\d+)$", each.args[0]))})
     if secure:
         certificate, key = secure[0].last("ssl_certificate"), secure[0].last("ssl_certificate_key")
-        front.put(
-            "tls", "files", "The certificate that is there. Once the app has moved, acme has ours renewed instead."
-        )
-        front.put("tls_certificate", certificate[0] if certificate else "")
-        front.put("tls_key", key[0] if key else "")
-        if certificate and certificate[0].startswith("/etc/letsencrypt/"):
-            front.unknown.append(
-                (
-                    secure[0].place,
-                    f"ssl_certificate {certificate[0]}",
-                    "certbot renews it by the old site, which goes: before it ends, write fastapi_tls: acme",
-                )
-            )
+        names = [*front.values["domains"][0], *front.values.get("redirect_domains", ([], ""))[0]]
+        if certificate and certificate[0].startswith("/etc/letsencrypt/") and names and all(map(is_public, names)):
+            # certbot would renew it by the old site, which goes.
+            front.put("tls", "acme", "certbot's certificate is served on until this site has its own, at the move.")
+            front.ours += [(secure[0].place, f"ssl_certificate {certificate[0]}", "certbot gets ours anew")]
+        else:
+            front.put("tls", "files", "The certificate that is there. Whoever renews it reloads nginx then.")
+            front.put("tls_certificate", certificate[0] if certificate else "")
+            front.put("tls_key", key[0] if key else "")
         for port in ports:
             if port not in (80, 443):
                 front.unknown.append((mine[0].place, f"listen {port}", "with TLS ours listens on 80 and 443"))

@@ -5,7 +5,8 @@
 #
 # Keeps /etc/nginx/graceful/APP/tls leading to a certificate for these names by an authority of the host's own, whose
 # certificate is /etc/nginx/graceful/authority.pem. It is made anew when the names change, and a month before its end.
-# With acme it is there until the first real one is, because nginx doesn't start without any.
+# With acme it is there until the first real one is, because nginx doesn't start without any; but where certbot has one for
+# these names already, as on a host that was set up by hand, that one is: clients never meet another.
 set -eu
 all=/etc/nginx/graceful
 app=$1 kind=$2
@@ -48,7 +49,21 @@ make() {
     mv "$own/fullchain.new" "$own/fullchain.pem"
 }
 
+certbots() {
+    for live in /etc/letsencrypt/live/*; do
+        if [ -e "$live/privkey.pem" ] && openssl x509 -in "$live/fullchain.pem" -noout -checkend 86400 >/dev/null 2>&1 &&
+            ! alternatives "$@" | grep -qvxF "$(names_in "$live/fullchain.pem")"; then
+            echo "$live"
+            return
+        fi
+    done
+}
+
 keep() {
+    if [ "$kind" = acme ] && [ ! -e "$tls/fullchain.pem" ] && live=$(certbots "$@") && [ -n "$live" ]; then
+        ln -sfn "$live" "$tls"
+        echo "$live until the authority's own is there"
+    fi
     if [ "$kind" = acme ] && [ -e "$tls/fullchain.pem" ] && [ "$(readlink "$tls")" != own ]; then
         return
     fi

@@ -6,6 +6,7 @@ import copy
 import functools
 import typing as t
 
+import pytest
 import yaml
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.look import look
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Host, Refused
@@ -170,3 +171,36 @@ def test_a_pattern_is_no_protected_path():
     assert [place for place, _text, why in front.unknown if "patterns" in why] == ["site:2", "site:3", "site:3"]
     page = page_of("nginx", text)
     assert "deny all" in page.app.text and [note for note in page.app.notes if "Before step=move" in note]
+
+
+@pytest.mark.parametrize(
+    ("name", "tls"),
+    [("shop.org", "acme"), ("shop.internal", "files")],
+    ids=["a public name", "one that nobody certifies"],
+)
+def test_what_becomes_of_certbots_certificate(name, tls):
+    live = "/etc/letsencrypt/live/x"
+    text = f"server {{ listen 443 ssl; server_name {name}; location / {{ proxy_pass http://{AT}; }}\n"
+    text += f"ssl_certificate {live}/fullchain.pem; ssl_certificate_key {live}/privkey.pem; }}"
+    page = page_of("nginx", text)
+    assert f"fastapi_tls: {tls}\n" in page.app.text and refused(page) == []
+    assert ("fastapi_tls_certificate" in page.app.text) is (tls == "files")
+
+
+@pytest.mark.parametrize(
+    ("top", "tls", "said"),
+    [
+        (
+            "{\n acme_ca https://ca.corp/dir\n acme_ca_root /etc/ca.pem\n email a@b.org\n}\n",
+            "",
+            ["https://ca.corp/dir", "a@b.org"],
+        ),
+        ("", "tls a@b.org {\n ca https://ca.corp/dir\n}", ["https://ca.corp/dir", "a@b.org"]),
+        ("", "tls {\n issuer acme https://ca.corp/dir {\n email a@b.org\n }\n}", ["https://ca.corp/dir", "a@b.org"]),
+    ],
+)
+def test_a_caddyfiles_authority_is_taken_over(top, tls, said):
+    page = page_of("caddy", f"{top}shop.org {{\n{tls}\nreverse_proxy {AT}\n}}\n")
+    values = yaml.safe_load(page.app.text)
+    assert (values["fastapi_tls"], values["fastapi_acme_directory"], values["fastapi_acme_email"]) == ("acme", *said)
+    assert refused(page) == [] and not [row for row in page.unknown if "tls" in row[1]]
