@@ -23,7 +23,7 @@ FOR_BALANCING = frozenset(
     name state root proxy caddy domains redirect_domains http_port tls tls_certificate tls_key acme_directory acme_email
     acme_ca hsts max_body header_timeout idle_timeout rate_limit compress trusted_proxies static protect headers
     maintenance proxy_snippet proxy_timeout timeout health_path ready_path health_interval log_max_size log_retention
-    webhook_path webhook_host balancers balancer_address address
+    webhook_path webhook_host canary balancers balancer_address address
     """.split()
 )
 # What an app's host behind balancers has of the site's variables: the rest is theirs.
@@ -35,7 +35,8 @@ HTTP_PORT = 80
 def names(variable: str, value: t.Any) -> Problem | None:
     """Names in the inventory."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
-        listed = ", ".join(re.findall(r"[\w.-]+", value)) if isinstance(value, str) else "lb1"
+        told = re.findall(r"[A-Za-z][\w.-]*[0-9.-][\w.-]*", value) if isinstance(value, str) else []
+        listed = ", ".join(dict.fromkeys(told)) or "lb1"
         return Problem(variable, value, "it has to be a list of hosts' names.", write(variable, f"[{listed}]"))
     twice = sorted({name for name in value if value.count(name) > 1})
     if twice:
