@@ -1,4 +1,4 @@
-# An Uvicorn under supervisord, behind nginx.
+# A Gunicorn under supervisord, behind nginx.
 set -e
 useradd --system --home-dir /srv/stock --shell /usr/sbin/nologin stock
 cp -a /opt/hand/app /srv/stock

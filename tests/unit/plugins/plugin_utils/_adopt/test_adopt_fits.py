@@ -15,11 +15,18 @@ from ansible_collections.graceful.deploy.plugins.plugin_utils._adopt.inventory i
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.check import check, check_names
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.rules import TODO
 from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.specification import load_spec, typed
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from test_adopt_hosts import HOSTS
 
 AT = "127.0.0.1:8000"
+# To make a failure small takes minutes: it is shown as it was found.
+BRIEFLY = settings(
+    max_examples=30,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 
 
 @functools.cache
@@ -108,7 +115,7 @@ def lines(rows: t.Iterable[tuple[str, list[str]]]) -> str:
     return "".join(f"{name} {' '.join(words)};\n" for name, words in rows)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@BRIEFLY
 @given(LINES, LOCATIONS)
 def test_whatever_an_nginx_site_says(rows, locations):
     text = "".join(
@@ -139,7 +146,7 @@ ADDRESSES = st.sampled_from(
 UPSTREAM = st.sampled_from(["", "health_uri {0}", "health_interval {0}", "transport http {{\n read_timeout {0}\n}}"])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@BRIEFLY
 @given(ADDRESSES, CADDY, UPSTREAM, QUOTED)
 def test_whatever_a_caddyfile_says(address, rows, upstream, word):
     inner = "\n".join(rows)
@@ -151,7 +158,7 @@ def test_whatever_a_caddyfile_says(address, rows, upstream, word):
     assert refused(page) == []
 
 
-@settings(max_examples=20, deadline=None)
+@BRIEFLY
 @given(st.sampled_from(["keepalive", "max_requests", "timeout", "workers"]), st.integers(0, 1 << 40))
 def test_whatever_a_command_line_says(name, number):
     assert (
