@@ -50,7 +50,7 @@ def report(systemd: Systemd, name: str, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(row: dict[str, Any], said: dict[str, Any]) -> None:
-    address, _, port = row["address"].rpartition(":")
+    address, _colon, port = row["address"].rpartition(":")
     door = Door(said["host"], port=int(port), scheme=said["scheme"], address=address.strip("[]"))
     answer = ask(door, said["path"], PATIENCE)
     row["ready"], row["answer"] = answer.good, str(answer)

@@ -87,7 +87,7 @@ def has_old_files(exe: str, maps: str) -> bool:
 def unit_of(cgroup: str) -> str:
     """The service of the system's that a process belongs to, by /proc/PID/cgroup; '' where it has none."""
     for line in cgroup.splitlines():
-        number, _, path = line.partition(":")
+        number, _names, path = line.partition(":")
         if (number == "0" or "name=systemd" in path) and (match := re.search(r"/([^/]+\.service)(?:/|$)", path)):
             return match[1]
     return ""

@@ -19,7 +19,7 @@ from .judge import VAR_MEGABYTES, judge_disks, judge_system
 from .ports import check_taken, judge_ports, judge_switch
 
 Run = t.Callable[[list[str]], tuple[int, str, str]]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 UP, BY_GATEWAY = 0x1, 0x2
 
 

@@ -35,8 +35,10 @@ HTTP_PORT = 80
 def names(variable: str, value: t.Any) -> Problem | None:
     """Names in the inventory."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
-        told = re.findall(r"[A-Za-z][\w.-]*[0-9.-][\w.-]*", value) if isinstance(value, str) else []
-        listed = ", ".join(dict.fromkeys(told)) or "lb1"
+        words = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else []
+        # What YAML would take for a number or a boolean isn't proposed.
+        plain = all(re.fullmatch(r"[a-z]+[0-9]+(\.[a-z0-9.-]*[a-z])?", word, re.ASCII) for word in words)
+        listed = ", ".join(dict.fromkeys(words)) if words and plain else "lb1"
         return Problem(variable, value, "it has to be a list of hosts' names.", write(variable, f"[{listed}]"))
     twice = sorted({name for name in value if value.count(name) > 1})
     if twice:

@@ -29,7 +29,7 @@ CONFIRM_SECONDS = 1.0
 def connected(place: str, timeout: float) -> socket.socket:
     """A connection to an app's socket or to ADDRESS:PORT."""
     if not place.startswith("/"):
-        address, _, port = place.rpartition(":")
+        address, _colon, port = place.rpartition(":")
         return socket.create_connection((address.strip("[]"), int(port)), timeout)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
