@@ -68,8 +68,8 @@ CASES: list[tuple[dict[str, object], list[str]]] = [
     ({"fastapi_workers": 0}, ["fastapi_workers", "0"]),
     ({"fastapi_workers": -1}, ["fastapi_workers", "-1"]),
     ({"fastapi_workers": "many"}, ["fastapi_workers", "many", "auto"]),
-    ({"fastapi_env": {"A": "canary\nword"}}, ["fastapi_env", "A", "newline"]),
-    ({"fastapi_env": {"1A": "canary"}}, ["fastapi_env", "1A"]),
+    ({"fastapi_env": {"A": "nightingale\nword"}}, ["fastapi_env", "A", "newline"]),
+    ({"fastapi_env": {"1A": "nightingale"}}, ["fastapi_env", "1A"]),
     ({"fastapi_gracefull_timeout": 20}, ["fastapi_gracefull_timeout", "fastapi_graceful_timeout"]),
     ({"fastapi_python": "/usr/bin/python3.99"}, ["fastapi_python", "python3.99"]),
     ({"fastapi_source": "/nowhere/at/all"}, ["fastapi_source", "/nowhere/at/all"]),
@@ -115,7 +115,7 @@ def refused(tmp_path_factory):
             ask.run("systemctl stop squatter; umount /mnt/small")
         assert status != 0, whole
         assert left == ""
-        assert "canary" not in whole
+        assert "nightingale" not in whole
         assert state() == before
         tasks, _, recap = whole.rpartition("PLAY RECAP")
         for name in hosts:
@@ -237,17 +237,17 @@ def test_secrets_are_in_no_output_however_loud(ask, site, tmp_path):
     live, standby = slots(ask)
     tree = source(tmp_path, **{"app/main.py": DOTENV})
     shutil.copytree(os.path.dirname(dotenv.__file__), f"{tree}/dotenv")
-    secret = {"fastapi_env": {"TOKEN": "canary-token-word", "FLAG": "x"}, "fastapi_source": tree}
+    secret = {"fastapi_env": {"TOKEN": "nightingale-token-word", "FLAG": "x"}, "fastapi_source": tree}
     ask.run("mv /srv/hello/environment /srv/hello/.env")
     for options in (["-vvv", "--diff", "--check"], ["-vvv", "--diff"], ["-vvv", "--diff"]):
         status, said = site(*options, **secret)
         assert status == 0, said
-        assert "canary" not in said
+        assert "nightingale" not in said
     assert ask.get("/ready") == (200, '""')
     assert ask.run("ls -A /srv/hello | grep -e env -e '^[.]'") == "environment\n"
-    assert "canary-token-word" in ask.run("cat /srv/hello/environment")
-    assert "canary" not in ask.run("journalctl --no-pager --namespace='*'")
-    assert "canary" not in ask.run("ps axww -o args | grep -v grep")
+    assert "nightingale-token-word" in ask.run("cat /srv/hello/environment")
+    assert "nightingale" not in ask.run("journalctl --no-pager --namespace='*'")
+    assert "nightingale" not in ask.run("ps axww -o args | grep -v grep")
     assert slots(ask) == (standby, live)
     status, said = site()
     assert status == 0, said
