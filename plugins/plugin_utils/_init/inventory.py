@@ -316,12 +316,39 @@ def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
 _SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-z_][\w.]*:[A-Za-z_]\w*)""")
 
 
+_ANY_WORD = re.compile(r"/\{\w+(:(str|path))?\}/?")
+"""A route that takes any first word, /ready as well."""
+
+
 def _paths(out: Written, code: Code, app: str) -> None:
+    paths, _whole = code.paths(app)
+    taken = next(((path, place) for path, place in paths.items() if _ANY_WORD.fullmatch(path)), None)
+    lacking: list[str] = []
     for kind, shape in (("health", HEALTH), ("ready", READY)):
         found: dict[str, Place] = like(code, app, shape)
-        if found and f"/{kind}" not in found:
+        if f"/{kind}" in found:
+            continue
+        if found:
             path, place = next(iter(found.items()))
             out.line(f"{kind}_path", path, f"Found in {place}.")
+        elif taken and (others := like(code, app, HEALTH)):
+            # The app's server answers in place of a 404 alone, and this route may say 400 or 422.
+            path, place = next(iter(others.items()))
+            out.line(f"{kind}_path", path, f"Found in {place}. {taken[0]} ({taken[1]}) takes /{kind}.")
+        elif taken:
+            lacking.append(f"/{kind}")
+    if taken and lacking:
+        told = (
+            f"{taken[0]} ({taken[1]}) takes {' and '.join(lacking)} too, and no release has traffic until "
+            f"{'they answer' if lacking[1:] else 'it answers'} 2xx. Give the app {'them' if lacking[1:] else 'it'}, "
+            "above that route"
+        )
+        out.comment(f"{told}, as docs/your-app.md shows in ten lines:")
+        for path in lacking:
+            name = path.strip("/")
+            out.text += f'#   @app.get("{path}", include_in_schema=False)\n#   async def {name}() -> dict[str, str]:\n'
+            out.text += '#       return {"status": "ok"}\n'
+        out.notes.append(f"{told}: docs/your-app.md has ten lines.")
 
 
 def _static(out: Written, code: Code) -> None:

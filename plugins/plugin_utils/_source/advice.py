@@ -43,7 +43,7 @@ def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
 def like(code: Code, app: str, shape: re.Pattern[str]) -> dict[str, Place]:
     """The paths of an application that are called as a liveness or readiness path is, shortest first."""
     paths, _whole = code.paths(app)
-    return {path: paths[path] for path in sorted(paths, key=len) if shape.fullmatch(path)}
+    return {path: paths[path] for path in sorted(paths, key=len) if shape.fullmatch(path) and "{" not in path}
 
 
 def _path(code: Code, values: dict[str, t.Any], kind: str, shape: re.Pattern[str]) -> str:

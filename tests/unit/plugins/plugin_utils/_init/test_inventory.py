@@ -54,6 +54,28 @@ def test_one_file_and_its_requirements(project):
     assert "Found in main.py:3." in written.text
 
 
+CATCH_ALL = MAIN + '@app.get("/{hash}")\ndef go(hash: str): ...\n'
+
+
+def test_where_a_route_takes_ready_too_another_path_is_asked(project):
+    """A shortener's `/{hash}` answered 400 to /ready, so no release came to traffic."""
+    main = CATCH_ALL + '@app.get("/system/health")\ndef health(): ...\n'
+    written = app_file(str(project({"main.py": main, "requirements.txt": "fastapi\n"})), "x")
+    values = yaml.safe_load(written.text)
+    assert values["fastapi_health_path"] == values["fastapi_ready_path"] == "/system/health"
+    assert "/{hash} (main.py:5) takes /ready." in written.text
+
+
+def test_where_a_route_takes_ready_and_no_other_path_is_there_it_is_said(project):
+    written = app_file(str(project({"main.py": CATCH_ALL, "requirements.txt": "fastapi\n"})), "x")
+    assert "fastapi_ready_path" not in yaml.safe_load(written.text)
+    assert '#   @app.get("/ready", include_in_schema=False)' in written.text
+    assert any("takes /health and /ready too" in note for note in written.notes)
+    both = CATCH_ALL + '@app.get("/health")\n@app.get("/ready")\ndef ready(): ...\n'
+    written = app_file(str(project({"main.py": both, "requirements.txt": "fastapi\n"})), "x")
+    assert "{hash}" not in written.text and not written.notes
+
+
 @pytest.mark.parametrize("source", ["git@git.example.com:app.git", "https://git.example.com/us/app"])
 def test_a_repository_that_is_called_app_gives_that_name_and_not_none(project, tmp_path: Path, source: str):
     top = project({"main.py": MAIN, "requirements.txt": "fastapi\n"}).rename(tmp_path / "1234")
