@@ -1497,7 +1497,9 @@ def test_the_playbook_writes_it_once_and_preflight_refuses_it(project, tmp_path)
     assert not (tmp_path / "new").exists()
     status, said = run(*init)
     assert status == 0, said
-    assert "Fill in ansible_host, ansible_user, fastapi_domains. Then look:" in said, said
+    assert "Fill in ansible_host, ansible_user, fastapi_domains. Then look: ansible-playbook -i new" in said, said
+    # Of a first deploy --diff has 1,800 lines.
+    assert "playbooks/site.yml --check" in said and "--diff" not in said, said
     assert (tmp_path / "new/hosts.yml").read_text() == HOSTS
     assert yaml.safe_load((tmp_path / "new/group_vars/all/app.yml").read_text())["fastapi_source"] == str(top)
     status, said = run(*init)
