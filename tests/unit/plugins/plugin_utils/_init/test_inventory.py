@@ -765,8 +765,8 @@ def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
         # What makes tables already may have made them on the host.
         ("requirements.txt", "fastapi==0.104.1\n", "Base.metadata.create_all(bind=engine)\n", None),
         # A lock stays as it is.
-        ("requirements.txt", f"fastapi==0.104.1 --hash=sha256:{'0' * 64}\n", "", None),
-        ("poetry.lock", POETRY.format("mako"), "", None),
+        ("requirements.txt", f"fastapi==0.104.1 --hash=sha256:{'0' * 64}\n", "", ["TODO"]),
+        ("poetry.lock", POETRY.format("mako"), "", ["TODO"]),
     ],
 )
 def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, text, more, command):
@@ -778,9 +778,44 @@ def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, te
     written = app_file(str(top), str(top))
     assert yaml.safe_load(written.text).get("fastapi_before_swap") == command
     said = re.sub(r"\n# ", " ", written.text)
-    assert ("doesn't name alembic, so each release gets its newest" in said) == bool(command)
+    assert ("doesn't name alembic, so each release gets its newest" in said) == (command == ["alembic upgrade head"])
     assert migrating(str(top), files) == {"alembic": "for its migrations, moves/env.py"}
     assert migrating(str(top), files.keys() - {"alembic.ini"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"uv.lock": "version = 1\n", "pyproject.toml": PROJECT + '[dependency-groups]\ndev = ["alembic>=1"]\n'},
+            "which is in pyproject.toml's group dev, which isn't installed. Add it by `uv add alembic`",
+        ),
+        (
+            {
+                "poetry.lock": POETRY.format("mako"),
+                "pyproject.toml": '[tool.poetry.dependencies]\nfastapi = "*"\n'
+                '[tool.poetry.group.tools.dependencies]\nalembic = "*"\n',
+            },
+            "which is in pyproject.toml's group tools, which isn't installed. Add it by `poetry add alembic`",
+        ),
+        (
+            {"pyproject.toml": PROJECT + '[project.optional-dependencies]\ndb = ["alembic"]\n'},
+            "which is in pyproject.toml's extra db. Write fastapi_extras: [db], and",
+        ),
+        (
+            {"requirements.txt": "fastapi\n", "requirements-dev.txt": "alembic==1\n"},
+            "which is in requirements-dev.txt, which isn't installed. Add it by a line in requirements.txt: alembic, and",
+        ),
+    ],
+)
+def test_where_alembic_is_and_how_it_comes_to_hosts_is_said(project, files, said):
+    """And the run waits for an answer: an app without tables starts, and looks like a good one."""
+    migrated = {"alembic.ini": "[alembic]\nscript_location = moves\n", "moves/env.py": "", "moves/versions/a.py": ""}
+    top = project({"main.py": APP, **migrated, **files})
+    written = app_file(str(top), str(top))
+    text = re.sub(r"\n# ", " ", written.text)
+    assert said in text and "before each new release: fastapi_before_swap: [alembic upgrade head]" in text
+    assert "fastapi_before_swap" in written.left and any(said in note for note in written.notes)
 
 
 def test_a_list_of_powershells_has_alembic_in_it(project):
