@@ -748,6 +748,19 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
 
 
+def test_an_examples_superuser_of_the_database_is_told(project):
+    """`postgres` of .env.example went to the host, where the app was to be the superuser."""
+    names = ("POSTGRES_USER", "DB_USERNAME", "POSTGRES_DB", "DATABASE_NAME")
+    text = MAIN + "import os\n" + "".join(f"{name} = os.environ['{name}']\n" for name in names)
+    example = "POSTGRES_USER=postgres\nDB_USERNAME=shop\nPOSTGRES_DB=postgres\nDATABASE_NAME=shop\n"
+    top = project({"main.py": text, "requirements.txt": "fastapi\n", ".env.example": example})
+    written = app_file(str(top), str(top)).text
+    has = "wants it. .env.example has it."
+    assert f"{has} That is the database's superuser: give the app a user of its own.\n" in written
+    assert f"{has} That is the server's own database: give the app one of its own.\n" in written
+    assert written.count(f"{has}\n") == 2
+
+
 def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
     """`database_url: str = ''`, and below `settings.database_url = f"postgresql://{...}"`."""
     text = (
