@@ -454,9 +454,17 @@ def _env(
             del asked[name]
             if example not in code.examples:
                 rows.append((name, value, f"{place} asks for it, and {example} has it."))
+    switches = {
+        name: (text, place)
+        for name, texts in code.compared.items()
+        for text, place in texts.items()
+        if name in asked and re.fullmatch(r"(?i)prod(uction)?|live", text)
+    }
+    # Nothing fails without these.
+    asked = {name: place for name, place in asked.items() if name not in code.stood and name not in code.compared}
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *code.asked, *made}]
     meant = _meant(code, {*code.wanted, *(row[0] for row in rows)})
-    if rows or made or asked or behind or meant or code.open_passwords:
+    if rows or made or asked or switches or behind or meant or code.open_passwords:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
     if rows or made:
         out.text += f"{PREFIX}env:\n"
@@ -477,16 +485,21 @@ def _env(
     # A name needs the variable above it, without which its line can't be taken in.
     some = bool(rows or made)
     indent = "  " if some else ""
+    hidden = "  # " if some else "#   "
     if asked:
         too = "Asked for too, and nothing stands for them where they aren't set:"
         out.comment(
             too if some else f"Asked for, and nothing stands for them. A line needs {PREFIX}env without its #:", indent
         )
         out.text += "" if some else f"# {PREFIX}env:\n"
-        hidden = "  # " if some else "#   "
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
         for place, together in code.together.items():
             out.comment(f"{place} does without {', '.join(together)}, unless all of them are set.", indent)
+    if switches:
+        out.comment("Not needed to start. The app is another one where this is set:", indent)
+        out.text += "" if some or asked else f"# {PREFIX}env:\n"
+        for name, (text, place) in switches.items():
+            out.text += f"{hidden}{name}: {as_yaml(text)}  # {place} compares it with that.\n"
     for name, place in code.open_passwords.items():
         if name not in {*code.wanted, *made, *(row[0] for row in rows)}:
             said = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"

@@ -748,6 +748,35 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
 
 
+@pytest.mark.parametrize(
+    ("text", "listed", "switch"),
+    [
+        ("debug = os.getenv('ENV') != 'PROD'\n", False, "PROD"),
+        ("ENV = os.getenv('ENV')\nif ENV in ('production', 'staging'): ...\n", False, "production"),
+        # One that isn't a host's is of no use there.
+        ("debug = 'DEV' == os.environ.get('ENV')\n", False, ""),
+        ("a = os.getenv('ENV')\nb = os.getenv('ENV', 'x')\n", False, ""),
+        ("a = os.getenv('ENV')\nb = os.getenv('ENV', '')\n", True, ""),
+        ("ENV = os.getenv('ENV')\nif ENV == 'PROD': ...\nopen(ENV)\n", True, ""),
+        ("class C:\n    ENV = os.getenv('ENV')\nc = C()\nif c.ENV == 'PROD': ...\nopen(c.ENV)\n", True, ""),
+        ("if os.getenv('ENV') == other: ...\n", True, ""),
+    ],
+)
+@pytest.mark.parametrize("more", ["", "KEY = os.environ['THEIR_KEY_ID']\n"])
+def test_what_is_only_compared_or_has_a_default_elsewhere_is_not_required(project, text, listed, switch, more):
+    """`os.getenv("ENV") == "PROD"` was listed as if the app failed without."""
+    top = project({"main.py": MAIN + "import os\n" + more + text, "requirements.txt": "fastapi\n"})
+    written = app_file(str(top), str(top)).text
+    assert bool(re.search(r"# +ENV: \.\.\.", written)) == listed
+    assert ("nothing stands for them" in written) == listed
+    assert bool(switch) == ("The app is another one where this is set:" in written)
+    if switch:
+        assert re.search(rf"#( +)ENV: {switch}  # main.py:\d compares it with that\.\n", written)
+        # Without their #, the lines are YAML.
+        told = re.sub(r"(?m)^( *)# ?((fastapi_env:|  ENV: |ENV: ).*)", r"\1\2", written)
+        assert yaml.safe_load(told)["fastapi_env"]["ENV"] == switch
+
+
 def test_an_examples_superuser_of_the_database_is_told(project):
     """`postgres` of .env.example went to the host, where the app was to be the superuser."""
     names = ("POSTGRES_USER", "DB_USERNAME", "POSTGRES_DB", "DATABASE_NAME")
