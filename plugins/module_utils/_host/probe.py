@@ -197,10 +197,12 @@ def advice(door: Door, answer: Answer, path: str) -> str:
     asked = f"It was asked as clients ask, for Host {door.host}"
     if answer.status in REFUSED and not _SAYS_NOTHING.match(answer.text) and not _HOST.search(answer.text):
         variable = "fastapi_health_path" if re.search("health|live|ping", path) else "fastapi_ready_path"
+        # A 404 may be said in words of the app's own, too.
+        lacks = "it has no such path, or " if answer.status == 404 else ""
         return (
-            f" So says the app itself: a route of it with a parameter, such as /{{id}}, takes {path} too. Write "
+            f" So says the app itself: {lacks}a route of it with a parameter, such as /{{id}}, takes {path} too. Write "
             f"{variable}: /system/health, or another path that the app answers with 2xx; or give the app {path}, above "
-            "that route."
+            "such a route."
         )
     if answer.status == 400:
         return (
