@@ -122,14 +122,13 @@ def _beside(top: str, table: dict[str, t.Any]) -> tuple[str, str]:
         return isinstance(listed, (list, dict)) and any(re.match(r"(?i)alembic\b", str(each)) for each in listed)
 
     tool = under(table, "tool")
-    groups = {**under(tool, "pdm", "dev-dependencies"), **under(table, "dependency-groups")}
-    groups |= {name: under(group, "dependencies") for name, group in under(tool, "poetry", "group").items()}
-    old = {"poetry": under(tool, "poetry", "dev-dependencies"), "uv": under(tool, "uv").get("dev-dependencies")}
-    groups |= {"dev": each for each in old.values() if has(each)}
+    groups = [*under(tool, "pdm", "dev-dependencies").items(), *under(table, "dependency-groups").items()]
+    groups += [(name, under(group, "dependencies")) for name, group in under(tool, "poetry", "group").items()]
+    groups += [("dev", under(tool, "poetry", "dev-dependencies")), ("dev", under(tool, "uv").get("dev-dependencies"))]
     for name, listed in under(lockfile.project_of(table), "optional-dependencies").items():
         if has(listed):
             return f"pyproject.toml's extra {name}", name
-    for name, listed in groups.items():
+    for name, listed in groups:
         if has(listed):
             return f"pyproject.toml's group {name}, which isn't installed", ""
     try:

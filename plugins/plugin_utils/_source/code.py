@@ -191,9 +191,9 @@ def _compared(code: Code, files: list[_File]) -> None:
                 for variable in locals_of.get(_name(node).rpartition(".")[2], ()):
                     used[variable] = used.get(variable, 0) + 1
             for part, texts in compared(node):
-                for variable in {asks(part)} - {""} or locals_of.get(_name(part).rpartition(".")[2], ()):
+                for variable in {asks(part)} - {""} or locals_of.get(_name(part).rpartition(".")[2], set[str]()):
                     counted[variable] = counted.get(variable, 0) + 1
-                    found.setdefault(variable, []).extend((text, Place(each.path, node.lineno)) for text in texts)
+                    found.setdefault(variable, []).extend((text, Place(each.path, part.lineno)) for text in texts)
     for variable, pairs in found.items():
         if counted[variable] == used.get(variable):
             code.compared[variable] = dict(reversed(pairs))
@@ -758,9 +758,8 @@ class _File:
     def _asked(self) -> None:
         """os.getenv("NAME") without a default, of which only the app knows whether it can be without."""
         for node in self.nodes:
-            if getenv(node) and len(node.args) == 2 and (name := _text(node.args[0])):
-                if not isinstance(node.args[1], ast.Constant) or node.args[1].value not in (None, ""):
-                    self.code.stood.add(name)
+            if getenv(node) and len(node.args) == 2 and getattr(node.args[1], "value", True) not in (None, ""):
+                self.code.stood.add(_text(node.args[0]) or "")
             if isinstance(node, ast.Call) and (name := asks(node)):
                 self.code.asked.setdefault(name, self._at(node))
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := asks(node.value)):

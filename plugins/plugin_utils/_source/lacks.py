@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import sys
 from collections.abc import Collection, Iterator
 
@@ -101,7 +102,7 @@ def adding(file: str, packages: Collection[str]) -> str:
     lines = ", ".join(packages)
     if command := _ADD.get(os.path.basename(file)):
         # Brackets are a shell's, too.
-        return f"by `{command} {' '.join(f"'{each}'" if '[' in each else each for each in packages)}`"
+        return f"by `{command} {' '.join(map(shlex.quote, packages))}`"
     if file.endswith("pyproject.toml"):
         return f"in the dependencies of {file}: {lines}"
     return f"by a line in {file}: {lines}" if len(packages) == 1 else f"by lines in {file}: {lines}"

@@ -26,7 +26,7 @@ ROLES = Path(__file__).resolve().parents[5] / "roles"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Keeps what it was asked, and answers as the server's `answer` says: a status, and where it sends to or what its text is."""
+    """Keeps what it was asked, and answers as the server's `answer` says: a status, where it sends to or its text."""
 
     def do_GET(self):
         self.server.heard.append((self.path, dict(self.headers)))

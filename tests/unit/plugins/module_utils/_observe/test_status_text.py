@@ -12,8 +12,8 @@ LIVE = {"release": "abc", "started": "2026-11-30T20:40:00Z", "outcome": "live"}
 
 
 def shown(*history: dict[str, Any]) -> str:
-    empty = dict.fromkeys(("slots", "certificate", "stalls", "maintenance", "deploying", "cut_off"), {})
-    lists = dict.fromkeys(("processes", "timers", "releases", "pushes", "commands"), [])
+    empty = {key: {} for key in ("slots", "certificate", "stalls", "maintenance", "deploying", "cut_off")}
+    lists = {key: [] for key in ("processes", "timers", "releases", "pushes", "commands")}
     facts = {"name": "shop", "root": "/srv/shop", "live": None, **empty, **lists, "history": [*history]}
     return " ".join(render(facts, 0.0, 10).split())
 

@@ -846,7 +846,7 @@ def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, te
         ),
         (
             {"requirements.txt": "fastapi\n", "requirements-dev.txt": "alembic==1\n"},
-            "which is in requirements-dev.txt, which isn't installed. Add it by a line in requirements.txt: alembic, and",
+            "which is in requirements-dev.txt, which isn't installed. Add it by a line in requirements.txt: alembic",
         ),
     ],
 )
