@@ -340,7 +340,7 @@ def _paths(out: Written, code: Code, app: str) -> None:
     if taken and lacking:
         told = (
             f"{taken[0]} ({taken[1]}) takes {' and '.join(lacking)} too, and no release has traffic until "
-            f"{'they answer' if lacking[1:] else 'it answers'} 2xx. Give the app {'them' if lacking[1:] else 'it'}, "
+            f"{'both answer' if lacking[1:] else 'it answers'} 2xx. Add {'them' if lacking[1:] else 'it'} to the app, "
             "above that route"
         )
         out.comment(f"{told}, as docs/your-app.md shows in ten lines:")

@@ -96,8 +96,8 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
         )
         return
     place, extra = _beside(top, table)
-    said = f"There is {an}, and what is installed doesn't name alembic"
-    said += f", which is in {place}. " if place else ". "
+    said = f"There is {an}, and "
+    said += f"alembic is in {place}. " if place else "what is installed doesn't name alembic. "
     said += f"Write {PREFIX}extras: [{extra}]" if extra else f"Add it {adding(requirements, ['alembic'])}"
     said += f", and have it run before each new release: {PREFIX}before_swap: {as_yaml(command)}"
     if code.creates or all(path.endswith("alembic.ini") for path in found):
