@@ -19,7 +19,7 @@ from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import ignored, is_git, name_of
 from .._release.source import PLACEHOLDERS, scan
-from .._source.advice import HEALTH, READY, alone, like, settings_in
+from .._source.advice import HEALTH, READY, alone, like, settings_in, takes
 from .._source.code import read_code
 from .._source.lacks import needed
 from .._source.paths import SQLITE
@@ -316,13 +316,8 @@ def _app(out: Written, code: Code, recipes: str, readme: str) -> str:
 _SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-z_][\w.]*:[A-Za-z_]\w*)""")
 
 
-_ANY_WORD = re.compile(r"/\{\w+(:(str|path))?\}/?")
-"""A route that takes any first word, /ready as well."""
-
-
 def _paths(out: Written, code: Code, app: str) -> None:
-    paths, _whole = code.paths(app)
-    taken = next(((path, place) for path, place in paths.items() if _ANY_WORD.fullmatch(path)), None)
+    taken = takes(code, app)
     lacking: list[str] = []
     for kind, shape in (("health", HEALTH), ("ready", READY)):
         found: dict[str, Place] = like(code, app, shape)
