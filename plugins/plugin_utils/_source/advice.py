@@ -63,8 +63,8 @@ def _path(code: Code, values: dict[str, t.Any], kind: str, shape: re.Pattern[str
     if not near and wanted not in paths and wanted.count("/") == 1 and taken and ":path" not in taken[0]:
         other = next(iter(like(code, app, HEALTH)), "")
         write = f"write {variable}: {other}, which it has, or " if other else ""
-        told = f"{variable} is {wanted}, which the app's route {taken[0]} ({taken[1]}) takes: an error of its"
-        return f"{told} ends the deploy before anything moves. To prevent that, {write}add {wanted} above that route"
+        told = f"{variable} is {wanted}, which the app's route {taken[0]} ({taken[1]}) takes. If it answers an error"
+        return f"{told}, as to an unknown word, no release gets traffic: {write}add {wanted} above that route"
     if not wanted or wanted in paths or not near:
         return ""
     path, at = next(iter(near.items()))

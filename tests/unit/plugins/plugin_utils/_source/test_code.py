@@ -914,4 +914,4 @@ def test_a_route_that_takes_ready_is_told_before_anything_changes(project, tmp_p
     """A shortener answered it 400, after the build and a slot's start."""
     told = [each for each in said(project({"main.py": text}), tmp_path, **values) if "ready_path is" in each]
     assert bool(told) == bool(write)
-    assert not told or (write in told[0] and "route /{hash} (main.py:3) takes" in told[0])
+    assert not told or (write in told[0] and "route /{hash} (main.py:4) takes" in told[0])
