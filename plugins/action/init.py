@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         would = "Would write" if self._task.check_mode else "Wrote"
         fill = f"Fill in {', '.join(left)}. " if left else ""
         inventory = os.path.relpath(into)
-        look = f"ansible-playbook -i {inventory} playbooks/site.yml --check --diff"
+        look = f"ansible-playbook -i {inventory} playbooks/site.yml --check"
         msg = f"{would} {' and '.join(shown)}. {fill}{''.join(f'{note} ' for note in notes)}Then look: {look}"
         diff = [{"before": "", "after": written.shown, "after_header": path} for path, written in files.items()]
         return result | {"changed": True, "msg": msg, "files": list(files), "left": left, "diff": diff}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -29,8 +30,15 @@ holds clients back, which asked plainly it isn't (roles/caddy and roles/nginx, p
 STANDS_IN = "graceful.deploy answers for the app, which has no "
 """How the worker class begins its answer where the app has no such path (graceful_watch.StandIn)."""
 SENT_ON = (301, 302, 303, 307, 308)
-NEVER_MORE = (400, 404, *SENT_ON)
+REFUSED = (400, 404, 422)
+"""What a route gives that takes any word, as `/{id}`, for a word that is none of its own."""
+NEVER_MORE = (*REFUSED, *SENT_ON)
 """What an app says to a path or a name that it doesn't take, however long it is asked."""
+
+_SAYS_NOTHING = re.compile(r"""(?i)$|<|Not Found$|\{"detail":\s*"Not Found"\}$""")
+"""What comes where no route takes a path: Starlette's and FastAPI's words, or a page."""
+_HOST = re.compile(r"(?i)\bhost\b")
+"""What TrustedHostMiddleware says is "Invalid host header"."""
 
 
 def as_client(host: str, scheme: str) -> dict[str, str]:
@@ -184,9 +192,18 @@ def ask_watching(door: Door, path: str, timeout: float, lost: Callable[[], str |
             return reason
 
 
-def advice(door: Door, answer: Answer) -> str:
+def advice(door: Door, answer: Answer, path: str) -> str:
     """What to do about an answer that clients get too, in a sentence; '' where it tells nothing."""
     asked = f"It was asked as clients ask, for Host {door.host}"
+    if answer.status in REFUSED and not _SAYS_NOTHING.match(answer.text) and not _HOST.search(answer.text):
+        variable = "fastapi_health_path" if re.search("health|live|ping", path) else "fastapi_ready_path"
+        # A 404 may be said in words of the app's own, too.
+        lacks = "it has no such path, or " if answer.status == 404 else ""
+        return (
+            f" So says the app itself: {lacks}a route of it with a parameter, such as /{{id}}, takes {path} too. Write "
+            f"{variable}: /system/health, or another path that the app answers with 2xx; or give the app {path}, above "
+            "such a route."
+        )
     if answer.status == 400:
         return (
             f" {asked}. Where the app takes certain names alone (TrustedHostMiddleware), write one of them first in "
@@ -241,8 +258,8 @@ def wait_until_good(
             return reason
         missing_since = (missing_since or time.monotonic()) if last.status in NEVER_MORE else 0.0
         if not_there and missing_since and time.monotonic() - missing_since > NOT_THERE:
-            return f"{path} on {door.name} answers {last}.{advice(door, last) or ' ' + not_there}"
+            return f"{path} on {door.name} answers {last}.{advice(door, last, path) or ' ' + not_there}"
         time.sleep(pause)
     times = "" if in_a_row == 1 else f" {in_a_row} times in a row"
     said = f"{path} on {door.name} did not answer 2xx{times} within {limit:g} s; the last answer: {last}"
-    return f"{said}.{why}" if (why := advice(door, last)) else said
+    return f"{said}.{why}" if (why := advice(door, last, path)) else said

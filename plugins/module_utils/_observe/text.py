@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from .._app.history import LIVE
 from .._app.leaving import PATCHING
 from .._app.lock import MEASURING
 from .._plan.sizes import human_size
@@ -116,10 +117,12 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
         head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome"]
         head += [*(["lost, p99"] if counted else []), *(["canary / live: errors, p95"] if canaries else []), "who", ""]
         lines += ["", *table([head, *rows])]
-        # The last one, where the table has no room for it.
+        # The last one, where the table has no room for it, and the release hasn't become live since then.
         whole = next((e for e in shown if e.get("reason")), None)
-        if whole and len(whole["reason"]) > CELL:
-            text = f"{whole['release']}: {whole['reason']}"
+        since = shown[: shown.index(whole)] if whole else []
+        became = whole and (whole["release"], LIVE) in [(e["release"], e.get("outcome")) for e in since]
+        if whole and not became and len(whole["reason"]) > CELL:
+            text = f"{whole.get('started', '')[:16].replace('T', ' ')} {whole['release']}: {whole['reason']}".strip()
             lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
     if facts["pushes"]:
         rows = [

@@ -38,7 +38,7 @@ from .._process.specs import NOTHING, Beside, beside
 from . import canary, standby
 from .compare import Limits
 from .left_over import SAYS, OfOxmgr
-from .rules import broken, reload_refusal, rollback_release, stood_in, with_workers
+from .rules import broken, comes_back, reload_refusal, rollback_release, stood_in, with_workers
 from .steps import Failed, Terms, other
 from .swap import Swap
 
@@ -193,7 +193,7 @@ class Deploy:
             failed.more = {"told": self.told, **self._moved(swap)}
             raise failed from failure
         if swap.candidate.watch.missing and not self.params["rollback"]:
-            self.warn(stood_in(swap.candidate.watch.missing))
+            self.warn(stood_in(swap.candidate.watch.missing, first=not swap.before))
         if unseen:
             failed = CommandFailed(unseen)
             failed.more = {"told": self.told, **self._moved(swap)}
@@ -585,6 +585,8 @@ class Deploy:
             ways = [swap.says or self.params["reason"], self.no_canary, swap.canary.says if swap.canary else ""]
             way = " ".join(filter(None, [f"by {swap.strategy} in {seconds:.1f} s ({times}).", *ways, self.move.says]))
             msg = f"Release {release} is live in slot {swap.slot}, {way}"
+        if said and self.params["rollback"] and swap.part == "all" and swap.before not in (None, release):
+            msg = f"{msg} {comes_back(before)}"
         if left:
             msg = f"{msg} {SAYS}"
         diff = {"before": f"live: {before}\n", "after": f"live: {release}\n" + "".join(f"# {s}\n" for s in said)}

@@ -99,11 +99,28 @@ def rollback_release(app: App, asked: str, live: str | None) -> str:
     return asked
 
 
-def stood_in(paths: list[str]) -> str:
-    """What to say of an app that lacks its liveness or readiness path, and was answered for."""
-    variables = " or ".join(f"fastapi_{path.strip('/')}_path" for path in paths)
+def comes_back(left: str) -> str:
+    """What to say after a rollback, whose source is no other one than before.
+
+    :param left: the release that was live.
+    """
     return (
-        f"The app has no {' and no '.join(paths)}, so its server answers there: the app has started, and answers. That "
+        f"Your source is still that of {left}: the next site.yml or release.yml brings it back, so change the source "
+        "first, or fastapi_version."
+    )
+
+
+def stood_in(paths: list[str], first: bool) -> str:
+    """What to say of an app that lacks its liveness or readiness path, and was answered for.
+
+    :param first: whether nothing of the app was live before: the whole is said once.
+    """
+    variables = " or ".join(f"fastapi_{path.strip('/')}_path" for path in paths)
+    answered = f"The app has no {' and no '.join(paths)}, so its server answers there"
+    if not first:
+        return f"{answered}, and can't see what the app needs (docs/your-app.md)."
+    return (
+        f"{answered}: the app has started, and answers. That "
         "can't see a database that is away, or whatever else the app needs. If the app has such a path under another "
         f"name, write {variables}; else add it, in the ten lines that docs/your-app.md shows."
     )

@@ -19,7 +19,7 @@ from .._inputs.specification import load_spec
 from .._release import lockfile, pyproject
 from .._release.git import ignored, is_git, name_of
 from .._release.source import PLACEHOLDERS, scan
-from .._source.advice import HEALTH, READY, alone, like, settings_in
+from .._source.advice import HEALTH, READY, alone, like, settings_in, takes
 from .._source.code import read_code
 from .._source.lacks import needed
 from .._source.paths import SQLITE
@@ -317,11 +317,33 @@ _SERVER = re.compile(r"""\b(?:uvicorn|gunicorn|hypercorn)\b["',\s][^\n]*?([A-Za-
 
 
 def _paths(out: Written, code: Code, app: str) -> None:
+    taken = takes(code, app)
+    lacking: list[str] = []
     for kind, shape in (("health", HEALTH), ("ready", READY)):
         found: dict[str, Place] = like(code, app, shape)
-        if found and f"/{kind}" not in found:
+        if f"/{kind}" in found:
+            continue
+        if found:
             path, place = next(iter(found.items()))
             out.line(f"{kind}_path", path, f"Found in {place}.")
+        elif taken and (others := like(code, app, HEALTH)):
+            # The app's server answers in place of a 404 alone, and this route may say 400 or 422.
+            path, place = next(iter(others.items()))
+            out.line(f"{kind}_path", path, f"Found in {place}. {taken[0]} ({taken[1]}) takes /{kind}.")
+        elif taken:
+            lacking.append(f"/{kind}")
+    if taken and lacking:
+        told = (
+            f"{taken[0]} ({taken[1]}) takes {' and '.join(lacking)} too, and no release has traffic until "
+            f"{'both answer' if lacking[1:] else 'it answers'} 2xx. Add {'them' if lacking[1:] else 'it'} to the app, "
+            "above that route"
+        )
+        out.comment(f"{told}, as docs/your-app.md shows in ten lines:")
+        for path in lacking:
+            name = path.strip("/")
+            out.text += f'#   @app.get("{path}", include_in_schema=False)\n#   async def {name}() -> dict[str, str]:\n'
+            out.text += '#       return {"status": "ok"}\n'
+        out.notes.append(f"{told}: docs/your-app.md has ten lines.")
 
 
 def _static(out: Written, code: Code) -> None:
@@ -427,9 +449,17 @@ def _env(
             del asked[name]
             if example not in code.examples:
                 rows.append((name, value, f"{place} asks for it, and {example} has it."))
+    switches = {
+        name: (text, place)
+        for name, texts in code.compared.items()
+        for text, place in texts.items()
+        if name in asked and re.fullmatch(r"(?i)prod(uction)?|live", text)
+    }
+    # Nothing fails without these.
+    asked = {name: place for name, place in asked.items() if name not in code.stood and name not in code.compared}
     behind = [name for name in settings_in(top) if name.upper() not in {*code.wanted, *code.asked, *made}]
     meant = _meant(code, {*code.wanted, *(row[0] for row in rows)})
-    if rows or made or asked or behind or meant or code.open_passwords:
+    if rows or made or asked or switches or behind or meant or code.open_passwords:
         out.comment("The app's environment. Passwords belong in a file that ansible-vault encrypts.")
     if rows or made:
         out.text += f"{PREFIX}env:\n"
@@ -450,16 +480,21 @@ def _env(
     # A name needs the variable above it, without which its line can't be taken in.
     some = bool(rows or made)
     indent = "  " if some else ""
+    hidden = "  # " if some else "#   "
     if asked:
         too = "Asked for too, and nothing stands for them where they aren't set:"
         out.comment(
             too if some else f"Asked for, and nothing stands for them. A line needs {PREFIX}env without its #:", indent
         )
         out.text += "" if some else f"# {PREFIX}env:\n"
-        hidden = "  # " if some else "#   "
         out.text += "".join(f"{hidden}{name}: ...  # {place}\n" for name, place in asked.items())
         for place, together in code.together.items():
             out.comment(f"{place} does without {', '.join(together)}, unless all of them are set.", indent)
+    if switches:
+        out.comment("Not needed to start. The app is another one where this is set:", indent)
+        out.text += "" if some or asked else f"# {PREFIX}env:\n"
+        for name, (text, place) in switches.items():
+            out.text += f"{hidden}{name}: {as_yaml(text)}  # {place} compares it with that.\n"
     for name, place in code.open_passwords.items():
         if name not in {*code.wanted, *made, *(row[0] for row in rows)}:
             said = f"{place} has a password for the database that everybody can read: the host's own belongs in {name}"

@@ -10,10 +10,12 @@ import os
 import re
 import typing as t
 
+from ...module_utils._app.releases import ReleaseError
 from ...module_utils._app.words import PREFIX
-from ...module_utils._host.files import read_text
+from ...module_utils._host.files import names_in, read_text
+from .._inputs.rules import TODO
 from .._release import lockfile
-from .._source.lacks import migrating
+from .._source.lacks import adding, migrating
 from .._source.shown import Code
 from .installed import is_locked, is_open
 from .unmade import unmade
@@ -93,11 +95,53 @@ def migrations(out: Written, top: str, requirements: str, code: Code, required: 
             "gets its newest version that fits.",
         )
         return
-    said = f"There is {an}, and what is installed doesn't name alembic. Add it there, and have it run before each new "
-    said += f"release: {PREFIX}before_swap: {as_yaml(command)}"
-    out.comment(said)
-    if not code.creates:
-        out.notes.append(f"{said}: nothing else is seen to make the app's tables.")
+    place, extra = _beside(top, table)
+    said = f"There is {an}, and "
+    said += f"alembic is in {place}. " if place else "what is installed doesn't name alembic. "
+    said += f"Write {PREFIX}extras: [{extra}]" if extra else f"Add it {adding(requirements, ['alembic'])}"
+    said += f", and have it run before each new release: {PREFIX}before_swap: {as_yaml(command)}"
+    if code.creates or all(path.endswith("alembic.ini") for path in found):
+        out.comment(said)
+        return
+    said += ". Nothing else is seen to make the app's tables"
+    # An app without any starts, and looks like a good one.
+    out.line("before_swap", [TODO], f"{said}. If something does: {PREFIX}before_swap: []")
+    out.notes.append(f"{said}.")
+
+
+def _beside(top: str, table: dict[str, t.Any]) -> tuple[str, str]:
+    """Where alembic is named beside what is installed, as a group for development; and the extra, if it is one of the
+    project's."""
+
+    def under(here: t.Any, *names: str) -> dict[str, t.Any]:
+        for name in names:
+            here = here.get(name) if isinstance(here, dict) else {}
+        return here if isinstance(here, dict) else {}
+
+    def has(listed: t.Any) -> bool:
+        return isinstance(listed, (list, dict)) and any(re.match(r"(?i)alembic\b", str(each)) for each in listed)
+
+    tool = under(table, "tool")
+    groups = [*under(tool, "pdm", "dev-dependencies").items(), *under(table, "dependency-groups").items()]
+    groups += [(name, under(group, "dependencies")) for name, group in under(tool, "poetry", "group").items()]
+    groups += [("dev", under(tool, "poetry", "dev-dependencies")), ("dev", under(tool, "uv").get("dev-dependencies"))]
+    for name, listed in under(lockfile.project_of(table), "optional-dependencies").items():
+        if has(listed):
+            return f"pyproject.toml's extra {name}", name
+    for name, listed in groups:
+        if has(listed):
+            return f"pyproject.toml's group {name}, which isn't installed", ""
+    try:
+        if has(under(lockfile.load(top, "Pipfile"), "dev-packages")):
+            return "Pipfile's dev-packages, which aren't installed", ""
+    except ReleaseError:
+        pass
+    for name in sorted(names_in(top)):
+        if re.fullmatch(r"(?i)[\w.-]*(requirements|dev)[\w.-]*\.(txt|in)", name) and re.search(
+            r"(?mi)^\s*alembic\b", read_text(os.path.join(top, name))
+        ):
+            return f"{name}, which isn't installed", ""
+    return "", ""
 
 
 def other_database(out: Written, code: Code, top: str) -> None:

@@ -172,6 +172,17 @@ def of_example(name: str, value: str) -> str:
     return "" if _SWITCH.search(name) and value.lower() not in ("false", "0", "no", "off") else value
 
 
+def superusers(bare: str, value: str) -> str:
+    """What to say of a database's user or name that is its superuser's, with a blank before it; '' for any other."""
+    if value.lower() not in ("postgres", "root", "sa", "mysql"):
+        return ""
+    if re.fullmatch(rf"(\w+_)?{_KINDS}_?(USER|USERNAME|USER_NAME)", bare.upper()):
+        return " That is the database's superuser: give the app a user of its own."
+    if re.fullmatch(rf"(\w+_)?{_KINDS}_?(NAME|DB|DATABASE)", bare.upper()):
+        return " That is the server's own database: give the app one of its own."
+    return ""
+
+
 def filled(
     name: str, bare: str, example: str, values: t.Mapping[str, str], packages: t.Collection[str], app: str = ""
 ) -> tuple[str, str]:
@@ -181,7 +192,7 @@ def filled(
     :param app: what the app is called.
     """
     if value := of_example(name, values.get(name, "")):
-        return value, f"{example} has it."
+        return value, f"{example} has it.{superusers(bare, value)}"
     if bare.upper().startswith("TEST_"):
         # It has to be there for the rest to be read, as a URL where it is checked to be one.
         value = "postgresql://unused@localhost/unused" if re.search("(?i)(url|uri|dsn)$", name) else "unused"

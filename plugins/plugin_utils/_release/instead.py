@@ -188,10 +188,11 @@ def twinned(requirements: Requirements, files: Mapping[str, list[str]], target: 
     return requirements
 
 
-def with_versions(requirements: Requirements, versions: Iterable[str]) -> Requirements:
+def with_versions(requirements: Requirements, versions: Iterable[str], needs: Iterable[str] = ()) -> Requirements:
     """The requirements with other versions than they name.
 
     :param versions: as 'numpy==1.23.2'; of what the app doesn't need it makes nothing.
+    :param needs: packages that the app needs by its code. They are brought, whatever the lock has, or for which Python.
     """
     wanted = {canonicalize_name(Requirement(line).name): line.partition("==")[2].strip() for line in versions}
     if not wanted:
@@ -207,4 +208,8 @@ def with_versions(requirements: Requirements, versions: Iterable[str]) -> Requir
 
     kept = [line for line in requirements.constraints if not named([line]) & wanted.keys()]
     exact = [f"{name}=={version}" for name, version in wanted.items()]
-    return replace(requirements, lines=[*map(changed, requirements.lines)], constraints=[*kept, *exact])
+    lines = [changed(line) for line in requirements.lines]
+    # A line with a marker may be another Python's.
+    always = named(line for line in lines if Requirement(line).marker is None)
+    lines += [f"{name}=={wanted[name]}" for name in map(canonicalize_name, needs) if name in wanted.keys() - always]
+    return replace(requirements, lines=lines, constraints=[*kept, *exact])

@@ -16,7 +16,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -68,10 +68,11 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
             directory, name, lambda top: uv_export(top, params["index_url"], say, wanted), wanted
         )
         requirements.lines += trees.lines_of(requirements.trees, directory, top, cache_directory())
-        requirements = with_versions(requirements, params["versions"])
+        entries = scan(directory, params["exclude"])
+        needs = _needs(directory, {entry.path for entry in entries}, params["app"])
+        requirements = with_versions(requirements, params["versions"], needs)
         requirements.until = params["packages_until"] if requirements.open else ""
         requirements.python = requires_python = lockfile.requires_python(directory)
-        entries = scan(directory, params["exclude"])
         files = shared_files(entries, params["shared_paths"])
         entries = without_shared(entries, params["shared_paths"])
         check_public(entries, params["public_paths"], params["shared_paths"])
@@ -82,9 +83,11 @@ def read_source(params: dict[str, Any], workdir: str, say: Say) -> Source:
         # An archive or a commit is unpacked to a place that nobody knows.
         raise ReleaseError(str(error).replace(top, mask(params["source"]))) from None
     sockets = has_sockets(directory, paths)
-    needs = needed(directory, paths, params["app"]) | unnamed_driver(directory, paths, params["app"])
-    needs |= migrating(directory, paths)
     return Source(directory, entries, name, requirements, requires_python, own, sockets, origin, files, needs)
+
+
+def _needs(directory: str, paths: Collection[str], app: str) -> dict[str, str]:
+    return needed(directory, paths, app) | unnamed_driver(directory, paths, app) | migrating(directory, paths)
 
 
 def uv_export(project: str, index_url: str, say: Say, wanted: Sequence[str] = ()) -> str:

@@ -43,18 +43,32 @@ def advice(code: Code, values: dict[str, t.Any], top: str) -> list[str]:
 def like(code: Code, app: str, shape: re.Pattern[str]) -> dict[str, Place]:
     """The paths of an application that are called as a liveness or readiness path is, shortest first."""
     paths, _whole = code.paths(app)
-    return {path: paths[path] for path in sorted(paths, key=len) if shape.fullmatch(path)}
+    return {path: paths[path] for path in sorted(paths, key=len) if shape.fullmatch(path) and "{" not in path}
+
+
+_ANY_WORD = re.compile(r"/\{\w+(:(str|path))?\}/?")
+
+
+def takes(code: Code, app: str) -> tuple[str, Place] | None:
+    """The route of an application that takes any first word, /ready as well; None where it has none."""
+    paths, _whole = code.paths(app)
+    return next(((path, place) for path, place in paths.items() if _ANY_WORD.fullmatch(path)), None)
 
 
 def _path(code: Code, values: dict[str, t.Any], kind: str, shape: re.Pattern[str]) -> str:
     app, wanted = str(values["app"]).removesuffix("()"), str(values.get(f"{kind}_path", ""))
     paths, whole = code.paths(app)
     near = {path: at for path, at in paths.items() if path == f"{wanted}/"} or like(code, app, shape)
+    variable, taken = f"{PREFIX}{kind}_path", takes(code, app)
+    if not near and wanted not in paths and wanted.count("/") == 1 and taken and ":path" not in taken[0]:
+        other = next(iter(like(code, app, HEALTH)), "")
+        write = f"write {variable}: {other}, which it has, or " if other else ""
+        told = f"{variable} is {wanted}, which the app's route {taken[0]} ({taken[1]}) takes. If it answers an error"
+        return f"{told}, as to an unknown word, no release gets traffic: {write}add {wanted} above that route"
     if not wanted or wanted in paths or not near:
         return ""
     path, at = next(iter(near.items()))
     lacks = "has no such path" if whole else "seems to have no such path"
-    variable = f"{PREFIX}{kind}_path"
     return f"{variable} is {wanted}, and the app {lacks}; it has {path} ({at}). Write {variable}: {path}"
 
 

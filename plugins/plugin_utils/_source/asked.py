@@ -77,6 +77,17 @@ def needs(node: ast.AST) -> set[str]:
     return set()
 
 
+def compared(node: ast.AST) -> Iterator[tuple[ast.expr, list[str]]]:
+    """What a comparison with texts compares, with these: `os.getenv("ENV") == "PROD"`, `env in ("a", "b")`."""
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1:
+        return
+    for one, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
+        parts = other.elts if isinstance(other, (ast.Tuple, ast.List, ast.Set)) else [other]
+        texts = [each for part in parts if (each := _text(part)) is not None]
+        if texts and len(texts) == len(parts) and (asks(one) or _name(one)):
+            yield one, texts
+
+
 def pooled(call: ast.Call) -> bool:
     """Whether a call makes an asynchronous engine with a pool that SQLite's may not have."""
     sized = {each.arg for each in call.keywords} & {"pool_size", "max_overflow"}

@@ -26,6 +26,7 @@ from .asked import (
     all_of,
     asks,
     at_import,
+    compared,
     default_of,
     getenv,
     handed,
@@ -153,6 +154,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         user = {"USER"} if _OF_DATABASE & {*code.wanted, *code.asked} else set[str]()
         for name in _GIVEN & set(found) - user:
             del found[name]
+    _compared(code, files)
     for name in [*code.wanted]:
         # A database's user has a password, whatever stands for that where it isn't set.
         before = re.sub("(USER|USERNAME)$", "", name)
@@ -167,6 +169,34 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     # What tests use, and nothing refuses to be without.
     code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
+
+
+def _compared(code: Code, files: list[_File]) -> None:
+    """Fill in which of the variables that are asked for are compared with texts, and used for nothing else."""
+    locals_of: dict[str, set[str]] = {}
+    for each in files:
+        for local, variable in each.held.items():
+            locals_of.setdefault(local.rpartition(".")[2], set()).add(variable)
+    used: dict[str, int] = {}
+    found: dict[str, list[tuple[str, Place]]] = {}
+    counted: dict[str, int] = {}
+    for each in files:
+        for node in each.nodes:
+            if variable := asks(node) if isinstance(node, ast.Call) else "":
+                used[variable] = used.get(variable, 0) + 1
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)) and (variable := asks(node.value)):
+                # It is used where its name is.
+                used[variable] = used.get(variable, 0) - 1
+            elif isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
+                for variable in locals_of.get(_name(node).rpartition(".")[2], ()):
+                    used[variable] = used.get(variable, 0) + 1
+            for part, texts in compared(node):
+                for variable in {asks(part)} - {""} or locals_of.get(_name(part).rpartition(".")[2], set[str]()):
+                    counted[variable] = counted.get(variable, 0) + 1
+                    found.setdefault(variable, []).extend((text, Place(each.path, part.lineno)) for text in texts)
+    for variable, pairs in found.items():
+        if counted[variable] == used.get(variable):
+            code.compared[variable] = dict(reversed(pairs))
 
 
 def _migrations(paths: list[str]) -> list[str]:
@@ -728,6 +758,8 @@ class _File:
     def _asked(self) -> None:
         """os.getenv("NAME") without a default, of which only the app knows whether it can be without."""
         for node in self.nodes:
+            if getenv(node) and len(node.args) == 2 and getattr(node.args[1], "value", True) not in (None, ""):
+                self.code.stood.add(_text(node.args[0]) or "")
             if isinstance(node, ast.Call) and (name := asks(node)):
                 self.code.asked.setdefault(name, self._at(node))
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and (name := asks(node.value)):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import sys
 from collections.abc import Collection, Iterator
 
@@ -77,13 +78,34 @@ def lacking(top: str, paths: Collection[str], app: str, brought: Collection[str]
         return ""
     some = [f"{name} ({why})" for name, why in list(found.items())[:_MOST_NAMES]]
     packages = {**PACKAGES, "distutils": "setuptools"}
-    add = ", ".join(dict.fromkeys(packages.get(name, name.replace("_", "-")) for name in list(found)[:_MOST_NAMES]))
+    add = list(dict.fromkeys(packages.get(name, name.replace("_", "-")) for name in list(found)[:_MOST_NAMES]))
     more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
     gone = f" Python {minor} has no {', '.join(sorted(left & set(found)))} any more." if left & set(found) else ""
+    # A run adds these by itself where nothing is locked.
+    own = [_CALLED.get(name, name) for name in found if name in _NEEDS.values()]
+    pinned = ", ".join(f"{name}==VERSION" for name in own)
+    other = f"; or leave the app as it is, and write fastapi_versions: [{pinned}]" if len(own) == len(found) else ""
     return (
         f"Nothing that is installed brings {', '.join(some)}{more}, and the app will fail for it.{gone} "
-        f"Add what does to the requirements ({file}), most likely {add}"
+        f"Add what does, most likely {adding(file, add)}{other}"
     )
+
+
+_ADD = {"poetry.lock": "poetry add", "uv.lock": "uv add", "pdm.lock": "pdm add", "Pipfile.lock": "pipenv install"}
+
+
+def adding(file: str, packages: Collection[str]) -> str:
+    """How packages come into what says what an app needs: its tool's command, or the lines to write.
+
+    :param file: that says it.
+    """
+    lines = ", ".join(packages)
+    if command := _ADD.get(os.path.basename(file)):
+        # Brackets are a shell's, too.
+        return f"by `{command} {' '.join(map(shlex.quote, packages))}`"
+    if file.endswith("pyproject.toml"):
+        return f"in the dependencies of {file}: {lines}"
+    return f"by a line in {file}: {lines}" if len(packages) == 1 else f"by lines in {file}: {lines}"
 
 
 def needed(top: str, paths: Collection[str], app: str) -> dict[str, str]:

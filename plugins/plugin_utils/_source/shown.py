@@ -67,6 +67,10 @@ class Code:
     imports: dict[str, Place] = field(default_factory=dict)
     wanted: dict[str, Place] = field(default_factory=dict)
     asked: dict[str, Place] = field(default_factory=dict)
+    stood: set[str] = field(default_factory=set)
+    """Variables that the source has a default for somewhere."""
+    compared: dict[str, dict[str, Place]] = field(default_factory=dict)
+    """Variables that are only compared, with the texts that they are compared with: nothing fails without them."""
     together: dict[Place, list[str]] = field(default_factory=dict)
     """Variables that count where all of them are set: the app does without them else."""
     open_secrets: dict[str, Place] = field(default_factory=dict)

@@ -26,15 +26,17 @@ ROLES = Path(__file__).resolve().parents[5] / "roles"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Keeps what it was asked, and answers as the server's `answer` says: a status, and where it sends to."""
+    """Keeps what it was asked, and answers as the server's `answer` says: a status, where it sends to or its text."""
 
     def do_GET(self):
         self.server.heard.append((self.path, dict(self.headers)))
         status, to = self.server.answer
         self.send_response(status)
-        if to:
+        if to and status < 400:
             self.send_header("Location", to)
         self.end_headers()
+        if status >= 400:
+            self.wfile.write(to.encode())
 
     def address_string(self):
         return "socket"
@@ -108,7 +110,11 @@ def test_an_app_that_sends_its_clients_elsewhere_is_not_ready(app):
 @pytest.mark.parametrize(
     ("status", "to", "words"),
     [
-        (400, "", ["Host shop.test", "fastapi_domains", "TrustedHostMiddleware"]),
+        (400, "Invalid host header", ["Host shop.test", "fastapi_domains", "TrustedHostMiddleware"]),
+        (400, '{"error": "no such link"}', ["/{id}", "takes /ready", "fastapi_ready_path: /system/health"]),
+        (404, '{"detail": "No such link"}', ["/{id}", "fastapi_ready_path: /system/health"]),
+        (422, '{"detail": [{"loc": ["path", "id"]}]}', ["/{id}", "fastapi_ready_path: /system/health"]),
+        (404, '{"detail":"Not Found"}', ["Add it."]),
         (307, "https://shop.test/ready", ["to https://shop.test/ready", "by http", "fastapi_tls", "trusted_proxies"]),
         (404, "", ["Add it."]),
     ],
@@ -119,6 +125,8 @@ def test_what_an_app_says_to_no_client_is_not_waited_for_and_names_what_to_write
     said = wait_until_good(Door("shop.test", unix=app.server_address), "/ready", 30, pause=0.01, not_there="Add it.")
     assert isinstance(said, str) and f"answers {status}" in said
     assert [word for word in words if word not in said] == []
+    # Whoever has no such middleware looks for it in vain.
+    assert ("TrustedHostMiddleware" in said) == ("TrustedHostMiddleware" in words)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,28 @@ def test_one_file_and_its_requirements(project):
     assert "Found in main.py:3." in written.text
 
 
+CATCH_ALL = MAIN + '@app.get("/{hash}")\ndef go(hash: str): ...\n'
+
+
+def test_where_a_route_takes_ready_too_another_path_is_asked(project):
+    """A shortener's `/{hash}` answered 400 to /ready, so no release came to traffic."""
+    main = CATCH_ALL + '@app.get("/system/health")\ndef health(): ...\n'
+    written = app_file(str(project({"main.py": main, "requirements.txt": "fastapi\n"})), "x")
+    values = yaml.safe_load(written.text)
+    assert values["fastapi_health_path"] == values["fastapi_ready_path"] == "/system/health"
+    assert "/{hash} (main.py:5) takes /ready." in written.text
+
+
+def test_where_a_route_takes_ready_and_no_other_path_is_there_it_is_said(project):
+    written = app_file(str(project({"main.py": CATCH_ALL, "requirements.txt": "fastapi\n"})), "x")
+    assert "fastapi_ready_path" not in yaml.safe_load(written.text)
+    assert '#   @app.get("/ready", include_in_schema=False)' in written.text
+    assert any("takes /health and /ready too" in note for note in written.notes)
+    both = CATCH_ALL + '@app.get("/health")\n@app.get("/ready")\ndef ready(): ...\n'
+    written = app_file(str(project({"main.py": both, "requirements.txt": "fastapi\n"})), "x")
+    assert "{hash}" not in written.text and not written.notes
+
+
 @pytest.mark.parametrize("source", ["git@git.example.com:app.git", "https://git.example.com/us/app"])
 def test_a_repository_that_is_called_app_gives_that_name_and_not_none(project, tmp_path: Path, source: str):
     top = project({"main.py": MAIN, "requirements.txt": "fastapi\n"}).rename(tmp_path / "1234")
@@ -535,7 +557,8 @@ def test_migrations_are_run_where_hosts_get_alembic(project, name, text, brought
     top = project({"main.py": APP, "alembic.ini": "", name: text} | poetry)
     written = app_file(str(top), str(top))
     assert ("fastapi_before_swap" in yaml.safe_load(written.text)) == brought
-    assert ("doesn't name alembic" in written.text.replace("\n# ", " ")) != brought
+    said = written.text.replace("\n# ", " ")
+    assert ("doesn't name alembic" in said or "alembic is in pyproject.toml's group d," in said) != brought
 
 
 @pytest.mark.parametrize(
@@ -726,6 +749,48 @@ def test_an_address_of_alembics_own_is_told(project, ini, env, told):
         assert "takes no other. Write there the app's: sqlalchemy.url = sqlite:///shop.db" in written
 
 
+@pytest.mark.parametrize(
+    ("text", "listed", "switch"),
+    [
+        ("debug = os.getenv('ENV') != 'PROD'\n", False, "PROD"),
+        ("ENV = os.getenv('ENV')\nif ENV in ('production', 'staging'): ...\n", False, "production"),
+        # One that isn't a host's is of no use there.
+        ("debug = 'DEV' == os.environ.get('ENV')\n", False, ""),
+        ("a = os.getenv('ENV')\nb = os.getenv('ENV', 'x')\n", False, ""),
+        ("a = os.getenv('ENV')\nb = os.getenv('ENV', '')\n", True, ""),
+        ("ENV = os.getenv('ENV')\nif ENV == 'PROD': ...\nopen(ENV)\n", True, ""),
+        ("class C:\n    ENV = os.getenv('ENV')\nc = C()\nif c.ENV == 'PROD': ...\nopen(c.ENV)\n", True, ""),
+        ("if os.getenv('ENV') == other: ...\n", True, ""),
+    ],
+)
+@pytest.mark.parametrize("more", ["", "KEY = os.environ['THEIR_KEY_ID']\n"])
+def test_what_is_only_compared_or_has_a_default_elsewhere_is_not_required(project, text, listed, switch, more):
+    """`os.getenv("ENV") == "PROD"` was listed as if the app failed without."""
+    top = project({"main.py": MAIN + "import os\n" + more + text, "requirements.txt": "fastapi\n"})
+    written = app_file(str(top), str(top)).text
+    assert bool(re.search(r"# +ENV: \.\.\.", written)) == listed
+    assert ("nothing stands for them" in written) == listed
+    assert bool(switch) == ("The app is another one where this is set:" in written)
+    if switch:
+        assert re.search(rf"#( +)ENV: {switch}  # main.py:\d compares it with that\.\n", written)
+        # Without their #, the lines are YAML.
+        told = re.sub(r"(?m)^( *)# ?((fastapi_env:|  ENV: |ENV: ).*)", r"\1\2", written)
+        assert yaml.safe_load(told)["fastapi_env"]["ENV"] == switch
+
+
+def test_an_examples_superuser_of_the_database_is_told(project):
+    """`postgres` of .env.example went to the host, where the app was to be the superuser."""
+    names = ("POSTGRES_USER", "DB_USERNAME", "POSTGRES_DB", "DATABASE_NAME")
+    text = MAIN + "import os\n" + "".join(f"{name} = os.environ['{name}']\n" for name in names)
+    example = "POSTGRES_USER=postgres\nDB_USERNAME=shop\nPOSTGRES_DB=postgres\nDATABASE_NAME=shop\n"
+    top = project({"main.py": text, "requirements.txt": "fastapi\n", ".env.example": example})
+    written = app_file(str(top), str(top)).text
+    has = "wants it. .env.example has it."
+    assert f"{has} That is the database's superuser: give the app a user of its own.\n" in written
+    assert f"{has} That is the server's own database: give the app one of its own.\n" in written
+    assert written.count(f"{has}\n") == 2
+
+
 def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
     """`database_url: str = ''`, and below `settings.database_url = f"postgresql://{...}"`."""
     text = (
@@ -743,8 +808,8 @@ def test_an_address_that_the_app_makes_of_its_parts_isnt_asked_for(project):
         # What makes tables already may have made them on the host.
         ("requirements.txt", "fastapi==0.104.1\n", "Base.metadata.create_all(bind=engine)\n", None),
         # A lock stays as it is.
-        ("requirements.txt", f"fastapi==0.104.1 --hash=sha256:{'0' * 64}\n", "", None),
-        ("poetry.lock", POETRY.format("mako"), "", None),
+        ("requirements.txt", f"fastapi==0.104.1 --hash=sha256:{'0' * 64}\n", "", ["TODO"]),
+        ("poetry.lock", POETRY.format("mako"), "", ["TODO"]),
     ],
 )
 def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, text, more, command):
@@ -756,9 +821,44 @@ def test_migrations_of_an_app_whose_list_lacks_alembic_are_run(project, name, te
     written = app_file(str(top), str(top))
     assert yaml.safe_load(written.text).get("fastapi_before_swap") == command
     said = re.sub(r"\n# ", " ", written.text)
-    assert ("doesn't name alembic, so each release gets its newest" in said) == bool(command)
+    assert ("doesn't name alembic, so each release gets its newest" in said) == (command == ["alembic upgrade head"])
     assert migrating(str(top), files) == {"alembic": "for its migrations, moves/env.py"}
     assert migrating(str(top), files.keys() - {"alembic.ini"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"uv.lock": "version = 1\n", "pyproject.toml": PROJECT + '[dependency-groups]\ndev = ["alembic>=1"]\n'},
+            "alembic is in pyproject.toml's group dev, which isn't installed. Add it by `uv add alembic`",
+        ),
+        (
+            {
+                "poetry.lock": POETRY.format("mako"),
+                "pyproject.toml": '[tool.poetry.dependencies]\nfastapi = "*"\n'
+                '[tool.poetry.group.tools.dependencies]\nalembic = "*"\n',
+            },
+            "alembic is in pyproject.toml's group tools, which isn't installed. Add it by `poetry add alembic`",
+        ),
+        (
+            {"pyproject.toml": PROJECT + '[project.optional-dependencies]\ndb = ["alembic"]\n'},
+            "alembic is in pyproject.toml's extra db. Write fastapi_extras: [db], and",
+        ),
+        (
+            {"requirements.txt": "fastapi\n", "requirements-dev.txt": "alembic==1\n"},
+            "alembic is in requirements-dev.txt, which isn't installed. Add it by a line in requirements.txt: alembic",
+        ),
+    ],
+)
+def test_where_alembic_is_and_how_it_comes_to_hosts_is_said(project, files, said):
+    """And the run waits for an answer: an app without tables starts, and looks like a good one."""
+    migrated = {"alembic.ini": "[alembic]\nscript_location = moves\n", "moves/env.py": "", "moves/versions/a.py": ""}
+    top = project({"main.py": APP, **migrated, **files})
+    written = app_file(str(top), str(top))
+    text = re.sub(r"\n# ", " ", written.text)
+    assert said in text and "before each new release: fastapi_before_swap: [alembic upgrade head]" in text
+    assert "fastapi_before_swap" in written.left and any(said in note for note in written.notes)
 
 
 def test_a_list_of_powershells_has_alembic_in_it(project):
@@ -1475,7 +1575,9 @@ def test_the_playbook_writes_it_once_and_preflight_refuses_it(project, tmp_path)
     assert not (tmp_path / "new").exists()
     status, said = run(*init)
     assert status == 0, said
-    assert "Fill in ansible_host, ansible_user, fastapi_domains. Then look:" in said, said
+    assert "Fill in ansible_host, ansible_user, fastapi_domains. Then look: ansible-playbook -i new" in said, said
+    # Of a first deploy --diff has 1,800 lines.
+    assert "playbooks/site.yml --check" in said and "--diff" not in said, said
     assert (tmp_path / "new/hosts.yml").read_text() == HOSTS
     assert yaml.safe_load((tmp_path / "new/group_vars/all/app.yml").read_text())["fastapi_source"] == str(top)
     status, said = run(*init)

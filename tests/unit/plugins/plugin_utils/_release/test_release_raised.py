@@ -190,6 +190,17 @@ def test_extras_and_markers_stay() -> None:
     assert changed.constraints == ["other==3", "lib==2"] and with_versions(asked, []) is asked
 
 
+@pytest.mark.parametrize("lines", [["sqlalchemy==2"], ["sqlalchemy==2", "greenlet==3.1.1 ; python_version < '3.13'"]])
+def test_what_the_code_needs_and_a_version_names_is_brought_past_a_marker(lines: list[str]) -> None:
+    """SQLAlchemy asks for greenlet on old Pythons alone, so a lock brought none to Debian 13, and nor did a version."""
+    asked = Requirements(lines=lines, constraints=["greenlet==3.1.1"])
+    changed = with_versions(asked, ["greenlet==3.2.0"], ["greenlet", "alembic"])
+    assert changed.lines[-1] == "greenlet==3.2.0" and changed.constraints == ["greenlet==3.2.0"]
+    assert not any("alembic" in line for line in changed.lines)
+    once = with_versions(Requirements(lines=["greenlet==3.1.1"]), ["greenlet==3.2.0"], ["greenlet"])
+    assert once.lines == ["greenlet==3.2.0"]
+
+
 @pytest.mark.parametrize("value", [["numpy"], ["numpy>=1"], ["numpy==1.*"], "numpy==1", [1.2], ["a==1 b==2"]])
 def test_each_is_one_version_of_a_package(value: object) -> None:
     problem = rules.versions("versions", value)

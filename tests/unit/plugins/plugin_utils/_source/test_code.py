@@ -892,3 +892,26 @@ except TypeError:
 )
 def test_a_default_that_lets_in_whoever_reads_the_source(project, asks: str, found: list[str]):
     assert list(project({"main.py": MAIN, "config.py": f"import os\nKEY = {asks}\n"}).open_secrets) == found
+
+
+ANY = 'from fastapi import FastAPI\napp = FastAPI()\n@app.get("/{hash}")\ndef go(hash): ...\n'
+CHECK = '@app.get("/system/health")\ndef check(): ...\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "write"),
+    [
+        (ANY, {}, "add /ready above that route"),
+        (ANY + CHECK, {}, "write fastapi_ready_path: /system/health, which it has, or add /ready above"),
+        (ANY + CHECK, {"ready_path": "/system/health"}, ""),
+        (ANY + '@app.get("/ready")\ndef ready(): ...\n', {}, ""),
+        # An app of one page answers that with 200.
+        (ANY.replace("hash}", "path:path}"), {}, ""),
+        (ANY.replace("/{hash}", "/links/{hash}"), {}, ""),
+    ],
+)
+def test_a_route_that_takes_ready_is_told_before_anything_changes(project, tmp_path, text, values, write):
+    """A shortener answered it 400, after the build and a slot's start."""
+    told = [each for each in said(project({"main.py": text}), tmp_path, **values) if "ready_path is" in each]
+    assert bool(told) == bool(write)
+    assert not told or (write in told[0] and "route /{hash} (main.py:4) takes" in told[0])

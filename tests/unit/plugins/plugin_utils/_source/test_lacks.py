@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import lacking, needed
+from ansible_collections.graceful.deploy.plugins.plugin_utils._source.lacks import adding, lacking, needed
 
 INSTALLED = {"fastapi", "pydantic", "starlette", "sqlalchemy", "passlib", "pydantic_settings"}
 Lacks = Callable[..., str]
@@ -45,7 +45,7 @@ def test_what_debian_keeps_apart_of_the_standard_library_is_needed(lacks: Lacks,
     (tmp_path / "main.py").write_text(text)
     assert needed(str(tmp_path), ["main.py"], "main:app") == {"setuptools": "main.py:1"}
     assert "distutils (main.py:1), and the app" in lacks({"main.py": text}, "main:app")
-    assert lacks({"main.py": text}, "main:app").endswith("most likely setuptools")
+    assert lacks({"main.py": text}, "main:app").endswith("by a line in requirements.txt: setuptools")
     assert lacks({"main.py": text}, "main:app", {"setuptools"}) == ""
 
 
@@ -65,7 +65,7 @@ def test_what_is_missing_is_told_with_its_place_and_its_packages_name(lacks: Lac
         "jose (src/shop/api/users.py:1)",
         "weird (src/shop/db.py:1)",
         "PIL (src/shop/late.py:1)",
-        "Add what does to the requirements (requirements.txt), most likely",
+        "Add what does, most likely by lines in requirements.txt: ",
         "PyYAML",
         "python-jose",
         "pillow",
@@ -127,9 +127,30 @@ def test_a_module_inside_of_another_package_is_not_what_a_full_name_means(lacks:
 )
 def test_what_a_class_needs_and_its_package_does_not_bring(lacks: Lacks, text: str, module: str, package: str) -> None:
     told = lacks({"main.py": text})
-    assert module in told and told.endswith(f"most likely {package}")
+    assert module in told and f"most likely by a line in requirements.txt: {package}" in told
     name = module.partition(" ")[0]
     assert lacks({"main.py": text}, brought={"python_multipart" if name == "multipart" else name}) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("poetry.lock", "by `poetry add greenlet 'pydantic[email]'`"),
+        ("backend/uv.lock", "by `uv add greenlet 'pydantic[email]'`"),
+        ("pdm.lock", "by `pdm add greenlet 'pydantic[email]'`"),
+        ("Pipfile.lock", "by `pipenv install greenlet 'pydantic[email]'`"),
+        ("pyproject.toml", "in the dependencies of pyproject.toml: greenlet, pydantic[email]"),
+        ("requirements.txt", "by lines in requirements.txt: greenlet, pydantic[email]"),
+    ],
+)
+def test_a_lock_is_not_written_by_hand(file: str, said: str) -> None:
+    assert adding(file, ["greenlet", "pydantic[email]"]) == said
+
+
+def test_a_version_of_the_inventorys_brings_what_the_code_needs_and_nothing_else(lacks: Lacks) -> None:
+    engine = "from sqlalchemy.ext.asyncio import create_async_engine\n"
+    assert lacks({"main.py": engine}).endswith("and write fastapi_versions: [greenlet==VERSION]")
+    assert "fastapi_versions" not in lacks({"main.py": engine + "import redis\n"})
 
 
 def test_of_two_databases_one_will_do(lacks: Lacks) -> None:
