@@ -85,8 +85,8 @@ def test_values_of_the_environment_survive_exactly(ask):
 
 def test_they_share_no_user_socket_or_environment(ask):
     shop, mail = environment_of(ask, "shop"), json.loads(ask.get("/environment", MAIL)[1])
-    assert "canary-mail-word" not in str(shop)
-    assert not any("canary-shop" in value or "canary-database" in value for value in mail.values())
+    assert "nightingale-mail-word" not in str(shop)
+    assert not any("nightingale-shop" in value or "nightingale-database" in value for value in mail.values())
     for path in (
         "/srv/shop/environment",
         "/srv/shop/slots/blue/env",
@@ -122,14 +122,14 @@ def test_what_was_excluded_is_not_there(ask):
 
 def test_no_secret_can_be_seen_by_others(ask):
     """Not in the process list, not in a file that others may read, not in a journal."""
-    assert "canary" not in ask.run("ps axww -o args | grep -v grep")
+    assert "nightingale" not in ask.run("ps axww -o args | grep -v grep")
     readable = ask.host.run(
-        "grep -rslE 'canary-(shop|mail|database)-word' /srv /opt /etc /run /var/log /tmp --include='*' 2>/dev/null"
+        "grep -rslE 'nightingale-(shop|mail|database)-word' /srv /opt /etc /run /var/log /tmp --include='*' 2>/dev/null"
     ).stdout
     for path in readable.split():
         assert ask.host.file(path).mode & 0o077 == 0, path
     journal = ask.run("journalctl --no-pager --namespace='*'")
-    assert "canary" not in journal
+    assert "nightingale" not in journal
 
 
 def test_a_request_longer_than_the_drain_is_cut_and_the_lifespan_ends(ask):

@@ -50,7 +50,7 @@ class Boxed:
         """What a well-informed attacker knows, and the bait."""
         bait = (
             "cp /usr/bin/id /usr/local/bin/setuid-id; chmod 4755 /usr/local/bin/setuid-id; "
-            "install -d -m 755 /home/somebody; echo x | tee /tmp/canary >/dev/shm/canary; "
+            "install -d -m 755 /home/somebody; echo x | tee /tmp/nightingale >/dev/shm/nightingale; "
             "ipcs -m | awk '$5 == 4096 {print $1; exit}' | grep . || "
             "{ ipcmk -M 4096 -p 666 >/dev/null; ipcs -m | awk '$5 == 4096 {print $1; exit}'; }"
         )
@@ -141,18 +141,18 @@ def test_credentials_reach_the_app_and_nothing_else(ask, boxed):
     assert ask.run(f"stat -c '%a %U' {place} {place}/key").split() == ["700", "root", "600", "root"]
     main = ask.show(f"{NAME}@{boxed.slot}.service", "MainPID")["MainPID"]
     everywhere = f"cat /proc/{main}/environ /etc/systemd/system/{NAME}@.service {ROOT}/history.jsonl"
-    assert "canary" not in ask.run(f"{everywhere}; journalctl --no-pager; journalctl --no-pager --namespace {NAME}")
+    assert "nightingale" not in ask.run(f"{everywhere}; journalctl --no-pager; journalctl --no-pager --namespace {NAME}")
 
 
 def test_a_rotated_secret_is_a_swap_that_shows_it_nowhere(ask, boxed):
     before = boxed.slot
-    rotated = {**SECRETS, "key": "canary-key-2"}
-    show = 'test "$(cat $CREDENTIALS_DIRECTORY/key)" = canary-key-2'
+    rotated = {**SECRETS, "key": "nightingale-key-2"}
+    show = 'test "$(cat $CREDENTIALS_DIRECTORY/key)" = nightingale-key-2'
     said = boxed.good("", "release", "--diff", "-vvv", fastapi_credentials=rotated)
     # -vvv shows what -e has brought, in its first lines.
-    assert "canary" not in said[said.index("PLAY [") :].replace(json.dumps(rotated), "")
+    assert "nightingale" not in said[said.index("PLAY [") :].replace(json.dumps(rotated), "")
     assert boxed.slot != before
-    assert boxed.get("/secrets")["key"] == "canary-key-2"
+    assert boxed.get("/secrets")["key"] == "nightingale-key-2"
     assert "changed=0" in boxed.good("", "release", fastapi_credentials=rotated)
     # Commands before a release get them too.
     fault = "# a new release"
