@@ -141,7 +141,9 @@ def test_credentials_reach_the_app_and_nothing_else(ask, boxed):
     assert ask.run(f"stat -c '%a %U' {place} {place}/key").split() == ["700", "root", "600", "root"]
     main = ask.show(f"{NAME}@{boxed.slot}.service", "MainPID")["MainPID"]
     everywhere = f"cat /proc/{main}/environ /etc/systemd/system/{NAME}@.service {ROOT}/history.jsonl"
-    assert "nightingale" not in ask.run(f"{everywhere}; journalctl --no-pager; journalctl --no-pager --namespace {NAME}")
+    assert "nightingale" not in ask.run(
+        f"{everywhere}; journalctl --no-pager; journalctl --no-pager --namespace {NAME}"
+    )
 
 
 def test_a_rotated_secret_is_a_swap_that_shows_it_nowhere(ask, boxed):
