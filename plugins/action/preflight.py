@@ -59,6 +59,8 @@ class ActionModule(ActionBase):
         said = variables.values({"state", "balancers"})[0]
         if said.get("state") == "absent":
             return result | self._removal(variables)
+        if alone := hosts.apart(self._task, task_vars):
+            return {**result, "failed": True, "msg": f"Nothing was changed on any host. {alone}"}
         listed = said.get("balancers")
         if isinstance(listed, list) and task_vars.get("inventory_hostname") in listed:
             return result | self._balance(variables)

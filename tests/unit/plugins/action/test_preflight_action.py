@@ -60,6 +60,17 @@ def run(task_vars: dict[str, object], answer: object = None, **args: object) -> 
     return action(task_vars, answer, args).run(None, task_vars)
 
 
+def test_several_hosts_by_a_free_strategy_are_refused_before_any_is_asked(source: Path) -> None:
+    variables = good(source, ansible_play_hosts_all=["web1", "web2"])
+    plugin = action(variables, {"problems": []})
+    plugin._task.get_play = lambda: types.SimpleNamespace(strategy="free")
+    result = plugin.run(None, variables)
+    assert result["failed"] and result["msg"].startswith(
+        "Nothing was changed on any host. This play runs by strategy free,"
+    )
+    plugin._execute_module.assert_not_called()
+
+
 def test_a_good_run_returns_the_plan_and_tells_the_host_typed_values(source: Path) -> None:
     variables = good(
         source, fastapi_http_port="8080", fastapi_tls=False, fastapi_timeout="30", fastapi_env={"A": CANARY}
