@@ -14,8 +14,8 @@ from typing import Any
 from .._hand.options import program_of
 from .._hand.unit_text import parse_environment
 from . import code, dotenv, server
-from .programs import Host, Program, Refused, programs
 from .lineages import lineages
+from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
 
 _COMPOSE = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")

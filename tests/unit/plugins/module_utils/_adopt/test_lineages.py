@@ -10,7 +10,7 @@ from ansible_collections.graceful.deploy.plugins.module_utils._adopt.lineages im
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Host
 
 sys.path.append(str(Path(__file__).parents[3]))
-from self_signed import self_signed  # noqa: E402
+from self_signed import self_signed
 
 
 @pytest.mark.parametrize(
