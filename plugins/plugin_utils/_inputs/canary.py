@@ -81,8 +81,8 @@ def forgotten(canary: dict[str, t.Any], options: t.Iterable[object]) -> str:
     if seconds <= SILENT or any("serveraliveinterval" in str(option).lower() for option in options):
         return ""
     return (
-        f"The canary takes {seconds} s, in which nothing is said on the connection to the host, and routers forget such "
-        "a one after some minutes. The host would be unreachable then, and its deploy would go on by itself. Write "
-        "ssh_args = -C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=30 below [ssh_connection] in "
-        "ansible.cfg. If ~/.ssh/config has a ServerAliveInterval, all is well."
+        f"The canary takes {seconds} s, in which nothing is said on the connection to the host, and routers forget "
+        "such a one after some minutes. The host would be unreachable then, and its deploy would go on by itself. "
+        "Write ssh_args = -C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=30 below "
+        "[ssh_connection] in ansible.cfg. If ~/.ssh/config has a ServerAliveInterval, all is well."
     )
