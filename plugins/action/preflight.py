@@ -18,7 +18,7 @@ from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..module_utils._preflight.background import lines
-from ..plugin_utils._inputs import caddy, check, fleet, hosts, notify, oxmgr, processes
+from ..plugin_utils._inputs import caddy, canary, check, fleet, hosts, notify, oxmgr, processes
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.bring import Choice
 from ..plugin_utils._inputs.program import Program, named
@@ -59,6 +59,8 @@ class ActionModule(ActionBase):
         said = variables.values({"state", "balancers"})[0]
         if said.get("state") == "absent":
             return result | self._removal(variables)
+        if alone := hosts.apart(self._task, task_vars):
+            return {**result, "failed": True, "msg": f"Nothing was changed on any host. {alone}"}
         listed = said.get("balancers")
         if isinstance(listed, list) and task_vars.get("inventory_hostname") in listed:
             return result | self._balance(variables)
@@ -157,7 +159,7 @@ class ActionModule(ActionBase):
             answer["problems"] += check_python(source, python, str(values.get("index_url") or ""), Display().display)
         found, warnings = self._chosen(answer, values, programs)
         warnings += source.warnings
-        warnings += [few] if (few := hosts.too_few_forks(variables.task_vars)) else []
+        warnings += filter(None, [hosts.too_few_forks(variables.task_vars), self._forgotten(values)])
         if found:
             return {**facts, **self._refused(variables, found)}
         timers = lines(answer["timers"])
@@ -169,6 +171,12 @@ class ActionModule(ActionBase):
         told = {name: answer[name] for name in ("plan", "logs", "host", "releases", "timers")}
         told |= {"fleet": placed} if placed else {}
         return {**facts, "warnings": warnings, "msg": "\n".join(said), **told}
+
+    def _forgotten(self, values: dict[str, t.Any]) -> str:
+        if self._connection.transport != "ssh":
+            return ""
+        options = (self._connection.get_option(name) for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"))
+        return canary.forgotten(values["canary"], options)
 
     def _checked(self, variables: Variables, spec: Spec, behind: bool = False) -> tuple[dict[str, t.Any], list[Found]]:
         """The typed values of the variables in `spec`, and what is wrong with them by themselves."""

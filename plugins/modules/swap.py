@@ -198,8 +198,9 @@ options:
     description:
       - TCP port of the reverse proxy on this host, through which O(health_path) is asked when the release is live, in
         such a way that the proxy answers as it answers clients; 0 asks nothing.
-      - Where that was answered well before the traffic moved and isn't when the watch ends, the traffic goes back. Else
-        the run fails where there is no good answer within 30 seconds, and the release stays live.
+      - Where that was answered well before the traffic moved and isn't while the release is watched, the traffic goes
+        back. Else the run fails where there is no good answer within 30 seconds, and the release stays live.
+      - With O(rollback) the traffic never goes back for that. The run fails, or with V(back) of O(part) warns.
     type: int
     default: 0
   front_tls:
@@ -209,8 +210,9 @@ options:
   front_unit:
     description:
       - Unit of systemd's that is reloaded, or restarted, to have the proxy ask at once whether the app is ready.
-      - That is done where the traffic goes back to the release before, and O(front_port) has no good answer. A proxy
-        that has asked while the new release died would answer clients with 503 until it asks again.
+      - That is done where the traffic goes back to the release before, also by O(rollback), and where a release that is
+        ready is watched, if O(front_port) has no good answer. A proxy that has asked while another release was down
+        would answer clients with 503 until it asks again.
     type: str
     default: ""
   canary:

@@ -52,3 +52,17 @@ def test_certbots_own_is_served_until_ours_is_there(keep, tmp_path):
 def test_without_one_it_is_the_hosts_own(keep, tmp_path):
     lineage(tmp_path, "c-part", "DNS:shop.org")
     assert keep("acme", "shop.org", "www.shop.org") == "own"
+
+
+def test_a_wildcard_is_for_one_label(keep, tmp_path):
+    lineage(tmp_path, "a-deep", "DNS:shop.org,DNS:*.org")
+    good = lineage(tmp_path, "b-wild", "DNS:*.shop.org,DNS:shop.org")
+    assert keep("acme", "shop.org", "www.shop.org") == good
+    assert keep("internal", "shop.org") == "own"
+    assert keep("acme", "shop.org", "a.b.shop.org") == "own"
+
+
+def test_several_that_have_a_name_each_are_none(keep, tmp_path):
+    lineage(tmp_path, "shop.org", "DNS:shop.org")
+    lineage(tmp_path, "www.shop.org", "DNS:www.shop.org")
+    assert keep("acme", "shop.org", "www.shop.org") == "own"

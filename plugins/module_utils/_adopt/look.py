@@ -14,6 +14,7 @@ from typing import Any
 from .._hand.options import program_of
 from .._hand.unit_text import parse_environment
 from . import code, dotenv, server
+from .lineages import lineages
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
 
@@ -64,7 +65,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "cpus": cpus,
         "directory": directory,
         "code": code.look(host, directory) | {"installed": code.installed(host, program.words[0])},
-        "proxies": proxy_files(host),
+        "proxies": proxy_files(host) | {"lineages": lineages(host)},
         "taken": _taken(host),
     }
 

@@ -10,6 +10,7 @@ one's own before 2.8), a field of the log (nginx). What a client or the app says
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -89,41 +90,47 @@ def _number(text: str) -> float:
 
 
 class Log:
-    """Follows a log from its end on, also where it is renamed and begun anew meanwhile.
+    """Follows a log from its end on, also where it is renamed and begun anew meanwhile. One that isn't there yet is
+    empty: Caddy makes it with its first line.
 
-    :raises OSError: where there is no such file, or it is none that can be read so.
+    :raises OSError: where it is no file that can be read so.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.file = _opened(path)
-        os.lseek(self.file, 0, os.SEEK_END)
+        self.file: int | None = None
         self.rest = b""
         self.skips = False
         """Whether what comes next is the rest of a line that is too long."""
+        with contextlib.suppress(FileNotFoundError):
+            self.file = _opened(path)
+            os.lseek(self.file, 0, os.SEEK_END)
 
     def close(self) -> None:
-        os.close(self.file)
+        if self.file is not None:
+            os.close(self.file)
 
     def new(self) -> Iterator[Seen]:
         """What has come since the last call."""
         while True:
             # Asked before the last read: what is written to the old file after that is written before this.
             renamed = self._renamed()
-            while content := os.read(self.file, MOST):
+            while self.file is not None and (content := os.read(self.file, MOST)):
                 yield from self._lines(content)
             if not renamed:
                 return
             new = _opened(self.path)
-            os.close(self.file)
+            self.close()
             self.file, self.rest, self.skips = new, b"", False
 
     def _renamed(self) -> bool:
+        """Whether another file than the one that is read is at the path."""
         try:
-            return not os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(self.file))
+            there = os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
-            # Renamed a moment ago; the next call finds what is begun in its place.
+            # Not begun, or renamed a moment ago; the next call finds what is begun in its place.
             return False
+        return self.file is None or not os.path.samestat(there, os.fstat(self.file))
 
     def _lines(self, content: bytes) -> Iterator[Seen]:
         *lines, self.rest = (self.rest + content).split(b"\n")

@@ -112,9 +112,14 @@ class Canary:
                 warm = True
                 self.canary.times.clear()
                 self.live.times.clear()
-            if found := worse(self.canary, self.live, self.limits, warm):
-                return f"{found}, in {self.took:.0f} s with {self.limits.share} % of the requests"
-        return None
+            if found := self._worse(warm):
+                return found
+        self._count(log)
+        return self._worse(warm=True, last=True)
+
+    def _worse(self, warm: bool, last: bool = False) -> str | None:
+        found = worse(self.canary, self.live, self.limits, warm, last)
+        return f"{found}, in {self.took:.0f} s with {self.limits.share} % of the requests" if found else None
 
     def _count(self, log: Log) -> None:
         for seen in log.new():

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CHANCE = 1e-4
-"""How probable a difference may be between two that are equal, and count: one canary in ten thousand."""
+"""How probable a difference may be between two that are equal, and count at one of many looks."""
+LAST = 0.005
+"""The same at the last look, after which all requests go to the release: of errors, and of what isn't answered. By both
+together one in a hundred goes back of those that are equal."""
 FEWEST_ERRORS = 3
 """Errors that a canary has to have before they count."""
 SLOWER_FLOOR = 0.05
 """Seconds by which p95 may always be above the live release's: what no person notices."""
-GIVEN = 40
-"""Requests that a canary has to have been given before it counts how few of them it has answered."""
 STEP = math.log(1.02)
 """Times are kept in steps of 2 %, so that a long canary on a busy host takes no more memory than a short one."""
 SHORTEST = 0.0001
@@ -126,19 +127,21 @@ def _chosen(of: int, count: int) -> float:
     return math.lgamma(of + 1) - math.lgamma(count + 1) - math.lgamma(of - count + 1)
 
 
-def worse(canary: Side, live: Side, limits: Limits, warm: bool = True) -> str:
+def worse(canary: Side, live: Side, limits: Limits, warm: bool = True, last: bool = False) -> str:
     """What is worse with the canary, with the figures, as the end of a sentence; '' where nothing is that counts.
 
     :param warm: whether it has served for a while. Before that only errors count.
+    :param last: whether nobody looks again.
     """
-    found = _errors(canary, live, limits)
-    return found or (_times(canary, live, limits) or _silence(canary, live, limits) if warm else "")
+    chance = LAST if last else CHANCE
+    found = _errors(canary, live, limits, chance)
+    return found or (_times(canary, live, limits) or _silence(canary, live, limits, chance) if warm else "")
 
 
-def _errors(canary: Side, live: Side, limits: Limits) -> str:
+def _errors(canary: Side, live: Side, limits: Limits, chance: float) -> str:
     if canary.errors < FEWEST_ERRORS or canary.rate - live.rate <= limits.errors / 100:
         return ""
-    if by_chance(canary.errors, canary.requests, live.errors, live.requests) > CHANCE:
+    if by_chance(canary.errors, canary.requests, live.errors, live.requests) > chance:
         return ""
     return f"errors {_percent(canary)} of {canary.requests:,} requests against {_percent(live)} of {live.requests:,}"
 
@@ -157,12 +160,21 @@ def _times(canary: Side, live: Side, limits: Limits) -> str:
     )
 
 
-def _silence(canary: Side, live: Side, limits: Limits) -> str:
-    """One that hangs has no times: what it doesn't answer is in no log yet."""
+def _silence(canary: Side, live: Side, limits: Limits, chance: float) -> str:
+    """One that hangs has no times: what it doesn't answer is in no log yet. Of all that were answered its part is drawn
+    by lot, so so few are as probable as that all the others fell to the other side."""
     given = live.requests * limits.share / (100 - limits.share)
-    if given < GIVEN or canary.requests >= given / 2:
+    answered = canary.requests + live.requests
+    # Half, because chance alone would blame it for a part that is a little smaller where there are many.
+    if canary.requests >= given / 2 or at_least(live.requests, answered, 1 - limits.share / 100) > chance:
         return ""
     return f"of about {given:,.0f} requests that it was given it has answered {canary.requests:,}"
+
+
+def tells(canary: Side, live: Side) -> bool:
+    """Whether a canary of which all fails would have been seen by so many requests."""
+    needed = canary.requests >= FEWEST_ERRORS
+    return needed and by_chance(canary.requests, canary.requests, 0, live.requests) <= LAST
 
 
 def enough(canary: Side, live: Side, limits: Limits) -> bool:
@@ -189,9 +201,11 @@ def said(canary: Side, live: Side, limits: Limits, seconds: float) -> str:
     sides = f"{_of(canary)}; the live release: {_of(live)}."
     if enough(canary, live, limits):
         return f"{head} it was no worse: {sides}"
+    if not tells(canary, live):
+        return f"{head} it had too few requests to tell whether it is worse. The canary: {sides}"
     return (
-        f"{head} it stayed well, and too few requests came to compare times: each side needs {limits.requests} after "
-        f"the first fifth of the time. The canary: {sides}"
+        f"{head} it had no more errors than may be, and too few requests came to compare times: each side needs "
+        f"{limits.requests} after the first fifth of the time. The canary: {sides}"
     )
 
 

@@ -137,7 +137,7 @@ class Deploy:
             return self._left_standby(lock)
         swap = self._swap()
         self.front = swap.front = self._front(swap) if self.params["front_port"] else None
-        swap.front_unit = self.params["front_unit"]
+        swap.front_unit, swap.is_rollback = self.params["front_unit"], self.params["rollback"]
         previous = self._previous(swap)
         self._may(swap)
         failure = None
@@ -166,6 +166,10 @@ class Deploy:
             lock.release()
             if swap.front and not failure and not swap.commands and not stands_by:
                 unseen = self._ask_front(swap)
+                if unseen and self.params["part"] == "back":
+                    # It is where it was to go, and that is what the fleet's run has to know.
+                    self.warn(unseen)
+                    unseen = ""
             # Nobody has to know of a release that serves as before.
             if failure or not (swap.commands or stands_by or self.params["again"]):
                 event = EVENTS.get(outcome, "failed")

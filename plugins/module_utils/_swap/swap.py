@@ -33,6 +33,8 @@ READY_AGAIN = 3.0
 """Seconds within which what serves has to be ready again after a command before a new release."""
 FRONT_EVERY = 0.5
 """Seconds between two questions to the proxy while a release is watched."""
+FRONT_AGAIN = 3.0
+"""Seconds for the proxy's good answer after it was had to ask, where the release itself says that it is ready."""
 
 
 class Swap(Back):
@@ -122,6 +124,10 @@ class Swap(Back):
         """The proxy's door, where the deploy asks through it."""
         self.front_unit = ""
         """What to reload, or restart, to have the proxy ask whether the app is ready; '' where nothing does."""
+        self.is_rollback = False
+        """Whether what serves is known to be worse. Nothing that the proxy answers undoes it then."""
+        self.fronts = False
+        """Whether the trouble is the proxy's answer alone, which blames no release."""
         self.part = "all"
         """``standby`` where the release is made ready and nothing moves."""
         self.canary: Canary | None = None
@@ -170,7 +176,8 @@ class Swap(Back):
             "drain": self._drain,
         }
         # What clients got before all of it: where that was nothing good, it is no fault of the new release.
-        served = bool(self.front and "watch" in self.steps and ask(self.front, self.terms.health_path, FRONT_BACK).good)
+        judges = self.front if "watch" in self.steps and not self.is_rollback else None
+        served = bool(judges and ask(judges, self.terms.health_path, FRONT_BACK).good)
         try:
             # Of a run that was cut off with whoever would have ended it.
             end_canary(self.app)
@@ -359,6 +366,9 @@ class Swap(Back):
         :param served: whether clients got good answers before it had the traffic; they have to get them still.
         """
         terms, candidate = self.terms, self.candidate
+        if self.is_rollback:
+            # It may have held the other one to be down a moment ago, and would answer clients so until it asks again.
+            self._have_proxy_ask()
         if candidate.start:
             watched = time.monotonic() - self.moved_at if self.moved_at else 0.0
             trouble = self._stays_well(candidate.start, terms.bake - watched, served)
@@ -377,22 +387,35 @@ class Swap(Back):
             asks = self.front if served else None
             trouble = self.candidate.watch.stays_well(start, path, min(left, FRONT_EVERY) if asks else left)
             if trouble is None and asks:
-                said = wait_until_good(asks, path, FRONT_BACK)
-                trouble = said if isinstance(said, str) else None
+                trouble = self._front_trouble(asks, path)
             if trouble or not asks or time.monotonic() >= end:
                 return trouble
+
+    def _front_trouble(self, front: Door, path: str) -> str | None:
+        """What clients get in place of a good answer, or None. Where the release says that it is ready, the proxy is
+        had to ask it first: what it knows may be of the slot that served before."""
+        said = wait_until_good(front, path, FRONT_BACK)
+        if not isinstance(said, str):
+            return None
+        if isinstance(wait_until_good(self.candidate.watch.door, self.terms.ready_path, FRONT_BACK), str):
+            return said
+        self._have_proxy_ask()
+        again = wait_until_good(front, path, FRONT_AGAIN)
+        self.fronts = isinstance(again, str)
+        return again if isinstance(again, str) else None
 
     def _go_back(self, trouble: str, log: str) -> None:
         """The release has the traffic and isn't well: what was live before gets it back, or is started again.
 
         :param log: its last lines.
         """
+        blames = not self.fronts
         if "move" not in self.phases and not self._can_go_back():
             why = f"Release {self.wanted.release} didn't stay well: {trouble}"
             # Where its processes alone are other ones, it serves as well as before.
-            raise Failed(why, self._step_back(), log, blames={"fill", "start"} & self.phases.keys() != set())
+            raise Failed(why, self._step_back(), log, blames=blames and {"fill", "start"} & self.phases.keys() != set())
         why = f"Release {self.wanted.release} had the traffic and didn't stay well: {trouble}"
-        raise Failed(why, self._return(), log, moved_back=True)
+        raise Failed(why, self._return(), log, moved_back=True, blames=blames)
 
     def _drain(self) -> None:
         start = self.candidate.start

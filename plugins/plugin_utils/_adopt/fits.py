@@ -22,6 +22,9 @@ _NEEDED = ("tls_certificate", "tls_key")
 def fit(front: Front) -> None:
     """Take out of a site's values what none of our variables may be, and tell it among the unknown."""
     for name, (value, why) in list(front.values.items()):
+        if value == TODO:
+            # Left open on purpose, and told of where that was seen.
+            continue
         good, odd = _parted(front, name, value)
         front.unknown += [(front.files[0], *each) for each in odd]
         if odd and name in _NEEDED:

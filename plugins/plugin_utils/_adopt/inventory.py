@@ -76,7 +76,8 @@ def front_of(found: t.Mapping[str, t.Any], at: str) -> Front:
     """:raises Refused: where no proxy on the host passes anything to the app, or it can't be read."""
     proxies, directory = found["proxies"], found["directory"]
     try:
-        front = nginx_site.read(proxies["nginx"], [at], directory, proxies["users"])
+        lineages = proxies.get("lineages") or []
+        front = nginx_site.read(proxies["nginx"], [at], directory, proxies["users"], lineages)
         front = front or caddy_site.read(proxies["caddy"], [at], directory)
     except Unreadable as error:
         raise Refused(f"The proxy's configuration can't be read: {error}") from error

@@ -11,6 +11,7 @@ import typing as t
 
 from ...module_utils._adopt.exchange import only_redirects
 from ...module_utils._hand.nginx_conf import Directive, goes_to, normal, parse, servers, upstreams
+from . import certbot
 from .front import Front, domains, inside, is_public, seconds, size
 
 _OWN = "this collection's site has its own"
@@ -31,13 +32,20 @@ _PATTERN = "fastapi_protect takes plain paths and no patterns: step=move waits u
 _INCLUDES = {"/etc/letsencrypt/options-ssl-nginx.conf", "proxy_params", "/etc/nginx/proxy_params", "mime.types"}
 
 
-def read(files: t.Mapping[str, str], at: t.Collection[str], directory: str, users: t.Mapping[str, str]) -> Front | None:
+def read(
+    files: t.Mapping[str, str],
+    at: t.Collection[str],
+    directory: str,
+    users: t.Mapping[str, str],
+    lineages: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> Front | None:
     """The site that passes requests to the app; None where nginx has none.
 
     :param files: nginx' files with their texts.
     :param at: the app's addresses, each as normal().
     :param directory: the app's.
     :param users: files of passwords with their texts.
+    :param lineages: certbot's certificates, as module_utils' lineages().
     :raises Unreadable: where a file isn't in nginx' language.
     """
     parsed = {path: parse(text, path) for path, text in files.items()}
@@ -61,7 +69,7 @@ def read(files: t.Mapping[str, str], at: t.Collection[str], directory: str, user
         front.unknown.append((mine[0].place, f"server_name {name}", "fastapi_domains takes plain names"))
     if redirected:
         front.put("redirect_domains", sorted(redirected))
-    _tls(front, mine, bool(good))
+    _tls(front, mine, lineages)
     reader = _Reader(front, {normal(each) for each in at}, known, directory, users, files)
     for server in mine:
         reader.server(server)
@@ -91,7 +99,7 @@ def _returns(block: Directive) -> str:
     )
 
 
-def _tls(front: Front, mine: list[Directive], named: bool) -> None:
+def _tls(front: Front, mine: list[Directive], lineages: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     listens = [(server, each) for server in mine for each in server.all("listen")]
     secure = [server for server, each in listens if "ssl" in each.args]
     ports = sorted({int(found[0]) for _s, each in listens if (found := re.findall(r"(?:^|:|\])(\d+)$", each.args[0]))})
@@ -99,9 +107,8 @@ def _tls(front: Front, mine: list[Directive], named: bool) -> None:
         certificate, key = secure[0].last("ssl_certificate"), secure[0].last("ssl_certificate_key")
         names = [*front.values["domains"][0], *front.values.get("redirect_domains", ([], ""))[0]]
         if certificate and certificate[0].startswith("/etc/letsencrypt/") and names and all(map(is_public, names)):
-            # certbot would renew it by the old site, which goes.
-            front.put("tls", "acme", "certbot's certificate is served on until this site has its own, at the move.")
-            front.ours += [(secure[0].place, f"ssl_certificate {certificate[0]}", "certbot gets ours anew")]
+            line = (secure[0].place, f"ssl_certificate {certificate[0]}")
+            certbot.take_over(front, line, names, lineages)
         else:
             front.put("tls", "files", "The certificate that is there. Whoever renews it reloads nginx then.")
             front.put("tls_certificate", certificate[0] if certificate else "")

@@ -12,6 +12,8 @@ import typing as t
 
 from ...module_utils._app.problems import HIDDEN, Problem, show, write
 
+SILENT = 240
+"""Seconds after which routers begin to forget a connection on which nothing is said."""
 EXAMPLE = "{share: 10%, seconds: 120}"
 BOUNDS = {"seconds": (1, 3600), "requests": (20, 1_000_000), "errors": (0, 100), "slower": (0, 10_000)}
 WHOLE = ("seconds", "requests")
@@ -68,3 +70,19 @@ def check(values: dict[str, t.Any]) -> list[Problem]:
         wrong = f"fastapi_strategy is {strategy}, and with one slot no two releases serve at once."
         return [Problem("canary", HIDDEN, wrong, "Write fastapi_strategy: swap, or fastapi_canary: {}.")]
     return []
+
+
+def forgotten(canary: dict[str, t.Any], options: t.Iterable[object]) -> str:
+    """A warning where the connection may be lost while a canary has its time, a sentence; '' where nothing tells that.
+
+    :param options: what the connection to the host was told of ssh.
+    """
+    seconds = int(float(canary.get("seconds", 0)))
+    if seconds <= SILENT or any("serveraliveinterval" in str(option).lower() for option in options):
+        return ""
+    return (
+        f"The canary takes {seconds} s, in which nothing is said on the connection to the host, and routers forget "
+        "such a one after some minutes. The host would be unreachable then, and its deploy would go on by itself. "
+        "Write ssh_args = -C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=30 below "
+        "[ssh_connection] in ansible.cfg. If ~/.ssh/config has a ServerAliveInterval, all is well."
+    )

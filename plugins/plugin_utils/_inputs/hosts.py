@@ -35,6 +35,26 @@ def too_few_forks(task_vars: dict[str, t.Any]) -> str:
     )
 
 
+def apart(task: t.Any, task_vars: dict[str, t.Any]) -> str:
+    """Why several hosts can't be all or none, a sentence; '' where they can, or where there is one.
+
+    Under a strategy by which no host waits for another, Ansible passes over ``run_once``, and each host would take
+    itself for all of them.
+    """
+    try:
+        strategy = str(task.get_play().strategy)
+    except AttributeError:
+        return ""
+    # Those of other collections are called so as well, such as mitogen_free.
+    if not strategy.endswith(("free", "host_pinned")) or len(taken(task_vars)) < 2:
+        return ""
+    return (
+        f"This play runs by strategy {strategy}, by which no host waits for the others, and of several hosts all are "
+        "to have a release or none. It is set in the play, by ANSIBLE_STRATEGY, or in ansible.cfg. Write strategy: "
+        "linear in the play."
+    )
+
+
 def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str, without: t.Container[str] = ()) -> list[str]:
     """The play's hosts whose app has this name, in the play's order, whatever --limit says. One at least.
 

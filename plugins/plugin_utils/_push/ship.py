@@ -194,6 +194,8 @@ def environment(name: str, digest: str) -> str:
 def configuration(name: str) -> str:
     """Ansible's own settings there; those of the control node name its paths."""
     ssh = "-F /dev/null -o ControlMaster=auto -o ControlPersist=60s -o BatchMode=yes -o IdentitiesOnly=yes"
+    # Whatever is silent for minutes, as a long canary or migration, routers forget.
+    ssh += " -o ServerAliveInterval=30 -o ServerAliveCountMax=10"
     return f"""# Written by Ansible (graceful.deploy.webhook); changes made here are undone by the next run.
 [defaults]
 host_key_checking = true

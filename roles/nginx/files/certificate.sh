@@ -49,10 +49,19 @@ make() {
     mv "$own/fullchain.new" "$own/fullchain.pem"
 }
 
+# Whether a certificate is for these names; a wildcard is for one label in its place.
+covers() {
+    has=$(names_in "$1")
+    shift
+    alternatives "$@" | while read -r each; do
+        echo "$has" | grep -qxF -e "$each" -e "DNS:*.${each#*.}" || exit 1
+    done
+}
+
 certbots() {
     for live in /etc/letsencrypt/live/*; do
         if [ -e "$live/privkey.pem" ] && openssl x509 -in "$live/fullchain.pem" -noout -checkend 86400 >/dev/null 2>&1 &&
-            ! alternatives "$@" | grep -qvxF "$(names_in "$live/fullchain.pem")"; then
+            covers "$live/fullchain.pem" "$@"; then
             echo "$live"
             return
         fi

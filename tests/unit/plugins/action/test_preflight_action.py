@@ -60,6 +60,33 @@ def run(task_vars: dict[str, object], answer: object = None, **args: object) -> 
     return action(task_vars, answer, args).run(None, task_vars)
 
 
+def test_several_hosts_by_a_free_strategy_are_refused_before_any_is_asked(source: Path) -> None:
+    variables = good(source, ansible_play_hosts_all=["web1", "web2"])
+    plugin = action(variables, {"problems": []})
+    plugin._task.get_play = lambda: types.SimpleNamespace(strategy="free")
+    result = plugin.run(None, variables)
+    assert result["failed"] and result["msg"].startswith(
+        "Nothing was changed on any host. This play runs by strategy free,"
+    )
+    plugin._execute_module.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("transport", "args", "warned"), [("ssh", "-C", 1), ("ssh", "-o ServerAliveInterval=9", 0), ("local", "", 0)]
+)
+def test_a_long_canary_over_a_connection_that_may_be_forgotten_is_warned_of(
+    source: Path, transport: str, args: str, warned: int
+) -> None:
+    variables = good(source, fastapi_canary={"share": "10%", "seconds": 600})
+    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {}, "timers": {}}
+    plugin = action(variables, answer)
+    plugin._connection.transport = transport
+    plugin._connection.get_option = {"ssh_args": args, "ssh_common_args": "", "ssh_extra_args": ""}.__getitem__
+    result = plugin.run(None, variables)
+    assert not result.get("failed"), result
+    assert len([each for each in result["warnings"] if "ServerAliveInterval" in each]) == warned
+
+
 def test_a_good_run_returns_the_plan_and_tells_the_host_typed_values(source: Path) -> None:
     variables = good(
         source, fastapi_http_port="8080", fastapi_tls=False, fastapi_timeout="30", fastapi_env={"A": CANARY}

@@ -149,7 +149,20 @@ def test_a_line_without_an_end_takes_no_memory(path):
     log.close()
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "directory", "nothing"])
+def test_a_log_that_is_not_there_yet_is_read_from_its_first_line(path):
+    path.unlink()
+    log = Log(str(path))
+    assert new(log) == []
+    add(path, "canary", "live")
+    assert new(log) == ["canary", "live"]
+    add(path, "canary")
+    assert new(log) == ["canary"]
+    log.close()
+    path.unlink()
+    Log(str(path)).close()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
 def test_what_the_proxys_user_could_have_put_there_is_not_read(path, kind):
     path.unlink()
     if kind == "link":

@@ -102,10 +102,35 @@ def test_nothing_is_shared_out_where_nobody_would_end_it_or_nobody_can_count(mad
     with pytest.raises(CommandFailed, match="no such unit"):
         made(Systemd(status=1)).watch(lambda _seconds: pytest.fail("it was begun"))
     log.unlink()
+    log.mkdir()
     systemd = Systemd()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OSError, match=r"access\.log"):
         made(systemd).watch(lambda _seconds: pytest.fail("it was begun"))
     assert systemd.commands == [] and not (tmp_path / "canary").exists()
+
+
+def test_a_log_that_the_proxy_has_not_begun_is_an_empty_one(made, log):
+    log.unlink()
+    canary = made(Systemd())
+    assert canary.watch(lambda _seconds: None) is None
+    assert "too few requests to tell" in canary.says
+    trouble = made(Systemd(), seconds=60).watch(lambda _seconds: served(log, 5, 45, status=500))
+    assert trouble and trouble.startswith("errors 100.0 %")
+
+
+@pytest.mark.parametrize(
+    ("canary", "live", "status", "told"),
+    [(0, 60, 200, "of about 7 requests that it was given it has answered 0"), (3, 27, 500, "errors 100.0 % of 3")],
+)
+def test_what_counts_at_the_last_look_alone_goes_back_at_the_end(made, log, canary, live, status, told):
+    first = iter([lambda: served(log, canary, live, status)])
+
+    def well(_seconds: float) -> None:
+        next(first, lambda: None)()
+
+    tried = made(Systemd())
+    trouble = tried.watch(well)
+    assert trouble and trouble.startswith(told) and tried.took >= 0.9
 
 
 def test_whatever_fails_meanwhile_ends_it(made, tmp_path):

@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import socket
 from pathlib import Path
 
 import pytest
@@ -296,7 +297,8 @@ def test_a_release_through_which_clients_get_nothing_good_is_moved_back_if_they_
     monkeypatch.setattr(flow, "FRONT_LIMIT", 0.2)
     with pytest.raises(CommandFailed, match=r"503 held back.*fastapi_ready_path") as failure:
         deploy(app, host, "b2", strategy, front_port=443, front_tls=True, scheme="https")
-    assert {*asked} == {(Door("localhost", port=443, tls=True, scheme="https"), "/health")}
+    front = {door for door in asked if not door[0].unix}
+    assert front == {(Door("localhost", port=443, tls=True, scheme="https"), "/health")}
     last = history.read(app.root)[-1]
     if before == 200:
         assert "Release a1 serves again" in str(failure.value) or "back on release a1" in str(failure.value)
@@ -304,6 +306,76 @@ def test_a_release_through_which_clients_get_nothing_good_is_moved_back_if_they_
     else:
         assert "Release b2 is live" in str(failure.value) and "site.yml" in str(failure.value)
         assert host.after_reboot() == "b2" and last["outcome"] == "live"
+
+
+class Proxy:
+    """It takes what follows on `served` to be down, and asks again only where somebody has it ask.
+
+    :param listens: whether it knows better when it has asked.
+    """
+
+    def __init__(self, host, monkeypatch, served, listens):
+        self.host, self.served, self.listens, self.asked = host, served, listens, 0
+        for module in (back, swap, probe):
+            monkeypatch.setattr(module, "ask", self.answer, raising=False)
+        for module, limit in ((swap, "FRONT_BACK"), (swap, "FRONT_AGAIN"), (flow, "FRONT_LIMIT")):
+            monkeypatch.setattr(module, limit, 0.2)
+        monkeypatch.setattr(Door, "connect", lambda *_: socket.socket())
+
+    def answer(self, door, _path, _limit):
+        live = self.host.app.held(self.host.app.live())["release"]
+        # At its own socket each release is well.
+        well = door.unix or live == self.served or (self.listens and self.asked)
+        return Answer(200 if well else 503, "")
+
+    def __call__(self, command):
+        self.asked += "reload-or-restart" in command
+        return self.host(command)
+
+
+FRONT = {"front_port": 80, "front_unit": "caddy.service"}
+
+
+@pytest.mark.parametrize("strategy", ["swap", "restart"])
+@pytest.mark.parametrize("part", ["all", "back"])
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_rollback_stays_on_the_good_release_whatever_the_proxy_says(
+    app, monkeypatch, capsys, listens, part, strategy
+):
+    """The bad one flaps, so the proxy takes it to be well before, and to be down when the good one gets the traffic."""
+    host = first_call_of_a_second_deploy(app)
+    deploy(app, host, "b2", strategy)
+    proxy = Proxy(host, monkeypatch, "b2", listens)
+    rollback = {"rollback": True, "part": part, **FRONT}
+    if listens or part == "back":
+        assert deploy(app, proxy, "a1", **rollback)["release"] == "a1"
+    else:
+        with pytest.raises(CommandFailed, match=r"Release a1 is live in slot blue, .*but not through the proxy"):
+            deploy(app, proxy, "a1", **rollback)
+    assert proxy.asked >= 1 and host.after_reboot() == "a1"
+    assert ("not through the proxy" in capsys.readouterr().out) == (part == "back" and not listens)
+    last = history.read(app.root)[-1]
+    assert (last["release"], last["outcome"], last["kind"]) == ("a1", "live", "rollback")
+    assert history.marked(history.read(app.root)).keys() == {"b2"}
+
+
+@pytest.mark.parametrize("strategy", ["swap", "restart"])
+def test_a_proxy_is_had_to_ask_before_a_release_is_judged_by_it(app, monkeypatch, strategy):
+    host = first_call_of_a_second_deploy(app)
+    proxy = Proxy(host, monkeypatch, "a1", listens=True)
+    deploy(app, proxy, "b2", strategy, **FRONT)
+    assert proxy.asked == 1 and host.after_reboot() == "b2"
+
+
+@pytest.mark.parametrize("strategy", ["swap", "restart"])
+def test_a_release_is_not_known_to_be_bad_for_the_proxys_answer_alone(app, monkeypatch, strategy):
+    host = first_call_of_a_second_deploy(app)
+    proxy = Proxy(host, monkeypatch, "a1", listens=False)
+    with pytest.raises(CommandFailed, match="503"):
+        deploy(app, proxy, "b2", strategy, **FRONT)
+    assert proxy.asked >= 1 and host.after_reboot() == "a1"
+    assert history.read(app.root)[-1]["outcome"] in ("failed", "moved back")
+    assert history.marked(history.read(app.root)) == {}
 
 
 @pytest.mark.parametrize("strategy", ["swap", "restart"])

@@ -34,10 +34,11 @@ def host() -> dict[str, t.Any]:
     return look(Host(lambda _command: (1, "", ""), str(HOSTS / "article" / "host")), "", cpus=2)
 
 
-def page_of(proxy: str, text: str, **changed: str) -> Page:
+def page_of(proxy: str, text: str, lineages: t.Sequence[dict[str, t.Any]] = (), **changed: str) -> Page:
     found = copy.deepcopy(host())
     found["proxies"] = {"nginx": {}, "caddy": {}, "links": {}, "users": {"/etc/h": "ann:$2y$05$" + "a" * 53}}
     found["proxies"][proxy] = {f"/etc/{proxy}/site": text}
+    found["proxies"]["lineages"] = lineages
     found["server"]["given"] |= changed
     return write(found, "../shop", "")
 
@@ -180,18 +181,58 @@ def test_a_pattern_is_no_protected_path():
     assert "deny all" in page.app.text and [note for note in page.app.notes if "Before step=move" in note]
 
 
+LIVE = "/etc/letsencrypt/live"
+BOTH = ["shop.org", "www.shop.org"]
+
+
+def certbots(names: str, *lineages: tuple[str, list[str], bool]) -> Page:
+    """The page of a site with these names and such lineages: the last part of the path, names, by DNS."""
+    text = f"server {{ listen 443 ssl; server_name {names}; location / {{ proxy_pass http://{AT}; }}\n"
+    text += f"ssl_certificate {LIVE}/x/fullchain.pem; ssl_certificate_key {LIVE}/x/privkey.pem; }}"
+    found = [{"path": f"{LIVE}/{path}", "names": each, "dns": dns} for path, each, dns in lineages]
+    return page_of("nginx", text, lineages=found)
+
+
 @pytest.mark.parametrize(
-    ("name", "tls"),
-    [("shop.org", "acme"), ("shop.internal", "files")],
-    ids=["a public name", "one that nobody certifies"],
+    "lineages",
+    [[("x", BOTH, False)], [("x", ["shop.org"], False), ("y", [*BOTH, "more.org"], False)], [("x", BOTH, True)] * 2],
+    ids=["one", "another", "by DNS"],
 )
-def test_what_becomes_of_certbots_certificate(name, tls):
-    live = "/etc/letsencrypt/live/x"
-    text = f"server {{ listen 443 ssl; server_name {name}; location / {{ proxy_pass http://{AT}; }}\n"
-    text += f"ssl_certificate {live}/fullchain.pem; ssl_certificate_key {live}/privkey.pem; }}"
-    page = page_of("nginx", text)
-    assert f"fastapi_tls: {tls}\n" in page.app.text and refused(page) == []
-    assert ("fastapi_tls_certificate" in page.app.text) is (tls == "files")
+def test_certbots_certificate_with_all_names_is_served_on_and_renewed_as_it_was(lineages):
+    page = certbots("shop.org www.shop.org", *lineages)
+    values = yaml.safe_load(page.app.text)
+    by_http = [path for path, names, dns in lineages if not dns and {*BOTH} <= {*names}]
+    assert values["fastapi_tls"] == ("acme" if by_http else "files") and refused(page) == []
+    assert values.get("fastapi_tls_certificate") == (None if by_http else f"{LIVE}/x/fullchain.pem")
+    assert values.get("fastapi_tls_key") == (None if by_http else f"{LIVE}/x/privkey.pem")
+    assert ("renewal-hooks" in page.app.text) is not bool(by_http)
+
+
+def test_a_wildcard_is_for_one_label():
+    page = certbots("shop.org www.shop.org", ("wild", ["*.shop.org", "shop.org"], True))
+    assert yaml.safe_load(page.app.text)["fastapi_tls_certificate"] == f"{LIVE}/wild/fullchain.pem"
+    page = certbots("shop.org a.www.shop.org", ("wild", ["*.shop.org", "shop.org"], True))
+    assert "TODO" in yaml.safe_load(page.app.text)["fastapi_tls_certificate"]
+
+
+@pytest.mark.parametrize("lineages", [[], [("x", ["shop.org"], False), ("y", ["www.shop.org"], False)]])
+def test_where_no_certificate_has_all_names_it_is_left_open_with_what_to_do(lineages):
+    """With acme clients would meet one by the host's own authority, with files one of the two names would have none."""
+    page = certbots("shop.org www.shop.org", *lineages)
+    values = yaml.safe_load(page.app.text)
+    assert (values["fastapi_tls"], values["fastapi_tls_certificate"], values["fastapi_tls_key"]) == (
+        "files",
+        "TODO",
+        "TODO",
+    )
+    words = " ".join(line.lstrip("# ") for line in page.app.text.splitlines())
+    assert "certbot --nginx --expand -d shop.org -d www.shop.org" in words
+    assert "absolute path" not in words and len([row for row in page.unknown if "certificate" in row[1]]) == 1
+
+
+def test_a_certificate_for_names_that_nobody_certifies_stays():
+    page = certbots("shop.internal")
+    assert yaml.safe_load(page.app.text)["fastapi_tls_certificate"] == f"{LIVE}/x/fullchain.pem" and refused(page) == []
 
 
 @pytest.mark.parametrize(

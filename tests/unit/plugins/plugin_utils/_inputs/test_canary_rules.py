@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.compare import Limits
-from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.canary import BOUNDS, check, entry
+from ansible_collections.graceful.deploy.plugins.plugin_utils._inputs.canary import BOUNDS, check, entry, forgotten
 
 GOOD = {"share": "10%", "seconds": 120}
 
@@ -67,3 +69,29 @@ def test_what_it_cannot_be_had_with():
 
 def test_the_bounds_are_of_what_there_is():
     assert {"share", *BOUNDS} == {*Limits.__dataclass_fields__}
+
+
+ALIVE = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=30"
+
+
+@pytest.mark.parametrize(
+    ("canary", "options", "told"),
+    [
+        ({"share": 10, "seconds": "900"}, ["-C -o ControlPersist=60s", "", None], True),
+        ({"share": 10, "seconds": 241}, [], True),
+        ({"share": 10, "seconds": 240}, [], False),
+        ({"share": 10, "seconds": 900}, ["", ALIVE], False),
+        ({"share": 10, "seconds": 900}, ["-oserveraliveinterval=9"], False),
+        ({}, [], False),
+    ],
+)
+def test_a_canary_that_may_outlast_its_connection_is_warned_of(canary, options, told):
+    said = forgotten(canary, options)
+    assert bool(said) is told
+    assert not said or (f"takes {canary['seconds']} s" in said and ALIVE in said)
+
+
+@pytest.mark.parametrize("path", ["ansible.cfg", "examples/ci/play", "plugins/plugin_utils/_push/ship.py"])
+def test_all_connections_that_are_ours_to_set_are_kept_alive(path):
+    text = (Path(__file__).parents[5] / path).read_text()
+    assert "ServerAliveInterval=30" in text and "ControlMaster=auto -o ControlPersist=60s" in text
