@@ -86,6 +86,13 @@ def test_a_lone_host_behind_somebody_elses_balancer_leaves_and_is_not_rebooted_u
     assert options["reboot"] == "needed"
 
 
+def test_several_hosts_behind_somebody_elses_balancer_stand_in_for_each_other():
+    _result, options = called("web1", play=["web1", "web2"], leave_within=60, asked=READY)
+    assert options["reboot"] == "auto"
+    _result, options = called("web1", play=["web1", "web2"], asked=[])
+    assert options["reboot"] == "never"
+
+
 def test_a_host_does_not_leave_where_no_other_is_ready():
     asked = [{"host": "web2", "unready": "is leaving itself"}]
     _result, options = called("web1", leave_within=60, balancers=BALANCERS, asked=asked)
