@@ -32,7 +32,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_host": {"type": "str", "default": ""},
-    "ready_path": {"type": "str", "default": "/ready"},
+    "health_path": {"type": "str", "default": "/health"},
     "balancers": {"type": "list", "elements": "str", "default": []},
     "asked": {"type": "list", "elements": "dict"},
     "step": {"type": "str", "choices": ["begin", "others", "ready"], "default": "begin"},

@@ -77,10 +77,10 @@ options:
     description: Name of the site for which a balancer is asked through O(front_port).
     type: str
     default: ""
-  ready_path:
+  health_path:
     description: Path for which a balancer is asked there; of an app's host it is known.
     type: str
-    default: /ready
+    default: /health
   balancers:
     description: Names of the balancers in the inventory. A host stands in for another of its kind, balancer or not.
     type: list
@@ -230,7 +230,7 @@ ARGUMENTS = {
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
     "front_host": {"type": "str", "default": ""},
-    "ready_path": {"type": "str", "default": "/ready"},
+    "health_path": {"type": "str", "default": "/health"},
     "balancers": {"type": "list", "elements": "str", "default": []},
     "asked": {"type": "list", "elements": "dict"},
     "balancer": {"type": "bool", "default": False},

@@ -27,13 +27,14 @@ class Balancer:
     def __init__(self, params: dict[str, Any], run: Run) -> None:
         self.run = run
         self.name = params["name"]
-        self.path = params["ready_path"]
+        self.path = params["health_path"]
         port, tls = params["front_port"], params["front_tls"]
         host = params["front_host"] or "localhost"
-        self.door = Door(host, port=port, tls=tls, scheme="https" if tls else "http") if port else None
+        # Where a proxy before this one ends TLS, the app may send to https who comes by http; it answers then, too.
+        self.door = Door(host, port=port, tls=tls, scheme="https") if port else None
 
     def answers(self) -> bool:
-        """Whether clients of the site get a good answer here: at the app's readiness path, through this proxy."""
+        """Whether clients of the site get a good answer here: at the app's health path, which isn't protected."""
         return self.door is not None and ask(self.door, self.path, 5.0).good
 
     def wait_until_ready(self, limit: float) -> str:

@@ -15,6 +15,7 @@ UNBALANCED = (
     "it went on to serve meanwhile, for no balancer of it is known (fastapi_balancers). Behind one of somebody else's: "
     "-e leave_within=60"
 )
+ASKED_TO = "it went on to serve meanwhile: -e leave_within=0."
 ALONE = "it went on to serve meanwhile, for the play has no other {} that could stand in for it."
 LISTED = 40
 """So many packages are named."""
@@ -62,7 +63,9 @@ def reboots(answer: Answer) -> str:
 
 def served(balancers: t.Collection[str], others: t.Collection[str], balancer: bool) -> str:
     """That a host went on to serve while it was patched, and why."""
-    return ALONE.format("balancer" if balancer else "host of the app") if balancers and not others else UNBALANCED
+    if not balancers:
+        return UNBALANCED
+    return ASKED_TO if others else ALONE.format("balancer" if balancer else "host of the app")
 
 
 def wants_reboot(answer: Answer, reboot: str, balanced: bool) -> str:

@@ -34,7 +34,7 @@ PARAMS = {
     "front_port": 443,
     "front_tls": True,
     "front_host": "shop.example.com",
-    "ready_path": "/ready",
+    "health_path": "/health",
     "balancer": True,
     "alone": "",
     "step": "begin",
@@ -258,3 +258,11 @@ def test_whether_a_balancer_can_stand_in(host, tmp_path):
     host.place.mkdir()
     leaving.write(str(host.place), {"by": "ann"})
     assert ready.why_not(PARAMS, host.run) == "is patched by another run"
+
+
+def test_a_balancer_is_asked_as_clients_of_the_site_ask(host):
+    door = balancer.Balancer(PARAMS, host.run).door
+    assert (door.host, door.port, door.tls) == ("shop.example.com", 443, True)
+    # Where TLS ends before it, the app may send on to https; that is an answer.
+    assert balancer.Balancer({**PARAMS, "front_tls": False}, host.run).door.scheme == "https"
+    assert balancer.Balancer({**PARAMS, "front_port": 0}, host.run).door is None

@@ -42,6 +42,7 @@ def test_a_reboot_that_is_not_done_is_told_with_what_to_write():
 
 def test_why_a_host_went_on_to_serve_is_said():
     assert "no balancer of it is known" in says.served([], ["web2"], balancer=False)
+    assert says.served(["lb1"], ["web2"], balancer=False).endswith("-e leave_within=0.")
     assert "no other balancer" in says.served(["lb1"], [], balancer=True)
     assert "no other host of the app" in says.served(["lb1"], [], balancer=False)
 
