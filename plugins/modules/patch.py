@@ -20,7 +20,7 @@ description:
     configuration files stay as they are, and nothing of the host's own configuration is changed.
   - An app whose Python or libraries were replaced is started anew by M(graceful.deploy.swap), without a lost request.
     Other services that still have old files in memory are restarted where the host has left its balancers, and named
-    otherwise. So are databases and brokers everywhere. Jobs and transient units are left to end.
+    otherwise. Databases and brokers are always named alone. Jobs and transient units are left to end.
   - A balancer hands its shared address to the other one before it is upgraded (it stops keepalived), and takes part
     again when the site answers through it.
   - All apps of this collection on the host are marked, and none can be deployed meanwhile. A run that died is finished
@@ -35,14 +35,15 @@ options:
     type: path
     default: ""
   upgrade:
-    description: V(security) takes what comes from Debian's security archive, V(all) whatever C(apt-get upgrade) would.
+    description: V(security) takes what comes from Debian's security archive, and leaves out the host's own pins for all
+      packages; V(all) takes whatever C(apt-get upgrade) would.
     type: str
     choices: [security, all]
     default: security
   reboot:
     description:
       - V(needed) reboots where a package asks for it (C(/run/reboot-required)) or a newer kernel is installed, V(never)
-        doesn't.
+        doesn't. For a kernel that a reboot hasn't brought it isn't rebooted again, and the run warns.
       - V(auto) is V(needed) where balancers send requests to other hosts meanwhile (O(leave_within)), and the play has
         another host of its kind; and V(never) elsewhere. The run then says what is to be done. A balancer is rebooted
         where keepalived hands its address over.
