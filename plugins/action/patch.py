@@ -14,8 +14,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.history import deployer
-from ..plugin_utils._inputs import notify
-from ..plugin_utils._patch import says
+from ..plugin_utils._inputs import hosts, notify
+from ..plugin_utils._patch import kin, says
 
 MODULE, SWAP, REBOOT = "graceful.deploy.patch", "graceful.deploy.swap", "ansible.builtin.reboot"
 BOOT = "cut -d ' ' -f 22 /proc/1/stat /proc/sys/kernel/random/boot_id"
@@ -31,9 +31,17 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "back_within": {"type": "int", "default": 600},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
+    "front_host": {"type": "str", "default": ""},
+    "health_path": {"type": "str", "default": "/health"},
+    "balancers": {"type": "list", "elements": "str", "default": []},
+    "asked": {"type": "list", "elements": "dict"},
+    "step": {"type": "str", "choices": ["begin", "others", "ready"], "default": "begin"},
     "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},
 }
+HIDDEN = ("reboot", "again", "stays_up", "invocation")
+"""Of the module's answer, what is for this half alone."""
+STAYS = " It stays marked as leaving, so that balancers send it nothing."
 Result = dict[str, t.Any]
 
 
@@ -67,33 +75,69 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": problem.sentence}
         params["by"] = params["by"] or deployer()
         self._begun = False
-        hosts = [str(each) for each in self._task_vars.get("ansible_play_hosts_all") or [self._host]]
+        asked, balancers = params.pop("asked"), params.pop("balancers")
+        self._others = self._of_its_kind(params["name"], balancers)
+        if balancers and not self._others:
+            # Nobody would be sent its requests.
+            params["leave_within"] = 0
+        step = params.pop("step")
+        balanced = bool(self._others) and params["leave_within"] > 0
+        params["balancer"] = self._host in balancers
+        if step == "others":
+            return {**result, "changed": False, "others": self._others if balanced else []}
+        if step == "ready":
+            asked_here = str(self._task.delegate_to or self._host)
+            return {**result, "changed": False, "host": asked_here, "unready": self._unready(params)}
+        if balanced and asked is not None and not self._task.check_mode:
+            params["alone"] = kin.alone(asked, params["balancer"])
+        self._balancers = balancers
+        ordered = kin.ordered([str(each) for each in hosts.taken(self._task_vars)], balancers)
         try:
-            return {**result, **self._work(params)}
+            return {**result, **self._work(params, balanced)}
         except _Stopped as stop:
-            said = says.stopped(str(stop), self._host, hosts, self._begun)
+            said = says.stopped(str(stop), self._host, ordered, self._begun)
             return {**result, **stop.result, "failed": True, "msg": said}
         except AnsibleConnectionFailure as failure:
             why = f"{self._host} can't be reached{' any more' if self._begun else ''}: {failure}"
-            return {**result, "failed": True, "msg": says.stopped(why, self._host, hosts, self._begun)}
+            return {**result, "failed": True, "msg": says.stopped(why, self._host, ordered, self._begun)}
 
-    def _work(self, params: Result) -> Result:
-        check, balanced = self._task.check_mode, params["leave_within"] > 0
+    def _of_its_kind(self, name: str, balancers: list[str]) -> list[str]:
+        """The other hosts of the play that do what this one does, whatever --limit says."""
+        if self._host in balancers:
+            found = [host for host in hosts.in_play(self._task, self._task_vars) if host in balancers]
+        else:
+            found = hosts.of_app(self._task, self._task_vars, name, balancers)
+        return kin.others(self._host, found)
+
+    def _unready(self, params: Result) -> str:
+        """Why the host that the task is delegated to can't stand in; '' where it can."""
+        try:
+            return str(self._module(MODULE, {**params, "step": "ready"})["unready"])
+        except _Stopped as stop:
+            return f"can't be asked: {stop}"
+        except AnsibleConnectionFailure as failure:
+            return f"can't be reached: {failure}"
+
+    def _work(self, params: Result, balanced: bool) -> Result:
+        """:param balanced: whether others of its kind are sent its requests meanwhile."""
+        check, reboot = self._task.check_mode, params["reboot"]
+        if reboot == "auto" and not balanced:
+            params["reboot"] = "never"
         answer = self._module(MODULE, params)
         self._begun = bool(answer["changed"])
         for line in says.upgraded(answer, check):
             self._say(line)
         if check:
             self._say(says.listed(answer, time.time()))
-        elif answer["changed"] and not balanced and answer["apps"]:
-            self._say(says.UNBALANCED)
+        elif answer["changed"] and not params["leave_within"] and (answer["apps"] or params["balancer"]):
+            self._say(says.served(self._balancers, self._others, params["balancer"]))
         warnings = [said for said in (says.kept(answer),) if said]
         back = None
         if answer["reboot"]:
             self._say(says.reboots(answer))
             self._reboot(params)
             back = self._module(MODULE, {**params, "step": "back"})
-        elif said := says.wants_reboot(answer, params["reboot"], balanced):
+        elif said := says.wants_reboot(answer, reboot, balanced):
             warnings.append(f"{self._host}: {said}")
         if again := (back or answer)["again"]:
             for app in again:
@@ -105,7 +149,7 @@ class ActionModule(ActionBase):
         told["down"] = (back or answer).get("down")
         told["notes"] = [*answer["notes"], *(back or {}).get("notes", [])]
         told["warnings"] = [*answer.get("warnings", []), *(back or {}).get("warnings", []), *warnings]
-        return {name: value for name, value in told.items() if name not in ("reboot", "again", "invocation")}
+        return {name: value for name, value in told.items() if name not in HIDDEN}
 
     def _say(self, line: str) -> None:
         Display().display(f"{self._host}: {line}")
@@ -138,5 +182,5 @@ class ActionModule(ActionBase):
         if done.get("failed"):
             raise _Stopped(
                 f"{self._host} hasn't come back from its reboot within {within} s (back_within): {done.get('msg')}. "
-                "Look at its console. It stays marked as leaving, so that balancers send it nothing."
+                f"Look at its console.{'' if params['balancer'] else STAYS}"
             )

@@ -20,7 +20,9 @@ description:
     configuration files stay as they are, and nothing of the host's own configuration is changed.
   - An app whose Python or libraries were replaced is started anew by M(graceful.deploy.swap), without a lost request.
     Other services that still have old files in memory are restarted where the host has left its balancers, and named
-    otherwise.
+    otherwise. Databases and brokers are always named alone. Jobs and transient units are left to end.
+  - A balancer hands its shared address to the other one before it is upgraded (it stops keepalived), and takes part
+    again when the site answers through it.
   - All apps of this collection on the host are marked, and none can be deployed meanwhile. A run that died is finished
     by the next one. What was done is in the apps' histories.
 options:
@@ -33,23 +35,26 @@ options:
     type: path
     default: ""
   upgrade:
-    description: V(security) takes what comes from Debian's security archive, V(all) whatever C(apt-get upgrade) would.
+    description: V(security) takes what comes from Debian's security archive, and leaves out the host's own pins for all
+      packages; V(all) takes whatever C(apt-get upgrade) would.
     type: str
     choices: [security, all]
     default: security
   reboot:
     description:
       - V(needed) reboots where a package asks for it (C(/run/reboot-required)) or a newer kernel is installed, V(never)
-        doesn't.
-      - V(auto) is V(needed) where balancers send requests to other hosts meanwhile (O(leave_within)), and V(never)
-        where nobody else serves; the run then says what is to be done.
+        doesn't. For a kernel that a reboot hasn't brought it isn't rebooted again, and the run warns.
+      - V(auto) is V(needed) where balancers send requests to other hosts meanwhile (O(leave_within)), and the play has
+        another host of its kind; and V(never) elsewhere. The run then says what is to be done. A balancer is rebooted
+        where keepalived hands its address over.
     type: str
     choices: [auto, needed, never]
     default: auto
   leave_within:
     description:
       - Seconds in which the balancers have to leave the host out, 0 to 3600; the run fails before it changes anything
-        where requests still come then. 0 doesn't wait, where there are no balancers.
+        where requests still come then. 0 doesn't wait, where there are no balancers; so it is where O(balancers) are
+        given and the play has no other host of this one's kind.
     type: int
     default: 0
   notice:
@@ -69,10 +74,41 @@ options:
     description: Whether O(front_port) speaks TLS. Its certificate isn't checked.
     type: bool
     default: false
-  step:
-    description: What of it a call does; V(back) is what follows a reboot. The action plugin sees to it.
+  front_host:
+    description: Name of the site for which a balancer is asked through O(front_port).
     type: str
-    choices: [begin, back]
+    default: ""
+  health_path:
+    description: Path for which a balancer is asked there; of an app's host it is known.
+    type: str
+    default: /health
+  balancers:
+    description: Names of the balancers in the inventory. A host stands in for another of its kind, balancer or not.
+    type: list
+    elements: str
+    default: []
+  asked:
+    description:
+      - What the hosts that may stand in have answered to O(step=ready), RV(host) and RV(unready) of each. Where none is
+        ready, this one doesn't leave, and the run fails before anything is changed.
+      - Without it nobody is asked for that.
+    type: list
+    elements: dict
+  balancer:
+    description: Whether the host is a balancer. The action plugin sees to it.
+    type: bool
+    default: false
+  alone:
+    description: Why the host may not leave. The action plugin sees to it.
+    type: str
+    default: ""
+  step:
+    description:
+      - What of it a call does; V(back) is what follows a reboot, which the action plugin sees to.
+      - V(others) names the hosts of the play that may stand in for this one, whatever C(--limit) says. V(ready) says
+        why the host, to which the task is delegated, can't stand in. Both change nothing.
+    type: str
+    choices: [begin, back, others, ready]
     default: begin
   lock_wait:
     description: Seconds to wait for a deploy to end, at most.
@@ -108,6 +144,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+others:
+  description: The hosts that may stand in, in the order in which to ask them.
+  returned: O(step=others)
+  type: list
+  elements: str
+  sample: [web2]
+host:
+  description: The host that was asked.
+  returned: O(step=ready)
+  type: str
+  sample: web2
+unready:
+  description: Why the host can't stand in for another one, a phrase; empty where it can.
+  returned: O(step=ready)
+  type: str
+  sample: ""
 packages:
   description: What was upgraded, or would be, with its versions.
   returned: success
@@ -178,7 +230,13 @@ ARGUMENTS = {
     "back_within": {"type": "int", "default": 600},
     "front_port": {"type": "int", "default": 0},
     "front_tls": {"type": "bool", "default": False},
-    "step": {"type": "str", "choices": ["begin", "back"], "default": "begin"},
+    "front_host": {"type": "str", "default": ""},
+    "health_path": {"type": "str", "default": "/health"},
+    "balancers": {"type": "list", "elements": "str", "default": []},
+    "asked": {"type": "list", "elements": "dict"},
+    "balancer": {"type": "bool", "default": False},
+    "alone": {"type": "str", "default": ""},
+    "step": {"type": "str", "choices": ["begin", "back", "others", "ready"], "default": "begin"},
     "lock_wait": {"type": "int", "default": 0},
     "by": {"type": "str", "default": ""},
 }
@@ -187,8 +245,6 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = dict(module.params)
-    balanced = params["leave_within"] > 0
-    params["reboot"] = params["reboot"] == "needed" or (params["reboot"] == "auto" and balanced)
     params["root"] = params["root"] or f"/srv/{params['name']}"
     # A program that can't be started ends a module at once by default, in the middle of a step.
     run = partial(module.run_command, expand_user_and_vars=False, handle_exceptions=False)

@@ -28,7 +28,10 @@ def test_each_host_is_rebooted_and_nobody_waits_for_it(fleet, tally):
     assert [host for host in hosts if booted(fleet, host) == before[host]] == [], said
     assert fleet.releases() == release
     assert said.count("left the balancers in ") == len(APPS), said
-    assert all(fleet.run(host, "ls /srv/swap/leaving", check=False) == "" for host in APPS)
+    assert said.count("handed the address over") == len(BALANCERS), said
+    assert all(fleet.run(host, "ls -d /srv/swap/leaving /srv/swap/patching", check=False) == "" for host in APPS)
+    assert all(fleet.run(host, "ls /var/lib/graceful-patch").strip() == "deploy.lock" for host in BALANCERS)
+    assert all(fleet.run(host, "systemctl is-active keepalived").strip() == "active" for host in BALANCERS)
     tally("each host is patched and rebooted", load)
     load.counted.nothing_wrong()
     # Of a balancer that goes down what it was itself answering: slow requests of a second, of which ten come in each.

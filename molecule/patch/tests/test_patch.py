@@ -9,11 +9,12 @@ import time
 import pytest
 from deploys import NAME, ROOT, SWAP
 
-MARK = f"{ROOT}/leaving"
+MARK, NOTE = f"{ROOT}/leaving", f"{ROOT}/patching"
 NOBODY = "nobody-asks-this-one"
 """A host of the inventory that isn't there: whoever asks it fails."""
 REPLACED = "python=$(readlink -f /usr/bin/python3); cp -p $python $python.new; mv $python.new $python"
 """What an upgrade of Python does to those that run it."""
+SLEEPS = '[Service]\\nExecStart=/usr/bin/python3 -c "import time; time.sleep(1000000)"\\n'
 ASKS = "echo tiny >/run/reboot-required.pkgs; touch /run/reboot-required"
 # Seconds of a balancer that asks once a second.
 SOON = {"fastapi_health_interval": 1}
@@ -101,8 +102,10 @@ def live(ask) -> str:
 def test_requests_that_go_on_to_come_end_it(ask, patch, upgradable, load):
     before = installed(ask)
     wanted = upgradable()
+    # The scenario's other host is none that would stand in.
+    alone = ask.host.backend.host
     with load() as running:
-        status, said = patch(leave_within=5, **SOON)
+        status, said = patch(leave_within=5, fastapi_hosts=alone, **SOON)
     assert status == 2, said
     assert "Requests still come 5 s after" in said and "of 127.0.0.1" in said and "Nothing was upgraded" in said
     assert "?" not in said
@@ -110,23 +113,27 @@ def test_requests_that_go_on_to_come_end_it(ask, patch, upgradable, load):
     assert installed(ask) == before
     assert not ask.host.file(MARK).exists
     # When nobody comes any more: what has old files in memory is started anew, the app among it.
-    ask.run("systemd-run --quiet --unit=old --property=Restart=always python3 -c 'import time; time.sleep(1e6)'")
+    ask.run(f"printf '{SLEEPS}' >/etc/systemd/system/old.service; systemctl daemon-reload; systemctl start old")
+    # A job, which isn't cut off.
+    ask.run("systemd-run --quiet --unit=job python3 -c 'import time; time.sleep(1e6)'")
     wanted = upgradable(REPLACED)
     pid = ask.show("old.service", "MainPID")["MainPID"]
-    status, said = patch(leave_within=20, **SOON)
+    job = ask.show("job.service", "MainPID")["MainPID"]
+    status, said = patch(leave_within=20, fastapi_hosts=alone, **SOON)
     assert status == 0, said
     assert "left the balancers in" in said and "restarted old.service" in said
     assert "got no request within 4 s" in said
     assert installed(ask) == wanted
     assert ask.show("old.service", "MainPID")["MainPID"] not in (pid, "0")
-    ask.run("systemctl stop old")
+    assert "job.service" not in said and ask.show("job.service", "MainPID")["MainPID"] == job
+    ask.run("systemctl stop old job; rm /etc/systemd/system/old.service; systemctl daemon-reload")
 
 
 def test_no_deploy_meanwhile_and_one_that_died_is_finished(ask, control, options, patch, upgradable):
     wanted = upgradable("while [ ! -e /run/go-on ]; do sleep 0.1; done")
     ask.run("rm -f /run/go-on")
     with control.start("patch", *options) as process:
-        ask.until("it upgrades", lambda: '"phase": "upgrade"' in ask.host.run(f"cat {MARK}").stdout, 60)
+        ask.until("it upgrades", lambda: '"phase": "upgrade"' in ask.host.run(f"cat {NOTE}").stdout, 60)
         status, said = control.run("rollback", *options, fastapi_release="0123456789ab")
         assert status == 2 and "patch.yml is patching this host" in said, said
         status, said = control.run("status", *options)

@@ -149,4 +149,6 @@ def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) 
         if re.search(rf"^User={re.escape(params['user'])}$", text, re.MULTILINE):
             facts.runs_as.append(entry)
     facts.trees += front.certificates(host, facts.files["caddy"])
+    if not facts.others:
+        facts.trees += places.patch_tree(host, name)
     return facts

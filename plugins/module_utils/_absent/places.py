@@ -229,6 +229,17 @@ def named_trees(host: HostTree, name: str) -> list[Removable]:
     return found + [drop_ins] * (names_in(drop_ins.path) == ["graceful.conf"])
 
 
+def patch_tree(host: HostTree, name: str) -> list[Removable]:
+    """What patch.yml knows of the host (_patch/marked.py), which is of no one app and goes with the last one; on a
+    balancer, with the last site."""
+    directory = host.at("/etc/caddy/sites")
+    ours = [entry for entry in names_in(directory) if is_ours(read_text(f"{directory}/{entry}"))]
+    sites = {entry.removesuffix(".caddy") for entry in ours if entry.endswith(".caddy")}
+    sites |= {*names_in(host.at("/etc/nginx/graceful"))}
+    tree = Removable(host.at("/var/lib"), "graceful-patch")
+    return [tree] if os.path.lexists(tree.path) and sites <= {name, "_unknown"} else []
+
+
 def oxmgr_places(host: HostTree, name: str) -> list[Removable]:
     """What the app's Oxmgr keeps and is, and last the link by which it is known."""
     paths = oxmgr.places(name, host.top)

@@ -134,7 +134,7 @@ class DeployLock:
     :param root: the app's directory.
     :param wait: seconds for which the end of another one that has it is waited for. What was read before, such as what
         is live, may be another by then.
-    :param patches: whether this is patch.yml's own, which holds others off between its calls by the leaving mark.
+    :param patches: whether this is patch.yml's own, which holds others off between its calls by its note.
     :raises Held: when another process has it.
     :raises FileNotFoundError: where there is no such directory, or there is none any more.
     """

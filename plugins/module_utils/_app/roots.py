@@ -36,7 +36,7 @@ OLD_ENVIRONMENT = ".env"
 refused this one."""
 ENTRIES = [
     *(HOME, COMMANDS, "releases", "slots", GENERATIONS, "wheels", ENVIRONMENT, OLD_ENVIRONMENT),
-    *("maintenance", leaving.NAME, "prepared.json", "tuned.json", "live", "live.new"),
+    *("maintenance", leaving.NAME, leaving.NOTE, "prepared.json", "tuned.json", "live", "live.new"),
     *("live.sock.new", "history.jsonl", "build.lock", "live.sock", ADOPTED, NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.

@@ -67,7 +67,7 @@ class Systemd:
     :param run: how to run a command.
     """
 
-    properties = (
+    properties: tuple[str, ...] = (
         "Id",
         "LoadState",
         "ActiveState",

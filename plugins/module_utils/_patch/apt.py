@@ -20,6 +20,7 @@ from .._layer.packages import APT_GET, apt_errors
 
 SECURITY, ALL = "security", "all"
 PREFERENCES = "/etc/apt/preferences"
+PREFERENCES_PARTS = "/etc/apt/preferences.d"
 LISTS = "/var/lib/apt/lists"
 HALF_DONE = "/var/lib/dpkg/updates"
 QUIET = ("LC_ALL=C", "APT_LISTCHANGES_FRONTEND=none", "UCF_FORCE_CONFFOLD=1", "NEEDRESTART_SUSPEND=1")
@@ -47,6 +48,10 @@ Pin-Priority: 50
 """
 """With less than what is installed has (its archive is called now) nothing is replaced, and what a security update
 needs anew can still be installed. The first pin that fits a source counts (apt_preferences(5))."""
+_PART = re.compile(r"[\w-]+|[\w-][\w.-]*\.pref", re.ASCII)
+"""Names of the files in PREFERENCES_PARTS that apt reads (apt_preferences(5))."""
+_ALL = re.compile(r"(src:)?(\*+|/\^?\.?\*?\$?/)(:\S+)?")
+"""A word after ``Package:`` that any package fits."""
 _INSTALLED = re.compile(r"^Inst (\S+)(?: \[([^\]]+)\])? \((\S+) ", re.MULTILINE)
 _KEPT = re.compile(r"^The following packages have been kept back:\n((?: .*\n)+)", re.MULTILINE)
 
@@ -70,6 +75,31 @@ def parse(simulated: str) -> tuple[list[Package], list[str]]:
     return found, kept[1].split() if kept else []
 
 
+_NAMES = re.compile(r"^package:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+"""A record's field of names, which goes on in lines that begin with a space."""
+
+
+def _records(preferences: str) -> Iterator[tuple[str, bool]]:
+    """Each record that pins something, without its comments, and whether it is for all packages."""
+    lines = [line.rstrip() for line in preferences.splitlines() if not line.startswith("#")]
+    for record in re.split(r"\n{2,}", "\n".join(lines)):
+        if named := _NAMES.search(record):
+            yield record.strip("\n"), any(_ALL.fullmatch(word) for word in named[1].split())
+
+
+def without_general(preferences: str) -> str:
+    """Those of somebody's pins that name packages: of pins for all packages the first would count, and not ours."""
+    return "".join(f"{record}\n\n" for record, general in _records(preferences) if not general)
+
+
+def own_pins() -> tuple[str, list[str]]:
+    """The host's own pins that name packages, and the paths of the files that pin all packages too."""
+    parts = [f"{PREFERENCES_PARTS}/{name}" for name in names_in(PREFERENCES_PARTS) if _PART.fullmatch(name)]
+    texts = {path: read_text(path) for path in (PREFERENCES, *parts)}
+    general = [path for path, text in texts.items() if any(general for _record, general in _records(text))]
+    return "".join(without_general(text) for text in texts.values()), general
+
+
 class Apt:
     """:param which: SECURITY or ALL."""
 
@@ -77,14 +107,33 @@ class Apt:
         self.run = run
         self.which = which
 
-    def update(self) -> None:
-        """Finish what dpkg was cut off in, and fetch the lists.
+    def set_aside(self) -> str:
+        """That pins of the host's own don't count in these calls, in a sentence; '' where there are none."""
+        general = own_pins()[1] if self.which == SECURITY else []
+        if not general:
+            return ""
+        return (
+            f"{', '.join(general)}: pins for all packages (Package: *) don't count here, for security updates alone "
+            "are taken. -e upgrade=all goes by them."
+        )
 
-        :raises CommandFailed: where either fails.
+    def is_half_done(self) -> bool:
+        """Whether dpkg was cut off; apt does nothing until that is finished."""
+        return bool(names_in(HALF_DONE))
+
+    def finish(self) -> None:
+        """Finish what dpkg was cut off in, which may start services anew.
+
+        :raises CommandFailed: where it fails.
         """
-        if names_in(HALF_DONE):
-            command = ["env", *QUIET, "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "-a"]
-            self._do("finish what dpkg was cut off in", command)
+        command = ["env", *QUIET, "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "-a"]
+        self._do("finish what dpkg was cut off in", command)
+
+    def update(self) -> None:
+        """Fetch the lists.
+
+        :raises CommandFailed: where that fails.
+        """
         self._do("fetch the lists of packages", [*self._command(), "update"])
 
     def plan(self) -> tuple[list[Package], list[str]]:
@@ -122,7 +171,7 @@ class Apt:
             yield []
             return
         with tempfile.NamedTemporaryFile("w", prefix="graceful-pins-") as file:
-            # The host's own first, as what says more of a package does.
-            file.write(f"{read_text(PREFERENCES).rstrip()}\n\n{PINS}".lstrip())
+            # The host's own first, as what says more of a package does; its files are in there, and not read again.
+            file.write(own_pins()[0] + PINS)
             file.flush()
-            yield ["-o", f"Dir::Etc::Preferences={file.name}"]
+            yield ["-o", f"Dir::Etc::Preferences={file.name}", "-o", "Dir::Etc::PreferencesParts=/dev/null"]

@@ -10,18 +10,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .._app import names
+from .._app import leaving, names
 from .._app.slots import App
 from .._host.systemd import CommandFailed, Run
-from . import needs
+from . import needs, ready, restarts
 from .apt import Apt, Package
-from .marked import Marked, apps_here, front_of, is_good, terms_of
-from .quiet import Traffic, wait_for_one, wait_until_left
+from .marked import HOST, Marked, apps_here, make_host_directory, terms_of
+from .quiet import Traffic, wait_for_one
+from .way import Way
 
 SHOWN = 20
 """So many packages are named in the history."""
-ADDRESS = "keepalived.service"
-"""What gives the balancers' common address to the other one when it stops."""
 READY_AFTER = 60.0
 """Seconds in which the apps have to be ready where nothing was rebooted."""
 
@@ -47,8 +46,14 @@ class Patch:
         """:raises CommandFailed: where it may not be, or failed."""
         if problem := names.name("name", self.params["name"]):
             raise CommandFailed(problem.sentence)
+        if self.params["step"] == "others":
+            # Which there are is known to the action plugin alone.
+            return {"changed": False, "others": []}
+        if self.params["step"] == "ready":
+            return {"changed": False, "unready": ready.why_not(self.params, self.run)}
         self.apps = apps_here(App(self.params["name"], self.params["root"]))
         self.marked = Marked(self.apps, self.params["by"])
+        self.way = Way(self.params, self.marked, self.run, self.warn, self.notes)
         if self.check:
             return self._would()
         if self.params["step"] == "back":
@@ -60,30 +65,55 @@ class Patch:
             self.marked.unlock()
 
     def _would(self) -> dict[str, Any]:
-        packages, kept = self.apt.plan()
-        return self._told(packages, kept, needs.reboot_reasons(self.run), bool(packages))
+        self._warn_of(self.apt.set_aside())
+        if half := self.apt.is_half_done():
+            self.warn("dpkg was cut off on this host. A run finishes that first; what it upgrades then isn't known.")
+        packages, kept = ([], []) if half else self.apt.plan()
+        return self._told(packages, kept, self._reboot_reasons(), half or bool(packages))
+
+    def _warn_of(self, sentence: str) -> None:
+        if sentence:
+            self.warn(sentence)
+
+    def _reboot_reasons(self) -> list[str]:
+        self.reboot = needs.reboot_reasons(self.run, HOST)
+        return self.reboot.reasons
+
+    def _reboots(self, reasons: list[str]) -> bool:
+        """Whether the host is rebooted for these reasons: asked to, or where nobody notices."""
+        wish = self.params["reboot"]
+        return bool(reasons) and (wish == "needed" or (wish == "auto" and not self.way.serves))
 
     def _begin(self) -> dict[str, Any]:
         self.apt.update()
-        packages, kept = self.apt.plan()
-        reasons, old = needs.reboot_reasons(self.run), needs.stale()
+        self._warn_of(self.apt.set_aside())
+        # What dpkg was cut off in may start services anew, so that waits until nobody is served here.
+        half = self.apt.is_half_done()
+        packages, kept = ([], []) if half else self.apt.plan()
+        self._look_at_kernel()
+        reasons, old = self._reboot_reasons(), needs.stale()
         begun = self.marked.note
-        if not packages and not (reasons and self.params["reboot"]) and not self._anew(old) and not begun:
-            self._say_of(old, [])
+        if time.time() - self.marked.heard > leaving.QUIET:
+            # Nobody knows for how long it has been there again.
+            begun.pop("down_at", None)
+        if not packages and not half and not self._reboots(reasons) and not self._anew(old) and not begun:
+            self._warn_of(self.reboot.unbooted)
+            self._say_of(restarts.sort(self.run, self._others(old)), [])
             return self._told([], kept, reasons, False)
-        self._leave()
-        if packages:
+        earlier = str(begun.get("upgraded", ""))
+        self.way.leave()
+        if packages or half:
             self.state = "Some packages may be upgraded."
-            self._upgrade(packages)
-        upgraded = ", ".join(filter(None, [str(begun.get("upgraded", "")), *map(str, packages[:SHOWN])]))
+            packages, kept = self._upgrade(packages, kept, half)
+        upgraded = ", ".join(filter(None, [earlier, *map(str, packages[:SHOWN])]))
         if len(packages) > SHOWN:
             upgraded += f" and {len(packages) - SHOWN} more"
         self.state = "The packages are upgraded."
-        reasons, old = needs.reboot_reasons(self.run), needs.stale()
-        if reasons and self.params["reboot"]:
-            self._hand_over_address()
+        reasons, old = self._reboot_reasons(), needs.stale()
+        self._warn_of(self.reboot.unbooted)
+        if self._reboots(reasons):
             # Where it has been down is known when it is back.
-            at = {"down_at": round(time.time(), 1), "boot": needs.boot()}
+            at = {"down_at": round(time.time(), 1), "boot": needs.boot(), "kernel": self.reboot.kernel}
             self.marked.say("reboot", upgraded=upgraded, why="; ".join(reasons), **at)
             return self._told(packages, kept, reasons, True, reboot=True)
         self._restart(old)
@@ -93,44 +123,38 @@ class Patch:
         done = self._back(upgraded)
         return self._told(packages, kept, reasons, True, down=done["down"])
 
-    def _leave(self) -> None:
-        """Mark the host, and wait until the balancers send it nothing more."""
-        port, tls, limit = self.params["front_port"], self.params["front_tls"], self.params["leave_within"]
-        first = not self.marked.note
-        served = bool(port and self.apps and is_good(self.apps[0], front_of(self.apps[0], port, tls)))
-        self.marked.say("leaving", front=self.marked.note.get("front", served))
-        if not (limit and self.apps):
+    def _look_at_kernel(self) -> None:
+        """After a reboot for a kernel, perhaps of a run that is gone: whether it brought that."""
+        note = self.marked.note
+        if note.get("boot", needs.boot()) == needs.boot() or not note.get("kernel"):
             return
-        left = wait_until_left([Traffic(app) for app in self.apps], self.params["notice"], limit)
-        if left.coming:
-            if first:
-                self.marked.end()
-            raise CommandFailed(
-                f"Requests still come {left.seconds:.0f} s after this host was marked as leaving; the last one was "
-                f"{left.coming}. Nothing was upgraded. Either a balancer doesn't ask "
-                f"{terms_of(self.apps[0]).get('ready_path', '/ready')} of this host, or is slower than that: "
-                "-e leave_within=120; or clients come past the balancers, and lose requests if it goes on: "
-                "-e leave_within=0."
-            )
-        if left.under_way:
-            self.warn(f"{left.under_way} request(s) hadn't ended after {left.seconds:.0f} s; a reboot ends them.")
-        self.notes.append(f"left the balancers in {left.seconds:.0f} s")
+        try:
+            make_host_directory()
+            self._warn_of(needs.note_kernel(HOST, str(note.pop("kernel"))))
+        except OSError as error:
+            self.warn(f"Which kernel runs after this reboot could not be written down: {error}")
 
-    def _upgrade(self, packages: list[Package]) -> None:
+    def _upgrade(self, packages: list[Package], kept: list[str], half: bool) -> tuple[list[Package], list[str]]:
+        """Upgrade what was planned, or is when dpkg has finished what it was cut off in."""
         self.marked.say("upgrade")
         try:
-            self.apt.upgrade()
+            if half:
+                self.apt.finish()
+                self.notes.append("finished what dpkg was cut off in")
+                packages, kept = self.apt.plan()
+            if packages:
+                self.apt.upgrade()
         except CommandFailed as failure:
-            trouble = self.marked.wait_until_ready(10, self.params["front_port"], self.params["front_tls"])
-            if trouble:
-                raise CommandFailed(
-                    f"{failure}\n{trouble}\nThe host stays marked as leaving, so that balancers send it nothing."
-                ) from failure
-            self.marked.end()
-            raise CommandFailed(
-                f"{failure}\nThe app serves as before, and balancers may send it requests."
-            ) from failure
-        self.notes.append(f"upgraded {len(packages)} package(s)")
+            if trouble := self.way.wait_until_ready(10):
+                raise CommandFailed(f"{failure}\n{trouble}\n{self.way.stays}") from failure
+            try:
+                self.way.come_back()
+            except CommandFailed as problem:
+                raise CommandFailed(f"{failure}\n{problem}") from failure
+            raise CommandFailed(f"{failure}\nIt serves as before, and requests may come to it.") from failure
+        if packages:
+            self.notes.append(f"upgraded {len(packages)} package(s)")
+        return packages, kept
 
     def _own_units(self, app: App) -> set[str]:
         live = app.live() or ""
@@ -152,50 +176,41 @@ class Patch:
 
     def _restart(self, old: dict[str, list[int]]) -> None:
         """Start anew what else has old files in memory, where nobody is served by this host meanwhile."""
-        services = [unit for unit in self._others(old) if not needs.NEVER_RESTARTED.fullmatch(unit)]
-        done = []
-        for unit in services if self.params["leave_within"] else []:
-            status, out, err = self.run(["systemctl", "try-restart", "--", unit])
-            if status:
-                self.warn(f"systemctl restart {unit} failed: {(err or out).strip()}")
+        serves = restarts.PROXIES if self.way.serves else ()
+        found, done = restarts.sort(self.run, self._others(old), serves), []
+        for unit in found.restart if self.params["leave_within"] else []:
+            if problem := restarts.restart(self.run, unit):
+                self.warn(problem)
             else:
                 done.append(unit)
         if done:
             self.notes.append(f"restarted {', '.join(done)}")
-        self._say_of(old, done)
+        self._say_of(found, done)
 
-    def _say_of(self, old: dict[str, list[int]], done: list[str]) -> None:
-        left = [unit for unit in self._others(old) if unit not in done]
-        safe = [unit for unit in left if not needs.NEVER_RESTARTED.fullmatch(unit)]
+    def _say_of(self, found: restarts.Sorted, done: list[str]) -> None:
+        safe = sorted({*found.restart, *found.by_hand} - {*done})
         if safe:
             self.warn(
                 f"An upgrade has replaced what {', '.join(safe)} still run{'s' if len(safe) == 1 else ''}. When that "
                 f"does no harm: systemctl restart {' '.join(safe)}"
             )
-        if rest := [unit for unit in left if unit not in safe]:
-            self.warn(f"{', '.join(rest)}: what an upgrade has replaced runs until the next reboot.")
-
-    def _hand_over_address(self) -> None:
-        """A balancer gives its address away before it goes down."""
-        if not self.apps and self.run(["systemctl", "is-active", "--quiet", ADDRESS])[0] == 0:
-            self.run(["systemctl", "stop", ADDRESS])
+        if found.until_reboot:
+            self.warn(f"{', '.join(found.until_reboot)}: what an upgrade has replaced runs until the next reboot.")
 
     def _back(self, upgraded: str) -> dict[str, Any]:
         """See that the host serves, have balancers send it requests again, and write down what was done."""
         note, params = dict(self.marked.note), self.params
         # Perhaps of a run that is gone, and has ended while the host was down.
         rebooted = note.get("boot", needs.boot()) != needs.boot()
-        trouble = self.marked.wait_until_ready(
-            params["back_within"] if rebooted else READY_AFTER, params["front_port"], params["front_tls"]
-        )
-        if trouble:
-            raise CommandFailed(f"{trouble}\nThe host stays marked as leaving, so that balancers send it nothing.")
+        self._look_at_kernel()
+        if trouble := self.way.wait_until_ready(params["back_within"] if rebooted else READY_AFTER):
+            raise CommandFailed(f"{trouble}\n{self.way.stays}")
         at = time.time()
         down = at - float(note["down_at"]) if rebooted and "down_at" in note else None
         traffic = [Traffic(app) for app in self.apps]
-        self.marked.end()
+        self.way.come_back()
         came = None
-        if self.apps and params["leave_within"]:
+        if self.apps and params["leave_within"] and not self.marked.by_hand:
             came = wait_for_one(traffic, params["notice"])
             self.notes.append("gets requests again" if came else f"got no request within {params['notice']:g} s")
         if rebooted:
@@ -221,6 +236,7 @@ class Patch:
             "last_down": self.marked.last_down(),
             "notes": self.notes,
             "reboot": False,
+            "stays_up": self.way.serves if reasons else "",
             "again": [],
             "down": None,
             "diff": [{"before": "", "after": lines, "after_header": "upgraded packages"}] if packages else [],

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The apps of a host that is patched: marked and locked together, because a reboot takes all of them."""
+"""The apps of a host that is patched: marked and locked together, because a reboot takes all of them. A host without
+one, such as a balancer, has a directory of root's own for that."""
 
 from __future__ import annotations
 
@@ -15,6 +16,14 @@ from .._app.lock import DeployLock, Held, now
 from .._app.slots import App
 from .._host.probe import Door, ask, wait_until_good
 from .._host.systemd import CommandFailed
+
+HOST = "/var/lib/graceful-patch"
+"""Where a host keeps what patch.yml knows of it, beside what its apps' directories hold; root's alone."""
+
+
+def make_host_directory() -> None:
+    """:raises OSError: on a full disk, say."""
+    os.makedirs(HOST, 0o700, exist_ok=True)
 
 
 def apps_here(app: App) -> list[App]:
@@ -44,7 +53,7 @@ def is_good(app: App, door: Door) -> bool:
 
 
 class Marked:
-    """The leaving marks of a host's apps, the first of which is the one that was asked for.
+    """The leaving marks of a host's apps, the first of which is the one that was asked for, and patch.yml's notes.
 
     :param by: who patches.
     """
@@ -53,31 +62,30 @@ class Marked:
         self.apps = apps
         self.by = by
         self.locks: list[DeployLock] = []
+        self.roots = [app.root for app in apps] or [HOST]
+        self.by_hand: list[str] = []
+        """Where somebody else's mark has stayed at the end."""
         self.note: dict[str, Any] = {}
-        """What a run that is gone, or this one's earlier call, has left in the mark."""
-        self.by_hand = [app.root for app in apps if self._is_somebodys(app)]
-        """Apps that somebody else has marked: that mark stays."""
-        for app in apps:
-            self.note = self.note or self._own(app)
-
-    @staticmethod
-    def _own(app: App) -> dict[str, Any]:
-        note = leaving.note_in(app.root)
-        return note if note.get("kind") == leaving.PATCHING else {}
-
-    def _is_somebodys(self, app: App) -> bool:
-        return bool(leaving.note_in(app.root)) and not self._own(app)
+        """What a run that is gone, or this one's earlier call, has left."""
+        for root in self.roots:
+            self.note = self.note or leaving.patching_in(root)
+        heard = self.note.get("said", 0.0)
+        self.heard = float(heard) if isinstance(heard, (int, float)) else 0.0
+        """When that said its last word, in seconds since the epoch."""
 
     def lock(self, wait: float) -> None:
-        """Hold off deploys of all of them for as long as this process lives.
+        """Hold off deploys of all of them, and another patch.yml, for as long as this process lives.
 
         :raises CommandFailed: where one is under way.
         """
-        for app in self.apps:
+        if not self.apps:
+            make_host_directory()
+        for root in self.roots:
             try:
-                lock = DeployLock(app.root, wait, patches=True)
+                lock = DeployLock(root, wait, patches=True)
             except Held as held:
-                failure = CommandFailed(f"Nothing was changed. {held.sentence(app.name)}")
+                name = next((app.name for app in self.apps if app.root == root), "an app")
+                failure = CommandFailed(f"Nothing was changed. {held.sentence(name)}")
                 failure.more = {"held": held.note}
                 raise failure from held
             self.locks.append(lock)
@@ -97,14 +105,14 @@ class Marked:
     def say(self, phase: str, **more: Any) -> None:
         """Mark the apps, or say how far it is; what was said more stays."""
         self.note |= {**more, **self._said(phase), "began": self.note.get("began") or round(time.time(), 1)}
-        for app in self.apps:
-            if app.root not in self.by_hand:
-                leaving.write(app.root, self.note)
+        for root in self.roots:
+            leaving.write(root, self.note)
 
     def end(self) -> None:
-        for app in self.apps:
-            if app.root not in self.by_hand:
-                leaving.remove(app.root)
+        """A mark that somebody has made by hand stays."""
+        for root in self.roots:
+            leaving.remove(root)
+        self.by_hand = [root for root in self.roots if leaving.is_by_hand(root)]
 
     def wait_until_ready(self, limit: float, port: int, tls: bool) -> str:
         """Ask each at its own socket, and the first one through the proxy where that answered before; what is wrong, or

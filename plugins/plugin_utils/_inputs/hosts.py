@@ -55,13 +55,8 @@ def apart(task: t.Any, task_vars: dict[str, t.Any]) -> str:
     )
 
 
-def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str, without: t.Container[str] = ()) -> list[str]:
-    """The play's hosts whose app has this name, in the play's order, whatever --limit says. One at least.
-
-    :param without: balancers, which have no app.
-
-    Role gunicorn finds the first of them in the same way (`_gunicorn_first`), among those that are taken.
-    """
+def in_play(task: t.Any, task_vars: dict[str, t.Any]) -> list[str]:
+    """The play's hosts, in its order, whatever --limit says."""
     try:
         # No public interface says what --limit leaves out.
         play, inventory = task.get_play(), task_vars["hostvars"]._inventory
@@ -69,8 +64,19 @@ def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str, without: t.Conta
         listed = [host.name for host in found]
     except (AttributeError, KeyError, AnsibleError):
         listed = []
-    wanted = listed or taken(task_vars)
-    hosts = [host for host in wanted if host not in without and _app_on(host, task_vars, name) == name]
+    return listed or taken(task_vars)
+
+
+def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str, without: t.Container[str] = ()) -> list[str]:
+    """The play's hosts whose app has this name, in the play's order, whatever --limit says. One at least.
+
+    :param without: balancers, which have no app.
+
+    Role gunicorn finds the first of them in the same way (`_gunicorn_first`), among those that are taken.
+    """
+    hosts = [
+        host for host in in_play(task, task_vars) if host not in without and _app_on(host, task_vars, name) == name
+    ]
     return hosts or [task_vars.get("inventory_hostname", "")]
 
 

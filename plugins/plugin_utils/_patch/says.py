@@ -15,6 +15,8 @@ UNBALANCED = (
     "it went on to serve meanwhile, for no balancer of it is known (fastapi_balancers). Behind one of somebody else's: "
     "-e leave_within=60"
 )
+ASKED_TO = "it went on to serve meanwhile: -e leave_within=0."
+ALONE = "it went on to serve meanwhile, for the play has no other {} that could stand in for it."
 LISTED = 40
 """So many packages are named."""
 
@@ -59,6 +61,13 @@ def reboots(answer: Answer) -> str:
     return f"reboots: {'; '.join(answer['reboot_reasons'])}; {down(answer)}."
 
 
+def served(balancers: t.Collection[str], others: t.Collection[str], balancer: bool) -> str:
+    """That a host went on to serve while it was patched, and why."""
+    if not balancers:
+        return UNBALANCED
+    return ASKED_TO if others else ALONE.format("balancer" if balancer else "host of the app")
+
+
 def wants_reboot(answer: Answer, reboot: str, balanced: bool) -> str:
     """That a reboot is needed and isn't done; '' where none is.
 
@@ -70,10 +79,12 @@ def wants_reboot(answer: Answer, reboot: str, balanced: bool) -> str:
     said = f"It has to be rebooted: {'; '.join(answer['reboot_reasons'])}."
     if reboot == "never":
         return f"{said} Not done: -e reboot=never."
+    if balanced and reboot == "auto" and answer.get("stays_up"):
+        return f"{said} Not done, because {answer['stays_up']}. At a good hour: -e reboot=needed"
     if balanced or reboot == "needed":
         return f"{said} {down(answer)[0].upper()}{down(answer)[1:]}."
     return (
-        f"{said} Not done, because nobody else serves (fastapi_balancers); {down(answer)}. At a good hour: "
+        f"{said} Not done, because no other host stands in for it (fastapi_balancers); {down(answer)}. At a good hour: "
         "-e reboot=needed"
     )
 

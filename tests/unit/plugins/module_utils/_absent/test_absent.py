@@ -102,6 +102,7 @@ class Machine:
         put(top / f"var/lib/graceful-webhook/{name}/queue/00000002.json")
         put(top / "etc/sudoers.d/graceful-deploys", OURS)
         put(top / "usr/local/lib/graceful-deploys/0123456789abcdef/complete")
+        put(top / "var/lib/graceful-patch/patching", "{}")
         put(top / "usr/local/lib/graceful-webhook/push.py", OURS)
 
     def supervise(self, digest: str = "0123456789abcdef") -> None:
@@ -498,6 +499,23 @@ def test_commands_at_work_are_the_apps_own(tmp_path: Path) -> None:
     for name in (*own, "graceful-shop-run-run-2026-11-29T151946Z-b86d45.service", "graceful-shop-check.service"):
         (units / name).touch()
     assert places.command_units(places.HostTree(str(tmp_path)), "shop") == own
+
+
+def test_what_patch_knows_of_the_host_goes_with_the_last_app(tmp_path) -> None:
+    host = HostTree(str(tmp_path))
+    assert places.patch_tree(host, "shop") == []
+    put(tmp_path / "var/lib/graceful-patch/patching", "{}")
+    for name in ("_unknown", "shop"):
+        put(tmp_path / f"etc/caddy/sites/{name}.caddy", OURS)
+    put(tmp_path / "etc/caddy/sites/mine.caddy", "c.org {\n}\n")
+    assert [tree.inside for tree in places.patch_tree(host, "shop")] == ["graceful-patch"]
+    # A balancer's other site, of either proxy.
+    put(tmp_path / "etc/caddy/sites/blog.caddy", OURS)
+    assert places.patch_tree(host, "shop") == []
+    (tmp_path / "etc/caddy/sites/blog.caddy").unlink()
+    assert len(places.patch_tree(host, "shop")) == 1
+    put(tmp_path / "etc/nginx/graceful/blog/site", "")
+    assert places.patch_tree(host, "shop") == []
 
 
 def test_every_place_that_a_role_writes_for_an_app_is_known() -> None:

@@ -21,8 +21,8 @@ def root(tmp_path) -> str:
 
 
 def aged(root: str, seconds: float) -> None:
-    note = json.loads(Path(leaving.path(root)).read_text())
-    with open(leaving.path(root), "w") as file:
+    note = json.loads(Path(leaving.note_path(root)).read_text())
+    with open(leaving.note_path(root), "w") as file:
         json.dump({**note, "said": time.time() - seconds}, file)
 
 
@@ -34,22 +34,48 @@ def test_a_mark_made_by_hand_holds_nobody_off(root):
     assert leaving.patched_by(root) == {}
     DeployLock(root).release()
     assert _leaving(note, "/srv/hello")[-1].endswith("rm /srv/hello/leaving")
-    leaving.remove(root)
+    os.unlink(leaving.path(root))
     leaving.remove(root)
     assert leaving.note_in(root) == {}
 
 
+def test_a_patch_beside_a_mark_made_by_hand_knows_what_it_has_begun_and_leaves_the_mark(root):
+    open(leaving.path(root), "w").close()
+    leaving.write(root, {**NOTE, "upgraded": "openssl"})
+    assert leaving.patching_in(root)["upgraded"] == "openssl" and leaving.is_by_hand(root)
+    with pytest.raises(Held):
+        DeployLock(root)
+    assert "is under way, in phase reboot" in _leaving(leaving.note_in(root), root)[1]
+    leaving.remove(root)
+    assert sorted(os.listdir(root)) == ["deploy.lock", "leaving"]
+    assert leaving.note_in(root)["by"] == "" and leaving.patching_in(root) == {}
+
+
+def test_a_patch_takes_its_own_mark_with_it(root):
+    leaving.write(root, NOTE)
+    assert not leaving.is_by_hand(root) and leaving.note_in(root)["phase"] == "reboot"
+    leaving.remove(root)
+    assert os.listdir(root) == []
+
+
+def test_a_mark_that_somebody_took_away_is_not_forgotten_by_patch(root):
+    leaving.write(root, NOTE)
+    os.unlink(leaving.path(root))
+    assert leaving.note_in(root) == {} and leaving.patched_by(root)["phase"] == "reboot"
+
+
 @pytest.mark.parametrize("text", ["null", "[1]", "{", '{"said": "now", "kind": "patch"}', '{"said": 1e400}', "\0" * 9])
 def test_a_mark_that_nobody_can_read_is_one(root, text):
-    with open(leaving.path(root), "w") as file:
-        file.write(text)
+    for place in (leaving.path(root), leaving.note_path(root)):
+        with open(place, "w") as file:
+            file.write(text)
     assert not leaving.note_in(root)["alive"]
     assert leaving.patched_by(root) == {}
 
 
 def test_no_deploy_between_two_calls_of_patch(root):
     leaving.write(root, NOTE)
-    assert os.stat(leaving.path(root)).st_mode & 0o777 == 0o600
+    assert all(os.stat(place).st_mode & 0o777 == 0o600 for place in (leaving.path(root), leaving.note_path(root)))
     with pytest.raises(Held) as held:
         DeployLock(root)
     said = held.value.sentence("hello")

@@ -41,6 +41,7 @@ def asked(tmp_path, monkeypatch):
     own = tmp_path / "preferences"
     own.write_text("Package: nginx\nPin: version 1.*\nPin-Priority: 1001\n")
     monkeypatch.setattr(apt, "PREFERENCES", str(own))
+    monkeypatch.setattr(apt, "PREFERENCES_PARTS", str(tmp_path / "preferences.d"))
     monkeypatch.setattr(apt, "HALF_DONE", str(tmp_path / "updates"))
     calls = []
 
@@ -65,14 +66,60 @@ def test_security_is_a_matter_of_this_call_alone(asked):
     assert "--no-remove" in command and "DEBIAN_FRONTEND=noninteractive" in command
 
 
-def test_what_dpkg_was_cut_off_in_is_finished_first(asked, tmp_path):
+PINNED = """\
+# of the cloud's image
+Package: *
+Pin: release n=trixie
+Pin-Priority: 900
+
+Explanation: ours
+Package: nginx
+Pin: version 1.*
+Pin-Priority: 1001
+# a comment
+
+Package: src:*
+Pin: origin example.org
+Pin-Priority: 990
+"""
+
+
+def test_pins_for_all_packages_are_dropped_and_said_and_those_that_name_some_stay(asked, tmp_path):
     run, calls = asked
-    Apt(run, SECURITY).update()
-    assert [command[-1] for command, _pins in calls] == ["update"]
+    parts = tmp_path / "preferences.d"
+    parts.mkdir()
+    (parts / "vendor.pref").write_text(PINNED)
+    (parts / "two").write_text("Package: libc6\n *:any\nPin: release *\nPin-Priority: 995\n")
+    (parts / "nginx").write_text("Package: nginx*\nPin: origin nginx.org\nPin-Priority: 700\n")
+    (parts / "not.read").write_text("Package: curl\nPin: release *\nPin-Priority: 700\n")
+    apt_get = Apt(run, SECURITY)
+    apt_get.upgrade()
+    command, (preferences,) = calls[0]
+    assert "Dir::Etc::PreferencesParts=/dev/null" in command
+    assert preferences.endswith(PINS) and preferences.count("Package: *\n") == PINS.count("Package: *\n")
+    own = preferences.removesuffix(PINS)
+    assert own.count("Pin:") == 3 and own.endswith("\n\n")
+    assert "Package: nginx\n" in own and "Package: nginx*" in own and "Explanation: ours" in own
+    said = apt_get.set_aside()
+    assert f"{parts}/two, {parts}/vendor.pref: pins for all packages" in said and "upgrade=all" in said
+    assert Apt(run, ALL).set_aside() == ""
+
+
+def test_nothing_is_said_of_pins_that_name_packages(asked):
+    assert Apt(asked[0], SECURITY).set_aside() == ""
+
+
+def test_what_dpkg_was_cut_off_in_is_no_part_of_fetching_the_lists(asked, tmp_path):
+    run, calls = asked
+    apt_get = Apt(run, SECURITY)
+    assert not apt_get.is_half_done()
     (tmp_path / "updates").mkdir()
     (tmp_path / "updates" / "0001").touch()
-    Apt(run, SECURITY).update()
-    assert next(command[-2:] for command, _pins in calls[1:]) == ["--configure", "-a"]
+    assert apt_get.is_half_done()
+    apt_get.update()
+    assert [command[-1] for command, _pins in calls] == ["update"]
+    apt_get.finish()
+    assert calls[1][0][-2:] == ["--configure", "-a"]
 
 
 def test_apts_own_words_are_told():

@@ -15,7 +15,11 @@ from ansible_collections.graceful.deploy.plugins.module_utils._patch import need
         ("6.1.0-28-amd64", ["6.1.0-9-amd64", "6.1.0-28-amd64"], ""),
         ("6.12.48+deb13-amd64", ["6.12.57+deb13-amd64"], "6.12.57+deb13-amd64"),
         # Another flavour's isn't what would be booted.
-        ("6.1.0-9-cloud", ["6.1.0-28-amd64"], ""),
+        ("6.1.0-9-cloud-amd64", ["6.1.0-28-amd64"], ""),
+        ("6.1.0-9-amd64", ["6.1.0-28-cloud-amd64", "6.1.0-28-rt-amd64"], ""),
+        ("6.12.48+deb13-amd64", ["6.12.57+deb13-cloud-amd64"], ""),
+        ("6.1.0-9-cloud-amd64", ["6.1.0-28-cloud-amd64", "6.1.0-40-amd64"], "6.1.0-28-cloud-amd64"),
+        ("6.12.48+deb13-686-pae", ["6.12.57+deb13-686"], ""),
         # A container's is its host's.
         ("6.8.0-45-generic", [], ""),
     ],
@@ -70,8 +74,51 @@ def test_processes_are_found_by_their_unit(tmp_path):
     assert needs.stale(str(tmp_path)) == {"a.service": [12]}
 
 
-def test_what_others_do_not_survive_is_not_restarted():
-    for unit in ("dbus.service", "systemd-logind.service", "user@0.service", "getty@tty1.service"):
-        assert needs.NEVER_RESTARTED.fullmatch(unit)
-    for unit in ("nginx.service", "ssh.service", "postgresql@15-main.service"):
-        assert not needs.NEVER_RESTARTED.fullmatch(unit)
+class _Kernels:
+    def __init__(self, running: str, installed: list[str]) -> None:
+        self.running, self.installed = running, installed
+
+    def uname(self):
+        return type("Uname", (), {"release": self.running})
+
+
+def test_a_kernel_that_a_reboot_does_not_bring_is_not_rebooted_for_again(tmp_path, monkeypatch):
+    host = _Kernels("6.1.0-9-amd64", ["6.1.0-9-amd64", "6.1.0-28-amd64"])
+    monkeypatch.setattr(needs.os, "uname", host.uname)
+    monkeypatch.setattr(needs, "names_in", lambda _place: [f"vmlinuz-{each}" for each in host.installed])
+    monkeypatch.setattr(needs, "REBOOT", str(tmp_path / "required"))
+    place = str(tmp_path)
+
+    def look():
+        return needs.reboot_reasons(lambda _command: (1, "", ""), place)
+
+    assert (look().kernel, len(look().reasons)) == ("6.1.0-28-amd64", 1)
+    # Rebooted, and GRUB has started the old one.
+    assert "a reboot has brought 6.1.0-9-amd64 all the same" in needs.note_kernel(place, "6.1.0-28-amd64")
+    assert (look().kernel, look().reasons) == ("", [])
+    assert "GRUB_DEFAULT" in look().unbooted
+    # Another reason is one, and so is a still newer kernel.
+    (tmp_path / "required").touch()
+    assert len(look().reasons) == 1
+    host.installed.append("6.1.0-30-amd64")
+    assert look().kernel == "6.1.0-30-amd64" and look().unbooted == ""
+    host.running = "6.1.0-30-amd64"
+    assert needs.note_kernel(place, "6.1.0-30-amd64") == ""
+
+
+def test_what_needrestart_waits_for_is_not_rebooted_for_again_either(tmp_path, monkeypatch):
+    monkeypatch.setattr(needs.os, "uname", _Kernels("6.8.0-45-generic", []).uname)
+    monkeypatch.setattr(needs, "names_in", lambda _place: [])
+    monkeypatch.setattr(needs.shutil, "which", lambda _name: "/usr/sbin/needrestart")
+    monkeypatch.setattr(needs, "REBOOT", str(tmp_path / "required"))
+    said = "NEEDRESTART-KCUR: 6.8.0-45-generic\nNEEDRESTART-KEXP: 6.8.0-50-generic\nNEEDRESTART-KSTA: 3\n"
+    found = needs.reboot_reasons(lambda _command: (0, said, ""), str(tmp_path))
+    assert found.kernel == "6.8.0-50-generic" and found.reasons
+    needs.note_kernel(str(tmp_path), found.kernel)
+    assert needs.reboot_reasons(lambda _command: (0, said, ""), str(tmp_path)).reasons == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
+def test_a_note_that_nobody_can_read_is_none(tmp_path, text):
+    (tmp_path / needs.UNBOOTED).write_text(text)
+    assert needs._noted(str(tmp_path)) == ("", "")

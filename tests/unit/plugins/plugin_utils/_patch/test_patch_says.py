@@ -31,9 +31,20 @@ def test_what_a_reboot_makes_unreachable_and_for_how_long_it_was():
 
 def test_a_reboot_that_is_not_done_is_told_with_what_to_write():
     alone = says.wants_reboot(ANSWER, "auto", balanced=False)
-    assert "nobody else serves" in alone and alone.endswith("-e reboot=needed")
+    assert "no other host stands in for it" in alone and alone.endswith("-e reboot=needed")
     assert says.wants_reboot(ANSWER, "never", balanced=True).endswith("-e reboot=never.")
+    kept = {**ANSWER, "stays_up": "no keepalived runs here"}
+    assert says.wants_reboot(kept, "auto", balanced=True).endswith(
+        "Not done, because no keepalived runs here. At a good hour: -e reboot=needed"
+    )
     assert says.wants_reboot({**ANSWER, "reboot_reasons": []}, "auto", balanced=False) == ""
+
+
+def test_why_a_host_went_on_to_serve_is_said():
+    assert "no balancer of it is known" in says.served([], ["web2"], balancer=False)
+    assert says.served(["lb1"], ["web2"], balancer=False).endswith("-e leave_within=0.")
+    assert "no other balancer" in says.served(["lb1"], [], balancer=True)
+    assert "no other host of the app" in says.served(["lb1"], [], balancer=False)
 
 
 def test_lists_of_check_mode_have_an_age():
