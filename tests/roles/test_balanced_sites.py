@@ -118,3 +118,11 @@ def test_the_shared_address(site):
     text = site("fastapi", BALANCER, "address.conf.j2", fastapi_balancer_address="192.0.2.10/24")
     assert "interface eth0" in text and "priority 200\n" in text and "unicast_src_ip 192.0.2.11" in text
     assert "        192.0.2.12\n" in text and "        192.0.2.10/24\n" in text
+
+
+@pytest.mark.parametrize("role", SITES)
+def test_a_site_says_whom_it_answers(site, role):
+    """Preflight reads that (_preflight/gate.py)."""
+    assert "\n# behind lb1 lb2\n" in site(role, APP) and "# behind " not in site(role, BALANCER)
+    assert "\n# balances {" in site(role, BALANCER) and "# balances " not in site(role, APP)
+    assert "# behind " not in site(role, {}) and "# balances " not in site(role, {})

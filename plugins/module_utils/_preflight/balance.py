@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import typing as t
 
 from .._app.problems import HIDDEN, Problem, write
@@ -15,6 +14,7 @@ from .._app.words import is_ours
 from .._host.files import read_text, room_at
 from .certificates import judge_certificates
 from .facts import front_facts, system_facts
+from .gate import BALANCES
 from .judge import VAR_MEGABYTES, judge_disks, judge_system
 from .ports import check_taken, judge_ports, judge_switch
 
@@ -29,7 +29,7 @@ def look(params: dict[str, t.Any], run: Run) -> tuple[dict[str, t.Any], list[str
     problems, warnings = judge(params, facts)
     told = {name: facts[name] for name in ("caddy", "nginx", "proxy_installed")}
     told |= {"release": facts["os"].get("version_id", ""), "distribution": facts["os"].get("id", "")}
-    told |= {"fleet": {"interface": facts["interface"], "shares": facts["shares"]}}
+    told |= {"fleet": {"interface": facts["interface"], "shares": facts["shares"], "serves": facts["site"] == BALANCES}}
     return {"problems": [(problem.variable, problem.sentence) for problem in problems], "host": told}, warnings
 
 
@@ -42,7 +42,6 @@ def read_facts(params: dict[str, t.Any], run: Run) -> dict[str, t.Any]:
         "disks": [room_at("/var")],
         "app": is_ours(read_text(f"/etc/systemd/system/{name}@.service")),
         "interface": interface_of(virtual, networks()) if virtual else "",
-        "shares": os.path.exists(f"/etc/keepalived/graceful/{name}.conf"),
     }
 
 

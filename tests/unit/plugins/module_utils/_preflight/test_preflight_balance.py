@@ -29,6 +29,8 @@ FACTS = {
     "certificates": {"now": 0},
     "app": False,
     "interface": "eth0",
+    "site": "",
+    "shares": False,
 }
 PARAMS = {"name": "hello", "proxy": "caddy", "http_port": 80, "tls": "off", "domains": [], "redirect_domains": []}
 
