@@ -39,7 +39,7 @@ HOST_VARIABLES = (
     # has its name in the inventory to say what to type.
     *("writable_paths", "background", "notify", "leaving", "here", *PLAN_SPEC),
     # Of one that has balancers, or is one.
-    *("part", "balancer_address"),
+    *("part", "balancer_address", "fleet"),
 )
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
@@ -83,7 +83,8 @@ class ActionModule(ActionBase):
         found += [*problems, *wrong]
         if found:
             return self._refused(variables, found)
-        answer = self._ask_host(values | {"part": "balancer"}, variables.task_vars)
+        told = {name: placed[name] for name in ("hosts", "address", "router")}
+        answer = self._ask_host(values | {"part": "balancer", "fleet": told}, variables.task_vars)
         facts = {"ansible_facts": answer.get("ansible_facts", {})}
         if answer.get("failed") or answer.get("unreachable"):
             return {**facts, **answer}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.graceful.deploy.plugins.module_utils._preflight.ways import parse_shared
 
 HOSTS = [
     {"name": "web1", "address": "192.0.2.1", "dial": "192.0.2.1:80"},
@@ -118,6 +119,8 @@ def test_the_shared_address(site):
     text = site("fastapi", BALANCER, "address.conf.j2", fastapi_balancer_address="192.0.2.10/24")
     assert "interface eth0" in text and "priority 200\n" in text and "unicast_src_ip 192.0.2.11" in text
     assert "        192.0.2.12\n" in text and "        192.0.2.10/24\n" in text
+    # For another app's preflight.
+    assert parse_shared(text) == {"address": "192.0.2.10", "interface": "eth0", "router": 7}
 
 
 @pytest.mark.parametrize("role", SITES)

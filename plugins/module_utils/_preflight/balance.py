@@ -17,6 +17,7 @@ from .facts import front_facts, system_facts
 from .gate import BALANCES
 from .judge import VAR_MEGABYTES, judge_disks, judge_system
 from .ports import check_taken, judge_ports, judge_switch
+from .ways import judge_shared, judge_ways, read_shared, read_ways
 
 Run = t.Callable[[list[str]], tuple[int, str, str]]
 Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
@@ -42,6 +43,8 @@ def read_facts(params: dict[str, t.Any], run: Run) -> dict[str, t.Any]:
         "disks": [room_at("/var")],
         "app": is_ours(read_text(f"/etc/systemd/system/{name}@.service")),
         "interface": interface_of(virtual, networks()) if virtual else "",
+        "shared": read_shared(name),
+        "ways": read_ways(params.get("fleet") or {}),
     }
 
 
@@ -53,6 +56,8 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *(judge_ports(params, facts["ports"]) if facts["uid"] == 0 else ()),
         *judge_switch(params, facts["left_sites"], facts["ports"]),
         *check_taken(params, facts["sites"]),
+        *judge_shared(params, facts["interface"], facts["shared"]),
+        *judge_ways(params, facts["ways"]),
     ]
     found, warnings = judge_certificates(params, facts["certificates"])
     problems += found
