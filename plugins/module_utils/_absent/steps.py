@@ -62,6 +62,14 @@ def refusal(facts: Facts, params: dict[str, Any]) -> str:
         )
     if facts.building:
         return f"A release of {name} is being built on this host. Run again when that has ended."
+    if facts.address and facts.leaned_on:
+        others = ", ".join(facts.leaned_on)
+        return (
+            f"{facts.address}, which this host shares with the other balancer, goes with {name}, and {others} may be "
+            f"served by it too. Hand it on first: run site.yml with fastapi_balancer_address empty for {name}, then "
+            f"with {facts.address} and its prefix for {facts.leaned_on[0]}; in between nobody has it. Or remove "
+            f"{others} first."
+        )
     mounts = [path for path in facts.mounts if params["remove_data"] or not f"{path}/".startswith(f"{root}/{SHARED}/")]
     if mounts and is_proven(facts, name, root):
         return (

@@ -12,7 +12,7 @@ import typing as t
 
 from .._app.problems import HIDDEN, Problem
 from .._app.words import is_ours
-from .._host.files import read_text
+from .._host.files import names_in, read_text
 
 OPEN, BEHIND, BALANCES = "open", "behind", "balances"
 # Relative to the host's top.
@@ -27,6 +27,17 @@ def read_site(name: str, top: str = "") -> str:
             mark = re.search(r"^# (behind|balances) ", text, re.M)
             return mark[1] if mark else OPEN
     return ""
+
+
+def balanced(top: str = "") -> list[str]:
+    """The apps for which this host balances."""
+    found = set()
+    for path in _SITES:
+        directory, pattern = os.path.split(path)
+        before, after = pattern.split("{}")
+        entries = [entry for entry in names_in(top + directory) if entry.startswith(before) and entry.endswith(after)]
+        found |= {entry[len(before) : -len(after)] for entry in entries}
+    return sorted(name for name in found if read_site(name, top) == BALANCES)
 
 
 def shares(name: str, top: str = "") -> bool:

@@ -335,6 +335,25 @@ def test_another_apps_directory_is_refused(machine: Machine) -> None:
     assert (machine.root / "live.sock").is_symlink()
 
 
+ADDRESS = "    interface eth0\n    virtual_router_id 7\n    virtual_ipaddress {\n        192.0.2.10/24\n    }\n"
+
+
+def test_an_address_that_another_app_is_served_by_stays(machine: Machine) -> None:
+    address = put(machine.top / "etc/keepalived/graceful/hello.conf", f"{OURS}{ADDRESS}")
+    site = put(machine.top / "etc/nginx/sites-enabled/zz-graceful-blog.conf", f"{OURS}# balances {{}}\n")
+    for check in (True, False):
+        with pytest.raises(CommandFailed, match=r"192\.0\.2\.10, .* goes with hello, and blog may be served by it too"):
+            machine.absent(check)
+    assert address.exists() and not machine.commands
+    # Not where that one is no balancer's, or has an address of its own.
+    site.write_text(f"{OURS}# behind lb1\n")
+    machine.absent(check=True)
+    site.write_text(f"{OURS}# balances {{}}\n")
+    put(machine.top / "etc/keepalived/graceful/blog.conf", f"{OURS}{ADDRESS}")
+    machine.absent()
+    assert not address.exists()
+
+
 def test_a_deploy_or_a_build_under_way_is_respected(machine: Machine) -> None:
     note = {"by": "ann@laptop", "since": "now", "pid": 7, "phase": "ready"}
     lock = DeployLock(str(machine.root))

@@ -38,3 +38,14 @@ def test_a_host_that_was_a_balancer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "etc/keepalived/graceful").mkdir(parents=True)
     (tmp_path / "etc/keepalived/graceful/shop.conf").touch()
     assert gate.shares("shop", str(tmp_path))
+
+
+def test_the_apps_of_a_balancer_are_known(tmp_path: Path) -> None:
+    assert gate.balanced(str(tmp_path)) == []
+    for name, line in (("shop", "# balances {}"), ("blog-2", "# balances {}"), ("wiki", "# behind lb1"), ("x", "")):
+        for place in PLACES:
+            path = tmp_path / place.replace("shop", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{MARK} (graceful.deploy.x)\n{line}\n")
+    (tmp_path / "etc/caddy/sites/shop.users").touch()
+    assert gate.balanced(str(tmp_path)) == ["blog-2", "shop"]
