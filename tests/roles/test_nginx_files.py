@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -126,6 +127,31 @@ def test_a_host_that_isnt_ready_has_a_file_and_none_at_all_has_the_flag(ready, t
     assert flag.exists()
     hosts.heard(first, "", 5)
     assert not flag.exists() and not (tmp_path / "192.0.2.1:80").exists()
+
+
+def test_a_flag_that_somebody_removed_is_no_error(ready, tmp_path):
+    hosts = ready.Hosts(["192.0.2.1:80"], str(tmp_path / "unready"))
+    for why in ("503", "503"):
+        hosts.heard(hosts.all[0], why, 5)
+    (tmp_path / "192.0.2.1:80").unlink()
+    hosts.heard(hosts.all[0], "", 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_nobody_asks_any_more_ends_it_all(tmp_path):
+    """systemd starts it anew; without that all but this host would go on."""
+    flag = tmp_path / "gone" / "unready"
+    flag.parent.mkdir()
+    program = f"""
+import os, shutil, sys
+sys.argv[1:] = ["127.0.0.1:1,127.0.0.1:2", "/ready", "a.org", "http", "0.05", "1", {str(flag)!r}]
+sys.path.insert(0, {str(FILES)!r})
+import ready
+ready.ask = lambda place, *_rest: place.endswith(":1") and int("no number") or ""
+ready.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "ValueError" in done.stderr
 
 
 def test_a_host_is_asked_over_tcp(ready):
