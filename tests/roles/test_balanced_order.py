@@ -28,3 +28,15 @@ def test_a_host_that_was_closed_isnt_said_to_be_as_it_was_and_no_more(closed, sa
     facts = {"_fastapi_moved": False, "__fastapi_stage": "begun", "fastapi_balancers": ["lb1", "lb2"]}
     facts |= {"__fastapi_back": {"skipped": True}, "__fastapi_left": {}, "__fastapi_closed": closed}
     assert Templar(DataLoader(), facts).template(trust_as_template(text)) == f"is as it {says}"
+
+
+@pytest.mark.parametrize(
+    ("behind", "part", "seconds"),
+    [(True, ["web3"], 22), (True, ["web3", "lb1"], 0), (False, ["web3"], 0)],
+    ids=["alone", "with a balancer", "no balancers"],
+)
+def test_a_host_that_goes_alone_leaves_its_balancers_first(behind, part, seconds):
+    task = yaml.safe_load((ROLE / "tasks" / "absent.yml").read_text())[0]["graceful.deploy.absent"]
+    facts = {"_fastapi_behind": behind, "fastapi_balancers": ["lb1", "lb2"], "ansible_play_hosts_all": part}
+    facts["fastapi_health_interval"] = "10"
+    assert Templar(DataLoader(), facts).template(trust_as_template(task["leave_for"])) == seconds

@@ -94,6 +94,9 @@ def steps(facts: Facts, params: dict[str, Any]) -> list[Step]:
     mine = [entry for entry in facts.entries or [] if ours(entry)] if proven else []
     here = any(facts.files.values()) or bool(facts.links) or any(entry != SHARED for entry in mine)
     found: list[Step] = []
+    seconds = params.get("leave_for", 0)
+    if seconds > 0 and proven and (facts.files["caddy"] or facts.files["nginx"]):
+        found.append(Step("leave", f"mark the host as leaving, and serve on for {seconds} s"))
     if here:
         found += [*_front(facts), *_services(facts, params["name"]), *_journal(facts, params["name"])]
         found += [_remove(target) for target in [*facts.logs, *facts.oxmgr, *_noted(facts)]]
