@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .._app import leaving
 from .._app.roots import ENTRIES, NOTE, SHARED, is_made_by_us, ours
 from .._app.words import slice_of
 from . import account, places
 from .facts import Facts
 from .places import Removable
 
-LAST = (NOTE, "deploy.lock")
+# The first may have been made by the removal itself.
+LAST = (leaving.NAME, NOTE, "deploy.lock")
 _RUNNING = ("active", "activating", "reloading", "deactivating")
 
 

@@ -99,7 +99,7 @@ def judge_ways(params: dict[str, t.Any], ways: dict[str, t.Any]) -> t.Iterator[P
             "address", HIDDEN, wrong, f"Write fastapi_address among the variables of {me}, as ip address shows it."
         )
         return
-    told = set()
+    told: set[str] = set()
     for host in fleet.get("hosts", ()):
         source = ways["from"][host["name"]]
         if not source:
