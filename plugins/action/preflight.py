@@ -11,6 +11,7 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -18,6 +19,7 @@ from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..module_utils._preflight.background import lines
+from ..module_utils._preflight.gate import OPEN
 from ..plugin_utils._inputs import caddy, canary, check, fleet, hosts, notify, oxmgr, processes
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.bring import Choice
@@ -33,10 +35,11 @@ HOST_VARIABLES = (
     *("name", "root", "user", "group", "python", "supervisor", "oxmgr"),
     *("proxy", "http_port", "tls", "domains", "redirect_domains"),
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
-    # Of processes, timers and who is told what for_host() says. The sites that leave are the task's own word.
-    *("writable_paths", "background", "notify", "leaving", *PLAN_SPEC),
+    # Of processes, timers and who is told what for_host() says. The sites that leave are the task's own word; the host
+    # has its name in the inventory to say what to type.
+    *("writable_paths", "background", "notify", "leaving", "here", *PLAN_SPEC),
     # Of one that has balancers, or is one.
-    *("part", "balancer_address"),
+    *("part", "balancer_address", "fleet"),
 )
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
@@ -48,7 +51,7 @@ load_spec()
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("variables", "leaving"))
+    _VALID_ARGS = frozenset(("variables", "leaving", "front"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         result = {**super().run(tmp, task_vars), "changed": False}
@@ -82,7 +85,8 @@ class ActionModule(ActionBase):
         found += [*problems, *wrong]
         if found:
             return self._refused(variables, found)
-        answer = self._ask_host(values | {"part": "balancer"}, variables.task_vars)
+        told = {name: placed[name] for name in ("hosts", "address", "router")}
+        answer = self._ask_host(values | {"part": "balancer", "fleet": told}, variables.task_vars)
         facts = {"ansible_facts": answer.get("ansible_facts", {})}
         if answer.get("failed") or answer.get("unreachable"):
             return {**facts, **answer}
@@ -93,6 +97,11 @@ class ActionModule(ActionBase):
         hosts = ", ".join(host["name"] for host in placed["hosts"])
         told = {"plan": {}, "host": answer["host"], "fleet": placed | answer["host"].pop("fleet")}
         return {**facts, "warnings": warnings, "msg": f"Requests for {values['name']} go to {hosts}.", **told}
+
+    @property
+    def _front(self) -> bool:
+        """Whether this run is for the site, too."""
+        return boolean(self._task.args.get("front", True))
 
     def _placed(
         self, values: dict[str, t.Any], found: list[Found], task_vars: dict[str, t.Any]
@@ -109,7 +118,7 @@ class ActionModule(ActionBase):
             variables=lambda host: hostvars.get(host, {}),
             resolve=fleet.resolve,
         )
-        placed, problems = fleet.place(values, inventory)
+        placed, problems = fleet.place(values, inventory, self._front)
         return placed, [(problem.variable, problem.sentence) for problem in problems]
 
     def _chosen(
@@ -158,6 +167,12 @@ class ActionModule(ActionBase):
         if "version" in python:
             answer["problems"] += check_python(source, python, str(values.get("index_url") or ""), Display().display)
         found, warnings = self._chosen(answer, values, programs)
+        closes = bool(placed) and self._front and answer["host"].get("site") == OPEN
+        if closes:
+            me, part = str(variables.task_vars.get("inventory_hostname", "")), hosts.taken(variables.task_vars)
+            warning, closed = fleet.closing(me, values["name"], placed["names"], part)
+            warnings += [warning] * bool(warning)
+            found += [(closed.variable, closed.sentence)] if closed else []
         warnings += source.warnings
         warnings += filter(None, [hosts.too_few_forks(variables.task_vars), self._forgotten(values)])
         if found:
@@ -169,7 +184,7 @@ class ActionModule(ActionBase):
                 Display().display(f"{variables.task_vars.get('inventory_hostname', 'host')}: {line}")
         said = [f"{answer['plan']['explanation']} {answer['logs']['text']}", *timers]
         told = {name: answer[name] for name in ("plan", "logs", "host", "releases", "timers")}
-        told |= {"fleet": placed} if placed else {}
+        told |= {"fleet": placed | {"closes": closes}} if placed else {}
         return {**facts, "warnings": warnings, "msg": "\n".join(said), **told}
 
     def _forgotten(self, values: dict[str, t.Any]) -> str:
@@ -226,6 +241,7 @@ class ActionModule(ActionBase):
         """The one trip: what the module found, with the problems as (variable, sentence) pairs."""
         host = task_vars.get("inventory_hostname", "the host")
         told = {name: values[name] for name in HOST_VARIABLES if name in values}
+        told["here"] = str(host)
         told["leaving"] = self._task.args.get("leaving") or []
         try:
             answer = self._execute_module("graceful.deploy.preflight", {"variables": told}, task_vars=task_vars)

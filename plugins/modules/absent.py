@@ -53,6 +53,13 @@ options:
         where there is one. What there is to remove is looked up anew then.
     type: int
     default: 0
+  leave_for:
+    description:
+      - Seconds in which balancers notice that the host is leaving. Where it is more than 0, the app has a site and its
+        directory is known, the host is marked as leaving, as M(graceful.deploy.patch) does, and serves on for so long
+        before anything goes.
+    type: int
+    default: 0
 attributes:
   action:
     support: full
@@ -127,6 +134,7 @@ ARGUMENTS = {
     "remove_data": {"type": "bool", "default": False},
     "remove_user": {"type": "bool", "default": False},
     "lock_wait": {"type": "int", "default": 0},
+    "leave_for": {"type": "int", "default": 0},
 }
 
 

@@ -40,6 +40,10 @@ options:
     type: list
     elements: str
     default: []
+  front:
+    description: Whether the run is for the site, too. Where not, no address of balancers is looked up.
+    type: bool
+    default: true
 notes:
   - Has to run as root, as the role does. In place of that it says what is missing.
   - The whole of the role's variables is in force only inside the role; elsewhere its defaults stand in.
@@ -93,6 +97,11 @@ host:
     python:
       description: The interpreter that fastapi_python names, with C(path), C(version), C(machine), C(libc) and more.
       type: dict
+    site:
+      description:
+        - Whom the app's site answers by now, C(open) to everybody or C(behind) balancers; empty where there is none.
+      type: str
+      sample: behind
     proxy_installed:
       description: Whether the program of fastapi_proxy is there already.
       type: bool
@@ -131,6 +140,12 @@ fleet:
       type: list
       elements: dict
       sample: [{name: web1, address: 192.0.2.1, dial: "192.0.2.1:80"}]
+    closes:
+      description: On one of the app's hosts, whether this run closes its site to all but the balancers.
+      type: bool
+    serves:
+      description: On a balancer, whether it has the site already.
+      type: bool
 timers:
   description:
     - What fastapi_timers has on this host, by name. One that is for the app's first host alone is in no other's.
@@ -184,6 +199,7 @@ def too_old() -> str:
 def main() -> None:
     strings = {"type": "list", "elements": "str", "default": []}
     options = {"variables": {"type": "dict", "default": {}}, "leaving": strings}
+    options["front"] = {"type": "bool", "default": True}
     module = AnsibleModule(argument_spec=options, supports_check_mode=True)
     if sys.version_info < OLDEST:
         nothing: dict[str, object] = {"plan": None, "host": {"python": {}}, "logs": {}, "releases": {}}

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.graceful.deploy.plugins.module_utils._preflight.ways import parse_shared
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
 HOSTS = [
     {"name": "web1", "address": "192.0.2.1", "dial": "192.0.2.1:80"},
     {"name": "web2", "address": "192.0.2.2", "dial": "192.0.2.2:8080"},
@@ -118,3 +125,32 @@ def test_the_shared_address(site):
     text = site("fastapi", BALANCER, "address.conf.j2", fastapi_balancer_address="192.0.2.10/24")
     assert "interface eth0" in text and "priority 200\n" in text and "unicast_src_ip 192.0.2.11" in text
     assert "        192.0.2.12\n" in text and "        192.0.2.10/24\n" in text
+    # For another app's preflight.
+    assert parse_shared(text) == {"address": "192.0.2.10", "interface": "eth0", "router": 7}
+
+
+@pytest.mark.parametrize("role", SITES)
+def test_a_site_says_whom_it_answers(site, role):
+    """Preflight reads that (_preflight/gate.py)."""
+    assert "\n# behind lb1 lb2\n" in site(role, APP) and "# behind " not in site(role, BALANCER)
+    assert "\n# balances {" in site(role, BALANCER) and "# balances " not in site(role, APP)
+    assert "# behind " not in site(role, {}) and "# balances " not in site(role, {})
+
+
+def test_a_host_in_maintenance_stays_among_the_balancers_hosts(site):
+    """Its page is for clients, and the others have it too."""
+    ready = "if ($uri = /ready) {\n        set $hello_closed 0;"
+    assert ready in site("nginx", APP) and ready not in site("nginx", {}) + site("nginx", BALANCER)
+    top, path = "@maintenance {\n\t\t\t", "not vars {http.request.orig_uri.path} /health"
+    ready, alone = f"{top}# Balancers would leave the host out.\n\t\t\t{path} /ready\n", f"{top}{path}\n"
+    assert ready in site("caddy", APP)
+    assert alone in site("caddy", {}) and alone in site("caddy", BALANCER)
+
+
+def test_what_balancers_do_a_hosts_own_caddy_needs_not_be_able_to():
+    task = yaml.safe_load((ROLES / "caddy/tasks/main.yml").read_text())[0]["graceful.deploy.caddy"]
+    given = {"fastapi_rate_limit": "20/s", "fastapi_protect": [{"path": "/"}], "fastapi_trusted_proxies": ["10.0.0.1"]}
+    for behind, wanted in ((True, ["", [], []]), (False, list(given.values()))):
+        templar = Templar(DataLoader(), given | {"_caddy_behind": behind})
+        found = [templar.template(trust_as_template(task[key])) for key in ("rate_limit", "protect", "trusted_proxies")]
+        assert found == wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -128,6 +129,31 @@ def test_a_host_that_isnt_ready_has_a_file_and_none_at_all_has_the_flag(ready, t
     assert not flag.exists() and not (tmp_path / "192.0.2.1:80").exists()
 
 
+def test_a_flag_that_somebody_removed_is_no_error(ready, tmp_path):
+    hosts = ready.Hosts(["192.0.2.1:80"], str(tmp_path / "unready"))
+    for why in ("503", "503"):
+        hosts.heard(hosts.all[0], why, 5)
+    (tmp_path / "192.0.2.1:80").unlink()
+    hosts.heard(hosts.all[0], "", 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_nobody_asks_any_more_ends_it_all(tmp_path):
+    """systemd starts it anew; without that all but this host would go on."""
+    flag = tmp_path / "gone" / "unready"
+    flag.parent.mkdir()
+    program = f"""
+import os, shutil, sys
+sys.argv[1:] = ["127.0.0.1:1,127.0.0.1:2", "/ready", "a.org", "http", "0.05", "1", {str(flag)!r}]
+sys.path.insert(0, {str(FILES)!r})
+import ready
+ready.ask = lambda place, *_rest: place.endswith(":1") and int("no number") or ""
+ready.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "ValueError" in done.stderr
+
+
 def test_a_host_is_asked_over_tcp(ready):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         place = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -145,28 +171,73 @@ def test_a_host_is_asked_over_tcp(ready):
     assert ready.ask(place, b"GET / HTTP/1.1\r\n\r\n", 5) == "Connection refused"
 
 
-def test_hosts_that_arent_ready_are_down_for_nginx(tmp_path):
+@pytest.fixture
+def hosts_sh(tmp_path):
+    """Runs the script with a systemctl of the test's own: how often nginx was reloaded, and the list."""
     file, flags, programs = tmp_path / "hosts.conf", tmp_path / "flags", tmp_path / "bin"
     flags.mkdir()
     programs.mkdir()
-    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n')
+    (tmp_path / "state").write_text("active\n")
+    (tmp_path / "reload").write_text("")
+    program = (
+        f"#!/bin/sh\necho $1 >>{tmp_path}/asked\ncase $1 in show) cat {tmp_path}/state;; *) . {tmp_path}/reload;; esac"
+    )
+    (programs / "systemctl").write_text(f"{program}\n")
     (programs / "systemctl").chmod(0o755)
-    told = tmp_path / "asked"
 
-    def run() -> list[str]:
-        told.write_text("")
+    def run(good: bool = True) -> tuple[int, str]:
+        (tmp_path / "asked").write_text("")
         command = ["sh", FILES / "hosts.sh", file, flags, "192.0.2.1:80", "[2001:db8::2]:80"]
-        subprocess.run(command, check=True, env={"PATH": f"{programs}:/usr/bin:/bin"})
-        return [line for line in told.read_text().splitlines() if "reload" in line]
+        done = subprocess.run(command, env={"PATH": f"{programs}:/usr/bin:/bin"}, timeout=30)
+        assert (done.returncode == 0) is good
+        return (tmp_path / "asked").read_text().count("reload"), file.read_text()
 
-    up = "max_fails=1 fail_timeout=3s"
-    assert run() == ["--no-block reload nginx.service"]
-    assert file.read_text() == f"server 192.0.2.1:80 {up};\nserver [2001:db8::2]:80 {up};\n"
-    assert run() == []  # nothing has changed
-    (flags / "[2001:db8::2]:80").touch()
-    assert len(run()) == 1
-    assert file.read_text() == f"server 192.0.2.1:80 {up};\nserver [2001:db8::2]:80 {up} down;\n"
+    return run
+
+
+UP = "server 192.0.2.1:80 max_fails=1 fail_timeout=3s;\nserver [2001:db8::2]:80 max_fails=1 fail_timeout=3s;\n"
+# A mistake of the only one that is ready would be an outage of all.
+ONE = "server 192.0.2.1:80 max_fails=0 fail_timeout=3s;\nserver [2001:db8::2]:80 max_fails=0 fail_timeout=3s down;\n"
+
+
+def test_hosts_that_arent_ready_are_down_for_nginx(hosts_sh, tmp_path):
+    assert hosts_sh() == (1, UP)
+    assert hosts_sh() == (0, UP)  # nothing has changed
+    (tmp_path / "flags/[2001:db8::2]:80").touch()
+    assert hosts_sh() == (1, ONE)
     # Of none nginx would make a 502.
-    (flags / "192.0.2.1:80").touch()
-    assert run() == []
-    assert f"192.0.2.1:80 {up};" in file.read_text()
+    (tmp_path / "flags/192.0.2.1:80").touch()
+    assert hosts_sh() == (0, ONE)
+
+
+def test_what_changes_while_nginx_reloads_isnt_lost(hosts_sh, tmp_path):
+    """The path unit doesn't look meanwhile."""
+    (tmp_path / "reload").write_text(f"touch '{tmp_path}/flags/[2001:db8::2]:80'\n")
+    assert hosts_sh() == (2, ONE)
+
+
+def test_a_reload_that_failed_is_tried_again(hosts_sh, tmp_path):
+    assert hosts_sh() == (1, UP)
+    flag = tmp_path / "flags/[2001:db8::2]:80"
+    flag.touch()
+    (tmp_path / "reload").write_text("exit 1\n")
+    assert hosts_sh(good=False) == (1, ONE)
+    assert hosts_sh(good=False) == (1, ONE)
+    # Whatever nginx has read by another's reload meanwhile.
+    flag.unlink()
+    assert hosts_sh(good=False) == (1, UP)
+    (tmp_path / "reload").write_text("")
+    assert hosts_sh() == (1, UP)
+    assert hosts_sh() == (0, UP)
+
+
+def test_an_nginx_that_starts_meanwhile_is_asked_again(hosts_sh, tmp_path):
+    (tmp_path / "state").write_text("activating\n")
+    assert hosts_sh() == (0, UP)
+    (tmp_path / "state").write_text("active\n")
+    assert hosts_sh() == (1, UP)
+    (tmp_path / "state").write_text("inactive\n")
+    (tmp_path / "flags/[2001:db8::2]:80").touch()
+    assert hosts_sh() == (0, ONE)
+    (tmp_path / "state").write_text("active\n")
+    assert hosts_sh() == (0, ONE)  # it has read that as it started

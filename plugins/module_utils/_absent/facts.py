@@ -17,6 +17,7 @@ from .._app.roots import NOTE, app_of_link, root_in
 from .._app.words import BUILDING, is_ours
 from .._host.files import names_in, read_text
 from .._host.systemd import Systemd
+from .._preflight import gate, ways
 from .._process.units import of
 from .._release.place import mutex
 from . import account as absent_account
@@ -44,6 +45,8 @@ class Facts:
     :param runs_as: other units that run as the user.
     :param alone: whether Caddy has no site but the app's.
     :param mounted: whether the root itself is a mount point; `mounts` are those below it.
+    :param address: what this balancer shares with another one; `leaned_on` are apps that it balances too, and that have
+        no such address of their own.
     :param account: user and group as the host knows them, see absent_account.read().
     """
 
@@ -70,6 +73,8 @@ class Facts:
     mounts: list[str] = field(default_factory=list)
     note: dict[str, Any] = field(default_factory=dict)
     account: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
+    leaned_on: list[str] = field(default_factory=list)
 
 
 def mounts_below(root: str, mountinfo: str) -> list[str]:
@@ -121,6 +126,9 @@ def read_facts(systemd: Systemd, host: places.HostTree, params: dict[str, Any]) 
         ]
     main = host.at("/etc/caddy/Caddyfile")
     facts.alone = front.is_alone(name, host.at("/etc/caddy/sites")) and is_ours(read_text(main))
+    facts.address = ways.parse_shared(read_text(host.at(f"{ways.SHARED}/{name}.conf"))).get("address", "")
+    others = [other for other in gate.balanced(host.top) if other != name]
+    facts.leaned_on = [other for other in others if not gate.shares(other, host.top)]
     facts.links = [path for path in places.boot_links(host, name) if os.path.islink(path)]
     facts.journals = places.journals(host, name)
     facts.trees = places.named_trees(host, name)

@@ -11,7 +11,7 @@ import os
 import time
 from typing import Any
 
-from .._app import names, roots
+from .._app import leaving, names, roots
 from .._app.lock import PAUSE, DeployLock, Held, now
 from .._app.slots import SLOTS, App
 from .._host import files
@@ -145,6 +145,11 @@ class Removal:
         if step.verb == "proxy":
             if self.layers[step.proxy].changes:
                 self.layers[step.proxy].apply()
+        elif step.verb == "leave":
+            # By hand or by patch.yml it may be there already, and is the same to balancers.
+            if not leaving.note_in(self.app.root):
+                files.write(leaving.path(self.app.root), b"", 0o644)
+            time.sleep(self.params["leave_for"])
         elif step.verb == "remove" and step.target:
             remove(step.target)
         elif step.verb == "clear" and step.target:

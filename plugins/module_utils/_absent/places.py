@@ -30,7 +30,7 @@ PROXY_UNITS = {"keepalived": "keepalived.service", "caddy": "caddy.service", "ng
 # What nginx has of an app beside its site: the timer before what it starts.
 _NGINX_UNITS = (
     *("-nginx-logs.timer", "-nginx-logs.service", "-nginx-ready.service", "-nginx-certificate.service"),
-    *("-nginx-hosts.path", "-nginx-hosts.service"),
+    *("-nginx-hosts.timer", "-nginx-hosts.path", "-nginx-hosts.service"),
 )
 # What takes pushes, and deploys them: what starts another before it.
 _PUSH_UNITS = (

@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .._app import leaving
 from .._app.roots import ENTRIES, NOTE, SHARED, is_made_by_us, ours
 from .._app.words import slice_of
 from . import account, places
 from .facts import Facts
 from .places import Removable
 
-LAST = (NOTE, "deploy.lock")
+# The first may have been made by the removal itself.
+LAST = (leaving.NAME, NOTE, "deploy.lock")
 _RUNNING = ("active", "activating", "reloading", "deactivating")
 
 
@@ -62,6 +64,14 @@ def refusal(facts: Facts, params: dict[str, Any]) -> str:
         )
     if facts.building:
         return f"A release of {name} is being built on this host. Run again when that has ended."
+    if facts.address and facts.leaned_on:
+        others = ", ".join(facts.leaned_on)
+        return (
+            f"{facts.address}, which this host shares with the other balancer, goes with {name}, and {others} may be "
+            f"served by it too. Hand it on first: run site.yml with fastapi_balancer_address empty for {name}, then "
+            f"with {facts.address} and its prefix for {facts.leaned_on[0]}; in between nobody has it. Or remove "
+            f"{others} first."
+        )
     mounts = [path for path in facts.mounts if params["remove_data"] or not f"{path}/".startswith(f"{root}/{SHARED}/")]
     if mounts and is_proven(facts, name, root):
         return (
@@ -86,6 +96,9 @@ def steps(facts: Facts, params: dict[str, Any]) -> list[Step]:
     mine = [entry for entry in facts.entries or [] if ours(entry)] if proven else []
     here = any(facts.files.values()) or bool(facts.links) or any(entry != SHARED for entry in mine)
     found: list[Step] = []
+    seconds = params.get("leave_for", 0)
+    if seconds > 0 and proven and (facts.files["caddy"] or facts.files["nginx"]):
+        found.append(Step("leave", f"mark the host as leaving, and serve on for {seconds} s"))
     if here:
         found += [*_front(facts), *_services(facts, params["name"]), *_journal(facts, params["name"])]
         found += [_remove(target) for target in [*facts.logs, *facts.oxmgr, *_noted(facts)]]

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import typing as t
 
 from .._app.problems import HIDDEN, Problem, write
@@ -15,8 +14,10 @@ from .._app.words import is_ours
 from .._host.files import read_text, room_at
 from .certificates import judge_certificates
 from .facts import front_facts, system_facts
+from .gate import BALANCES
 from .judge import VAR_MEGABYTES, judge_disks, judge_system
 from .ports import check_taken, judge_ports, judge_switch
+from .ways import judge_shared, judge_ways, read_shared, read_ways
 
 Run = t.Callable[[list[str]], tuple[int, str, str]]
 Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
@@ -29,7 +30,7 @@ def look(params: dict[str, t.Any], run: Run) -> tuple[dict[str, t.Any], list[str
     problems, warnings = judge(params, facts)
     told = {name: facts[name] for name in ("caddy", "nginx", "proxy_installed")}
     told |= {"release": facts["os"].get("version_id", ""), "distribution": facts["os"].get("id", "")}
-    told |= {"fleet": {"interface": facts["interface"], "shares": facts["shares"]}}
+    told |= {"fleet": {"interface": facts["interface"], "shares": facts["shares"], "serves": facts["site"] == BALANCES}}
     return {"problems": [(problem.variable, problem.sentence) for problem in problems], "host": told}, warnings
 
 
@@ -42,7 +43,8 @@ def read_facts(params: dict[str, t.Any], run: Run) -> dict[str, t.Any]:
         "disks": [room_at("/var")],
         "app": is_ours(read_text(f"/etc/systemd/system/{name}@.service")),
         "interface": interface_of(virtual, networks()) if virtual else "",
-        "shares": os.path.exists(f"/etc/keepalived/graceful/{name}.conf"),
+        "shared": read_shared(name),
+        "ways": read_ways(params.get("fleet") or {}),
     }
 
 
@@ -54,6 +56,8 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *(judge_ports(params, facts["ports"]) if facts["uid"] == 0 else ()),
         *judge_switch(params, facts["left_sites"], facts["ports"]),
         *check_taken(params, facts["sites"]),
+        *judge_shared(params, facts["interface"], facts["shared"]),
+        *judge_ways(params, facts["ways"]),
     ]
     found, warnings = judge_certificates(params, facts["certificates"])
     problems += found

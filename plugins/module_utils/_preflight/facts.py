@@ -15,7 +15,7 @@ import typing as t
 from .._app.words import is_ours
 from .._host.files import read_text, room_at
 from .._release import facts
-from . import parse
+from . import gate, parse
 from .background import read_background
 from .caddy import read_caddy
 from .certificates import read_certificates
@@ -199,6 +199,8 @@ def front_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int
         "ports": read_holders(parse.wanted_ports(params)),
         "sites": read_sites(name, params["proxy"], leaving=params.get("leaving") or ()),
         "left_sites": left_sites(name, params["proxy"]),
+        "site": gate.read_site(name),
+        "shares": gate.shares(name),
         "certificates": read_certificates(params),
         "caddy": read_caddy(run, name, bool(params.get("rate_limit"))) if params["proxy"] == "caddy" else {},
         "nginx": read_nginx(),

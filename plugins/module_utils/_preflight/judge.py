@@ -13,6 +13,7 @@ from .._app.problems import HIDDEN, Problem, write
 from .._host.files import Room
 from .background import judge_background
 from .certificates import judge_certificates
+from .gate import judge_left
 from .logs import judge_logs
 from .notify import judge_notify
 from .ports import check_taken, judge_ports, judge_switch
@@ -138,6 +139,7 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *(judge_ports(params, facts["ports"]) if facts["uid"] == 0 else ()),
         *judge_switch(params, facts["left_sites"], facts["ports"]),
         *check_taken(params, facts["sites"]),
+        *judge_left(params, facts["site"], facts["shares"]),
         *judge_conflicts(params, facts),
         *judge_root(params, facts["root"]),
     ]
@@ -179,6 +181,7 @@ def summary(facts: dict[str, t.Any]) -> dict[str, t.Any]:
         "systemd": facts["systemd"],
         "python": {key: value for key, value in facts["python"].items() if key != "problem"},
         "proxy_installed": facts["proxy_installed"],
+        "site": facts["site"],
         "caddy": facts["caddy"],
         "nginx": facts["nginx"],
         "oxmgr": facts["oxmgr"],

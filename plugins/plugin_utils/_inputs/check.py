@@ -24,7 +24,9 @@ from .specification import Spec, choices
 # What the collection's playbooks read beside the role's own variables.
 PLAYBOOK_VARIABLES = frozenset({"hosts"})
 # What counts when an app is taken off a host: the rest may be gone, or bad, by then.
-FOR_REMOVAL = frozenset({"name", "state", "root", "user", "group", "remove_data", "remove_user", "lock_wait"})
+FOR_REMOVAL = frozenset(
+    "name state root user group remove_data remove_user lock_wait balancers health_interval".split()
+)
 # What others call things, where the nearest name by letters would be another one.
 SYNONYMS = {
     "port": "http_port",

@@ -107,9 +107,11 @@ class Inventory:
     resolve: t.Callable[[str], str]
 
 
-def place(values: dict[str, t.Any], inventory: Inventory) -> tuple[dict[str, t.Any], list[Problem]]:
+def place(values: dict[str, t.Any], inventory: Inventory, front: bool = True) -> tuple[dict[str, t.Any], list[Problem]]:
     """Who is where, for this host's roles; {} where there are no balancers. And what is wrong with it.
 
+    :param front: whether the site is written; else no address is looked up, which the host that deploys its pushes by
+        itself may know otherwise than others.
     :return: ``part`` (app or balancer), ``names`` and ``balancers`` (addresses of these, the shared one too), ``first``
         (the app's first host), and on a balancer ``hosts`` and ``peers`` (each with ``name``, ``address`` and
         ``dial``), ``pushes`` (where the host is that takes them), ``address``, ``rank`` and ``router``.
@@ -127,6 +129,8 @@ def place(values: dict[str, t.Any], inventory: Inventory) -> tuple[dict[str, t.A
     if not hosts:
         wrong = "no host is left for the app itself: a balancer has none."
         return {}, [Problem("balancers", listed, wrong, "Add a host to the inventory, or take one out of it.")]
+    if not front:
+        return {"part": "balancer" if me in listed else "app", "names": listed, "balancers": [], "first": hosts[0]}, []
     places, problems = _addresses([*listed, *hosts], values, inventory)
     if problems:
         return {}, problems
@@ -222,6 +226,26 @@ def resolve(name: str) -> str:
         return ""
     place = min(found, key=lambda row: row[0] != socket.AF_INET)[4][0]
     return str(place).partition("%")[0]
+
+
+def closing(me: str, name: str, listed: list[str], part: list[str]) -> tuple[str, Problem | None]:
+    """Of one of the app's hosts whose site everybody may come to by now: a warning, and what is wrong.
+
+    :param part: the play's hosts in this run.
+    """
+    if not set(listed) & set(part):
+        wrong = (
+            f"this run would close {name} on this host to all but them, and none of them takes part in it, so that "
+            "nobody would be served."
+        )
+        advice = f"Run it for them too, in the same play: without --limit, or with --limit {','.join([me, *listed])}."
+        return "", Problem("balancers", listed, wrong, advice)
+    return (
+        f"This run closes {name} on {me}, which everybody may come to by now: after it this host answers "
+        f"{', '.join(listed)} alone, by plain HTTP, and clients that still come to it directly get 403. Have the "
+        "site's name lead to the balancers in that moment.",
+        None,
+    )
 
 
 def warnings(proxy: str, host: dict[str, t.Any]) -> list[str]:

@@ -17,6 +17,7 @@ Runs on the host's own Python, by itself, for years: it imports little.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -69,6 +70,19 @@ def ask(path: str, request: bytes, timeout: float) -> str:
     return "" if words[1].startswith("2") and len(words[1]) == 3 else " ".join(words[1:])
 
 
+def gone(path: str) -> None:
+    """Remove a file that somebody else may have removed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def end(what: threading.ExceptHookArgs) -> None:
+    """Of a thread that failed: a host that nobody asks would stay as it is for ever, and systemd starts all anew."""
+    threading.__excepthook__(what)
+    sys.stderr.flush()
+    os._exit(1)
+
+
 class Readiness:
     """Two bad answers in a row make an app unready, a good one makes it ready.
 
@@ -87,7 +101,7 @@ class Readiness:
         """Take an answer, as `ask` gives it; the seconds until the next question."""
         if not why:
             if self.unready:
-                os.unlink(self.flag)
+                gone(self.flag)
                 print(f"{self.name}ready again", flush=True)
             self.doubt = self.unready = False
             return interval
@@ -110,7 +124,7 @@ class Hosts:
         self.lock = threading.Lock()
         top = os.path.dirname(flag)
         for left in set(os.listdir(top)) - {*places, os.path.basename(flag)}:
-            os.unlink(os.path.join(top, left))
+            gone(os.path.join(top, left))
         self.all = [Readiness(os.path.join(top, place), place, "the other hosts get its requests") for place in places]
 
     def heard(self, host: Readiness, why: str, interval: float) -> float:
@@ -123,7 +137,7 @@ class Hosts:
                     pass
                 print("no host is ready: nginx answers 503", flush=True)
             elif not none and os.path.exists(self.flag):
-                os.unlink(self.flag)
+                gone(self.flag)
             return pause
 
     def watch(self, host: Readiness, place: str, request: bytes, interval: float, timeout: float) -> None:
@@ -147,6 +161,7 @@ def main() -> None:
     ]
     request = "\r\n".join([*lines, "", ""]).encode()
     if not path.startswith("/"):
+        threading.excepthook = end
         places = path.split(",")
         hosts = Hosts(places, flag)
         for host, place in zip(hosts.all, places, strict=True):

@@ -459,3 +459,36 @@ def test_a_balancer_that_nobody_finds_is_refused_before_a_host_is_asked(source: 
     result = plugin.run(None, variables)
     assert result["failed"] and "lb1 in it isn't a host of the inventory" in str(result["msg"])
     plugin._execute_module.assert_not_called()
+
+
+def closed(source: Path, site: str, *part: str, **args: object) -> dict[str, object]:
+    """What the run says of one of the app's hosts that has this site by now."""
+    variables = balanced(source, "web1") | {"ansible_play_hosts_all": ["web1", *part]}
+    host = HOST | {"site": site}
+    answer = {"problems": [], "plan": PLAN, "host": host, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
+    return action(variables, answer, args).run(None, variables)
+
+
+def test_a_host_isnt_closed_where_no_balancer_takes_part(source: Path) -> None:
+    refused = closed(source, "open")
+    assert refused["failed"] and "none of them takes part in it" in str(refused["msg"])
+    assert "with --limit web1,lb1." in str(refused["msg"])
+    for site, args in (("behind", {}), ("", {}), ("open", {"front": False}), ("open", {"front": "False"})):
+        result = closed(source, site, **args)
+        assert not result.get("failed") and result["warnings"] == [] and not result["fleet"]["closes"], result
+
+
+def test_who_is_closed_is_told_before_anything_changes(source: Path) -> None:
+    result = closed(source, "open", "lb1")
+    assert not result.get("failed") and result["fleet"]["closes"]
+    (warning,) = result["warnings"]
+    assert "This run closes hello on web1" in warning and "answers lb1 alone" in warning
+
+
+def test_a_deploy_alone_looks_no_address_up(source: Path) -> None:
+    """A host that deploys its pushes by itself may be 127.0.1.1 to itself."""
+    variables = balanced(source, "web1", fastapi_proxy="caddy") | {"fastapi_address": "web1.invalid"}
+    answer = {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
+    result = action(variables, answer, {"front": False}).run(None, variables)
+    assert not result.get("failed") and result["fleet"]["names"] == ["lb1"], result
+    assert action(variables, answer).run(None, variables)["failed"]

@@ -9,6 +9,8 @@ import pwd
 import re
 import shutil
 import threading
+import time
+import types
 from pathlib import Path
 
 import pytest
@@ -334,6 +336,47 @@ def test_another_apps_directory_is_refused(machine: Machine) -> None:
     with pytest.raises(CommandFailed, match=f"Write fastapi_root: {machine.root}"):
         machine.absent(root=str(machine.top / "srv/elsewhere"))
     assert (machine.root / "live.sock").is_symlink()
+
+
+def test_a_host_leaves_its_balancers_before_anything_goes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def sleep(seconds: float) -> None:
+        site = machine.top / "etc/caddy/sites/hello.caddy"
+        seen.append((seconds, site.exists(), (machine.root / "leaving").exists(), list(machine.commands)))
+
+    monkeypatch.setattr(absent_flow, "time", types.SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    said = "mark the host as leaving, and serve on for 22 s"
+    assert machine.absent(check=True, leave_for=22)["removed"][0] == said and seen == []
+    assert machine.absent(leave_for=22)["removed"][0] == said
+    assert seen == [(22, True, True, [])]
+    # Nothing serves any more.
+    assert not (machine.root / "leaving").exists()
+    assert machine.absent(leave_for=22)["changed"] is False and len(seen) == 1
+
+
+def test_without_balancers_nobody_is_waited_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absent_flow, "time", types.SimpleNamespace(monotonic=time.monotonic))
+    assert not [line for line in machine.absent()["removed"] if "leaving" in line]
+
+
+ADDRESS = "    interface eth0\n    virtual_router_id 7\n    virtual_ipaddress {\n        192.0.2.10/24\n    }\n"
+
+
+def test_an_address_that_another_app_is_served_by_stays(machine: Machine) -> None:
+    address = put(machine.top / "etc/keepalived/graceful/hello.conf", f"{OURS}{ADDRESS}")
+    site = put(machine.top / "etc/nginx/sites-enabled/zz-graceful-blog.conf", f"{OURS}# balances {{}}\n")
+    for check in (True, False):
+        with pytest.raises(CommandFailed, match=r"192\.0\.2\.10, .* goes with hello, and blog may be served by it too"):
+            machine.absent(check)
+    assert address.exists() and not machine.commands
+    # Not where that one is no balancer's, or has an address of its own.
+    site.write_text(f"{OURS}# behind lb1\n")
+    machine.absent(check=True)
+    site.write_text(f"{OURS}# balances {{}}\n")
+    put(machine.top / "etc/keepalived/graceful/blog.conf", f"{OURS}{ADDRESS}")
+    machine.absent()
+    assert not address.exists()
 
 
 def test_a_deploy_or_a_build_under_way_is_respected(machine: Machine) -> None:

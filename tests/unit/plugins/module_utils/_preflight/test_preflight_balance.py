@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._host.files import Room
-from ansible_collections.graceful.deploy.plugins.module_utils._preflight import balance
+from ansible_collections.graceful.deploy.plugins.module_utils._preflight import balance, ways
 
 # Recorded on Debian 13: a default route, a network, and one that is down.
 ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -29,8 +31,15 @@ FACTS = {
     "certificates": {"now": 0},
     "app": False,
     "interface": "eth0",
+    "site": "",
+    "shares": False,
+    "shared": [],
+    "ways": {"from": {"web1": "10.201.13.12"}, "local": True},
 }
-PARAMS = {"name": "hello", "proxy": "caddy", "http_port": 80, "tls": "off", "domains": [], "redirect_domains": []}
+HOSTS = [{"name": "web1", "address": "10.201.13.11"}]
+PARAMS = {"here": "lb1", "fleet": {"hosts": HOSTS, "address": "10.201.13.12", "router": 7}}
+PARAMS |= {"name": "hello", "proxy": "caddy", "http_port": 80, "tls": "off", "domains": [], "redirect_domains": []}
+OTHER = {"app": "blog", "address": "10.201.13.99", "interface": "eth0", "router": 8}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,14 @@ def test_a_fit_host_is_fit() -> None:
     [
         ({"app": True}, "runs hello itself, and a balancer has no app"),
         ({"interface": ""}, "no interface of this host is in that network"),
+        ({"shared": [OTHER | {"address": "10.201.13.100"}]}, "blog shares that address on this host already"),
+        ({"shared": [OTHER | {"router": 7}]}, "by the number 7, by which it knows 10.201.13.99 of blog"),
+        (
+            {"ways": {"from": {"web1": "10.201.13.3"}, "local": True}},
+            "lb1 comes to web1 (10.201.13.11) from 10.201.13.3",
+        ),
+        ({"ways": {"from": {"web1": ""}, "local": True}}, "lb1 has no way to web1 (10.201.13.11)"),
+        ({"ways": {"from": {"web1": "10.201.13.12"}, "local": False}}, "which no interface of it has"),
         ({"disks": [Room("/var", 1, 1 << 20, None, False)]}, "/var has 1 MB free"),
         ({"sites": {"/etc/caddy/sites/x.caddy": ["http://:80"]}}, "already serves"),
     ],
@@ -58,3 +75,51 @@ def test_a_fit_host_is_fit() -> None:
 def test_what_isnt_is_told(changes: dict, says: str) -> None:
     (problem, *more), _warnings = balance.judge(PARAMS | {"balancer_address": "10.201.13.100/24"}, FACTS | changes)
     assert more == [] and says in problem.sentence
+
+
+def test_what_another_app_has_is_no_matter_of_this_one() -> None:
+    shares = PARAMS | {"balancer_address": "10.201.13.100/24"}
+    others = [OTHER, OTHER | {"router": 7, "interface": "eth1"}]
+    assert balance.judge(shares, FACTS | {"shared": others}) == ([], [])
+    # Nor is it where this one shares none.
+    assert balance.judge(PARAMS, FACTS | {"shared": [OTHER | {"router": 7}]}) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "refused"), [("10.201.13.11", "10.201.13.3", True), ("8.8.4.4", "10.201.13.3", False)]
+)
+def test_an_outer_address_is_given_on_the_way_and_no_other(host: str, source: str, refused: bool) -> None:
+    """Where the balancer's own is none of its interfaces', as in a cloud, only a private way is known to be wrong."""
+    fleet = {"hosts": [{"name": "web1", "address": host}], "address": "8.8.8.8", "router": 7}
+    found = balance.judge(PARAMS | {"fleet": fleet}, FACTS | {"ways": {"from": {"web1": source}, "local": False}})[0]
+    assert bool(found) is refused
+
+
+def test_the_way_is_asked_of_the_kernel() -> None:
+    assert ways.source_to("127.0.0.1") == "127.0.0.1" and ways.is_local("127.0.0.1")
+    assert not ways.is_local("192.0.2.1")
+    fleet = {"hosts": [{"name": "web1", "address": "127.0.0.9"}], "address": "192.0.2.1"}
+    assert ways.read_ways(fleet) == {"from": {"web1": "127.0.0.1"}, "local": False}
+
+
+def test_what_keepalived_was_told_is_read(tmp_path: Path) -> None:
+    for app, address in (("blog", "192.0.2.10"), ("shop", "192.0.2.20"), ("wiki", "2001:db8::10")):
+        (tmp_path / f"{app}.conf").write_text(WRITTEN.replace("192.0.2.10", address))
+    (tmp_path / "odd.conf").write_text("# of somebody's own\n")
+    rows = ways.read_shared("shop", str(tmp_path))
+    common = {"interface": "eth0", "router": 7}
+    assert rows == [
+        {"app": "blog", "address": "192.0.2.10", **common},
+        {"app": "wiki", "address": "2001:db8::10", **common},
+    ]
+
+
+WRITTEN = """vrrp_instance blog {
+    state BACKUP
+    interface eth0
+    virtual_router_id 7
+    virtual_ipaddress {
+        192.0.2.10/24
+    }
+}
+"""

@@ -83,6 +83,8 @@ def host(**changes: object) -> dict[str, object]:
         "ports": [],
         "sites": {},
         "left_sites": {},
+        "site": "",
+        "shares": False,
         "certificates": {},
         "caddy": {},
         "nginx": {"grace": 0, "ipv6": True},
