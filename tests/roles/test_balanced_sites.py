@@ -110,6 +110,8 @@ def test_nginx_balancers_repeat_what_may_be(site):
     assert "include /etc/nginx/graceful/hello/hosts.conf;" in text
     unit = site("nginx", BALANCER, "ready.service.j2")
     assert "ready.py 192.0.2.1:80,192.0.2.2:8080 /ready shop.example.com https 10 10 " in unit
+    # Before a new site's certificate is there nginx refuses to reload, which is no reason not to ask the hosts.
+    assert "ExecStartPre=-+/bin/sh /etc/nginx/graceful/hello/hosts.sh " in unit
     assert "PrivateNetwork" not in unit and "PrivateNetwork=true" in site("nginx", APP, "ready.service.j2")
 
 

@@ -99,15 +99,17 @@ def judge_ways(params: dict[str, t.Any], ways: dict[str, t.Any]) -> t.Iterator[P
             "address", HIDDEN, wrong, f"Write fastapi_address among the variables of {me}, as ip address shows it."
         )
         return
-    told: set[str] = set()
+    # The shared one is let in, too.
+    good = {fleet.get("address"), params.get("balancer_address", "").partition("/")[0]}
     for host in fleet.get("hosts", ()):
         source = ways["from"][host["name"]]
         if not source:
             wrong = f"{me} has no way to {host['name']} ({host['address']})."
             advice = f"Write fastapi_address among the variables of {host['name']}, as the balancers reach it."
             yield Problem("address", HIDDEN, wrong, advice)
-        elif source not in (*told, fleet["address"]) and (ways["local"] or _is_inside(source, host["address"])):
-            told.add(source)
+        elif source not in good and (ways["local"] or _is_inside(source, host["address"])):
+            # Said once.
+            good.add(source)
             wrong = (
                 f"{me} comes to {host['name']} ({host['address']}) from {source}, and the app's hosts let in "
                 f"{fleet['address']}, so that it would get nothing but 403."

@@ -95,6 +95,17 @@ def test_an_outer_address_is_given_on_the_way_and_no_other(host: str, source: st
     assert bool(found) is refused
 
 
+def test_a_way_is_wrong_once_and_the_shared_address_is_good() -> None:
+    fleet = {"hosts": [{"name": "web1", "address": "10.0.0.1"}, {"name": "web2", "address": "10.0.0.2"}]}
+    params = PARAMS | {"fleet": fleet | {"address": "10.0.0.9", "router": 7}, "balancer_address": "10.201.13.100/24"}
+
+    def found(source: str) -> int:
+        places = {"from": dict.fromkeys(("web1", "web2"), source), "local": True}
+        return len(balance.judge(params, FACTS | {"ways": places})[0])
+
+    assert (found("10.0.0.9"), found("10.201.13.100"), found("10.0.0.3")) == (0, 0, 1)
+
+
 def test_the_way_is_asked_of_the_kernel() -> None:
     assert ways.source_to("127.0.0.1") == "127.0.0.1" and ways.is_local("127.0.0.1")
     assert not ways.is_local("192.0.2.1")
