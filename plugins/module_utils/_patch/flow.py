@@ -206,7 +206,8 @@ class Patch:
         if trouble := self.way.wait_until_ready(params["back_within"] if rebooted else READY_AFTER):
             raise CommandFailed(f"{trouble}\n{self.way.stays}")
         at = time.time()
-        down = at - float(note["down_at"]) if rebooted and "down_at" in note else None
+        # As the history has it: the screen, too, rounds no other number.
+        down = round(at - float(note["down_at"]), 1) if rebooted and "down_at" in note else None
         traffic = [Traffic(app) for app in self.apps]
         self.way.come_back()
         came = None
