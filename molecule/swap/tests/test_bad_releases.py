@@ -142,5 +142,5 @@ def test_a_rollback_never_goes_to_a_bad_release(site):
     site.roll_back(good)
     assert site.release == good
     result = site.rollback(left)
-    assert (result.get("failed"), "rolled back from" in result["msg"]) == (True, True), result
+    assert (result.get("failed"), "a rollback left it" in result["msg"]) == (True, True), result
     assert site.release == good

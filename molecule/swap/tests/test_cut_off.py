@@ -94,7 +94,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_next(site, load, sabotage)
         assert told == ("rollback", good, left, "live")
         site.alone()
         result = site.rollback(left)
-        assert (result.get("failed"), "rolled back from" in result["msg"]) == (True, True), result
+        assert (result.get("failed"), "a rollback left it" in result["msg"]) == (True, True), result
 
 
 def test_the_control_node_is_gone_mid_run(site, load, sabotage):

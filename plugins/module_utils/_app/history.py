@@ -166,7 +166,7 @@ def _marks(entries: Sequence[HistoryEntry]) -> dict[str, tuple[str, int]]:
             if not previous or previous == release:
                 continue
             if entry.get("kind") == "rollback":
-                bad[previous] = f"rolled back from at {entry.get('started')}", number
+                bad[previous] = f"a rollback left it at {entry.get('started')}", number
             elif entry.get("ill"):
                 bad[previous] = f"{entry['ill']} when {release} took its place", number
         elif outcome in (FAILED, BACK) and release != previous and entry.get("blames", True):

@@ -38,6 +38,12 @@ def table(rows: list[list[str]]) -> list[str]:
     ]
 
 
+def _revision(revision: str) -> str:
+    """A commit in short, and still whether files differed from it."""
+    commit, dirty, _rest = revision.partition("-dirty")
+    return commit[:12] + dirty
+
+
 def _short(text: str) -> str:
     return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
 
@@ -92,7 +98,7 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     lines += _beside(facts, now)
     if facts["releases"]:
         rows = [
-            [r["release"], r["state"], r["built"][:16].replace("T", " "), r["revision"][:12], _short(r["why"])]
+            [r["release"], r["state"], r["built"][:16].replace("T", " "), _revision(r["revision"]), _short(r["why"])]
             for r in facts["releases"]
         ]
         lines += ["", *table([["release", "state", "built (UTC)", "revision", ""], *rows])]

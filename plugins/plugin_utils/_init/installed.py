@@ -154,7 +154,7 @@ def until(out: Written, top: str, requirements: str, day: str) -> None:
         what = f"{loose} of the {len(listed.lines)} requirements name no exact version"
         what = what if loose else "nothing names the versions of what the requirements bring along"
         bound = max(day, _PYTHON_313)
-        then = "is of this day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"
+        then = "is of that day" if bound == day else f"is of {day}; this is when both Debians' Pythons had their wheels"
         out.line(
             "packages_until",
             bound,

@@ -45,7 +45,7 @@ def test_what_was_pruned_is_no_target():
 
 def test_a_release_that_was_rolled_back_from_is_bad_and_stays_so():
     entries = [*GOOD, entry("b", previous="c", kind="rollback", started="noon")]
-    assert history.marked(entries) == {"c": "rolled back from at noon"}
+    assert history.marked(entries) == {"c": "a rollback left it at noon"}
     assert history.rollback_target(entries, ["a", "b", "c"], "b") == "a"
     entries.append(entry("a", previous="b", kind="rollback"))
     assert history.rollback_target(entries, ["a", "b", "c"], "a") is None

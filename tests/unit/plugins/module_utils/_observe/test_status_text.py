@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.graceful.deploy.plugins.module_utils._observe.text import render
+from ansible_collections.graceful.deploy.plugins.module_utils._observe.text import _revision, render
 
 REASON = "/ready on /run/shop/blue.sock answers 503, and the app's last lines say that the database isn't there"
 FAILED = {"release": "abc", "started": "2026-11-30T20:15:00Z", "outcome": "failed", "reason": REASON}
@@ -27,3 +27,9 @@ def test_a_reason_has_its_time() -> None:
 def test_it_goes_where_the_release_became_live_later() -> None:
     """It read as if what serves were ill."""
     assert REASON not in shown(FAILED, LIVE) and " failed" in shown(FAILED, LIVE)
+
+
+def test_a_revision_in_short_still_says_that_files_differed():
+    assert _revision("ba246d1f7400aaaa") == "ba246d1f7400"
+    assert _revision("ba246d1f7400aaaa-dirty") == "ba246d1f7400-dirty"
+    assert _revision("") == ""

@@ -883,7 +883,7 @@ def test_a_release_that_was_rolled_back_from_comes_back_with_a_warning(app, cut_
         run = deploy(app, release=release, environment='A="1"\n')
         run.warn = told.append
         run._swap()
-    assert len(told) == 1 and "c3 is known to be bad (rolled back from" in told[0]
+    assert len(told) == 1 and "c3 is known to be bad (a rollback left it" in told[0]
 
 
 @pytest.mark.parametrize("text", ["\0" * 203, '{"by": "ann@lap'])
