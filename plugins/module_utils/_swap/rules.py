@@ -105,8 +105,8 @@ def comes_back(left: str) -> str:
     :param left: the release that was live.
     """
     return (
-        f"Where your source is still that of {left}, the next site.yml or release.yml brings it back: change the source "
-        "first, or fastapi_version."
+        f"Where your source is still that of {left}, the next site.yml or release.yml brings it back: change the "
+        "source first, or fastapi_version."
     )
 
 

@@ -469,7 +469,7 @@ def test_a_rollback_that_a_full_disk_has_ended_blames_nothing_and_may_be_tried_a
     result = deploy(app, host, "", rollback=True)
     assert result["release"] == "a1"
     # What a person reads: the next run of the same source undoes it.
-    assert "a1 is live" in result["msg"] and "still that of b2: the next site.yml or release.yml" in result["msg"]
+    assert "a1 is live" in result["msg"] and "still that of b2, the next site.yml or release.yml" in result["msg"]
     assert host.after_reboot() == "a1"
     assert history.marked(history.read(app.root)).keys() == {"b2"}
     assert "source" not in deploy(app, host, "b2")["msg"]
