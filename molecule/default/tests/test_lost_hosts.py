@@ -68,7 +68,9 @@ def deploy(hosts, tmp_path) -> Run:
                 "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
-            capture_output=True,
+            # Molecule has failures be told on standard error.
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=200,
             check=False,
