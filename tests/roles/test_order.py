@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parents[2]
 FILES = sorted(
     path for top in ("roles", "playbooks") for path in (TOP / top).rglob("*") if path.suffix in (".yml", ".j2")
 )
-SETS = re.compile(r"\|\s*(?:symmetric_)?(?:difference|intersect|union)\(")
+SETS = re.compile(r"\|\s*(?:symmetric_)?(?:difference|union)\(")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TOP)))
