@@ -12,6 +12,16 @@ import pytest
 
 MOLECULE = Path(__file__).resolve().parent
 HELLO = MOLECULE.parent / "examples" / "hello"
+DIES_WHEN_LIVE = """
+import os, threading, time
+def _die():
+    while not os.readlink("/srv/hello/live.sock").endswith(os.environ["FASTAPI_SLOT"] + ".sock"):
+        time.sleep(0.05)
+    os._exit(3)
+if os.environ.get("ODD"):
+    threading.Thread(target=_die, daemon=True).start()
+"""
+"""Lines of an app that dies where it has the traffic and ODD is set."""
 
 
 def docker(*words: str) -> str:

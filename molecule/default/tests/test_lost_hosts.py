@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from two_hosts import HELLO, docker, history, live, source
+from two_hosts import DIES_WHEN_LIVE, HELLO, docker, history, live, source
 
 pytestmark = pytest.mark.usefixtures("before_the_reboot")
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,15 +29,6 @@ PHASES = {
     "move": 'grep -q \'"phase": "watch"\' /srv/hello/deploy.lock',
     "back": 'grep -q \'"kind": "rollback"\' /srv/hello/deploy.lock',
 }
-DIES_THERE = """
-import os, threading, time
-def _die():
-    while not os.readlink("/srv/hello/live.sock").endswith(os.environ["FASTAPI_SLOT"] + ".sock"):
-        time.sleep(0.05)
-    os._exit(3)
-if os.environ.get("ODD"):
-    threading.Thread(target=_die, daemon=True).start()
-"""
 
 
 @pytest.fixture
@@ -98,7 +89,7 @@ def test_in_each_phase(ask, hosts, deploy, tmp_path):
     def lose(host: str, when: str, power: bool = False, odd: str = "") -> tuple[str, dict[str, str], str]:
         """What was said, what had been live, and the source."""
         before = {name: live(name) for name in hosts}
-        tree = source(tmp_path, f"# {uuid.uuid4()}{DIES_THERE if odd else ''}")
+        tree = source(tmp_path, f"# {uuid.uuid4()}{DIES_WHEN_LIVE if odd else ''}")
         status, said = deploy(tree, host, when, power, odd)
         assert status != 0, said
         assert f"because of {host}, so that" in said or odd, said

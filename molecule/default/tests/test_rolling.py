@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from two_hosts import HELLO, history, live, source
+from two_hosts import DIES_WHEN_LIVE, HELLO, history, live, source
 
 pytestmark = pytest.mark.usefixtures("before_the_reboot")
 
@@ -32,15 +32,6 @@ FAILS_HERE = """
 import os
 if os.environ.get("ODD"):
     raise RuntimeError("only here")
-"""
-DIES_WHEN_LIVE = """
-import os, threading, time
-def _die():
-    while not os.readlink("/srv/hello/live.sock").endswith(os.environ["FASTAPI_SLOT"] + ".sock"):
-        time.sleep(0.05)
-    os._exit(3)
-if os.environ.get("ODD"):
-    threading.Thread(target=_die, daemon=True).start()
 """
 
 
