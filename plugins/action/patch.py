@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._app.history import deployer
+from ..module_utils._patch.options import ARGUMENTS, FOR_HOST
 from ..plugin_utils._inputs import hosts, notify
 from ..plugin_utils._patch import kin, says
 
@@ -21,24 +22,8 @@ MODULE, SWAP, REBOOT = "graceful.deploy.patch", "graceful.deploy.swap", "ansible
 BOOT = "cut -d ' ' -f 22 /proc/1/stat /proc/sys/kernel/random/boot_id"
 """What is another one after a boot: the kernel's id, and in a container the time at which its first process began."""
 RANGES = {"leave_within": (0, 3600), "notice": (0, 3600), "back_within": (10, 3600), "lock_wait": (0, 86400)}
-SPEC: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
-    "root": {"type": "path", "default": ""},
-    "upgrade": {"type": "str", "choices": ["security", "all"], "default": "security"},
-    "reboot": {"type": "str", "choices": ["auto", "needed", "never"], "default": "auto"},
-    "leave_within": {"type": "int", "default": 0},
-    "notice": {"type": "int", "default": 22},
-    "back_within": {"type": "int", "default": 600},
-    "front_port": {"type": "int", "default": 0},
-    "front_tls": {"type": "bool", "default": False},
-    "front_host": {"type": "str", "default": ""},
-    "health_path": {"type": "str", "default": "/health"},
-    "balancers": {"type": "list", "elements": "str", "default": []},
-    "asked": {"type": "list", "elements": "dict"},
-    "step": {"type": "str", "choices": ["begin", "others", "ready"], "default": "begin"},
-    "lock_wait": {"type": "int", "default": 0},
-    "by": {"type": "str", "default": ""},
-}
+SPEC = {name: option for name, option in ARGUMENTS.items() if name not in FOR_HOST}
+SPEC["step"] = {**ARGUMENTS["step"], "choices": ["begin", "others", "ready"]}
 HIDDEN = ("reboot", "again", "stays_up", "invocation")
 """Of the module's answer, what is for this half alone."""
 STAYS = " It stays marked as leaving, so that balancers send it nothing."

@@ -219,27 +219,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._host.guard import finish
 from ..module_utils._host.systemd import CommandFailed
 from ..module_utils._patch.flow import Patch
-
-ARGUMENTS = {
-    "name": {"type": "str", "required": True},
-    "root": {"type": "path", "default": ""},
-    "upgrade": {"type": "str", "choices": ["security", "all"], "default": "security"},
-    "reboot": {"type": "str", "choices": ["auto", "needed", "never"], "default": "auto"},
-    "leave_within": {"type": "int", "default": 0},
-    "notice": {"type": "int", "default": 22},
-    "back_within": {"type": "int", "default": 600},
-    "front_port": {"type": "int", "default": 0},
-    "front_tls": {"type": "bool", "default": False},
-    "front_host": {"type": "str", "default": ""},
-    "health_path": {"type": "str", "default": "/health"},
-    "balancers": {"type": "list", "elements": "str", "default": []},
-    "asked": {"type": "list", "elements": "dict"},
-    "balancer": {"type": "bool", "default": False},
-    "alone": {"type": "str", "default": ""},
-    "step": {"type": "str", "choices": ["begin", "back", "others", "ready"], "default": "begin"},
-    "lock_wait": {"type": "int", "default": 0},
-    "by": {"type": "str", "default": ""},
-}
+from ..module_utils._patch.options import ARGUMENTS
 
 
 def main() -> None:
