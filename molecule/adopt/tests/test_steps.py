@@ -249,16 +249,17 @@ def test_the_old_one_is_ended_last(app):
         assert status == 0 and "changed=0 " in said, said
 
 
-def test_all_of_it_is_undone(app):
+def test_all_of_it_is_undone(app, monkeypatch, tmp_path):
     if app.name == "myproject":
         report, _said = app.under_load("all of it undone", "undo")
     else:
-        # Killed when the app's directory has gone, and before what its proxy's roles brought has.
+        # Cut off when the app's directory has gone, and before what its proxy's roles brought has.
+        cut = {"host": app.ask.host.backend.host, "when": f"test ! -e {app.root}", "power": False}
+        monkeypatch.setenv("CUT", json.dumps({**cut, "note": str(tmp_path / "cut")}))
+        monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(Path(__file__).resolve().parents[2] / "connection"))
         with app.loaded("all of it undone, by two runs of which the first is cut off") as report:
-            process = app.start("undo")
-            app.ask.until("the app is off the host", lambda: app.ask.host.run(f"test ! -e {app.root}").rc == 0, 120)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate(timeout=60)
+            said = app.run("undo", ok=False, ansible_connection="cut_off")
+            assert "Take ours off the host" in said and "the line is cut" in said, said
             assert "serves again" in app.run("undo")
     assert last(report) == "none"
     assert app.release == "none"

@@ -53,7 +53,7 @@ def deploy(hosts, tmp_path) -> Run:
                 **os.environ,
                 "CUT": json.dumps(cut),
                 "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-                "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).resolve().parents[1] / "connection"),
+                "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "molecule" / "connection"),
                 "ANSIBLE_PIPELINING": "true",
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
