@@ -33,9 +33,8 @@ class ActionModule(ActionBase):
         facts: dict[str, t.Mapping[str, t.Any] | None] = {}
         for host in variables.get("ansible_play_hosts_all", []):
             said = variables["hostvars"][host].get(params["register"])
-            if isinstance(said, t.Mapping) and "balances" in said:
-                continue  # a balancer has no app
-            facts[host] = said if isinstance(said, t.Mapping) and "slots" in said else None
+            # Of an app's host, or of a balancer, which has no app.
+            facts[host] = said if isinstance(said, t.Mapping) and {"slots", "balances"} & said.keys() else None
         text = page(facts, time.time())
         if self._task.check_mode:
             return result | {"changed": True, "dest": dest}
