@@ -82,7 +82,7 @@ _RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchan
 LEFT_TO_THE_OTHER = {
     "audit-bookworm": ["test_audit"],
     "default-bookworm": ["test_refusals"],
-    "fleet-bookworm": ["test_moves"],
+    "fleet-bookworm": ["test_moves", "test_zz_canary", "test_zz_cut_off"],
     "fleet-trixie": ["test_hosts", "test_patched"],
     # Scenario swap has the same question for Debian's Caddy.
     "front-caddy-bookworm": [*_RUNS, "test_canary"],
