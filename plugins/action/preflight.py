@@ -93,9 +93,12 @@ class ActionModule(ActionBase):
         if found:
             return {**facts, **self._refused(variables, found)}
         warnings += fleet.warnings(values["proxy"], answer["host"])
-        warnings += filter(None, [hosts.too_few_forks(variables.task_vars)])
+        placed |= answer["host"].pop("fleet")
+        me, part = str(variables.task_vars.get("inventory_hostname", "")), hosts.taken(variables.task_vars)
+        left = fleet.unknown(me, values["name"], placed, part)
+        warnings += filter(None, [left, hosts.too_few_forks(variables.task_vars)])
         behind = ", ".join(host["name"] for host in placed["hosts"])
-        told = {"plan": {}, "host": answer["host"], "fleet": placed | answer["host"].pop("fleet")}
+        told = {"plan": {}, "host": answer["host"], "fleet": placed}
         return {**facts, "warnings": warnings, "msg": f"Requests for {values['name']} go to {behind}.", **told}
 
     @property

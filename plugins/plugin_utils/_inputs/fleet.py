@@ -226,6 +226,17 @@ def resolve(name: str) -> str:
     return str(place).partition("%")[0]
 
 
+def unknown(me: str, name: str, placed: dict[str, t.Any], part: list[str]) -> str:
+    """Of a balancer without the site: a sentence where none of the app's hosts is in this run to learn of it."""
+    hosts = [host["name"] for host in placed["hosts"]]
+    if placed["serves"] or set(hosts) & set(part):
+        return ""
+    return (
+        f"{me} is new to {name}, and this run leaves out {', '.join(hosts)}: those that don't know it yet answer it "
+        "403. If that is how the run ends, run site.yml without --limit."
+    )
+
+
 def warnings(proxy: str, host: dict[str, t.Any]) -> list[str]:
     """What a balancer's program can't do, in sentences."""
     caddy = host.get("caddy") or {}

@@ -55,7 +55,9 @@ def _in(host: Host) -> tuple[str, str, Problem | None]:
     if host.direct == SERVED:
         return PASSING, "", None
     if host.site not in (OPEN, PASSING):
-        return BEHIND, "", None
+        alone = not host.site and not set(host.listed) & set(host.part)
+        waits = f"{host.here} gets no requests for {host.name} before site.yml has run for {listed} too."
+        return BEHIND, waits if alone else "", None
     if host.direct == "auto" and (host.site == OPEN or not host.leads()):
         return (
             PASSING,

@@ -440,16 +440,45 @@ def test_a_host_behind_a_balancer_serves_plain_http(source: Path) -> None:
 def test_a_balancer_is_asked_for_the_site_alone(source: Path) -> None:
     variables = balanced(source, "lb1") | {"fastapi_http_port": 80}
     del variables["fastapi_source"]
-    answer = {"problems": [], "host": {"caddy": {}, "fleet": {"interface": "eth0", "shares": False}}}
+    answer = {"problems": [], "host": {"caddy": {}, "fleet": {"interface": "eth0", "shares": False, "serves": False}}}
     plugin = action(variables, answer)
     result = plugin.run(None, variables)
-    assert not result.get("failed"), result
+    assert not result.get("failed") and result["warnings"] == [], result
     assert result["msg"] == "Requests for hello go to web1."
     fleet = result["fleet"]
     assert (fleet["part"], fleet["hosts"][0]["dial"], fleet["interface"]) == ("balancer", "192.0.2.1:80", "eth0")
     (_name, arguments), _keywords = plugin._execute_module.call_args
     assert arguments["variables"]["part"] == "balancer"
     assert "python" not in arguments["variables"]
+
+
+def test_a_new_balancer_is_told_of_hosts_that_dont_know_it_and_says_how_many_hosts_ansible_asks(source: Path) -> None:
+    batch, play = ["lb1", *(f"web{number}" for number in range(8))], ["lb1", "web1"]
+    variables = balanced(source, "lb1") | {"ansible_play_batch": batch, "ansible_forks": 5}
+    variables["ansible_play_hosts_all"] = ["lb1"]
+    fleet = {"interface": "eth0", "shares": False, "serves": False}
+    answer = {"problems": [], "host": {"caddy": {}, "fleet": fleet}}
+    plugin = action(variables, answer)
+    plugin._task.get_play = lambda: types.SimpleNamespace(hosts="all", order=None, strategy="linear")
+    inventory = types.SimpleNamespace(get_hosts=lambda *_a, **_k: [types.SimpleNamespace(name=name) for name in play])
+    variables["hostvars"] = type("HostVars", (dict,), {"_inventory": inventory})(variables["hostvars"])
+    new, forks = plugin.run(None, variables)["warnings"]
+    assert "lb1 is new to hello, and this run leaves out web1" in new and "without --limit" in new
+    assert "Write forks = 9" in forks
+
+
+def test_a_host_whose_own_variables_take_the_app_off_it_gets_no_requests(source: Path) -> None:
+    variables = balanced(source, "lb1")
+    variables["hostvars"]["web2"] = {
+        "fastapi_balancers": ["lb1"],
+        "ansible_host": "192.0.2.2",
+        "fastapi_state": "absent",
+    }
+    variables["groups"]["all"].append("web2")
+    variables["ansible_play_hosts_all"].append("web2")
+    fleet = {"interface": "eth0", "shares": False, "serves": True}
+    result = action(variables, {"problems": [], "host": {"caddy": {}, "fleet": fleet}}).run(None, variables)
+    assert result["msg"] == "Requests for hello go to web1."
 
 
 def test_a_balancer_that_nobody_finds_is_refused_before_a_host_is_asked(source: Path) -> None:
@@ -474,7 +503,7 @@ def test_a_host_isnt_closed_where_no_balancer_takes_part(source: Path) -> None:
     assert refused["failed"] and "none of them takes part in it" in str(refused["msg"])
     assert "with --limit web1,lb1." in str(refused["msg"])
     for site, args in (("behind", {}), ("", {}), ("open", {"front": False}), ("open", {"front": "False"})):
-        result = passed(source, site, **args)
+        result = passed(source, site, *([] if site else ["lb1"]), **args)
         assert not result.get("failed") and result["warnings"] == [] and not result["fleet"]["closes"], result
         # Whose site isn't written, it is as it was.
         assert result["fleet"]["passing"] is (site == "open")

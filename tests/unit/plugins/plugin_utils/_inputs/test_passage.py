@@ -57,6 +57,12 @@ def test_the_way_back(site: str, direct: str, leads: bool, then: str) -> None:
     assert passage.step(dataclasses.replace(host, known={"names": [], "balancers": []}))[0] == "open"
 
 
+def test_a_new_host_says_when_it_gets_requests() -> None:
+    alone = dataclasses.replace(HOST, site="", part=["web1"])
+    assert "web1 gets no requests for shop before site.yml has run for lb1 too" in passage.step(alone)[1]
+    assert passage.step(dataclasses.replace(alone, part=["web1", "lb1"]))[1] == ""
+
+
 def test_names_are_looked_up_where_it_matters_alone() -> None:
     def never() -> bool:
         raise AssertionError
