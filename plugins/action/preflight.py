@@ -172,11 +172,10 @@ class ActionModule(ActionBase):
         if "version" in python:
             answer["problems"] += check_python(source, python, str(values.get("index_url") or ""), Display().display)
         inventory, part = self._inventory(values, variables.task_vars), hosts.taken(variables.task_vars)
-        placed, problems, said = passage.go(values, answer["host"], placed, inventory, part, self._front)
+        placed, wrong, hints = passage.go(values, answer["host"], placed, inventory, part, self._front)
         found, warnings = self._chosen(answer, passage.as_served(values, placed), programs)
-        found += [(problem.variable, problem.sentence) for problem in problems]
-        warnings += said
-        warnings += source.warnings
+        found += [(problem.variable, problem.sentence) for problem in wrong]
+        warnings += [*hints, *source.warnings]
         warnings += filter(None, [hosts.too_few_forks(variables.task_vars), self._forgotten(values)])
         if found:
             return {**facts, **self._refused(variables, found)}
