@@ -52,3 +52,16 @@ def test_a_host_that_goes_alone_leaves_its_balancers_first(behind, part, said, s
     facts |= {"fastapi_health_interval": "10", "hostvars": hostvars, "inventory_hostname": "web3"}
     facts["_fastapi_all_go"] = trust_as_template(known["_fastapi_all_go"])
     assert Templar(DataLoader(), facts).template(trust_as_template(task["leave_for"])) == seconds
+
+
+@pytest.mark.parametrize(("known", "first"), [(True, "web2"), (False, "web1")], ids=["of role fastapi", "alone"])
+def test_what_is_done_once_is_done_on_a_host_that_keeps_the_app(known, first):
+    """Else migrations and timers would be nobody's."""
+    gunicorn = yaml.safe_load((ROLE.parent / "gunicorn" / "vars" / "main.yml").read_text())
+    facts = {"ansible_play_hosts_all": ["lb1", "web1", "web2"], "fastapi_name": "shop", "inventory_hostname": "web2"}
+    facts |= {"hostvars": {"lb1": {}, "web1": {"fastapi_state": "absent"}, "web2": {}}, "_gunicorn_balancers": ["lb1"]}
+    facts["_gunicorn_without"] = trust_as_template(gunicorn["_gunicorn_without"])
+    if known:
+        text = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["_fastapi_gone"]
+        facts["_fastapi_gone"] = trust_as_template(text)
+    assert Templar(DataLoader(), facts).template(trust_as_template(gunicorn["_gunicorn_first"])) == first
