@@ -83,7 +83,7 @@ LEFT_TO_THE_OTHER = {
     "audit-bookworm": ["test_audit"],
     "default-bookworm": ["test_refusals"],
     "fleet-bookworm": ["test_moves", "test_zz_canary", "test_zz_cut_off"],
-    "fleet-trixie": ["test_hosts", "test_patched"],
+    "fleet-trixie": ["test_hosts", "test_patched", "test_zy_passage"],
     # Scenario swap has the same question for Debian's Caddy.
     "front-caddy-bookworm": [*_RUNS, "test_canary"],
     "front-caddy-trixie": _REQUESTS,

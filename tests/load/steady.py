@@ -21,9 +21,11 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import functools
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Iterable
@@ -39,6 +41,7 @@ OPTIONS = (
     ("address", "127.0.0.1", "IP address to connect to"),
     ("port", 80, "to connect to"),
     ("host", "localhost", "Host header"),
+    ("tls", "", "name for which TLS is asked, whoever has certified it; empty is plain HTTP"),
     ("rate", 60.0, "requests a second"),
     ("timeout", 30.0, "seconds after which a request is lost"),
     ("first", 1, "number of the first request"),
@@ -64,6 +67,7 @@ class Load:
     slow: float
     address: str = "127.0.0.1"
     unread: int = 0
+    tls: str = ""
     sent: int = 0
     lost: list[dict] = field(default_factory=list)
     mixed: list[dict] = field(default_factory=list)
@@ -107,7 +111,7 @@ class Load:
             print(json.dumps(row), file=self.log, flush=True)
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
-        reader, writer = await connected(self.address, self.port)
+        reader, writer = await connected(self.address, self.port, anybody() if self.tls else None, self.tls)
         try:
             writer.write(request(number, kind, self.host, self.slow, self.unread))
             answer = await reader.read()
@@ -136,6 +140,14 @@ class Load:
             "latency": {kind: percentiles(each[3] for each in self.answers if each[1] == kind) for kind in KINDS},
             "late": percentiles(self.late),
         }
+
+
+@functools.cache
+def anybody() -> ssl.SSLContext:
+    """Takes every certificate: what is asked here is whether there is an answer."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def body_of(number: int) -> bytes:

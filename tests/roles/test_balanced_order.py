@@ -31,12 +31,37 @@ def test_a_host_that_was_closed_isnt_said_to_be_as_it_was_and_no_more(closed, sa
 
 
 @pytest.mark.parametrize(
-    ("behind", "part", "seconds"),
-    [(True, ["web3"], 22), (True, ["web3", "lb1"], 0), (False, ["web3"], 0)],
-    ids=["alone", "with a balancer", "no balancers"],
+    ("behind", "part", "said", "seconds"),
+    [
+        (True, ["web3"], {"web3": "absent", "lb1": "absent"}, 22),
+        (True, ["web3", "lb1"], {"web3": "absent", "lb1": "absent"}, 0),
+        # The play says it for all.
+        (True, ["web3", "lb1"], {}, 0),
+        # The host's own variables say it, and the balancers stay.
+        (True, ["web3", "lb1"], {"web3": "absent"}, 22),
+        (True, ["web3", "lb1"], {"web3": "absent", "lb1": "present"}, 22),
+        (False, ["web3"], {"web3": "absent"}, 0),
+    ],
+    ids=["alone", "with a balancer", "all of a play", "its own", "not the balancer", "no balancers"],
 )
-def test_a_host_that_goes_alone_leaves_its_balancers_first(behind, part, seconds):
+def test_a_host_that_goes_alone_leaves_its_balancers_first(behind, part, said, seconds):
     task = yaml.safe_load((ROLE / "tasks" / "absent.yml").read_text())[0]["graceful.deploy.absent"]
+    known = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    hostvars = {host: {"fastapi_state": said[host]} if host in said else {} for host in ["web3", "lb1", "lb2"]}
     facts = {"_fastapi_behind": behind, "fastapi_balancers": ["lb1", "lb2"], "ansible_play_hosts_all": part}
-    facts["fastapi_health_interval"] = "10"
+    facts |= {"fastapi_health_interval": "10", "hostvars": hostvars, "inventory_hostname": "web3"}
+    facts["_fastapi_all_go"] = trust_as_template(known["_fastapi_all_go"])
     assert Templar(DataLoader(), facts).template(trust_as_template(task["leave_for"])) == seconds
+
+
+@pytest.mark.parametrize(("known", "first"), [(True, "web2"), (False, "web1")], ids=["of role fastapi", "alone"])
+def test_what_is_done_once_is_done_on_a_host_that_keeps_the_app(known, first):
+    """Else migrations and timers would be nobody's."""
+    gunicorn = yaml.safe_load((ROLE.parent / "gunicorn" / "vars" / "main.yml").read_text())
+    facts = {"ansible_play_hosts_all": ["lb1", "web1", "web2"], "fastapi_name": "shop", "inventory_hostname": "web2"}
+    facts |= {"hostvars": {"lb1": {}, "web1": {"fastapi_state": "absent"}, "web2": {}}, "_gunicorn_balancers": ["lb1"]}
+    facts["_gunicorn_without"] = trust_as_template(gunicorn["_gunicorn_without"])
+    if known:
+        text = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["_fastapi_gone"]
+        facts["_fastapi_gone"] = trust_as_template(text)
+    assert Templar(DataLoader(), facts).template(trust_as_template(gunicorn["_gunicorn_first"])) == first

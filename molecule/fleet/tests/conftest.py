@@ -83,9 +83,10 @@ class Counted:
 class Load:
     """Constant load from the client's host for as long as the block lasts; then ``counted`` has what came of it."""
 
-    def __init__(self, fleet: Fleet, address: str, rate: int) -> None:
+    def __init__(self, fleet: Fleet, address: str, rate: int, tls: str = "") -> None:
         self.fleet = fleet
         self.words = f"--address {address} --rate {rate} --slow 1 --timeline --out /run/steady.json --seconds 300"
+        self.words += f" --port 443 --host {tls} --tls {tls}" if tls else ""
         self.counted: Counted
 
     def __enter__(self) -> Load:
@@ -208,7 +209,9 @@ class Fleet:
         together = {
             "ansible_connection": self.connection,
             "fastapi_balancers": [self.container(host) for host in self.balancers],
-            "fastapi_balancer_address": f"{self.shared}/24",
+            "fastapi_balancer_address": f"{self.shared}/24" if self.balancers else "",
+            # No name leads to them that this machine could look up.
+            "fastapi_direct": "refused",
             **self.more,
         }
         path = self.where / "fleet.json"
@@ -268,9 +271,12 @@ class Fleet:
         self.settled()
         return self.load_now(address, rate)
 
-    def load_now(self, address: str = "", rate: int = 30) -> Load:
-        """As `load`, whichever hosts are ready by now."""
-        return Load(self, address or self.shared, rate)
+    def load_now(self, address: str = "", rate: int = 30, tls: str = "") -> Load:
+        """As `load`, whichever hosts are ready by now.
+
+        :param tls: the site's name, where it has TLS.
+        """
+        return Load(self, address or self.shared, rate, tls)
 
     def get(self, path: str = "/", *options: str, address: str = "") -> tuple[int, str]:
         return self.ask.get(path, f"http://{address or self.shared}", *options)
