@@ -12,8 +12,9 @@ import threading
 from typing import Any
 
 from .._app.words import is_ours
+from .._host.door import Door
 from .._host.files import read_text
-from .._host.probe import Door, ask
+from .._host.probe import ask
 from .._host.systemd import Systemd
 from .text import table
 
