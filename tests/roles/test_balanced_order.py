@@ -14,12 +14,14 @@ ROLE = Path(__file__).resolve().parents[2] / "roles" / "fastapi"
 
 def test_new_balancers_come_before_the_apps_hosts_and_others_after():
     tasks = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
-    new, deploy, known, ask = tasks[-4:]
+    new, deploy, last = tasks[-3:]
     assert "not __fastapi_preflight.fleet.serves" in new["when"] and new["any_errors_fatal"] is True
+    known, ask = yaml.safe_load((ROLE / "tasks" / "last.yml").read_text())
     assert new["block"][0]["ansible.builtin.include_tasks"] == known["ansible.builtin.include_tasks"] == "balance.yml"
     assert "fleet" in deploy["ansible.builtin.include_tasks"] and deploy["when"] == "not _fastapi_balances"
-    assert known["when"].endswith("and __fastapi_preflight.fleet.serves")
-    assert ask["ansible.builtin.include_tasks"] == "ask.yml" and ask["when"] == "_fastapi_balances"
+    assert last["ansible.builtin.include_tasks"] == "last.yml" and last["when"] == "_fastapi_balances"
+    assert known["when"] == "fastapi_found.fleet.serves"
+    assert ask["ansible.builtin.import_tasks"] == "ask.yml" and "when" not in ask
 
 
 @pytest.mark.parametrize(("closed", "says"), [(True, "was, and answers lb1, lb2 alone since this run"), (False, "was")])

@@ -15,8 +15,9 @@ from typing import Any
 
 from .._app.words import is_ours
 from .._host.certificate import served
+from .._host.door import Door
 from .._host.files import read_text
-from .._host.probe import Door, ask
+from .._host.probe import ask
 from .._host.systemd import Systemd
 from .._preflight.ways import SHARED, is_local, parse_shared
 from .text import certificate_ends, table

@@ -14,7 +14,8 @@ from typing import Any
 from .._app import history, leaving, roots
 from .._app.lock import PAUSE, DeployLock, Held, is_held, now
 from .._app.slots import App
-from .._host.probe import Door, ask, wait_until_good
+from .._host.door import Door
+from .._host.probe import ask, wait_until_good
 from .._host.systemd import CommandFailed
 
 HOST = "/var/lib/graceful-patch"

@@ -21,7 +21,7 @@ from .._app.lock import MEASURING, MOVES_NOTHING, DeployLock, Held, left_in, now
 from .._app.secrets import Hider
 from .._app.slots import App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
-from .._host.probe import Door
+from .._host.door import Door
 from .._host.systemd import CommandFailed, Run, Systemd
 from .._layer.packages import install_packages
 from .._plan.capacity import Capacity, CapacityError, read_capacity
