@@ -15,12 +15,13 @@ import pwd
 import re
 from typing import Any
 
-from .._app.roots import ADOPTED
+from .._app.roots import ADOPTED, roots_by_units
 from .._host import files
 from .._host.files import names_in, read_text
 from .._layer.files import look
 from .programs import Refused
 
+UNITS = "/etc/systemd/system"
 OUTSIDE = "/var/lib/graceful-adopt"
 """Where the record is while the app's directory is being removed."""
 STAGES = ("beside", "moving", "moved", "finishing", "finished", "undoing")
@@ -72,6 +73,12 @@ def save(root: str, record: dict[str, Any]) -> None:
     files.sync_directory(os.path.dirname(path))
     if not undoing:
         forget(root)
+
+
+def others(name: str, proxy: str, units: str = UNITS) -> list[dict[str, Any]]:
+    """What is kept of the moves of other apps on the host, behind the same proxy."""
+    found = [load(root) for other, root in roots_by_units(units).items() if other != name]
+    return [kept for kept in found if kept.get("adopt", {}).get("proxy") == proxy]
 
 
 def forget(root: str) -> None:
