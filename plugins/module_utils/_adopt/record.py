@@ -75,9 +75,9 @@ def save(root: str, record: dict[str, Any]) -> None:
         forget(root)
 
 
-def others(name: str, proxy: str, units: str = UNITS) -> list[dict[str, Any]]:
+def others(name: str, proxy: str) -> list[dict[str, Any]]:
     """What is kept of the moves of other apps on the host, behind the same proxy."""
-    found = [load(root) for other, root in roots_by_units(units).items() if other != name]
+    found = [load(root) for other, root in roots_by_units(UNITS).items() if other != name]
     return [kept for kept in found if kept.get("adopt", {}).get("proxy") == proxy]
 
 
@@ -123,6 +123,12 @@ def has_user(name: str) -> bool:
         return bool(pwd.getpwnam(name))
     except KeyError:
         return False
+
+
+def runs_as(user: str, name: str) -> bool:
+    """Whether another app of ours than the one of that name runs as a user."""
+    texts = [read_text(f"{UNITS}/{other}@.service") for other in roots_by_units(UNITS) if other != name]
+    return any(re.search(rf"(?m)^User={re.escape(user)}$", text) for text in texts)
 
 
 def tidy(paths: list[str]) -> list[str]:

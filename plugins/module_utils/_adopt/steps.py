@@ -88,6 +88,7 @@ class Move:
         taken = [gone.get(path) or record.kept(path) for path in record.TAKEN.get(self.proxy, ())]
         missing = [*before.get("missing", []), *record.missing(self.proxy)]
         missing += [path for other in others for path in other.get("missing", [])]
+        user = self.params["user"]
         record.vet(taken)
         if not state["active"]:
             raise CommandFailed(
@@ -102,7 +103,10 @@ class Move:
             "was": state,
             "missing": list(dict.fromkeys(missing)),
             "taken": before.get("taken", taken),
-            "made_user": before.get("made_user", False) or not record.has_user(self.params["user"]),
+            "user": user,
+            "made_user": before.get("made_user", False)
+            or not record.has_user(user)
+            or any(other.get("made_user") and other.get("user") == user for other in others),
         }
         self._set("beside")
         return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
@@ -285,7 +289,9 @@ class Move:
             "goes": True,
             "changes": changes,
             "left": self.record["missing"],
-            "made_user": self.record["made_user"] and not os.path.isdir(os.path.join(self.app.root, "shared")),
+            "made_user": self.record["made_user"]
+            and not os.path.isdir(os.path.join(self.app.root, "shared"))
+            and not record.runs_as(self.params["user"], self.app.name),
             "msg": f"{name} serves again."
             + (f" {left} connections to {self.app.name} were open still." if left else ""),
         }

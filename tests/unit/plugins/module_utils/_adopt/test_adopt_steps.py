@@ -126,6 +126,17 @@ def test_the_old_site_comes_back_and_takes_no_other_app_off_the_air(move, monkey
     assert saved[-1]["stage"] == "beside"
 
 
+@pytest.mark.parametrize(("user", "goes"), [("deploy", False), ("other", True)])
+def test_a_user_of_two_apps_goes_with_the_last(tmp_path, monkeypatch, user, goes):
+    """Two that ran as root are both deploy's, whom the first has made."""
+    host = Host(tmp_path, monkeypatch)
+    monkeypatch.setattr(record, "UNITS", str(tmp_path / "units"))
+    (tmp_path / "units").mkdir()
+    unit = f"# Written by Ansible (graceful.deploy.gunicorn)\n[Service]\nUser={user}\nExecStart=/srv/two/slots/%i/run\n"
+    (tmp_path / "units" / "two@.service").write_text(unit)
+    assert host.go("undo")["made_user"] is goes
+
+
 def test_what_was_brought_for_all_goes_with_the_last_app(tmp_path, monkeypatch):
     """The first one has brought and taken it; the second knows that."""
     default, brought = tmp_path / "default", tmp_path / "graceful.conf"
@@ -137,11 +148,13 @@ def test_what_was_brought_for_all_goes_with_the_last_app(tmp_path, monkeypatch):
     default.write_text("the package's")
     for name, root in roots.items():
         units = Systemd(tmp_path, **{"shop.service": "enabled"})
-        params = {"name": name, "root": root, "adopt": ADOPT, "step": "begin", "user": "root"}
+        params = {"name": name, "root": root, "adopt": ADOPT, "step": "begin", "user": "web"}
         steps.Move(units.run, params, False).go()
         brought.write_text("ours")
         default.unlink(missing_ok=True)
+        monkeypatch.setattr(record, "has_user", lambda _name: True)
     kept = [record.load(root) for root in roots.values()]
+    assert kept[0]["made_user"] and kept[1]["made_user"]
     assert kept[0]["missing"] == kept[1]["missing"] == [str(brought)]
     assert kept[0]["taken"] == kept[1]["taken"] and kept[1]["taken"][0]["content"] == "the package's"
 
