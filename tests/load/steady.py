@@ -24,6 +24,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Iterable
@@ -38,7 +39,8 @@ KINDS = ("get", "post", "slow")
 OPTIONS = (
     ("address", "127.0.0.1", "IP address to connect to"),
     ("port", 80, "to connect to"),
-    ("host", "localhost", "Host header"),
+    ("host", "localhost", "Host header, and with --tls the certificate's name"),
+    ("tls", 0, "1: by TLS, and a certificate that this machine doesn't trust for the host is a request lost"),
     ("rate", 60.0, "requests a second"),
     ("timeout", 30.0, "seconds after which a request is lost"),
     ("first", 1, "number of the first request"),
@@ -64,6 +66,7 @@ class Load:
     slow: float
     address: str = "127.0.0.1"
     unread: int = 0
+    tls: int = 0
     sent: int = 0
     lost: list[dict] = field(default_factory=list)
     mixed: list[dict] = field(default_factory=list)
@@ -73,6 +76,9 @@ class Load:
     """Seconds by which the client itself was behind: its machine was busy, not the server."""
     log: TextIO | None = None
     """For who can't wait for the report: a line of JSON for each request as it ends."""
+
+    def __post_init__(self) -> None:
+        self.trusted = ssl.create_default_context() if self.tls else None
 
     async def run(self, seconds: float, stop: asyncio.Event) -> dict:
         began = time.time()
@@ -107,7 +113,7 @@ class Load:
             print(json.dumps(row), file=self.log, flush=True)
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
-        reader, writer = await connected(self.address, self.port)
+        reader, writer = await connected(self.address, self.port, self.trusted, self.host)
         try:
             writer.write(request(number, kind, self.host, self.slow, self.unread))
             answer = await reader.read()
