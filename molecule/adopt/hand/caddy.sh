@@ -34,7 +34,8 @@ bind = "127.0.0.1:8010"
 worker_class = "uvicorn.workers.UvicornWorker"
 workers = multiprocessing.cpu_count() * 2 + 1
 timeout = 90
-max_requests = 1000
+# Of its own accord this Gunicorn would lose what comes to a worker that it is just replacing.
+max_requests = 0
 accesslog = "-"
 
 

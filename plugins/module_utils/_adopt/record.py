@@ -33,6 +33,8 @@ FOUNDATIONS = {
         "/etc/systemd/system/nginx.service.d",
         "/etc/systemd/system/certbot.service.d/graceful.conf",
         "/etc/systemd/system/certbot.service.d",
+        # The host's own authority, which nobody needs when no site of ours is left.
+        *(f"/etc/nginx/graceful/{name}" for name in ("authority.key", "authority.pem", ".lock")),
         "/etc/nginx/graceful",
         "/var/lib/nginx/graceful-acme",
     ),

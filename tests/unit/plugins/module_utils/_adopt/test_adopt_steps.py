@@ -126,6 +126,12 @@ def test_the_old_site_comes_back_and_takes_no_other_app_off_the_air(move, monkey
     assert saved[-1]["stage"] == "beside"
 
 
+@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
+def test_what_is_in_a_directory_goes_before_it(proxy):
+    paths = record.FOUNDATIONS[proxy]
+    assert not [path for path in paths for below in paths[paths.index(path) :] if below.startswith(f"{path}/")]
+
+
 @pytest.mark.parametrize(("user", "goes"), [("deploy", False), ("other", True)])
 def test_a_user_of_two_apps_goes_with_the_last(tmp_path, monkeypatch, user, goes):
     """Two that ran as root are both deploy's, whom the first has made."""
