@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tarfile
 import tempfile
@@ -51,6 +52,8 @@ class ActionModule(ActionBase):
                 return result | self._shown(done)
         except (Refused, ReleaseError) as refused:
             return result | {"failed": True, "msg": str(refused)}
+        # As the module says why.
+        args["snippet"] = base64.b64encode(str(args.get("snippet") or "").encode()).decode()
         paths = args.get("paths")
         if isinstance(paths, str):
             args["paths"] = [path.strip() for path in paths.split(",") if path.strip()]

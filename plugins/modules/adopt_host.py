@@ -64,7 +64,9 @@ options:
     elements: str
     default: []
   snippet:
-    description: With V(exchange), C(fastapi_proxy_snippet).
+    description:
+      - With V(exchange), C(fastapi_proxy_snippet) in base64. It may be secret, and Ansible takes the text of such an
+        option out of all that a module returns, of the files that are to be written too.
     type: str
     default: ""
   paths:
@@ -124,6 +126,7 @@ stage:
   sample: moved
 """
 
+import base64
 import os
 from typing import Any
 
@@ -181,6 +184,7 @@ def main() -> None:
             return {"changed": False, "packed": pack(params["directory"])}
         if problem := names.name("name", params["name"]):
             raise Refused(problem.sentence)
+        params["snippet"] = base64.b64decode(params["snippet"]).decode()
         params["root"] = params["root"] or f"/srv/{params['name']}"
         return Move(module.run_command, params, module.check_mode).go()
 

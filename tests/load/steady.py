@@ -21,7 +21,6 @@ import argparse
 import asyncio
 import collections
 import contextlib
-import functools
 import json
 import os
 import signal
@@ -40,8 +39,8 @@ KINDS = ("get", "post", "slow")
 OPTIONS = (
     ("address", "127.0.0.1", "IP address to connect to"),
     ("port", 80, "to connect to"),
-    ("host", "localhost", "Host header"),
-    ("tls", "", "name for which TLS is asked, whoever has certified it; empty is plain HTTP"),
+    ("host", "localhost", "Host header, and with --tls the certificate's name"),
+    ("tls", "", "trusted: a certificate that this machine doesn't trust is a request lost; any: whoever certified it"),
     ("rate", 60.0, "requests a second"),
     ("timeout", 30.0, "seconds after which a request is lost"),
     ("first", 1, "number of the first request"),
@@ -78,6 +77,11 @@ class Load:
     log: TextIO | None = None
     """For who can't wait for the report: a line of JSON for each request as it ends."""
 
+    def __post_init__(self) -> None:
+        self.certified = ssl.create_default_context() if self.tls else None
+        if self.certified and self.tls == "any":
+            self.certified.check_hostname, self.certified.verify_mode = False, ssl.CERT_NONE
+
     async def run(self, seconds: float, stop: asyncio.Event) -> dict:
         began = time.time()
         tasks: set[asyncio.Task] = set()
@@ -111,7 +115,7 @@ class Load:
             print(json.dumps(row), file=self.log, flush=True)
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
-        reader, writer = await connected(self.address, self.port, anybody() if self.tls else None, self.tls)
+        reader, writer = await connected(self.address, self.port, self.certified, self.host)
         try:
             writer.write(request(number, kind, self.host, self.slow, self.unread))
             answer = await reader.read()
@@ -140,14 +144,6 @@ class Load:
             "latency": {kind: percentiles(each[3] for each in self.answers if each[1] == kind) for kind in KINDS},
             "late": percentiles(self.late),
         }
-
-
-@functools.cache
-def anybody() -> ssl.SSLContext:
-    """Takes every certificate: what is asked here is whether there is an answer."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def body_of(number: int) -> bytes:

@@ -86,7 +86,7 @@ class Load:
     def __init__(self, fleet: Fleet, address: str, rate: int, tls: str = "") -> None:
         self.fleet = fleet
         self.words = f"--address {address} --rate {rate} --slow 1 --timeline --out /run/steady.json --seconds 300"
-        self.words += f" --port 443 --host {tls} --tls {tls}" if tls else ""
+        self.words += f" --port 443 --host {tls} --tls any" if tls else ""
         self.counted: Counted
 
     def __enter__(self) -> Load:

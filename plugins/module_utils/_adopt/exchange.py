@@ -109,7 +109,7 @@ def of_caddy(files: Mapping[str, str], at: str, kept: Kept) -> list[dict[str, An
     main = MAIN["caddy"]
     text = entries.get(main, {}).get("content", files.get(main, ""))
     # One of ours isn't among the files, and imports them.
-    if main in files and not any(line.strip() == IMPORT for line in text.splitlines()):
+    if main in files and not imports(text):
         entries[main] = {"path": main, "state": "present", "content": with_import(text)}
     return list(entries.values())
 
@@ -118,6 +118,34 @@ def with_import(text: str) -> str:
     """With the line at its end, on which a Caddyfile without braces would have it within its site."""
     text = text.rstrip()
     return f"{text}\n\n{IMPORT}\n" if text else f"{IMPORT}\n"
+
+
+def put_back(before: str, now: str, at: str) -> str:
+    """A Caddyfile with the app's sites in it again, and with all that others have done in it since.
+
+    :param before: as it was when the app's sites were in it; `now` without them.
+    :raises Unreadable: where it isn't a Caddyfile any more.
+    """
+    main = MAIN["caddy"]
+    if any(normal(at) in addresses(site.lines) for site in caddyfile.parse(now, main).sites):
+        return now
+    mine = [site for site in caddyfile.parse(before, main).sites if normal(at) in addresses(site.lines)]
+    texts = [before[caddyfile.begin(before, site) : site.end].strip() for site in mine]
+    rest = without_import(now)
+    text = "\n\n".join([*filter(None, [rest.strip()]), *texts]) + "\n"
+    return text if rest == now else with_import(text)
+
+
+def imports(text: str) -> bool:
+    """Whether a Caddyfile has the line for our sites."""
+    return any(line.strip() == IMPORT for line in text.splitlines())
+
+
+def without_import(text: str) -> str:
+    if not imports(text):
+        return text
+    rest = "\n".join(line for line in text.splitlines() if line.strip() != IMPORT).rstrip()
+    return f"{rest}\n" if rest else ""
 
 
 def _passing(lines: tuple[caddyfile.Line, ...], at: str) -> Iterator[caddyfile.Line]:

@@ -79,7 +79,8 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
         meant = meant or [each for each in found if each.name == f"{stem}.service"]
         if len(meant) == 1:
             return meant[0]
-        there = f"There are {', '.join(names)}." if names else _others(host)
+        # It may be a container's name.
+        there = f"There are {', '.join(names)}. {_containers(host)}".strip() if names else _others(host)
         raise Refused(f"unit is {unit}, and no app server is started by it on this host. {there}")
     if len(found) == 1:
         return found[0]
@@ -93,8 +94,8 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
     raise Refused(f"Nothing on this host starts an app server. {_others(host)}")
 
 
-def _others(host: Host) -> str:
-    """What there is of app servers that can't be adopted, and what would be needed."""
+def _containers(host: Host) -> str:
+    """The first app server that a compose file runs, and what would be needed; '' for none."""
     for top in _PLACES:
         for path in (top, *(f"{top}/{entry}" for entry in host.names(top))):
             for name in _COMPOSE:
@@ -106,13 +107,18 @@ def _others(host: Host) -> str:
                     # No more of a command than that: it may have a password in it.
                     what = found[1] if found.lastindex else "build:"
                     return (
-                        f"{path}/{name}:{line} runs one in a container ({what}). What is in an image can't "
-                        "be read "
+                        f"{path}/{name}:{line} runs one in a container ({what}). What is in an image can't be read "
                         "from outside, so that isn't adopted. What is needed is its source: run init.yml with that "
-                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move "
-                        "the "
-                        "proxy by hand."
+                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and "
+                        "move the proxy by hand."
                     )
+    return ""
+
+
+def _others(host: Host) -> str:
+    """What there is of app servers that can't be adopted, and what would be needed."""
+    if found := _containers(host):
+        return found
     for pid in sorted(int(name) for name in host.names("/proc") if name.isdigit()):
         words = host.read(f"/proc/{pid}/cmdline").split("\0")
         if (program := program_of(words)[0]) and words[0]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .._hand import unit_text
@@ -34,11 +34,15 @@ class Seen:
     steps: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def see_through(words: list[str], read: Callable[[str], str], directory: str) -> Seen | None:
+def see_through(
+    words: list[str], read: Callable[[str], str], directory: str, environment: Mapping[str, str]
+) -> Seen | None:
     """None where no shell and no script is begun.
 
     :param read: a file's text.
     :param directory: the working directory.
+    :param environment: what the script is begun with. Only the server's own words are filled in with it: what the
+        script sets is told, and a file of the environment may hold secrets.
     :raises Opaque: where a line does more than that.
     """
     words = list(words)
@@ -51,7 +55,7 @@ def see_through(words: list[str], read: Callable[[str], str], directory: str) ->
         if rest and rest[0].startswith("-"):
             text = rest[1] if len(rest) > 1 else ""
             lines = [(1, part.strip()) for part in re.split(r"&&|;|\n", text)]
-            return _lines(lines, "the line in -c", directory, text)
+            return _lines(lines, "the line in -c", directory, text, environment)
         words = rest
     path = os.path.normpath(os.path.join(directory or "/", words[0])) if words else ""
     text = read(path)
@@ -59,10 +63,10 @@ def see_through(words: list[str], read: Callable[[str], str], directory: str) ->
     if not re.match(r"#!.*\b(sh|bash|dash)\b", text) and not path.endswith(".sh"):
         return None
     lines = list(unit_text.logical_lines(text))
-    return _lines(lines, path, directory, text)
+    return _lines(lines, path, directory, text, environment)
 
 
-def _lines(lines: list[tuple[int, str]], path: str, directory: str, text: str) -> Seen:
+def _lines(lines: list[tuple[int, str]], path: str, directory: str, text: str, environment: Mapping[str, str]) -> Seen:
     serves = bool(re.search(r"\b(gunicorn|uvicorn|hypercorn|granian|fastapi\s+run)\b", text))
     seen = Seen(directory=directory)
     for number, line in lines:
@@ -79,6 +83,8 @@ def _lines(lines: list[tuple[int, str]], path: str, directory: str, text: str) -
         elif assignments and all(re.fullmatch(r"[A-Za-z_]\w*=[^$`]*", word, re.S) for word in assignments):
             seen.environment |= {name: value for name, _sign, value in (word.partition("=") for word in assignments)}
         elif not seen.words and program_of(words)[0] and not re.search(r"[|&`]|\$\(|<|>(?!\s*/dev/)", line):
+            all_of_it = {**environment, **seen.environment}
+            words = [each for word in unit_text.words(line) for each in _filled(word, all_of_it)]
             seen.words = [word for word in words if word != "exec"]
             continue
         else:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .._app.roots import ADOPTED
+from .._app.roots import ADOPTED, roots_by_units
 from .._app.slots import App
 from .._hand.nginx_conf import Unreadable
 from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
-from .exchange import of_caddy, of_nginx
+from .exchange import imports, of_caddy, of_nginx, put_back, with_import, without_import
 from .loses import Kept
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
-from .proxies import proxy_files
+from .proxies import MAIN, proxy_files
 
 START_LIMIT = 60
 """Seconds within which what was stopped has to answer again."""
 UNITS = {"nginx": "nginx.service", "caddy": "caddy.service"}
+SITES = "/etc/caddy/sites"
 _OURS = {
     "nginx": ("/etc/nginx/sites-enabled/zz-graceful-{name}.conf",),
     "caddy": ("/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"),
@@ -81,7 +82,13 @@ class Move:
                 "Write its variables into fastapi_env, take `unread` out of `adopt` in app.yml, and run again."
             )
         state = self.old.state()
-        taken = [record.kept(path) for path in record.TAKEN.get(self.proxy, ())]
+        # What an app that moved in before has brought or taken for all goes back with the last of them.
+        others = record.others(self.app.name, self.proxy)
+        gone = {row["path"]: row for other in others for row in other.get("taken", []) if row["state"] == "present"}
+        taken = [gone.get(path) or record.kept(path) for path in record.TAKEN.get(self.proxy, ())]
+        missing = [*before.get("missing", []), *record.missing(self.proxy)]
+        missing += [path for other in others for path in other.get("missing", [])]
+        user = self.params["user"]
         record.vet(taken)
         if not state["active"]:
             raise CommandFailed(
@@ -94,9 +101,12 @@ class Move:
             "name": self.app.name,
             "adopt": self.adopt,
             "was": state,
-            "missing": list(dict.fromkeys([*before.get("missing", []), *record.missing(self.proxy)])),
+            "missing": list(dict.fromkeys(missing)),
             "taken": before.get("taken", taken),
-            "made_user": before.get("made_user", False) or not record.has_user(self.params["user"]),
+            "user": user,
+            "made_user": before.get("made_user", False)
+            or not record.has_user(user)
+            or any(other.get("made_user") and other.get("user") == user for other in others),
         }
         self._set("beside")
         return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
@@ -117,7 +127,9 @@ class Move:
         if not self.record:
             raise CommandFailed("Nothing of it runs beside the old one yet. Run step=beside first.")
         if self.before == "moving":
-            self._unchanged()
+            for wanted, before in self._files():
+                if not any(same(record.kept(wanted["path"]), each) for each in (wanted, before)):
+                    raise self._changed(wanted["path"])
             return {"replaces": self.record["replaces"], "msg": "The site was noted by an earlier run."}
         if self.before not in ("beside", "undoing"):
             # Nothing of it is written once more: the files are others' again, who may have changed them.
@@ -158,30 +170,60 @@ class Move:
         """The old site again, where ours didn't answer as it should."""
         if self.before != "moving":
             return {"msg": "Nothing was exchanged."}
-        self._unchanged()
         changes = self._old_site()
         self._set("beside")
         return {"changed": bool(changes), "changes": changes, "msg": "The old site serves again, as before."}
 
-    def _unchanged(self) -> None:
-        """:raises CommandFailed: where somebody has changed since then what would be written over."""
-        for wanted, before in zip(self.record.get("replaces", []), self.record.get("files", []), strict=True):
+    def _files(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Of each file that the move exchanges, what it is to be and what it was."""
+        return list(zip(self.record.get("replaces", []), self.record.get("files", []), strict=True))
+
+    def _changed(self, path: str) -> CommandFailed:
+        return CommandFailed(
+            f"{path} isn't what it was after the move, and what somebody has written there since would be lost. Move "
+            "that away, undo, and bring it back; what was there before the move is in "
+            f"{self.app.root}/{ADOPTED}."
+        )
+
+    def _site_before(self) -> list[dict[str, Any]]:
+        """The files of the old site as they are to be again. What others have done in a Caddyfile since stays in it,
+        and so does its line for our sites while another app needs that.
+
+        :raises CommandFailed: where somebody has changed since then what would be written over.
+        """
+        rows, others = [], self._others()
+        for wanted, before in self._files():
             now = record.kept(wanted["path"])
-            if not any(same(now, each) for each in (wanted, before)):
-                raise CommandFailed(
-                    f"{wanted['path']} isn't what it was after the move, and what somebody has written there since "
-                    "would be "
-                    f"lost. Move that away, undo, and bring it back; what was there before the move is in "
-                    f"{self.app.root}/{ADOPTED}."
-                )
+            known = any(same(now, each) for each in (wanted, before))
+            if not ("content" in before and "content" in wanted and "content" in now):
+                if not known:
+                    raise self._changed(wanted["path"])
+                rows.append(before)
+                continue
+            text: str = before["content"]
+            if not known:
+                try:
+                    text = put_back(text, now["content"], self.at)
+                except Unreadable as error:
+                    raise self._changed(wanted["path"]) from error
+            if wanted["path"] == MAIN["caddy"]:
+                # A directory that wasn't there had nothing to import.
+                if others and not imports(text):
+                    text = with_import(text)
+                elif not others and SITES in self.record.get("missing", []):
+                    text = without_import(text)
+            rows.append({**(before if known else now), "content": text})
+        return rows
 
     def _old_site(self) -> list[str]:
         """Put the old site back and take ours away, by one reload.
 
-        :raises CommandFailed: where the proxy refuses it; the files are as they were then.
+        :raises CommandFailed: as _site_before(), and where the proxy refuses it; the files are as they were then.
         """
         ours = [{"path": path.format(name=self.app.name), "state": "absent"} for path in _OURS[self.proxy]]
-        rows = [*self.record.get("files", []), *self.record.get("taken", []), *ours]
+        # The package's own page takes every name, as the others' sites may: it comes back with the last of them.
+        taken = [] if self._others() else self.record.get("taken", [])
+        rows = [*self._site_before(), *taken, *ours]
         options = {"owner": "root", "group": "root", "mode": "0644", "package": None, "needs_line": "", "content": None}
         files = [{**options, **row} for row in rows]
         unit = {"name": UNITS[self.proxy], "enabled": False, "state": "kept", "restart_for": []}
@@ -228,7 +270,8 @@ class Move:
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         name, was = self.old.name, self.record["was"]
-        self._unchanged()
+        # Told before anything is done.
+        self._site_before()
         if self.check:
             msg = f"{name} would serve again, and {self.app.name} would go."
             return {"changed": True, "msg": msg, "left": [], "goes": True}
@@ -246,7 +289,9 @@ class Move:
             "goes": True,
             "changes": changes,
             "left": self.record["missing"],
-            "made_user": self.record["made_user"] and not os.path.isdir(os.path.join(self.app.root, "shared")),
+            "made_user": self.record["made_user"]
+            and not os.path.isdir(os.path.join(self.app.root, "shared"))
+            and not record.runs_as(self.params["user"], self.app.name),
             "msg": f"{name} serves again."
             + (f" {left} connections to {self.app.name} were open still." if left else ""),
         }
@@ -269,4 +314,5 @@ class Move:
         }
 
     def _others(self) -> list[str]:
-        return [entry for entry in os.listdir("/etc/systemd/system") if entry.endswith("@.socket")]
+        """Other apps of ours on the host."""
+        return [name for name in roots_by_units(record.UNITS) if name != self.app.name]

@@ -11,6 +11,7 @@ import typing as t
 from .._inputs.rules import TODO
 from .front import Front
 
+LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 _SERVED_ON = "certbot's certificate is served on until this site has its own, at the move."
 _BY_DNS = (
     "certbot renews it as before, not by HTTP. A script of one line, systemctl reload nginx, in "
@@ -35,9 +36,12 @@ def take_over(
     :param lineages: as module_utils' lineages().
     """
     good = [lineage for lineage in lineages if covers(lineage, names)]
-    if any(not lineage["dns"] for lineage in good):
+    if by_http := [lineage for lineage in good if not lineage["dns"]]:
         # certbot would renew it by the old site, which goes.
         front.put("tls", "acme", _SERVED_ON)
+        server = by_http[0].get("server", "")
+        if server and server != LETSENCRYPT:
+            front.put("acme_directory", server, "As certbot has it.")
         front.ours.append((*line, "certbot gets ours anew"))
         return
     front.put("tls", "files", _BY_DNS if good else "No certificate of certbot's has all names: see below.")

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt import code, old, record
-from ansible_collections.graceful.deploy.plugins.module_utils._adopt.exchange import of_caddy, of_nginx
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.exchange import (
+    of_caddy,
+    of_nginx,
+    put_back,
+    without_import,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.look import look
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.loses import Kept
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Host, Refused
@@ -29,6 +34,18 @@ def test_a_caddyfile_that_is_the_apps_alone():
         {"path": MAIN, "state": "present", "content": "import sites/*.caddy\n"}
     ]
     assert of_caddy({MAIN: "a.com\nreverse_proxy :8000\n"}, AT, Kept())[0]["content"] == "import sites/*.caddy\n"
+
+
+def test_two_apps_of_one_caddyfile_go_back_in_any_order_and_what_others_wrote_stays():
+    first, second = f"# of a\n{APP}", "c.com {\n\treverse_proxy localhost:9000\n}\n"
+    before = f"{first}\n{second}"
+    moved = of_caddy({MAIN: before}, AT, Kept())[0]["content"]
+    both = of_caddy({MAIN: moved}, "127.0.0.1:9000", Kept())[0]["content"]
+    assert (moved, both) == (f"{second}\nimport sites/*.caddy\n", "import sites/*.caddy\n")
+    one = put_back(before, f"{OTHER}\n{both}", AT)
+    assert one == f"{OTHER}\n{first}\nimport sites/*.caddy\n"
+    assert put_back(before, one, AT) == one
+    assert without_import(put_back(moved, one, "127.0.0.1:9000")) == f"{OTHER}\n{first}\n{second}"
 
 
 def test_a_site_in_an_imported_file():

@@ -101,6 +101,70 @@ def test_a_file_that_could_not_be_put_back_is_refused_before_anything_lands(move
     assert saved[-1]["stage"] == "beside"
 
 
+@pytest.mark.parametrize("others", [{}, {"other": "/srv/other"}])
+@pytest.mark.parametrize("more", ["", "somebody.else {\n}\n\n"])
+def test_the_old_site_comes_back_and_takes_no_other_app_off_the_air(move, monkeypatch, others, more):
+    """Our sites are imported while one of ours is left; what somebody wrote meanwhile stays."""
+    go, caddyfile, saved = move
+    monkeypatch.setattr(steps, "MAIN", {"caddy": str(caddyfile)})
+    monkeypatch.setattr(steps, "roots_by_units", lambda _units: {"shop": "/srv/shop", **others})
+    landed: list[dict[str, Any]] = []
+
+    class Layer:
+        changed_files, changes = True, ["a file"]
+
+        def __init__(self, _run, params) -> None:
+            self.apply = lambda: landed.extend(params["files"])
+
+    monkeypatch.setattr(steps, "Layer", Layer)
+    saved[-1]["missing"] = [steps.SITES]
+    go("exchange")
+    caddyfile.write_text(f"{more}import sites/*.caddy\n")
+    go("back")
+    line = "\nimport sites/*.caddy\n" if others else ""
+    assert landed[0]["content"] == f"{more}{SITE}{line}"
+    assert saved[-1]["stage"] == "beside"
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
+def test_what_is_in_a_directory_goes_before_it(proxy):
+    paths = record.FOUNDATIONS[proxy]
+    assert not [path for path in paths for below in paths[paths.index(path) :] if below.startswith(f"{path}/")]
+
+
+@pytest.mark.parametrize(("user", "goes"), [("deploy", False), ("other", True)])
+def test_a_user_of_two_apps_goes_with_the_last(tmp_path, monkeypatch, user, goes):
+    """Two that ran as root are both deploy's, whom the first has made."""
+    host = Host(tmp_path, monkeypatch)
+    monkeypatch.setattr(record, "UNITS", str(tmp_path / "units"))
+    (tmp_path / "units").mkdir()
+    unit = f"# Written by Ansible (graceful.deploy.gunicorn)\n[Service]\nUser={user}\nExecStart=/srv/two/slots/%i/run\n"
+    (tmp_path / "units" / "two@.service").write_text(unit)
+    assert host.go("undo")["made_user"] is goes
+
+
+def test_what_was_brought_for_all_goes_with_the_last_app(tmp_path, monkeypatch):
+    """The first one has brought and taken it; the second knows that."""
+    default, brought = tmp_path / "default", tmp_path / "graceful.conf"
+    monkeypatch.setattr(record, "OUTSIDE", str(tmp_path / "lib"))
+    monkeypatch.setattr(record, "FOUNDATIONS", {"caddy": (str(brought),)})
+    monkeypatch.setattr(record, "TAKEN", {"caddy": (str(default),)})
+    roots = {name: str(tmp_path / name) for name in ("one", "two")}
+    monkeypatch.setattr(record, "roots_by_units", lambda _units: roots)
+    default.write_text("the package's")
+    for name, root in roots.items():
+        units = Systemd(tmp_path, **{"shop.service": "enabled"})
+        params = {"name": name, "root": root, "adopt": ADOPT, "step": "begin", "user": "web"}
+        steps.Move(units.run, params, False).go()
+        brought.write_text("ours")
+        default.unlink(missing_ok=True)
+        monkeypatch.setattr(record, "has_user", lambda _name: True)
+    kept = [record.load(root) for root in roots.values()]
+    assert kept[0]["made_user"] and kept[1]["made_user"]
+    assert kept[0]["missing"] == kept[1]["missing"] == [str(brought)]
+    assert kept[0]["taken"] == kept[1]["taken"] and kept[1]["taken"][0]["content"] == "the package's"
+
+
 @pytest.fixture
 def units(tmp_path, monkeypatch):
     monkeypatch.setattr(old, "UNITS", str(tmp_path))
@@ -155,7 +219,7 @@ class Host:
         monkeypatch.setattr(steps.answers, "until_answered", lambda *_args: "")
         monkeypatch.setattr(steps.Move, "_old_site", lambda _self: [])
         monkeypatch.setattr(steps.Move, "_others", lambda _self: [])
-        monkeypatch.setattr(steps.Move, "_unchanged", lambda _self: None)
+        monkeypatch.setattr(steps.Move, "_site_before", lambda _self: [])
         self.root, self.lib, self.brought = tmp_path / "shop", tmp_path / "lib", brought
         self.units = Systemd(tmp_path, **{"shop.service": "enabled"})
         was = old.Old(self.units.run, ADOPT).state()

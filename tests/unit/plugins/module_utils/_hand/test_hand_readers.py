@@ -139,10 +139,10 @@ def test_a_script_is_seen_through():
     text = (
         '#!/bin/sh\nset -eu\nexport A=b\ncd sub\n. ../.venv/bin/activate\nexec gunicorn "main:app" -b :${PORT:-8000}\n'
     )
-    seen = see_through(["/srv/start.sh"], lambda _path: text, "/srv")
+    seen = see_through(["/srv/start.sh"], lambda _path: text, "/srv", {})
     assert seen and seen.words == ["gunicorn", "main:app", "-b", ":8000"]
     assert (seen.directory, seen.environment) == ("/srv/sub", {"A": "b"})
-    seen = see_through(["/bin/sh", "-c", "cd /srv && exec uvicorn main:app"], lambda _path: "", "/")
+    seen = see_through(["/bin/sh", "-c", "cd /srv && exec uvicorn main:app"], lambda _path: "", "/", {})
     assert seen and (seen.words, seen.directory) == (["uvicorn", "main:app"], "/srv")
 
 
@@ -151,7 +151,7 @@ def test_a_script_is_seen_through():
 )
 def test_a_script_that_does_more_is_refused_by_its_line(line):
     with pytest.raises(Opaque, match=r"/srv/start\.sh:3 can't be seen through"):
-        see_through(["/srv/start.sh"], lambda _path: f"#!/bin/bash\n\n{line}\ngunicorn a:b\n", "/srv")
+        see_through(["/srv/start.sh"], lambda _path: f"#!/bin/bash\n\n{line}\ngunicorn a:b\n", "/srv", {})
 
 
 def test_audit_reads_hosts_whose_python_is_older():

@@ -208,6 +208,19 @@ def test_certbots_certificate_with_all_names_is_served_on_and_renewed_as_it_was(
     assert ("renewal-hooks" in page.app.text) is not bool(by_http)
 
 
+@pytest.mark.parametrize(
+    ("server", "written"),
+    [("https://ca.shop.org/acme/directory", True), ("https://acme-v02.api.letsencrypt.org/directory", False)],
+)
+def test_it_is_renewed_by_the_authority_that_certbot_has(server, written):
+    text = f"server {{ listen 443 ssl; server_name shop.org; location / {{ proxy_pass http://{AT}; }}\n"
+    text += f"ssl_certificate {LIVE}/x/fullchain.pem; ssl_certificate_key {LIVE}/x/privkey.pem; }}"
+    lineage = {"path": f"{LIVE}/x", "names": ["shop.org"], "dns": False, "server": server}
+    page = page_of("nginx", text, lineages=[lineage])
+    assert yaml.safe_load(page.app.text).get("fastapi_acme_directory") == (server if written else None)
+    assert refused(page) == []
+
+
 def test_a_wildcard_is_for_one_label():
     page = certbots("shop.org www.shop.org", ("wild", ["*.shop.org", "shop.org"], True))
     assert yaml.safe_load(page.app.text)["fastapi_tls_certificate"] == f"{LIVE}/wild/fullchain.pem"
