@@ -19,7 +19,7 @@ from testinfra.backend.base import CommandResult
 from testinfra.backend.docker import DockerBackend
 
 # What two scenarios share, imported by their own conftest.py.
-pytest.register_assert_rewrite("deploys", "two_hosts")
+pytest.register_assert_rewrite("adopted", "deploys", "tunes", "two_hosts")
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "fault"
 """Name of the property in which a test records what was lost: a row of docs/reliability.md."""
@@ -91,7 +91,7 @@ LEFT_TO_THE_OTHER = {
     "front-current-trixie": _REQUESTS,
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
-    "oxmgr-bookworm": ["test_as_under_systemd"],
+    "oxmgr-bookworm": ["test_as_under_systemd", "test_tune"],
     "oxmgr-trixie": ["test_changes", "test_faults", "test_inside", "test_zz_ends"],
     "processes-bookworm": ["test_timers", "test_zz_absent"],
     "processes-trixie": ["test_generations"],

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from adopted import APPS, STATE, Adopted, last
+from adopted import Adopted, last
+from conftest import APPS
 
 pytestmark = pytest.mark.core
 # Moved as a whole, by one question.
@@ -21,7 +22,6 @@ WHOLE = ("stock",)
 # By test_two.py.
 TWO = ("books", "bills", "cafe", "menu")
 _where: dict[str, Path] = {}
-_before: dict[str, str] = {}
 
 
 def pytest_generate_tests(metafunc) -> None:
@@ -32,17 +32,17 @@ def pytest_generate_tests(metafunc) -> None:
 
 
 @pytest.fixture
-def app(ask, control, name, count, tmp_path_factory) -> Adopted:
+def app(ask, app_of, name, tmp_path_factory) -> Adopted:
     host = ask.host.backend.host
     if name not in APPS[host]:
         pytest.skip("the other host's")
     where = _where.setdefault(f"{host}-{name}", tmp_path_factory.mktemp(name))
-    return Adopted(ask, control, name, where, count)
+    return app_of(name, where)
 
 
 def test_reading_changes_nothing_there(app, monkeypatch):
     app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
-    _before[app.name] = app.ask.run(STATE)
+    app.note()
     monkeypatch.chdir(app.where)
     unread = app.run("", "--check", "--diff", unit=app.unit, into=str(app.inventory))
     assert "fastapi_name: " in unread
@@ -56,7 +56,7 @@ def test_reading_changes_nothing_there(app, monkeypatch):
     assert (app.where / app.name / "app" / "main.py").exists()
     assert not list((app.where / app.name).rglob(".env"))
     assert "changed=0 " in app.run("", unit=app.unit, into=str(app.inventory))
-    assert app.ask.run(STATE) == _before[app.name]
+    app.is_as_before()
 
 
 def test_beside_touches_nothing_of_the_old_one(app):
@@ -90,7 +90,7 @@ def test_what_is_beside_is_undone(app):
     """Nothing of it had clients."""
     report, _said = app.under_load("what ran beside undone", "undo")
     assert list(report["releases"]) == ["none"]
-    app.is_as(_before[app.name])
+    app.is_as_before()
     app.run("beside", paths="/ready")
 
 
@@ -115,7 +115,7 @@ def test_a_move_that_is_cut_off_can_be_undone_or_ended(app, step):
         app.run(step)
     assert (app.release == "none") is (step == "undo")
     if step == "undo":
-        app.is_as(_before[app.name])
+        app.is_as_before()
         app.run("beside", paths="/ready")
 
 
@@ -158,7 +158,7 @@ def test_all_of_it_is_undone(app, monkeypatch, tmp_path):
             assert "serves again" in app.run("undo")
     assert last(report) == "none"
     assert app.release == "none"
-    app.is_as(_before[app.name])
+    app.is_as_before()
     app.again("undo")
 
 
@@ -166,7 +166,7 @@ def test_all_of_it_is_undone(app, monkeypatch, tmp_path):
 def test_others_are_moved_and_undone_too(app, monkeypatch):
     """A program of supervisord's behind nginx."""
     app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
-    _before[app.name] = app.ask.run(STATE)
+    app.note()
     monkeypatch.chdir(app.where)
     said = app.run("", unit=app.unit, into=str(app.inventory))
     assert "step=beside" in said
@@ -182,4 +182,4 @@ def test_others_are_moved_and_undone_too(app, monkeypatch):
         assert app.get("/x.php")[0] == 404
         app.run("undo")
     assert last(report) == "none" and len(report["releases"]) == 2
-    app.is_as(_before[app.name])
+    app.is_as_before()

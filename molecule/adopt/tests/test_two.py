@@ -10,7 +10,7 @@ import contextlib
 
 import pytest
 import yaml
-from adopted import STATE, Adopted
+from adopted import Adopted
 
 pytestmark = pytest.mark.core
 TWO = {"adopt-bookworm": ("books", "bills"), "adopt-trixie": ("cafe", "menu")}
@@ -37,10 +37,10 @@ SHOWN = "echo | openssl s_client -connect 127.0.0.1:443 -servername {} 2>/dev/nu
 
 
 @pytest.fixture
-def two(ask, control, count, tmp_path, monkeypatch) -> list[Adopted]:
+def two(ask, app_of, tmp_path, monkeypatch) -> list[Adopted]:
     # What is read is written where one is.
     monkeypatch.chdir(tmp_path)
-    return [Adopted(ask, control, name, tmp_path, count) for name in TWO[ask.host.backend.host]]
+    return [app_of(name, tmp_path) for name in TWO[ask.host.backend.host]]
 
 
 def read(app: Adopted) -> tuple[dict, str]:
@@ -75,7 +75,8 @@ def test_each_of_two_moves_alone(two):
     values, said = read(one)
     assert "Before step=move" not in said, said
     assert values["fastapi_tls"] == "acme"
-    before, serial = ask.run(STATE), ask.run(SHOWN.format(one.domain))
+    one.note()
+    serial = ask.run(SHOWN.format(one.domain))
     with contextlib.ExitStack() as loads:
         reports = [
             loads.enter_context(app.loaded(f"one of two apps, with {WITH[app.name]}, in and out", 20)) for app in two
@@ -96,6 +97,6 @@ def test_each_of_two_moves_alone(two):
         other.run("undo")
     for report in reports:
         assert len(report["releases"]) == 2
-    one.is_as(before)
+    one.is_as_before()
     if nginx:
         renewed(one)

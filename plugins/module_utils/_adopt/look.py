@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from dataclasses import asdict
 from typing import Any
 
 from .._hand.options import program_of
 from .._hand.unit_text import parse_environment
-from . import code, dotenv, server
+from .._host.systemd import CommandFailed
+from . import code, dotenv, oxmgr, server
 from .lineages import lineages
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
@@ -31,6 +33,8 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     program = choose(programs(host), unit, host)
     if program.refused:
         raise Refused(program.refused)
+    if program.kind == "oxmgr":
+        program.user = _user_of_oxmgr(program.name, f"{host.top}/proc")
     served = server.read(program.words)
     if served is None:
         raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:1])} ...")
@@ -68,6 +72,14 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "proxies": proxy_files(host) | {"lineages": lineages(host)},
         "taken": _taken(host),
     }
+
+
+def _user_of_oxmgr(name: str, proc: str) -> str:
+    """As whom it runs, which no oxfile says: as its daemon does. '' where none has it now."""
+    try:
+        return pwd.getpwuid(oxmgr.find(name, proc).daemon.uid).pw_name
+    except (CommandFailed, KeyError):
+        return ""
 
 
 def choose(found: list[Program], unit: str, host: Host) -> Program:

@@ -159,11 +159,6 @@ class Tune:
         live = self.app.live()
         if not live or not self.app.held(live).get("terms"):
             raise CommandFailed(f"Nothing of {self.app.name} is live on this host. Deploy it first, by site.yml.")
-        if self.app.under_oxmgr(live):
-            raise CommandFailed(
-                f"{self.app.name} runs under Oxmgr (fastapi_supervisor), and this was tried under systemd alone. "
-                "Nothing was changed. Measure where systemd is the supervisor, and write fastapi_workers for both."
-            )
         return live
 
     def _may(self, supervisor: Supervisor, standby: Standby, live: str) -> None:

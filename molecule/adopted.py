@@ -1,28 +1,15 @@
-"""An app that somebody set up by hand, as the scenario's tests move it; and how a host is looked at."""
+"""An app that somebody set up by hand, and is moved in by adopt.yml: what scenarios share that ask about it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-APPS = {
-    "adopt-bookworm": {
-        "myproject": ("your-domain.org", "myproject.service", "/srv/myproject"),
-        "shop": ("shop.example.org", "shop.service", "/srv/shop"),
-        "stock": ("stock.example.org", "supervisor/stock", "/srv/stock-app"),
-        "books": ("books.example.org", "books.service", "/srv/books"),
-        "bills": ("bills.example.org", "bills.service", "/srv/bills"),
-    },
-    "adopt-trixie": {
-        "myapi": ("api.example.com", "myapi.service", "/srv/myapi-app"),
-        "cafe": ("cafe.example.com", "cafe.service", "/srv/cafe-app"),
-        "menu": ("menu.example.com", "menu.service", "/srv/menu-app"),
-    },
-}
-# With TLS; this machine trusts who has signed for them.
-SECURE = ("books", "bills", "cafe")
+_before: dict[str, str] = {}
 SECRETS = ("9f8e7d6c5b4a39281706f5e4d3c2b1a0", "correct-horse")
 # Everything that a person would look at to see whether the host is what it was; not when what ran last.
 STATE = """
@@ -41,16 +28,31 @@ systemctl list-units --no-legend --plain --state=running --type=service | cut -d
 """
 
 
+@dataclass
 class Adopted:
     """One app on one host.
 
+    :param where: a directory of the test's own, in which its inventory is written.
     :param domain: of its site; ``unit`` is its old one, and ``root`` its new directory.
+    :param proxy: whose site it is, for a person; ``secure`` says that it is one with TLS, signed by whom the host trusts.
+    :param load: where the host has the load client.
     """
 
-    def __init__(self, ask, control, name: str, where: Path, count) -> None:
-        self.ask, self.control, self.name, self.where, self.count = ask, control, name, where, count
-        self.domain, self.unit, self.root = APPS[ask.host.backend.host][name]
-        self.inventory = where / f"inventory-{name}"
+    ask: Any
+    control: Any
+    count: Callable[..., None]
+    where: Path
+    name: str
+    domain: str
+    unit: str
+    root: str
+    proxy: str
+    secure: bool = False
+    load: str = "/opt/load"
+
+    @property
+    def inventory(self) -> Path:
+        return self.where / f"inventory-{self.name}"
 
     def run(self, step: str, *options: str, ok: bool = True, **variables: object) -> str:
         """A person's run of a step; what it said."""
@@ -72,9 +74,12 @@ class Adopted:
         found = self.ask.host.run(f"cat {self.root}/adopted.json")
         return str(json.loads(found.stdout)["stage"]) if found.rc == 0 else ""
 
-    def is_as(self, before: str) -> None:
-        """The host is as STATE has said."""
-        now = self.ask.run(STATE)
+    def note(self) -> None:
+        """How the host is before anything is done."""
+        _before[self.name] = self.ask.run(STATE)
+
+    def is_as_before(self) -> None:
+        now, before = self.ask.run(STATE), _before[self.name]
         assert now == before, [line for line in (now + before).splitlines() if (line in now) != (line in before)]
 
     def again(self, step: str) -> None:
@@ -83,7 +88,7 @@ class Adopted:
         assert "changed=0 " in said, said
 
     def get(self, path: str) -> tuple[int, str]:
-        if self.name in SECURE:
+        if self.secure:
             return self.ask.get(path, f"https://{self.domain}")
         return self.ask.get(path, "http://127.0.0.1", "-H", f"Host: {self.domain}")
 
@@ -102,16 +107,15 @@ class Adopted:
         report: dict = {}
         ask.run(
             f"rm -f /run/{load}.json; systemd-run --quiet --collect --unit={load} --property=TimeoutStopSec=60 "
-            f"python3 /opt/hand/steady.py --seconds 900 --rate {rate} --slow 1 --out /run/{load}.json "
-            f"--host {self.domain}" + (" --tls trusted --port 443" if self.name in SECURE else "")
+            f"python3 {self.load}/steady.py --seconds 900 --rate {rate} --slow 1 --out /run/{load}.json "
+            f"--host {self.domain}" + (" --tls trusted --port 443" if self.secure else "")
         )
         try:
             yield report
         finally:
             ask.run(f"systemctl stop {load}")
         report |= json.loads(ask.run(f"cat /run/{load}.json"))
-        proxy = "nginx" if "bookworm" in ask.host.backend.host else "Caddy"
-        self.count(f"adopt.yml, {fault} ({proxy})", report["sent"], len(report["lost"]))
+        self.count(f"adopt.yml, {fault} ({self.proxy})", report["sent"], len(report["lost"]))
         assert report["lost"] == [] and report["mixed"] == [], f"lost: {report['lost'][:5]} {report['mixed'][:5]}"
         assert report["sent"] == report["answered"] > 40
 
