@@ -34,7 +34,7 @@ class Adopted:
 
     :param where: a directory of the test's own, in which its inventory is written.
     :param domain: of its site; ``unit`` is its old one, and ``root`` its new directory.
-    :param proxy: whose site it is, for a person; ``secure`` says that it is one with TLS, signed by whom the host trusts.
+    :param proxy: whose site it is, for a person; ``secure`` says that it has TLS, signed by whom the host trusts.
     :param load: where the host has the load client.
     """
 
