@@ -13,7 +13,8 @@ cat >/etc/systemd/system/cafe.service <<'END'
 User=cafe
 WorkingDirectory=/srv/cafe/current
 RuntimeDirectory=cafe-web
-ExecStart=/usr/bin/python3 -m uvicorn app.main:app --uds /run/cafe-web/web.sock --timeout-graceful-shutdown 10
+ExecStart=/usr/bin/python3 -m uvicorn app.main:app --uds /run/cafe-web/web.sock --timeout-graceful-shutdown 10 \
+    --timeout-keep-alive 130
 Restart=on-failure
 
 [Install]
@@ -34,8 +35,10 @@ bind = "127.0.0.1:8010"
 worker_class = "uvicorn.workers.UvicornWorker"
 workers = multiprocessing.cpu_count() * 2 + 1
 timeout = 90
-# Of its own accord this Gunicorn would lose what comes to a worker that it is just replacing.
+# Of its own accord this Gunicorn would lose what comes to a worker that it is just replacing, or by a connection that it
+# ends before Caddy does.
 max_requests = 0
+keepalive = 130
 accesslog = "-"
 
 
