@@ -2,11 +2,11 @@
 # it goes.
 set -e
 if [ "${1:-}" = away ]; then
-    systemctl disable --quiet --now oxmgr
+    systemctl disable --quiet --now oxmgr || true
     rm -rf /etc/systemd/system/oxmgr.service /etc/caddy/sites/hand-made.caddy /opt/oxmgr /srv/shelf
     systemctl daemon-reload
     systemctl reload caddy
-    userdel --remove shelf
+    ! id shelf >/dev/null 2>&1 || userdel --remove shelf
     exit
 fi
 if [ ! -e /usr/bin/gunicorn ]; then
@@ -55,5 +55,6 @@ END
 systemctl daemon-reload
 systemctl enable --quiet --now oxmgr
 # It asks the daemon, which has to listen by then, or it would start another one.
-runuser -l shelf -c 'until [ -e ~/.local/share/oxmgr/events.sock ]; do sleep 0.1; done; /opt/oxmgr/oxmgr apply /srv/shelf/oxfile.toml'
+timeout 20 runuser -l shelf -c 'until [ -e ~/.local/share/oxmgr/events.sock ]; do sleep 0.1; done'
+runuser -l shelf -c '/opt/oxmgr/oxmgr apply /srv/shelf/oxfile.toml'
 systemctl reload caddy

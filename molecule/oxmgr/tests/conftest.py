@@ -22,9 +22,9 @@ PROGRAM = f"/usr/local/lib/{NAME}-oxmgr"
 sys.path += [str(SWAP.parent / name / "tests") for name in ("swap", "supervise", "tune")]
 
 
-def left_of_oxmgr(ask) -> list[str]:
-    """What the app's Oxmgr has on the host, and what of it runs."""
-    places = f"/run/{NAME}-oxmgr /var/lib/{NAME}-oxmgr /usr/local/lib/*oxmgr* /usr/local/bin/{NAME}-oxmgr"
+def left_of_oxmgr(ask, name: str = NAME) -> list[str]:
+    """What an app's Oxmgr has on the host, and what of any runs."""
+    places = f"/run/{name}-oxmgr /var/lib/{name}-oxmgr /usr/local/lib/*oxmgr* /usr/local/bin/{name}-oxmgr"
     units = "/etc/systemd/system/*oxmgr* /etc/systemd/system/*/*oxmgr*"
     return ask.run(f"ls -d {places} {units} 2>/dev/null || true; pgrep --list-full oxmgr || true").splitlines()
 

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
+import shlex
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from .._host.files import names_in
-from .._host.reading import MOST, read_text
+from .._host.reading import MOST, read_led, read_text
 from .._host.systemd import CommandFailed
+from .._oxmgr.oxfile import read as read_oxfile
 
 ANSWER = 10.0
-"""Seconds within which a daemon has to answer that starts and stops nothing."""
+"""Seconds within which all daemons together have to answer, which start and stop nothing."""
 BESIDE = 15.0
 """Seconds that it may take beside an app's own stop timeout."""
 _LOOPBACK = re.compile(r"(127(?:\.[0-9]{1,3}){3}|localhost):([0-9]{1,5})")
@@ -38,6 +40,9 @@ class Daemon:
 
     address: tuple[str, int]
     uid: int
+
+    def __str__(self) -> str:
+        return f"the one of {_user(self.uid)} at {self.address[0]}:{self.address[1]}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class Held:
         try:
             answer = ask(self.daemon, {"type": verb, "target": self.app}, self.timeout + BESIDE)
         except (OSError, ValueError) as error:
-            raise CommandFailed(f"Oxmgr didn't {verb} {self.app}: {error}. Try oxmgr {verb} {self.app}.") from None
+            how = _as_user(self.daemon.uid, verb, self.app)
+            raise CommandFailed(f"Oxmgr didn't {verb} {self.app}: {error}. Try {how}.") from None
         if answer.get("ok") is not True:
             raise CommandFailed(f"Oxmgr didn't {verb} {self.app}: it said {str(answer.get('message'))[:500]}")
 
@@ -78,24 +84,51 @@ def default_port(uid: int) -> int:
     return 40000 + number % 20000
 
 
-def daemons(proc: str = "/proc") -> Iterator[Daemon]:
-    """Those that run in the host's own network, where this collection's never do."""
+def daemons(proc: str = "/proc") -> tuple[list[Daemon], list[str]]:
+    """Those that run in the host's own network, where this collection's never do; and of others why they aren't asked,
+    each a sentence."""
+    found, odd = list[Daemon](), list[str]()
     for pid in names_in(proc):
         place = f"{proc}/{pid}"
         words = read_text(f"{place}/cmdline").split("\0") if pid.isdecimal() else []
         if words[1:3] != ["daemon", "run"] or os.path.basename(words[0]) != "oxmgr":
             continue
         try:
-            if os.readlink(f"{place}/ns/net") != os.readlink(f"{proc}/self/ns/net"):
-                continue
+            near = os.readlink(f"{place}/ns/net") == os.readlink(f"{proc}/self/ns/net")
             uid = os.stat(place).st_uid
         except OSError:
             # It has ended meanwhile.
             continue
         given = re.search(r"(?:^|\0)OXMGR_DAEMON_ADDR=([^\0]+)", read_text(f"{place}/environ"))
         match = _LOOPBACK.fullmatch(given[1].strip()) if given else None
-        if match or not given:
-            yield Daemon((match[1], int(match[2])) if match else ("127.0.0.1", default_port(uid)), uid)
+        who = f"The Oxmgr of {_user(uid)} (process {pid})"
+        if not near:
+            odd.append(f"{who} has a network of its own, as in a container, and can't be asked from the host.")
+        elif given and not match:
+            odd.append(
+                f"{who} isn't asked: its OXMGR_DAEMON_ADDR is {given[1][:60]!r}, and root gives orders only to "
+                "127.0.0.1:PORT and localhost:PORT."
+            )
+        else:
+            host = match[1].replace("localhost", "127.0.0.1") if match else "127.0.0.1"
+            found.append(Daemon((host, int(match[2]) if match else default_port(uid)), uid))
+    return found, odd
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _as_user(uid: int | None, verb: str, target: str) -> str:
+    """The command by which root gives a user's Oxmgr an order: as root it would start one of root's own.
+
+    :param uid: None for one that isn't known.
+    """
+    user = "USER" if uid is None else shlex.quote(_user(uid))
+    return f"runuser -l {user} -s /bin/sh -c {shlex.quote(f'oxmgr {verb} {shlex.quote(target)}')}"
 
 
 def ask(daemon: Daemon, request: dict[str, str], limit: float) -> dict[str, Any]:
@@ -106,48 +139,105 @@ def ask(daemon: Daemon, request: dict[str, str], limit: float) -> dict[str, Any]
     :raises ValueError: where what answers isn't Oxmgr.
     """
     end, data = time.monotonic() + limit, b""
+    if limit <= 0:
+        raise TimeoutError("timed out")
     with socket.create_connection(daemon.address, limit) as link:
         link.sendall(json.dumps(request).encode() + b"\n")
         while not data.endswith(b"\n") and len(data) < MOST:
-            link.settimeout(max(0.01, end - time.monotonic()))
+            # Whoever sends a byte now and then isn't waited for any longer.
+            if (left := end - time.monotonic()) <= 0:
+                raise TimeoutError("timed out")
+            link.settimeout(left)
             more = link.recv(65536)
             if not more:
                 break
             data += more
-    answer = json.loads(data or b"null")
+    try:
+        answer = json.loads(data or b"null")
+    except (ValueError, RecursionError):
+        answer = None
     if not isinstance(answer, dict):
         raise ValueError("what answers there isn't Oxmgr")
     return answer
 
 
-def _apps(daemon: Daemon) -> list[dict[str, Any]]:
+def _apps(daemon: Daemon, end: float) -> list[dict[str, Any]]:
+    """:raises OSError: and ValueError, as ask()."""
+    rows = ask(daemon, {"type": "list"}, end - time.monotonic()).get("processes")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("what answers there isn't Oxmgr")
+    return rows
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """An app of an oxfile: where that is, whose, and where it says that the app is, '' for nowhere."""
+
+    path: str
+    app: str
+    owner: int | None
+    cwd: str
+
+    def is_it(self, daemon: Daemon, row: dict[str, Any]) -> bool:
+        """Whether it is this app, and not a colleague's of the same name."""
+        if row.get("cwd") is None:
+            return not self.cwd and daemon.uid == self.owner
+        cwd, near = os.path.normpath(str(row["cwd"])), os.path.dirname(self.path)
+        return cwd == self.cwd or f"{cwd}/".startswith(f"{near}/")
+
+
+def _wanted(name: str) -> _Wanted:
+    path, _hash, app = name.partition("#")
     try:
-        rows = ask(daemon, {"type": "list"}, ANSWER).get("processes")
-    except (OSError, ValueError):
-        return []
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        owner = os.stat(path).st_uid
+    except OSError:
+        owner = None
+    apps = read_oxfile(read_led(path) or "", path)[0]
+    cwd = next((each.values.get("cwd") for each in apps if each.name == app), "")
+    return _Wanted(path, app, owner, os.path.normpath(os.path.join(os.path.dirname(path), cwd)) if cwd else "")
 
 
 def find(name: str, proc: str = "/proc") -> Held:
     """The app of an oxfile where it is kept.
 
     :param name: as in Program: ``/srv/shop/oxfile.toml#api``.
-    :raises CommandFailed: where no daemon has it, or more than one.
+    :raises CommandFailed: where no daemon has it, more than one, or one that could have it doesn't answer.
     """
-    path, _hash, app = name.partition("#")
-    found = [(daemon, row) for daemon in daemons(proc) for row in _apps(daemon) if row.get("name") == app]
-    if len(found) > 1:
-        near = os.path.dirname(path)
-        found = [(daemon, row) for daemon, row in found if f"{row.get('cwd')}/".startswith(f"{near}/")] or found
-    if not found:
+    wanted = _wanted(name)
+    path, app = wanted.path, wanted.app
+    asked, odd = daemons(proc)
+    # Its owner's and root's first: others may let root wait until there is no time left.
+    asked = sorted(asked, key=lambda each: (each.uid != wanted.owner, each.uid != 0))
+    named, silent, end = list[tuple[Daemon, dict[str, Any]]](), dict[Daemon, str](), time.monotonic() + ANSWER
+    addresses: dict[tuple[str, int], Daemon] = {}
+    for daemon in asked:
+        addresses.setdefault(daemon.address, daemon)
+    for daemon in addresses.values():
+        try:
+            named += [(daemon, row) for row in _apps(daemon, end) if row.get("name") == app]
+        except (OSError, ValueError) as error:
+            silent[daemon] = str(error)
+    found = [(daemon, row) for daemon, row in named if wanted.is_it(daemon, row)]
+    apply = _as_user(wanted.owner, "apply", path)
+    if silent and (not found or any(daemon.uid == wanted.owner for daemon in silent)):
+        who = "; ".join(f"{daemon}: {error}" for daemon, error in list(silent.items())[:3])
         raise CommandFailed(
-            f"No Oxmgr that runs on this host has an app {app}, as {path} says it. Start its daemon, and the app by "
-            f"oxmgr apply {path}; then run again."
+            f"Not every Oxmgr on this host answers, so which of them has {app} of {path} can't be told: {who}. "
+            "One that starts or stops an app answers nobody meanwhile. See that these answer, and run again."
         )
     if len(found) > 1:
         raise CommandFailed(
-            f"More than one Oxmgr on this host has an app {app}, and which one {path} is for can't be told. Take it "
-            f"out of the others by oxmgr delete {app}, and run again."
+            f"More than one Oxmgr on this host has {app} of {path}: {' and '.join(str(each) for each, _row in found)}. "
+            f"Give yours another name in {path}; when it may be away for a moment, "
+            f"{_as_user(wanted.owner, 'delete', app)}, then {apply}; and run adopt.yml anew, without -e step."
+        )
+    if not found:
+        place = wanted.cwd or os.path.dirname(path)
+        others = [f"It isn't the {app} that {daemon} has, which isn't in {place}." for daemon, _row in named]
+        raise CommandFailed(
+            f"No Oxmgr that runs on this host has an app {app}, as {path} says it. "
+            + "".join(f"{each} " for each in [*others, *odd][:5])
+            + f"Start its daemon, and the app by {apply}; then run again."
         )
     ((daemon, row),) = found
     seconds = row.get("stop_timeout_secs")

@@ -12,10 +12,11 @@ from typing import Any
 from .._app.roots import ADOPTED, roots_by_units
 from .._app.slots import App
 from .._hand.nginx_conf import Unreadable
+from .._host.files import names_in
 from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
-from .exchange import imports, of_caddy, of_nginx, put_back, with_import, without_import
+from .exchange import braced, imports, of_caddy, of_nginx, put_back, vet_back, with_import, without_import
 from .loses import Kept
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
@@ -34,6 +35,12 @@ _OURS = {
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two rows have the same at a path, whoever's it is."""
     return all(one.get(key) == other.get(key) for key in ("state", "content", "link"))
+
+
+def _sites_of_others(name: str) -> bool:
+    """Whether the directory for our sites of Caddy has any that is neither an app's of that name nor all apps'."""
+    ours = (f"{name}.caddy", "_unknown.caddy")
+    return any(each.endswith(".caddy") and not each.startswith(".") and each not in ours for each in names_in(SITES))
 
 
 class Move:
@@ -187,7 +194,7 @@ class Move:
 
     def _site_before(self) -> list[dict[str, Any]]:
         """The files of the old site as they are to be again. What others have done in a Caddyfile since stays in it,
-        and so does its line for our sites while another app needs that.
+        and so does its line for our sites while another app or somebody's own site there needs that.
 
         :raises CommandFailed: where somebody has changed since then what would be written over.
         """
@@ -201,17 +208,19 @@ class Move:
                 rows.append(before)
                 continue
             text: str = before["content"]
-            if not known:
-                try:
+            try:
+                if not known:
                     text = put_back(text, now["content"], self.at)
-                except Unreadable as error:
-                    raise self._changed(wanted["path"]) from error
-            if wanted["path"] == MAIN["caddy"]:
-                # A directory that wasn't there had nothing to import.
-                if others and not imports(text):
-                    text = with_import(text)
-                elif not others and SITES in self.record.get("missing", []):
-                    text = without_import(text)
+                if wanted["path"] == MAIN["caddy"]:
+                    if others or (imports(now["content"]) and _sites_of_others(self.app.name)):
+                        text = text if imports(text) else with_import(braced(text))
+                    elif SITES in self.record.get("missing", []) and not imports(before["content"]):
+                        # A directory that wasn't there had nothing to import.
+                        text = without_import(text)
+                if text != before["content"]:
+                    vet_back(text, before["content"], self.at)
+            except Unreadable as error:
+                raise self._changed(wanted["path"]) from error
             rows.append({**(before if known else now), "content": text})
         return rows
 
@@ -222,7 +231,7 @@ class Move:
         """
         ours = [{"path": path.format(name=self.app.name), "state": "absent"} for path in _OURS[self.proxy]]
         # The package's own page takes every name, as the others' sites may: it comes back with the last of them.
-        taken = [] if self._others() else self.record.get("taken", [])
+        taken = [] if self._others() else self._taken()
         rows = [*self._site_before(), *taken, *ours]
         options = {"owner": "root", "group": "root", "mode": "0644", "package": None, "needs_line": "", "content": None}
         files = [{**options, **row} for row in rows]
@@ -303,10 +312,11 @@ class Move:
         gone = [] if (others := self._others()) else record.tidy(self.params["left"])
         if gone:
             self.run(["systemctl", "daemon-reload"])
+        told = self._stays(others) if others else ""
         # Last: by this the next run knows that there is something left.
         record.forget(self.app.root)
         if others:
-            return {"msg": "Other apps here have what the proxy was given."}
+            return {"msg": told}
         return {
             "changed": bool(gone),
             "gone": gone,
@@ -314,5 +324,27 @@ class Move:
         }
 
     def _others(self) -> list[str]:
-        """Other apps of ours on the host."""
-        return [name for name in roots_by_units(record.UNITS) if name != self.app.name]
+        """Other apps of ours on the host that have a site at the same proxy."""
+        names = [name for name in roots_by_units(record.UNITS) if name != self.app.name]
+        sites = _OURS.get(self.proxy, ())[:1]
+        return [name for name in names if any(os.path.lexists(path.format(name=name)) for path in sites)]
+
+    def _taken(self) -> list[dict[str, Any]]:
+        """What the move has taken away as the package's own."""
+        return [row for row in self.record.get("taken", []) if row["state"] == "present"]
+
+    def _stays(self, others: list[str]) -> str:
+        """What of the move stays for other apps, and what a person has to do with it when the last of them goes."""
+        there = [path for path in self.params["left"] if os.path.lexists(path)]
+        # One that moved in has it noted, and its undo puts it back.
+        noted = {row["path"] for other in record.others(self.app.name, self.proxy) for row in other.get("taken", [])}
+        gone = [row for row in self._taken() if row["path"] not in noted and not os.path.lexists(row["path"])]
+        lines = [f"{' and '.join(others)} {'have' if len(others) > 1 else 'has'} a site at {self.proxy} as well."]
+        if there:
+            lines.append(f"So these stay, which the move had brought: {', '.join(there)}.")
+        for row in gone:
+            how = f": ln -s {row['link']} {row['path']}" if "link" in row else ""
+            lines.append(
+                f"{row['path']} stays away, which takes every name. When no site of ours is left, put it back{how}."
+            )
+        return " ".join(lines)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import json
+import re
+import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,23 +111,104 @@ def test_one_in_a_network_of_its_own_is_never_asked(begin, proc):
     server = begin(dict(RUNS))
     proc(7, port(server), network=2)
     proc(8, port(server), words="/usr/bin/oxmgr list")
-    with pytest.raises(CommandFailed, match=r"No Oxmgr .* has an app api.*oxmgr apply /srv/shop/oxfile.toml"):
+    with pytest.raises(CommandFailed) as failed:
+        oxmgr.find(APP)
+    said = str(failed.value)
+    assert said.startswith("No Oxmgr that runs on this host has an app api")
+    assert "(process 7) has a network of its own, as in a container" in said
+    assert "runuser -l USER -s /bin/sh -c 'oxmgr apply /srv/shop/oxfile.toml'" in said
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.1:80", "127.0.0.1", "example.com:80", "127.0.0.1:80/x", "0.0.0.0:80", "[::1]:80"]
+)
+def test_root_connects_to_no_other_host_and_says_of_an_odd_address_what_it_is(proc, address):
+    proc(7, 0, address=address)
+    assert oxmgr.daemons(proc.place)[0] == []
+    with pytest.raises(
+        CommandFailed, match=re.escape(f"(process 7) isn't asked: its OXMGR_DAEMON_ADDR is '{address}'")
+    ):
         oxmgr.find(APP)
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1:80", "127.0.0.1", "example.com:80", "127.0.0.1:80/x"])
-def test_root_connects_to_no_other_host(proc, address):
-    proc(7, 0, address=address)
-    assert list(oxmgr.daemons(proc.place)) == []
-
-
-@pytest.mark.parametrize("raw", [b"[]\n", b"not json\n", b'{"processes": 5}\n', b'{"processes": [5]}\n', b"\n"])
-def test_what_answers_otherwise_has_no_app(begin, proc, raw):
+@pytest.mark.parametrize(
+    "raw",
+    [b"[]\n", b"not json\n", b'{"processes": 5}\n', b'{"processes": [5]}\n', b"\n", b"[" * 900_000 + b"\n"],
+    ids=["list", "text", "number", "numbers", "nothing", "deep"],
+)
+def test_one_that_answers_otherwise_is_an_error_and_not_one_without_the_app(begin, proc, raw):
     server = begin(dict(RUNS))
     server.raw = raw
     proc(7, port(server))
-    with pytest.raises(CommandFailed, match="No Oxmgr"):
+    with pytest.raises(CommandFailed, match=r"^Not every Oxmgr .* answers.*: what answers there isn't Oxmgr\."):
         oxmgr.find(APP)
+
+
+def test_one_that_does_not_listen_is_an_error_of_its_own(begin, proc):
+    """Its app may run on, and a colleague's of the same name isn't taken for it."""
+    colleague = begin(RUNS | {"cwd": "/srv/shop-2"})
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        closed = gone.getsockname()[1]
+    proc(7, closed)
+    proc(8, port(colleague))
+    with pytest.raises(CommandFailed, match=r"^Not every Oxmgr .* answers.*refused"):
+        oxmgr.find(APP)
+
+
+def test_no_number_of_silent_ones_holds_root_back(proc, monkeypatch):
+    """All have one limit together, and a byte now and then doesn't put it off."""
+    monkeypatch.setattr(oxmgr, "ANSWER", 0.5)
+    with contextlib.ExitStack() as stack:
+        for pid in range(20):
+            listens = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            proc(100 + pid, listens.getsockname()[1])
+            threading.Thread(target=trickle, args=(listens,), daemon=True).start()
+        begun = time.monotonic()
+        with pytest.raises(CommandFailed, match=r"Not every Oxmgr .* answers.*timed out"):
+            oxmgr.find(APP)
+        assert time.monotonic() - begun < 3
+
+
+def trickle(listens: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        link, _address = listens.accept()
+        with link:
+            while True:
+                link.sendall(b" ")
+                time.sleep(0.001)
+
+
+@pytest.mark.parametrize("cwd", ["/srv/shop-2", "/srv", "/", 5, "/srv/shop/../other"])
+def test_a_colleagues_app_of_the_same_name_is_not_taken(begin, proc, cwd):
+    colleague = begin(RUNS | {"cwd": cwd})
+    proc(7, port(colleague))
+    with pytest.raises(
+        CommandFailed, match=r"^No Oxmgr .*It isn't the api that the one of .* has, which isn't in /srv/shop\."
+    ):
+        oxmgr.find(APP)
+
+
+def test_it_may_be_where_the_oxfile_says(begin, proc, tmp_path):
+    """Else one that says nowhere is its owner's."""
+    oxfile = tmp_path / "etc" / "oxfile.toml"
+    oxfile.parent.mkdir()
+    oxfile.write_text('version = 1\n[[apps]]\nname = "api"\ncommand = "a"\ncwd = "/opt/api"\n')
+    server = begin(RUNS | {"cwd": "/opt/api"})
+    proc(7, port(server))
+    assert oxmgr.find(f"{oxfile}#api").runs
+    server.apps[0]["cwd"] = None
+    with pytest.raises(CommandFailed, match="which isn't in /opt/api"):
+        oxmgr.find(f"{oxfile}#api")
+    oxfile.write_text(oxfile.read_text().replace("cwd", "# cwd"))
+    assert oxmgr.find(f"{oxfile}#api").runs
+
+
+def test_two_processes_with_one_address_are_one_daemon(begin, proc):
+    """Anybody can name a process so."""
+    server = begin(dict(RUNS))
+    proc(7, port(server))
+    proc(8, 0, address=f"localhost:{port(server)}")
+    assert oxmgr.find(APP).runs
 
 
 def test_of_two_with_the_name_it_is_the_one_beside_its_oxfile(begin, proc):
@@ -132,7 +218,7 @@ def test_of_two_with_the_name_it_is_the_one_beside_its_oxfile(begin, proc):
     oxmgr.find(APP).stop()
     assert (mine.said, other.said) == (["stop api"], [])
     other.apps[0]["cwd"] = "/srv/shop/app"
-    with pytest.raises(CommandFailed, match="More than one Oxmgr"):
+    with pytest.raises(CommandFailed, match=r"^More than one Oxmgr .*Give yours another name in /srv/shop/oxfile\."):
         oxmgr.find(APP)
 
 
@@ -142,6 +228,10 @@ def test_a_daemon_that_says_no_is_told(begin, proc):
     held = oxmgr.find(APP)
     server.apps.clear()
     with pytest.raises(CommandFailed, match="Oxmgr didn't stop api: it said process not found"):
+        held.stop()
+    server.raw = b"\n"
+    user = re.escape(getpass.getuser())
+    with pytest.raises(CommandFailed, match=rf"isn't Oxmgr\. Try runuser -l {user} -s /bin/sh -c 'oxmgr stop api'\."):
         held.stop()
 
 
