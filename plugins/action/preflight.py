@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
@@ -175,8 +176,9 @@ class ActionModule(ActionBase):
         python = answer["host"]["python"]
         if "version" in python:
             answer["problems"] += check_python(source, python, str(values.get("index_url") or ""), Display().display)
-        inventory, part = self._inventory(values, variables.task_vars), hosts.taken(variables.task_vars)
-        placed, wrong, hints = passage.go(values, answer["host"], placed, inventory, part, self._front)
+        me, part = str(variables.task_vars.get("inventory_hostname", "")), hosts.taken(variables.task_vars)
+        inventory = functools.partial(self._inventory, values, variables.task_vars)
+        placed, wrong, hints = passage.go(values, answer["host"], placed, inventory, me, part, self._front)
         found, warnings = self._chosen(answer, passage.as_served(values, placed), programs)
         found += [(problem.variable, problem.sentence) for problem in wrong]
         warnings += [*hints, *source.warnings]

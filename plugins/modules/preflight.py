@@ -99,8 +99,8 @@ host:
       type: dict
     site:
       description:
-        - Whom the app's site answers by now, C(open) to everybody, C(passing) for these and balancers, or C(behind)
-          balancers; empty where there is none.
+        - Whom the app's site answers by now, C(open) to everybody, C(passing) for these and balancers,
+          C(returning) for the same where the balancers go, or C(behind) balancers; empty where there is none.
       type: str
       sample: behind
     balancers:
@@ -150,6 +150,10 @@ fleet:
       type: bool
     passing:
       description: On one of the app's hosts, whether clients are answered who come past the balancers.
+      type: bool
+    returning:
+      description: On one of the app's hosts, whether balancers are answered that fastapi_balancers names no more.
+      returned: where they are
       type: bool
     serves:
       description: On a balancer, whether it has the site already.

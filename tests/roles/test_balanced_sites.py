@@ -101,6 +101,22 @@ def test_a_host_that_clients_come_to_has_two_doors(site, role):
         assert text.count("location ^~ /.well-known/acme-challenge/") == 2
 
 
+def test_an_authority_gets_its_answer_on_a_host_with_two_doors(site):
+    """Whoever asks, whatever is protected, and in maintenance: elsewhere that has a server of its own."""
+    free = """map "$hello_from_1 $uri" $hello_barred_1 {
+    "~^0 /\\.well-known/acme-challenge/" 0;
+    "~*^0 """
+    open_ = (
+        'if ($uri ~ "^/\\.well-known/acme-challenge/") {\n        set $hello_closed 0;\n    }\n    if ($hello_closed) {'
+    )
+    protect = [{"path": "/", "addresses": ["198.51.100.0/24"]}]
+    text = site("nginx", APP | {"passing": True}, fastapi_protect=protect, fastapi_maintenance=True)
+    assert free in text and open_ in text
+    for fleet, tls in (({}, "acme"), (APP | {"passing": True}, "files"), (BALANCER, "acme")):
+        other = site("nginx", fleet, fastapi_protect=protect, fastapi_tls=tls)
+        assert free not in other and open_ not in other
+
+
 @pytest.mark.parametrize("role", SITES)
 def test_without_tls_the_two_doors_are_one(site, role):
     text = site(role, APP | {"passing": True}, fastapi_tls="off")
@@ -210,6 +226,8 @@ def test_a_site_says_whom_it_answers(site, role):
         role, BALANCER
     )
     assert "\n# balances {" in site(role, BALANCER) and "# balances " not in site(role, APP)
+    leaves = site(role, APP | {"passing": True, "returning": True})
+    assert "\n# returning lb1 lb2 at 192.0.2.11 192.0.2.12\n" in leaves and "# passing" not in leaves
     assert "# behind " not in site(role, {}) and "# balances " not in site(role, {})
 
 

@@ -210,7 +210,7 @@ class Fleet:
             "ansible_connection": self.connection,
             "fastapi_balancers": [self.container(host) for host in self.balancers],
             "fastapi_balancer_address": f"{self.shared}/24" if self.balancers else "",
-            # No name leads to them that this machine could look up.
+            # They are copies of a host that serves clients itself.
             "fastapi_direct": "refused",
             **self.more,
         }

@@ -24,7 +24,7 @@ ELSEWHERE = ("reboot", "again")
 """Phases in which patch.yml has no process on the host, so that no lock tells whether it is alive."""
 SIGN = 30.0
 """Seconds within which one that is alive is heard of again by a host that answers: after a reboot Ansible asks for the
-host again at most 13 s after it has given up a connection, which it does after 10 s."""
+host again at most 13 s after it has given up a connection, which it does after 10 s (CONNECT in action/patch.py)."""
 
 
 def make_host_directory() -> None:
@@ -102,7 +102,7 @@ class Marked:
                 break
             except Held as held:
                 if time.monotonic() >= end:
-                    raise self._refusal(Held(held.note, wait)) from held
+                    raise self._refusal(Held(held.note, wait), goes_on) from held
                 time.sleep(PAUSE)
         for lock in self.locks:
             # What a deploy that was cut off has left is the next deploy's to see.
@@ -133,9 +133,14 @@ class Marked:
             self.locks.clear()
             raise
 
-    def _refusal(self, held: Held) -> CommandFailed:
+    def _refusal(self, held: Held, goes_on: bool) -> CommandFailed:
         name = next((app.name for app in self.apps if is_held(app.root)), "an app")
-        failure = CommandFailed(f"Nothing was changed. {held.sentence(name)}")
+        done = (
+            "This run has upgraded or rebooted this host, and isn't finished with it."
+            if goes_on
+            else "Nothing was changed."
+        )
+        failure = CommandFailed(f"{done} {held.sentence(name)}")
         failure.more = {"held": held.note}
         return failure
 

@@ -14,7 +14,9 @@ from .._app.problems import HIDDEN, Problem
 from .._app.words import is_ours
 from .._host.files import names_in, read_text
 
-OPEN, PASSING, BEHIND, BALANCES = "open", "passing", "behind", "balances"
+OPEN, PASSING, RETURNING, BEHIND, BALANCES = "open", "passing", "returning", "behind", "balances"
+SERVES = (OPEN, PASSING, RETURNING)
+"""Sites of a host that clients come to by themselves."""
 # What an app's host behind balancers has of the site's variables: the rest is theirs.
 DOORLESS: dict[str, t.Any] = {"tls": "off", "redirect_domains": [], "rate_limit": "", "protect": [], "webhook_path": ""}
 # Relative to the host's top.
@@ -22,16 +24,16 @@ _SITES = ("/etc/caddy/sites/{}.caddy", "/etc/nginx/sites-enabled/zz-graceful-{}.
 
 
 def read_site(name: str, top: str = "") -> str:
-    """``open`` to everybody, ``passing`` (to them and to balancers), ``behind`` balancers, or one that ``balances``; ''
-    where there is none of ours."""
+    """``open`` to everybody; ``passing``, to them and to balancers; ``returning``, the same where these go; ``behind``
+    balancers; or one that ``balances``; '' where there is none of ours."""
     text = _site(name, top)
-    mark = re.search(r"^# (passing|behind|balances) ", text, re.M)
+    mark = re.search(r"^# (passing|returning|behind|balances) ", text, re.M)
     return mark[1] if mark else OPEN if text else ""
 
 
 def read_balancers(name: str, top: str = "") -> dict[str, list[str]]:
     """Whom the site of one of the app's hosts takes for its balancers: ``names`` and ``balancers``, their addresses."""
-    mark = re.search(r"^# (?:passing|behind) (.*) at (.*)$", _site(name, top), re.M)
+    mark = re.search(r"^# (?:passing|returning|behind) (.*) at (.*)$", _site(name, top), re.M)
     return {"names": mark[1].split(), "balancers": mark[2].split()} if mark else {"names": [], "balancers": []}
 
 
@@ -44,10 +46,10 @@ def as_served(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """The variables as they count on one of the app's hosts: where clients come by balancers alone, the door is theirs.
 
     ``direct`` of them is fastapi_direct where there are balancers. One that clients come to by now keeps its door until
-    the control node has said that they don't any more (plugin_utils/_inputs/passage.py).
+    that says that they don't any more (plugin_utils/_inputs/passage.py).
     """
     direct = params.get("direct")
-    passes = direct == "served" or (direct == "auto" and read_site(params["name"]) in (OPEN, PASSING))
+    passes = direct == "served" or (direct == "auto" and read_site(params["name"]) in SERVES)
     return params if not direct or passes else params | DOORLESS
 
 

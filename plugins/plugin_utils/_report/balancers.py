@@ -47,15 +47,22 @@ def to_look_at(facts: t.Mapping[str, Facts], apps: t.Mapping[str, Facts], now: f
 
 
 def _addresses(facts: t.Mapping[str, Facts]) -> t.Iterator[tuple[str, str]]:
-    """An address that none has, or several."""
-    holders: dict[str, list[str]] = defaultdict(list)
+    """An address that none has, or several; two share one."""
+    asked: dict[str, list[str]] = defaultdict(list)
     for host, each in facts.items():
         if address := each["shared"].get("address"):
-            holders[address] += [host] if each["shared"]["here"] else []
-    for address, hosts in holders.items():
-        if len(hosts) != 1:
-            what = "several balancers have it at once." if hosts else "no balancer has it, so no client comes in by it."
-            yield address, what
+            asked[address].append(host)
+    for address, hosts in asked.items():
+        holders = [host for host in hosts if facts[host]["shared"]["here"]]
+        if len(holders) > 1:
+            yield address, "several balancers have it at once."
+        elif not holders and len(hosts) > 1:
+            yield address, "no balancer has it, so no client comes in by it."
+        elif not holders:
+            other = next(
+                (name for name in facts[hosts[0]].get("balancers", ()) if name != hosts[0]), "the other balancer"
+            )
+            yield address, f"{hosts[0]} doesn't have it, and {other} wasn't asked."
 
 
 def _leaving(found: Facts, apps: t.Mapping[str, Facts]) -> Facts:

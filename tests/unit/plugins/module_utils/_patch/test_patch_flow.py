@@ -195,6 +195,18 @@ def test_one_that_reboots_the_host_has_no_lock_and_is_alive_where_it_comes_back(
     os.close(came[0].descriptor)
 
 
+def test_one_that_cant_go_on_after_its_reboot_doesnt_say_that_nothing_was_changed(serving, monkeypatch):
+    serving.reasons = ["kernel"]
+    serving.patch(balancer=False)
+    held = DeployLock(serving.apps[0].root, patches=True)
+    monkeypatch.setattr(marked.time, "monotonic", iter(range(0, 1000, 10)).__next__)
+    with pytest.raises(
+        CommandFailed, match=r"^This run has upgraded or rebooted this host, and isn't finished with it\."
+    ):
+        serving.patch(balancer=False, step="back")
+    os.close(held.descriptor)
+
+
 def test_one_that_is_not_heard_of_after_its_reboot_is_dead(serving):
     serving.reasons = ["kernel"]
     serving.patch(balancer=False)

@@ -17,6 +17,7 @@ PLACES = ["etc/caddy/sites/shop.caddy", "etc/nginx/sites-enabled/zz-graceful-sho
     [
         ("# wants {}", "open"),
         ("# passing lb1 lb2 at 192.0.2.11 2001:db8::12", "passing"),
+        ("# returning lb1 lb2 at 192.0.2.11 2001:db8::12", "returning"),
         ("# behind lb1 lb2", "behind"),
         ('# balances {"hosts": []}', "balances"),
     ],
@@ -55,6 +56,7 @@ def test_a_host_that_clients_come_to_keeps_its_own_door(monkeypatch: pytest.Monk
         ("", "behind", "acme"),
         ("auto", "open", "acme"),
         ("auto", "passing", "acme"),
+        ("auto", "returning", "acme"),
         ("auto", "behind", "off"),
         ("auto", "", "off"),
         ("served", "behind", "acme"),

@@ -137,6 +137,17 @@ def test_an_address_that_two_balancers_have_is_told():
     assert "web2</b> gets no requests from lb1, lb2: 503 leaving</li>" in page(one, NOW)
 
 
+@pytest.mark.parametrize(
+    ("more", "lb2"), [({"balancers": ["lb1", "lb2"]}, {"lb2": None}), ({"balancers": ["lb1", "lb2"]}, {}), ({}, {})]
+)
+def test_an_address_that_nobody_seems_to_have_is_judged_when_both_were_asked(more, lb2):
+    text = page({"lb1": balancer(**more), **lb2}, NOW)
+    other = "lb2" if more else "the other balancer"
+    assert f"192.0.2.10</b> lb1 doesn&#x27;t have it, and {other} wasn&#x27;t asked." in text
+    assert "no balancer has it" not in text
+    assert "wasn&#x27;t asked" not in page({"lb1": balancer(shared=HERE), **lb2}, NOW)
+
+
 def test_a_canarys_figures_are_in_the_timeline_and_the_table():
     counted = {"share": 10, "requests": 310, "errors": 13, "p95": 21.0}
     counted |= {"live_requests": 2790, "live_errors": 3, "live_p95": 19.0}
