@@ -105,7 +105,7 @@ def test_hup_changes_the_limits_of_new_workers_only(gunicorn: Gunicorn) -> None:
     gunicorn.signal(signal.SIGHUP)
     assert old.response()[0] == 200
     until(lambda: gunicorn.events("shutdown"))
-    new = in_flight(gunicorn, "/slow?1.4")
+    new = in_flight(gunicorn, "/slow?4")
     gunicorn.stop()
     assert new.response()[0] == 503
 
