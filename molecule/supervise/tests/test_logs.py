@@ -139,7 +139,7 @@ class Chatter:
         return self.counted(f"cat $(ls -d /var/log/{NAME}/app.log.* | sort) /var/log/{NAME}/app.log")
 
     def files_have(self, lines: int) -> dict[str, int]:
-        self.ask.until("the files have it all", lambda: sum(map(self.in_files().get, ("lines", "told"))) >= lines, 90)
+        self.ask.until("the files have it all", lambda: sum(map(self.in_files().get, ("lines", "told"))) >= lines, 240)
         # What would come twice has the time to come.
         self.ask.run("sleep 3")
         return self.in_files()
