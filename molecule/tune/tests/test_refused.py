@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from deploys import ROOT
-from tunes import slots
+from conftest import ROOT, slots
 
 
 @pytest.fixture(autouse=True)
 def as_before(ask, site, measured):
-    before = slots(site)
+    before = slots(ask)
     yield
     site.gone(site.standby)
-    after = slots(site)
+    after = slots(ask)
     assert [line for line in after.splitlines() if line not in before] == []
     assert after == before
 

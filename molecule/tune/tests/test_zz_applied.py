@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from conftest import VARIABLES
-from deploys import ROOT
-from tunes import QUICK
+from conftest import QUICK, ROOT, VARIABLES
 
 
 def workers(ask, site) -> int:

@@ -16,8 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._host import files
-from . import words
 
+NAME = "leaving"
+"""The file's name in the app's directory, as the proxies' templates have it (roles/caddy and roles/nginx, parts.j2)."""
+NOTE = "patching"
+"""The name of patch.yml's note beside it, which also holds deploys off."""
 PATCHING = "patch"
 """The kind of that note, and of a mark that patch.yml has made."""
 QUIET = 900.0
@@ -25,11 +28,11 @@ QUIET = 900.0
 
 
 def path(root: str) -> str:
-    return os.path.join(root, words.LEAVING)
+    return os.path.join(root, NAME)
 
 
 def note_path(root: str) -> str:
-    return os.path.join(root, words.PATCH_NOTE)
+    return os.path.join(root, NOTE)
 
 
 def _told(place: str) -> dict[str, Any]:
