@@ -66,8 +66,9 @@ class ActionModule(ActionBase):
         return result | self._shown(self._told(step, answer))
 
     def _shown(self, answer: Result) -> Result:
-        """What a person has to read, as it is: Ansible shows a task's message alone by -v."""
-        if not answer.get("failed") and answer.get("msg"):
+        """What a person has to read, as it is: Ansible shows a task's message alone by -v, and a failed one's not where
+        the task has no_log."""
+        if answer.get("msg") and (self._task.no_log or not answer.get("failed")):
             Display().display(f"\n{self._host}\n{answer['msg']}\n")
         return answer
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import ROOT
 
 pytestmark = pytest.mark.core
 APPS = {
@@ -256,7 +257,7 @@ def test_all_of_it_is_undone(app, monkeypatch, tmp_path):
         # Cut off when the app's directory has gone, and before what its proxy's roles brought has.
         cut = {"host": app.ask.host.backend.host, "when": f"test ! -e {app.root}", "power": False}
         monkeypatch.setenv("CUT", json.dumps({**cut, "note": str(tmp_path / "cut")}))
-        monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(Path(__file__).resolve().parents[2] / "connection"))
+        monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(ROOT / "molecule" / "connection"))
         with app.loaded("all of it undone, by two runs of which the first is cut off") as report:
             said = app.run("undo", ok=False, ansible_connection="cut_off")
             assert "Take ours off the host" in said and "the line is cut" in said, said

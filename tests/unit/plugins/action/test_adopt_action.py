@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+import yaml
 from ansible.module_utils.basic import remove_values
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.graceful.deploy.plugins.action.adopt import ActionModule
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_files_come_back_whole_where_the_snippet_is_a_part_of_them(monkeypatch):
@@ -15,7 +21,7 @@ def test_files_come_back_whole_where_the_snippet_is_a_part_of_them(monkeypatch):
     be written with asterisks in their place."""
     snippet, sent = "header -Server\n", {}
     action = object.__new__(ActionModule)
-    action._task = SimpleNamespace(args={"step": "exchange", "snippet": snippet})
+    action._task = SimpleNamespace(args={"step": "exchange", "snippet": snippet}, no_log=True)
 
     def execute(_self, _module, args, task_vars):
         sent.update(args)
@@ -27,3 +33,26 @@ def test_files_come_back_whole_where_the_snippet_is_a_part_of_them(monkeypatch):
     replaces = [{"path": "/etc/caddy/Caddyfile", "content": f"(common) {{\n\t{snippet}}}\n"}]
     assert remove_values({"replaces": replaces}, {sent["snippet"]}) == {"replaces": replaces}
     assert base64.b64decode(sent["snippet"]).decode() == snippet
+
+
+@pytest.mark.parametrize(("failed", "no_log", "shown"), [(True, True, 1), (True, False, 0), (False, True, 1)])
+def test_a_message_reaches_the_person_once(monkeypatch, failed, no_log, shown):
+    """Ansible prints a failed task's by itself, but not where the task has no_log."""
+    said: list[str] = []
+    action = object.__new__(ActionModule)
+    action._host, action._task = "web1", SimpleNamespace(no_log=no_log)
+    monkeypatch.setattr(Display, "display", lambda _self, text: said.append(text))
+    action._shown({"failed": failed, "msg": "Caddyfile:1 isn't UTF-8."})
+    assert said == ["\nweb1\nCaddyfile:1 isn't UTF-8.\n"] * shown
+
+
+def test_the_proxys_files_are_not_shown_by_v():
+    """What they hold may be secret, as the snippet that is going to be in one."""
+    (play,) = yaml.safe_load((ROOT / "playbooks" / "adopt.yml").read_text())
+    (exchange,) = (
+        task
+        for step in play["tasks"]
+        for task in step.get("block", ())
+        if task.get("graceful.deploy.adopt", {}).get("step") == "exchange"
+    )
+    assert exchange["no_log"] is True
