@@ -56,7 +56,8 @@ class Run:
 
 def environment(side: Side, report: Path, sockets: str, cache: Path) -> dict[str, str]:
     """What the person at the keyboard has set for Ansible must not decide who is faster."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    # Nor whether Python keeps what it compiles.
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHONDONT"))}
     return {
         **env,
         "LC_ALL": "C.UTF-8",

@@ -19,7 +19,7 @@ from testinfra.backend.base import CommandResult
 from testinfra.backend.docker import DockerBackend
 
 # What two scenarios share, imported by their own conftest.py.
-pytest.register_assert_rewrite("deploys", "two_hosts")
+pytest.register_assert_rewrite("adopted", "deploys", "tunes", "two_hosts")
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "fault"
 """Name of the property in which a test records what was lost: a row of docs/reliability.md."""
@@ -82,8 +82,8 @@ _RUNS = [f"test_{name}" for name in "certificates questions ready reloads unchan
 LEFT_TO_THE_OTHER = {
     "audit-bookworm": ["test_audit"],
     "default-bookworm": ["test_refusals"],
-    "fleet-bookworm": ["test_moves"],
-    "fleet-trixie": ["test_hosts", "test_patched"],
+    "fleet-bookworm": ["test_moves", "test_zz_canary", "test_zz_cut_off"],
+    "fleet-trixie": ["test_hosts", "test_patched", "test_zy_passage"],
     # Scenario swap has the same question for Debian's Caddy.
     "front-caddy-bookworm": [*_RUNS, "test_canary"],
     "front-caddy-trixie": _REQUESTS,
@@ -91,7 +91,7 @@ LEFT_TO_THE_OTHER = {
     "front-current-trixie": _REQUESTS,
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
-    "oxmgr-bookworm": ["test_as_under_systemd"],
+    "oxmgr-bookworm": ["test_as_under_systemd", "test_tune"],
     "oxmgr-trixie": ["test_changes", "test_faults", "test_inside", "test_zz_ends"],
     "processes-bookworm": ["test_timers", "test_zz_absent"],
     "processes-trixie": ["test_generations"],

@@ -21,6 +21,9 @@ from ..plugin_utils._patch import kin, says
 MODULE, SWAP, REBOOT = "graceful.deploy.patch", "graceful.deploy.swap", "ansible.builtin.reboot"
 BOOT = "cut -d ' ' -f 22 /proc/1/stat /proc/sys/kernel/random/boot_id"
 """What is another one after a boot: the kernel's id, and in a container the time at which its first process began."""
+CONNECT = 10
+"""Seconds for which a host that reboots is given to take a connection; another patch.yml counts on it (SIGN in
+module_utils/_patch/marked.py)."""
 RANGES = {"leave_within": (0, 3600), "notice": (0, 3600), "back_within": (10, 3600), "lock_wait": (0, 86400)}
 SPEC = {name: option for name, option in ARGUMENTS.items() if name not in FOR_HOST}
 SPEC["step"] = {**ARGUMENTS["step"], "choices": ["begin", "others", "ready"]}
@@ -150,7 +153,8 @@ class ActionModule(ActionBase):
         """Ansible's own; returns when the host answers again."""
         task = self._task.copy()
         within = params["back_within"]
-        task.args = {"reboot_timeout": within, "boot_time_command": BOOT, "msg": "patch.yml of graceful.deploy"}
+        task.args = {"reboot_timeout": within, "connect_timeout": CONNECT, "boot_time_command": BOOT}
+        task.args["msg"] = "patch.yml of graceful.deploy"
         action = self._shared_loader_obj.action_loader.get(
             REBOOT,
             task=task,

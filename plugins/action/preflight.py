@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
@@ -15,12 +16,15 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+# First of ours: what comes after it is compiled once, and not in each run.
+from ..plugin_utils._inputs import compiled  # noqa: F401
+
+# isort: split
 from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC
 from ..module_utils._preflight.background import lines
-from ..module_utils._preflight.gate import OPEN
-from ..plugin_utils._inputs import caddy, canary, check, fleet, hosts, notify, oxmgr, processes
+from ..plugin_utils._inputs import caddy, canary, check, fleet, hosts, notify, oxmgr, passage, processes
 from ..plugin_utils._inputs.become import explain
 from ..plugin_utils._inputs.bring import Choice
 from ..plugin_utils._inputs.program import Program, named
@@ -39,7 +43,7 @@ HOST_VARIABLES = (
     # has its name in the inventory to say what to type.
     *("writable_paths", "background", "notify", "leaving", "here", *PLAN_SPEC),
     # Of one that has balancers, or is one.
-    *("part", "balancer_address", "fleet"),
+    *("part", "balancer_address", "fleet", "direct"),
 )
 Result = dict[str, t.Any]
 # Programs that the user may name: the variable that asks for one, with the value that does.
@@ -94,9 +98,13 @@ class ActionModule(ActionBase):
         if found:
             return {**facts, **self._refused(variables, found)}
         warnings += fleet.warnings(values["proxy"], answer["host"])
-        hosts = ", ".join(host["name"] for host in placed["hosts"])
-        told = {"plan": {}, "host": answer["host"], "fleet": placed | answer["host"].pop("fleet")}
-        return {**facts, "warnings": warnings, "msg": f"Requests for {values['name']} go to {hosts}.", **told}
+        placed |= answer["host"].pop("fleet")
+        me, part = str(variables.task_vars.get("inventory_hostname", "")), hosts.taken(variables.task_vars)
+        left = fleet.unknown(me, values["name"], placed, part)
+        warnings += filter(None, [left, hosts.too_few_forks(variables.task_vars)])
+        behind = ", ".join(host["name"] for host in placed["hosts"])
+        told = {"plan": {}, "host": answer["host"], "fleet": placed}
+        return {**facts, "warnings": warnings, "msg": f"Requests for {values['name']} go to {behind}.", **told}
 
     @property
     def _front(self) -> bool:
@@ -110,16 +118,18 @@ class ActionModule(ActionBase):
         bad = {name.partition("[")[0] for name, _text in found}
         if bad & {"name", "balancers", "balancer_address", "address", "http_port"} or not values.get("balancers"):
             return {}, []
+        placed, problems = fleet.place(values, self._inventory(values, task_vars), self._front)
+        return placed, [(problem.variable, problem.sentence) for problem in problems]
+
+    def _inventory(self, values: dict[str, t.Any], task_vars: dict[str, t.Any]) -> fleet.Inventory:
         hostvars = task_vars.get("hostvars") or {}
-        inventory = fleet.Inventory(
+        return fleet.Inventory(
             me=str(task_vars.get("inventory_hostname", "")),
             known=task_vars.get("groups", {}).get("all", []),
             apps=hosts.of_app(self._task, task_vars, values["name"]),
             variables=lambda host: hostvars.get(host, {}),
             resolve=fleet.resolve,
         )
-        placed, problems = fleet.place(values, inventory, self._front)
-        return placed, [(problem.variable, problem.sentence) for problem in problems]
 
     def _chosen(
         self, answer: Result, values: dict[str, t.Any], programs: dict[str, Program]
@@ -156,9 +166,9 @@ class ActionModule(ActionBase):
         if found:
             return self._refused(variables, found)
         told = notify.for_host(values["notify"], values["name"], str(variables.task_vars.get("inventory_hostname", "")))
-        if behind:
-            values |= fleet.BEHIND
-        answer = self._ask_host(values | background | {"notify": told}, variables.task_vars)
+        # Where the site isn't written, it stays what it is, whatever is wanted of it.
+        direct = (values["direct"] if self._front else "auto") if behind else ""
+        answer = self._ask_host(values | background | {"notify": told, "direct": direct}, variables.task_vars)
         # Which Python it has, where Ansible had to look for it: else each task of ours would look again.
         facts = {"ansible_facts": answer.get("ansible_facts", {})}
         if answer.get("failed") or answer.get("unreachable"):
@@ -166,14 +176,12 @@ class ActionModule(ActionBase):
         python = answer["host"]["python"]
         if "version" in python:
             answer["problems"] += check_python(source, python, str(values.get("index_url") or ""), Display().display)
-        found, warnings = self._chosen(answer, values, programs)
-        closes = bool(placed) and self._front and answer["host"].get("site") == OPEN
-        if closes:
-            me, part = str(variables.task_vars.get("inventory_hostname", "")), hosts.taken(variables.task_vars)
-            warning, closed = fleet.closing(me, values["name"], placed["names"], part)
-            warnings += [warning] * bool(warning)
-            found += [(closed.variable, closed.sentence)] if closed else []
-        warnings += source.warnings
+        me, part = str(variables.task_vars.get("inventory_hostname", "")), hosts.taken(variables.task_vars)
+        inventory = functools.partial(self._inventory, values, variables.task_vars)
+        placed, wrong, hints = passage.go(values, answer["host"], placed, inventory, me, part, self._front)
+        found, warnings = self._chosen(answer, passage.as_served(values, placed), programs)
+        found += [(problem.variable, problem.sentence) for problem in wrong]
+        warnings += [*hints, *source.warnings]
         warnings += filter(None, [hosts.too_few_forks(variables.task_vars), self._forgotten(values)])
         if found:
             return {**facts, **self._refused(variables, found)}
@@ -184,7 +192,7 @@ class ActionModule(ActionBase):
                 Display().display(f"{variables.task_vars.get('inventory_hostname', 'host')}: {line}")
         said = [f"{answer['plan']['explanation']} {answer['logs']['text']}", *timers]
         told = {name: answer[name] for name in ("plan", "logs", "host", "releases", "timers")}
-        told |= {"fleet": placed | {"closes": closes}} if placed else {}
+        told |= {"fleet": placed} if placed else {}
         return {**facts, "warnings": warnings, "msg": "\n".join(said), **told}
 
     def _forgotten(self, values: dict[str, t.Any]) -> str:

@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -33,9 +34,10 @@ class ActionModule(ActionBase):
         facts: dict[str, t.Mapping[str, t.Any] | None] = {}
         for host in variables.get("ansible_play_hosts_all", []):
             said = variables["hostvars"][host].get(params["register"])
-            if isinstance(said, t.Mapping) and "balances" in said:
-                continue  # a balancer has no app
-            facts[host] = said if isinstance(said, t.Mapping) and "slots" in said else None
+            # Of an app's host, or of a balancer, which has no app.
+            facts[host] = said if isinstance(said, t.Mapping) and {"slots", "balances"} & said.keys() else None
+            if said and "balances" in said:
+                facts[host] = {**said, "balancers": _listed(variables["hostvars"], host)}
         text = page(facts, time.time())
         if self._task.check_mode:
             return result | {"changed": True, "dest": dest}
@@ -47,3 +49,12 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": msg}
         Display().display(f"\nWritten: {dest}\n")
         return result | {"changed": True, "dest": dest}
+
+
+def _listed(hostvars: t.Mapping[str, t.Any], host: str) -> list[str]:
+    """fastapi_balancers, as the inventory has it; [] where it doesn't say so."""
+    try:
+        listed = hostvars[host].get("fastapi_balancers")
+    except AnsibleError:
+        return []
+    return [str(name) for name in listed] if isinstance(listed, (list, tuple)) else []

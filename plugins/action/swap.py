@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import typing as t
 from functools import partial
 
@@ -16,7 +18,11 @@ from ..module_utils._app.history import deployer
 from ..module_utils._process.calendar import calendars
 from ..plugin_utils._inputs import notify
 from ..plugin_utils._inputs.env_file import render
+from ..plugin_utils._inputs.progress import shown
 from ..plugin_utils._inputs.waiting import waiting
+
+SHOWN = 15.0
+"""Seconds at least between two lines of a canary's figures; of a longer one there are ten."""
 
 
 class ActionModule(ActionBase):
@@ -39,8 +45,17 @@ class ActionModule(ActionBase):
         arguments["process_environments"] = {name: render(env) for name, env in own.items()}
         call = partial(self._execute_module, "graceful.deploy.swap", task_vars=task_vars)
         host = (task_vars or {}).get("inventory_hostname", "host")
-        result.update(waiting(call, arguments, host))
+        with self._figures(arguments, host):
+            result.update(waiting(call, arguments, host))
         if result.get("changed") and not result.get("failed"):
             for line in [*result.get("commands", []), result["msg"]]:
                 Display().display(f"{host}: {line}")
         return result
+
+    def _figures(self, arguments: dict[str, t.Any], host: str) -> contextlib.AbstractContextManager[None]:
+        """Show what a canary's file says of it, where there may be one."""
+        seconds = float((arguments.get("canary") or {}).get("seconds", 0))
+        if self._task.check_mode or seconds < SHOWN:
+            return contextlib.nullcontext()
+        file = shlex.quote(f"/run/{arguments.get('name')}/canary")
+        return shown(self, f"cat {file}", max(SHOWN, seconds / 10), host)

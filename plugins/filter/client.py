@@ -8,7 +8,7 @@ import ipaddress
 import re
 import typing as t
 
-from ..module_utils._host.probe import as_client
+from ..module_utils._host.door import as_client
 
 
 def client(domains: list[str], address: str, tls: str | bool, trusted_proxies: list[str]) -> dict[str, t.Any]:

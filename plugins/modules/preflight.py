@@ -99,9 +99,14 @@ host:
       type: dict
     site:
       description:
-        - Whom the app's site answers by now, C(open) to everybody or C(behind) balancers; empty where there is none.
+        - Whom the app's site answers by now, C(open) to everybody, C(passing) for these and balancers,
+          C(returning) for the same where the balancers go, or C(behind) balancers; empty where there is none.
       type: str
       sample: behind
+    balancers:
+      description: Whom that site takes for its balancers, by C(names) and addresses (C(balancers)).
+      type: dict
+      sample: {names: [lb1], balancers: ["192.0.2.11"]}
     proxy_installed:
       description: Whether the program of fastapi_proxy is there already.
       type: bool
@@ -118,7 +123,7 @@ fleet:
   description:
     - Where the balancers and the app's hosts are, for the roles. C(part) is what this host is, C(app) or C(balancer).
     - A balancer has this and RV(host), and no plan, timers, releases and logs.
-  returned: where fastapi_balancers names hosts
+  returned: where fastapi_balancers names hosts, or did so when the host's site was written
   type: dict
   contains:
     part:
@@ -142,6 +147,13 @@ fleet:
       sample: [{name: web1, address: 192.0.2.1, dial: "192.0.2.1:80"}]
     closes:
       description: On one of the app's hosts, whether this run closes its site to all but the balancers.
+      type: bool
+    passing:
+      description: On one of the app's hosts, whether clients are answered who come past the balancers.
+      type: bool
+    returning:
+      description: On one of the app's hosts, whether balancers are answered that fastapi_balancers names no more.
+      returned: where they are
       type: bool
     serves:
       description: On a balancer, whether it has the site already.

@@ -74,8 +74,9 @@ body:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.door import Door
 from ..module_utils._host.guard import finish
-from ..module_utils._host.probe import Door, wait_until_good
+from ..module_utils._host.probe import wait_until_good
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ author:
 description:
   - Says which release is live, since when, with how many workers and how much memory, which releases are on the host
     and which of them are known to be bad, and what became of the last deploys.
-  - On a balancer (C(fastapi_balancers)), says to which hosts of the app it hands requests, and whether each is ready.
+  - On a balancer (C(fastapi_balancers)), says to which hosts of the app it hands requests, whether each is ready,
+    whether it has the address that balancers share, and its certificate.
   - A deploy that was cut off is told once to whom C(fastapi_notify) names, by this module or by the next deploy.
   - Prints a table for people, and returns the same as data. Secrets that the app's words quote are C(***) in both.
 extends_documentation_fragment:
@@ -54,12 +55,23 @@ text:
   sample: "hello: release 3f2a9c81d04e is live in slot blue, /ready answers 200 ready"
 balances:
   description:
-    - On a balancer, a row for each of the app's hosts, with C(host), C(address), C(ready) and C(answer). All else but
-      RV(text) is missing there.
+    - On a balancer, a row for each of the app's hosts, with C(host), C(address), C(ready) and C(answer). Beside it
+      there are RV(text), RV(proxy), RV(shared) and RV(certificate) alone.
   returned: on a balancer
   type: list
   elements: dict
   sample: [{host: web1, address: "192.0.2.11:80", ready: true, answer: 200 ready}]
+proxy:
+  description: On a balancer, which proxy it has, and its state.
+  returned: on a balancer
+  type: str
+  sample: nginx is active
+shared:
+  description: On a balancer, the address that it shares with another one, whether it has it now, and the state of
+    keepalived; empty where it shares none.
+  returned: on a balancer
+  type: dict
+  sample: {address: 192.0.2.10, here: true, keepalived: active}
 live:
   description: The slot that has the traffic; null before the first release.
   returned: success

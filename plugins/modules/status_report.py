@@ -14,8 +14,8 @@ author:
 description:
   - Writes one HTML file on the control node, which needs no server and no other file, of what
     M(graceful.deploy.status_info) has said of each host of the play. It shows which release is where and since when,
-    what to look at, workers, memory against its limit, certificates, processes, pushes, and the deploys of the last 30
-    days as a timeline.
+    what to look at, balancers with the hosts that they hand requests to, workers, memory against its limit,
+    certificates, processes, pushes, and the deploys of the last 30 days as a timeline.
   - A host that couldn't be asked is on the page as such. Secrets are in none of it, as in what status says.
   - Run it once, as the example does.
 options:

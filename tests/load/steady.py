@@ -24,6 +24,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Iterable
@@ -38,7 +39,8 @@ KINDS = ("get", "post", "slow")
 OPTIONS = (
     ("address", "127.0.0.1", "IP address to connect to"),
     ("port", 80, "to connect to"),
-    ("host", "localhost", "Host header"),
+    ("host", "localhost", "Host header, and with --tls the certificate's name"),
+    ("tls", "", "trusted: a certificate that this machine doesn't trust is a request lost; any: whoever certified it"),
     ("rate", 60.0, "requests a second"),
     ("timeout", 30.0, "seconds after which a request is lost"),
     ("first", 1, "number of the first request"),
@@ -64,6 +66,7 @@ class Load:
     slow: float
     address: str = "127.0.0.1"
     unread: int = 0
+    tls: str = ""
     sent: int = 0
     lost: list[dict] = field(default_factory=list)
     mixed: list[dict] = field(default_factory=list)
@@ -73,6 +76,11 @@ class Load:
     """Seconds by which the client itself was behind: its machine was busy, not the server."""
     log: TextIO | None = None
     """For who can't wait for the report: a line of JSON for each request as it ends."""
+
+    def __post_init__(self) -> None:
+        self.certified = ssl.create_default_context() if self.tls else None
+        if self.certified and self.tls == "any":
+            self.certified.check_hostname, self.certified.verify_mode = False, ssl.CERT_NONE
 
     async def run(self, seconds: float, stop: asyncio.Event) -> dict:
         began = time.time()
@@ -107,7 +115,7 @@ class Load:
             print(json.dumps(row), file=self.log, flush=True)
 
     async def _exchange(self, number: int, kind: str) -> tuple[bytes, bytes]:
-        reader, writer = await connected(self.address, self.port)
+        reader, writer = await connected(self.address, self.port, self.certified, self.host)
         try:
             writer.write(request(number, kind, self.host, self.slow, self.unread))
             answer = await reader.read()

@@ -77,6 +77,94 @@ def test_each_thing_is_done_once(site, role):
 
 
 @pytest.mark.parametrize("role", SITES)
+def test_a_host_that_clients_come_to_has_two_doors(site, role):
+    text = site(role, APP | {"passing": True})
+    for word in [*AT_THE_DOOR[role], *AT_THE_APP[role]]:
+        assert word in text, word
+    assert "\n# passing lb1 lb2 at 192.0.2.11 192.0.2.12\n" in text
+    if role == "caddy":
+        own, plain = text.split("\nhttp://shop.example.com:80 {\n")
+        assert "issuer acme" in own and "redir @past" not in own and "health_uri" in own
+        # Who comes past the balancers goes where TLS is; one door asks whether the app is ready.
+        assert (
+            "@past not remote_ip 192.0.2.11 192.0.2.12 127.0.0.1 ::1\n\t\tredir @past https://{host}{uri} 308" in plain
+        )
+        assert "tls {" not in plain.split("\nwww.example.com {")[0] and "health_uri" not in plain
+        # Balancers have asked already.
+        assert text.count("not remote_ip 198.51.100.0/24\n") == text.count("not remote_ip 192.0.2.11 192.0.2.12\n") == 2
+    else:
+        own = text.split("    server_name shop.example.com;")[0].rpartition("server {")[2]
+        assert "listen 443 ssl" in own and "listen 80;" in own
+        assert '"~^http 0 " 1;' in text and "if ($hello_plain) {\n        return 308 https://$hello_target" in text
+        # The other names are sent on as ever, and none of them twice.
+        assert "    server_name www.example.com;" in text and "server_name shop.example.com www" not in text
+        assert text.count("location ^~ /.well-known/acme-challenge/") == 2
+
+
+def test_an_authority_gets_its_answer_on_a_host_with_two_doors(site):
+    """Whoever asks, whatever is protected, and in maintenance: elsewhere that has a server of its own."""
+    free = """map "$hello_from_1 $uri" $hello_barred_1 {
+    "~^0 /\\.well-known/acme-challenge/" 0;
+    "~*^0 """
+    open_ = (
+        'if ($uri ~ "^/\\.well-known/acme-challenge/") {\n        set $hello_closed 0;\n    }\n    if ($hello_closed) {'
+    )
+    protect = [{"path": "/", "addresses": ["198.51.100.0/24"]}]
+    text = site("nginx", APP | {"passing": True}, fastapi_protect=protect, fastapi_maintenance=True)
+    assert free in text and open_ in text
+    for fleet, tls in (({}, "acme"), (APP | {"passing": True}, "files"), (BALANCER, "acme")):
+        other = site("nginx", fleet, fastapi_protect=protect, fastapi_tls=tls)
+        assert free not in other and open_ not in other
+
+
+@pytest.mark.parametrize("role", SITES)
+def test_without_tls_the_two_doors_are_one(site, role):
+    text = site(role, APP | {"passing": True}, fastapi_tls="off")
+    assert "443" not in text and "redir @past" not in text and "_plain" not in text and "_near = 0" not in text
+    assert text.count("http://shop.example.com:80 {" if role == "caddy" else "server_name shop.example.com;") == 1
+
+
+def test_a_password_is_asked_for_by_a_balancer_or_by_the_host_and_not_by_both(site):
+    """A balancer takes it out of the request."""
+    asked = {"fastapi_protect": [{"path": "/admin", "users": {"ann": "$2y$05$abcdefghijklmnopqrstuv"}}]}
+    both = site("nginx", APP | {"passing": True}, **asked)
+    assert 'map "$hello_near $hello_users" $hello_realm {' in both and '"~^2 " off;\n    "~ 0$" off;' in both
+    assert "map $hello_users $hello_realm {\n    0 off;" in site("nginx", {}, **asked)
+    caddy = site("caddy", APP | {"passing": True}, **asked)
+    assert caddy.count("path /admin /admin/*\n\t\t\tnot remote_ip 192.0.2.11 192.0.2.12\n") == 2
+
+
+@pytest.mark.parametrize("role", SITES)
+def test_hosts_and_balancers_may_have_ipv6(site, role):
+    six = APP | {"balancers": ["2001:db8::11", "192.0.2.12"]}
+    for fleet in (six, six | {"passing": True}):
+        text = site(role, fleet)
+        assert (" 2001:db8::11 192.0.2.12" if role == "caddy" else "    2001:db8::11 2;\n") in text
+        assert ("trusted_proxies 2001:db8::11" if role == "caddy" else "set_real_ip_from 2001:db8::11;") in text
+    host = {"name": "web1", "address": "2001:db8::1", "dial": "[2001:db8::1]:80"}
+    peer = {"name": "lb2", "address": "2001:db8::12", "dial": "[2001:db8::12]:80"}
+    balancer = BALANCER | {"hosts": [host, HOSTS[1]], "peers": [peer], "pushes": host["dial"]}
+    balancer |= {"address": "2001:db8::11"}
+    text = site(role, balancer)
+    if role == "caddy":
+        assert "reverse_proxy @plain [2001:db8::1]:80 192.0.2.2:8080 {" in text
+        assert "reverse_proxy @challenge [2001:db8::12]:80 {" in text
+    else:
+        assert "proxy_pass http://[2001:db8::12]:80;" in text
+        assert "ready.py [2001:db8::1]:80,192.0.2.2:8080 /ready" in site(role, balancer, "ready.service.j2")
+    shared = site("fastapi", balancer, "address.conf.j2", fastapi_balancer_address="2001:db8::10/64")
+    assert "unicast_src_ip 2001:db8::11" in shared and "        2001:db8::12\n" in shared
+    assert parse_shared(shared)["address"] == "2001:db8::10"
+
+
+@pytest.mark.parametrize("role", SITES)
+def test_balancers_serve_the_certificate_that_is_on_each_of_them(site, role):
+    files = {"fastapi_tls": "files", "fastapi_tls_certificate": "/etc/ssl/a.pem", "fastapi_tls_key": "/etc/ssl/a.key"}
+    words = 'tls "/etc/ssl/a.pem" "/etc/ssl/a.key"' if role == "caddy" else "ssl_certificate_key /etc/ssl/a.key;"
+    assert words in site(role, BALANCER, **files) and words not in site(role, APP, **files)
+
+
+@pytest.mark.parametrize("role", SITES)
 def test_a_host_behind_balancers_answers_them_alone(site, role):
     text = site(role, APP)
     if role == "caddy":
@@ -134,8 +222,12 @@ def test_the_shared_address(site):
 @pytest.mark.parametrize("role", SITES)
 def test_a_site_says_whom_it_answers(site, role):
     """Preflight reads that (_preflight/gate.py)."""
-    assert "\n# behind lb1 lb2\n" in site(role, APP) and "# behind " not in site(role, BALANCER)
+    assert "\n# behind lb1 lb2 at 192.0.2.11 192.0.2.12\n" in site(role, APP) and "# behind " not in site(
+        role, BALANCER
+    )
     assert "\n# balances {" in site(role, BALANCER) and "# balances " not in site(role, APP)
+    leaves = site(role, APP | {"passing": True, "returning": True})
+    assert "\n# returning lb1 lb2 at 192.0.2.11 192.0.2.12\n" in leaves and "# passing" not in leaves
     assert "# behind " not in site(role, {}) and "# balances " not in site(role, {})
 
 

@@ -50,6 +50,12 @@ def test_certbots_own_is_served_until_ours_is_there(keep, tmp_path):
     assert keep("internal", "shop.org", "www.shop.org") == "own"
 
 
+def test_one_that_ends_within_a_day_is_better_than_none(keep, tmp_path):
+    """Some authorities' certificates are for a day."""
+    good = lineage(tmp_path, "shop.org", "DNS:shop.org", 1)
+    assert keep("acme", "shop.org") == good
+
+
 def test_without_one_it_is_the_hosts_own(keep, tmp_path):
     lineage(tmp_path, "c-part", "DNS:shop.org")
     assert keep("acme", "shop.org", "www.shop.org") == "own"

@@ -135,7 +135,7 @@ def test_the_scenarios_change_nearly_every_variable():
     # One host, its first branch and a secret that it makes are what most have: what else there may be, templates show.
     elsewhere |= {"fastapi_webhook_host", "fastapi_webhook_branch", "fastapi_webhook_secret"}
     # Scenario fleet's inventory has them.
-    elsewhere |= {"fastapi_balancers", "fastapi_balancer_address", "fastapi_address"}
+    elsewhere |= {"fastapi_balancers", "fastapi_balancer_address", "fastapi_address", "fastapi_direct"}
     # Given by a test, for a run.
     elsewhere |= {
         "fastapi_serial",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import as_client
+from ansible_collections.graceful.deploy.plugins.module_utils._host.door import as_client
 from ansible_collections.graceful.deploy.plugins.module_utils._preflight.parse import site_addresses, wanted_addresses
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.canary import mark
 

@@ -5,150 +5,44 @@ The tests of one app go in the order in which they stand: each begins where the 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from adopted import Adopted, last
+from conftest import APPS
 
 pytestmark = pytest.mark.core
-APPS = {
-    "adopt-bookworm": {
-        "myproject": ("your-domain.org", "myproject.service", "/srv/myproject"),
-        "shop": ("shop.example.org", "shop.service", "/srv/shop"),
-        "stock": ("stock.example.org", "supervisor/stock", "/srv/stock-app"),
-    },
-    "adopt-trixie": {"myapi": ("api.example.com", "myapi.service", "/srv/myapi-app")},
-}
 # Moved as a whole, by one question.
 WHOLE = ("stock",)
-SECRETS = ("9f8e7d6c5b4a39281706f5e4d3c2b1a0", "correct-horse")
-# Everything that a person would look at to see whether the host is what it was; not when what ran last.
-STATE = """
-cd /etc
-find nginx caddy systemd/system supervisor sysctl.d logrotate.d letsencrypt passwd group ! -type d 2>/dev/null | sort |
-  while read -r path; do
-    printf '%s %s ' "$path" "$(stat -c '%U:%G %a' "$path")"
-    if [ -L "$path" ]; then readlink "$path"; else sha256sum <"$path"; fi
-  done
-find /var/lib -maxdepth 1 -name 'graceful*'
-find /etc/nginx /etc/caddy /etc/systemd/system -type d ! -name '*.wants' 2>/dev/null | sort
-ls /srv /opt /usr/local/bin /usr/local/lib
-systemctl list-unit-files --no-legend --state=enabled
-systemctl list-units --no-legend --plain --state=running --type=service | cut -d ' ' -f 1 | grep -v -e getty -e journald
-"""
-
-
-class Adopted:
-    """One app on one host.
-
-    :param domain: of its site; ``unit`` is its old one, and ``root`` its new directory.
-    """
-
-    def __init__(self, ask, control, name: str, where: Path, count) -> None:
-        self.ask, self.control, self.name, self.where, self.count = ask, control, name, where, count
-        self.domain, self.unit, self.root = APPS[ask.host.backend.host][name]
-        self.inventory = where / f"inventory-{name}"
-
-    def run(self, step: str, *options: str, ok: bool = True, **variables: object) -> str:
-        """A person's run of a step; what it said."""
-        if step:
-            variables["step"] = step
-            options = ("-i", str(self.inventory), *options)
-        status, said = self.control.run("adopt", *options, **variables)
-        assert (status == 0) is ok, said
-        assert not [secret for secret in SECRETS if secret in said], "a secret was shown"
-        return said
-
-    def start(self, step: str, **variables: object):
-        """Begin a step."""
-        return self.control.start("adopt", "-i", str(self.inventory), step=step, **variables)
-
-    @property
-    def stage(self) -> str:
-        """How far the move is, by the host."""
-        found = self.ask.host.run(f"cat {self.root}/adopted.json")
-        return str(json.loads(found.stdout)["stage"]) if found.rc == 0 else ""
-
-    def is_as_before(self) -> None:
-        now, before = self.ask.run(STATE), _before[self.name]
-        assert now == before, [line for line in (now + before).splitlines() if (line in now) != (line in before)]
-
-    def again(self, step: str) -> None:
-        """The step once more, which changes nothing."""
-        said = self.run(step)
-        assert "changed=0 " in said, said
-
-    def get(self, path: str) -> tuple[int, str]:
-        return self.ask.get(path, "http://127.0.0.1", "-H", f"Host: {self.domain}")
-
-    @property
-    def release(self) -> str:
-        """Who answers clients: 'none' is the old one."""
-        return str(json.loads(self.get("/")[1])["release"])
-
-    @contextlib.contextmanager
-    def loaded(self, fault: str) -> Iterator[dict]:
-        """Clients ask all the time, of whom none may notice anything; at the end there is their report."""
-        ask = self.ask
-        report: dict = {}
-        ask.run(
-            "rm -f /run/steady.json; systemd-run --quiet --collect --unit=steady --property=TimeoutStopSec=60 "
-            "python3 /opt/load/steady.py --seconds 300 --rate 40 --slow 1 --out /run/steady.json "
-            f"--host {self.domain}"
-        )
-        try:
-            yield report
-        finally:
-            ask.run("systemctl stop steady")
-        report |= json.loads(ask.run("cat /run/steady.json"))
-        proxy = "nginx" if "bookworm" in ask.host.backend.host else "Caddy"
-        self.count(f"adopt.yml, {fault} ({proxy})", report["sent"], len(report["lost"]))
-        assert report["lost"] == [] and report["mixed"] == [], f"lost: {report['lost'][:5]} {report['mixed'][:5]}"
-        assert report["sent"] == report["answered"] > 40
-
-    def under_load(self, fault: str, step: str, ok: bool = True, **variables: object) -> tuple[dict, str]:
-        """A step while clients ask; the load's report, and what the run said."""
-        with self.loaded(fault) as report:
-            said = self.run(step, ok=ok, **variables)
-        return report, said
-
-
-def last(report: dict) -> str:
-    """The release that answered last."""
-    releases = report["releases"]
-    return max(releases, key=lambda release: releases[release]["last"])
-
-
+# By test_two.py.
+TWO = ("books", "bills", "cafe", "menu")
 _where: dict[str, Path] = {}
-_before: dict[str, str] = {}
 
 
 def pytest_generate_tests(metafunc) -> None:
     host = os.environ.get("MOLECULE_PLATFORM_NAME", "")
-    names = [name for each, apps in APPS.items() for name in apps if host in ("", each) and name not in WHOLE]
+    names = [name for each, apps in APPS.items() for name in apps if host in ("", each) and name not in WHOLE + TWO]
     if not list(metafunc.definition.iter_markers("parametrize")):
         metafunc.parametrize("name", names, scope="module")
 
 
 @pytest.fixture
-def app(ask, control, name, count, tmp_path_factory) -> Adopted:
+def app(ask, app_of, name, tmp_path_factory) -> Adopted:
     host = ask.host.backend.host
     if name not in APPS[host]:
         pytest.skip("the other host's")
     where = _where.setdefault(f"{host}-{name}", tmp_path_factory.mktemp(name))
-    return Adopted(ask, control, name, where, count)
+    return app_of(name, where)
 
 
 def test_reading_changes_nothing_there(app, monkeypatch):
     app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
-    _before[app.name] = app.ask.run(STATE)
+    app.note()
     monkeypatch.chdir(app.where)
     unread = app.run("", "--check", "--diff", unit=app.unit, into=str(app.inventory))
     assert "fastapi_name: " in unread
@@ -162,7 +56,7 @@ def test_reading_changes_nothing_there(app, monkeypatch):
     assert (app.where / app.name / "app" / "main.py").exists()
     assert not list((app.where / app.name).rglob(".env"))
     assert "changed=0 " in app.run("", unit=app.unit, into=str(app.inventory))
-    assert app.ask.run(STATE) == _before[app.name]
+    app.is_as_before()
 
 
 def test_beside_touches_nothing_of_the_old_one(app):
@@ -257,7 +151,7 @@ def test_all_of_it_is_undone(app, monkeypatch, tmp_path):
         # Cut off when the app's directory has gone, and before what its proxy's roles brought has.
         cut = {"host": app.ask.host.backend.host, "when": f"test ! -e {app.root}", "power": False}
         monkeypatch.setenv("CUT", json.dumps({**cut, "note": str(tmp_path / "cut")}))
-        monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(ROOT / "molecule" / "connection"))
+        monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(Path(__file__).parents[2] / "connection"))
         with app.loaded("all of it undone, by two runs of which the first is cut off") as report:
             said = app.run("undo", ok=False, ansible_connection="cut_off")
             assert "Take ours off the host" in said and "the line is cut" in said, said
@@ -272,7 +166,7 @@ def test_all_of_it_is_undone(app, monkeypatch, tmp_path):
 def test_others_are_moved_and_undone_too(app, monkeypatch):
     """A program of supervisord's behind nginx."""
     app.ask.until("the old one serves", lambda: app.get("/ready")[0] == 200)
-    _before[app.name] = app.ask.run(STATE)
+    app.note()
     monkeypatch.chdir(app.where)
     said = app.run("", unit=app.unit, into=str(app.inventory))
     assert "step=beside" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import deploys
 import pytest
@@ -27,6 +29,8 @@ PROXIES = {"bookworm": "nginx", "trixie": "caddy"}
 SHARED = 100
 """Last part of the address that the balancers share."""
 LIMIT = 30
+CANARY = {"share": "30%", "requests": 20}
+"""What of fastapi_canary all tests that have one share."""
 WHO = """
 
 @app.get("/who")
@@ -79,9 +83,10 @@ class Counted:
 class Load:
     """Constant load from the client's host for as long as the block lasts; then ``counted`` has what came of it."""
 
-    def __init__(self, fleet: Fleet, address: str, rate: int) -> None:
+    def __init__(self, fleet: Fleet, address: str, rate: int, tls: str = "") -> None:
         self.fleet = fleet
         self.words = f"--address {address} --rate {rate} --slow 1 --timeline --out /run/steady.json --seconds 300"
+        self.words += f" --port 443 --host {tls} --tls any" if tls else ""
         self.counted: Counted
 
     def __enter__(self) -> Load:
@@ -130,6 +135,9 @@ class Fleet:
     balancers: list[str] = field(default_factory=lambda: list(BALANCERS))
     more: dict[str, Any] = field(default_factory=dict)
     """Variables of all hosts."""
+    connection: str = "community.docker.docker"
+    branched: bool = False
+    """Whether the sites of the app's hosts know of canaries."""
 
     @property
     def debian(self) -> str:
@@ -199,9 +207,11 @@ class Fleet:
         for host in self.balancers:
             hosts[self.container(host)]["fastapi_proxy"] = PROXIES[self.debian]
         together = {
-            "ansible_connection": "community.docker.docker",
+            "ansible_connection": self.connection,
             "fastapi_balancers": [self.container(host) for host in self.balancers],
-            "fastapi_balancer_address": f"{self.shared}/24",
+            "fastapi_balancer_address": f"{self.shared}/24" if self.balancers else "",
+            # They are copies of a host that serves clients itself.
+            "fastapi_direct": "refused",
             **self.more,
         }
         path = self.where / "fleet.json"
@@ -220,23 +230,53 @@ class Fleet:
         assert status == 0, said
         return said
 
-    def source(self, line: str = "") -> str:
-        """The app, with some lines more where they are given: then no deploy has had it before."""
+    def have_canaries(self) -> None:
+        """From here on; the run of site.yml that comes next ends it, so the last tests do so."""
+        if not self.branched:
+            self.good("site", fastapi_canary={**CANARY, "seconds": 1})
+            self.branched = True
+
+    def cut(self, playbook: str, host: str, when: str, **variables: Any) -> str:
+        """A run that loses its connection to a host, and fails; what it said.
+
+        :param when: a shell line that succeeds on the host from that moment on.
+        """
+        note = self.where / "cut"
+        note.unlink(missing_ok=True)
+        cut = {"host": self.container(host), "when": when, "power": False, "note": str(note)}
+        known = {"CUT": json.dumps(cut), "ANSIBLE_CONNECTION_PLUGINS": str(SCENARIO.parent / "connection")}
+        self.connection = "cut_off"
+        try:
+            with patch.dict(os.environ, known):
+                status, said = self.play(playbook, **variables)
+        finally:
+            self.connection = Fleet.connection
+        assert note.exists(), f"{host} wasn't cut off\n{said}"
+        assert status != 0, said
+        return said
+
+    def source(self, line: str = "", fault: str = "") -> str:
+        """The app, with some lines more where they are given: then no deploy has had it before; or with a fault."""
         path = self.where / "source"
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(deploys.SWAP / "app", path, ignore=shutil.ignore_patterns("__pycache__"))
         with (path / "app" / "main.py").open("a") as file:
             file.write(WHO)
-            file.write(f"\n# {next(_versions)}\n{line}\n" if line else "")
+            file.write(f"\n# {next(_versions)}\n{line}\n" if line or fault else "")
+        if fault:
+            (path / "fault.txt").write_text(fault)
         return str(path)
 
     def load(self, address: str = "", rate: int = 30) -> Load:
         self.settled()
         return self.load_now(address, rate)
 
-    def load_now(self, address: str = "", rate: int = 30) -> Load:
-        """As `load`, whichever hosts are ready by now."""
-        return Load(self, address or self.shared, rate)
+    def load_now(self, address: str = "", rate: int = 30, tls: str = "") -> Load:
+        """As `load`, whichever hosts are ready by now.
+
+        :param tls: the site's name, where it has TLS.
+        """
+        return Load(self, address or self.shared, rate, tls)
 
     def get(self, path: str = "/", *options: str, address: str = "") -> tuple[int, str]:
         return self.ask.get(path, f"http://{address or self.shared}", *options)
@@ -268,8 +308,12 @@ class Fleet:
         slot = self.run(host, f"readlink {ROOT}/live.sock").strip().rpartition("/")[2].removesuffix(".sock")
         return self.run(host, f"readlink {ROOT}/slots/{slot}/release").strip().rpartition("/")[2]
 
-    def releases(self) -> set[str]:
-        return {self.live(host) for host in self.apps}
+    def history(self, host: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.run(host, f"cat {ROOT}/history.jsonl").splitlines()]
+
+    def releases(self, but: str = "") -> set[str]:
+        """What is live on all hosts, or on all but one."""
+        return {self.live(host) for host in self.apps if host != but}
 
 
 _fleets: dict[str, Fleet] = {}

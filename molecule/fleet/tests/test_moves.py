@@ -29,9 +29,13 @@ def test_a_deploy_and_a_rollback(fleet, tally):
     assert set(load.counted.releases) == {before, after}
     tally("a release is deployed to three hosts", load)
     load.counted.nothing_lost()
+    fleet.more["fastapi_serial"] = [1, "100%"]
     with fleet.load() as load:
-        fleet.good("rollback")
+        said = fleet.good("rollback")
     assert fleet.releases() == {before}
+    # All at once, whatever deploys do.
+    assert "of the inventory is for deploys alone" in " ".join(said.split()), said
+    del fleet.more["fastapi_serial"]
     tally("it is rolled back", load)
     load.counted.nothing_lost()
 

@@ -55,7 +55,12 @@ def test_a_run_that_changes_nothing_says_so_and_reloads_nothing(fleet):
 
 
 def test_reading_playbooks_say_what_a_balancer_is(fleet):
-    said = fleet.good("status")
+    report = fleet.where / "status.html"
+    said = fleet.good("status", report=str(report))
+    assert said.count(f"The shared address {fleet.shared} is here; keepalived is active.") == 1, said
+    assert said.count(f"The shared address {fleet.shared} is not here; keepalived is active.") == 1, said
+    text = report.read_text()
+    assert "2 balancers before them: " in text and text.count("<td>3 of 3</td>") == 2, text
     assert said.count("hands requests to 3 of 3 hosts of the app") == 2, said
     for host in fleet.apps:
         assert len(re.findall(rf"{fleet.container(host)} +{fleet.address(host)}:80 +200 ready", said)) == 2, said

@@ -12,18 +12,19 @@ import pytest
 from deploys import *  # noqa: F403
 from deploys import NAME, ROOT, SWAP, Load, Site, served
 from testinfra.backend.base import CommandResult
+from tunes import *  # noqa: F403
 
 SCENARIO = Path(__file__).resolve().parents[1]
 SLOTS = ("blue", "green")
 PROGRAM = f"/usr/local/lib/{NAME}-oxmgr"
-# The tests of swap, which are asked here as well, and the client of supervise; behind this directory, whose names come
-# first.
-sys.path += [str(SWAP / "tests"), str(SWAP.parent / "supervise" / "tests")]
+# The tests of swap and tune, which are asked here as well, and the client of supervise; behind this directory, whose
+# names come first.
+sys.path += [str(SWAP.parent / name / "tests") for name in ("swap", "supervise", "tune")]
 
 
-def left_of_oxmgr(ask) -> list[str]:
-    """What the app's Oxmgr has on the host, and what of it runs."""
-    places = f"/run/{NAME}-oxmgr /var/lib/{NAME}-oxmgr /usr/local/lib/*oxmgr* /usr/local/bin/{NAME}-oxmgr"
+def left_of_oxmgr(ask, name: str = NAME) -> list[str]:
+    """What an app's Oxmgr has on the host, and what of any runs."""
+    places = f"/run/{name}-oxmgr /var/lib/{name}-oxmgr /usr/local/lib/*oxmgr* /usr/local/bin/{name}-oxmgr"
     units = "/etc/systemd/system/*oxmgr* /etc/systemd/system/*/*oxmgr*"
     return ask.run(f"ls -d {places} {units} 2>/dev/null || true; pgrep --list-full oxmgr || true").splitlines()
 
@@ -89,6 +90,12 @@ class Oxmgr(Site):
 @pytest.fixture
 def options() -> list[str]:
     return ["-e", f"@{SWAP}/variables.yml", "-e", f"@{SCENARIO}/variables.yml"]
+
+
+@pytest.fixture
+def limits() -> dict[str, object]:
+    """Tests of memory have taught the planner that a worker takes more than there is room for here."""
+    return {"fastapi_worker_memory": "60M"}
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 
@@ -153,6 +155,30 @@ def test_no_deploy_meanwhile_and_one_that_died_is_finished(ask, control, options
     assert installed(ask) == wanted
     assert not ask.host.file(MARK).exists
     assert last(ask)["kind"] == "patched"
+
+
+def test_a_second_run_does_not_take_over_from_one_that_reboots_the_host(ask, control, options, patch, upgradable):
+    host = ask.host.backend.host
+    started = lambda: docker("inspect", "--format={{.State.StartedAt}}", host)  # noqa: E731
+    upgradable(ASKS)
+    before = started()
+    with control.start("patch", *options, reboot="needed") as first:
+        ask.until("the host has gone down and up", lambda: started() != before, 60)
+        # It is late: the host is back, and it hasn't asked for it yet. Its lock has gone with the reboot.
+        os.killpg(first.pid, signal.SIGSTOP)
+        ask.until("it is reached", lambda: ask.host.run("test -e /run/systemd/system").succeeded)
+        assert ask.host.run(f"flock --nonblock {ROOT}/deploy.lock true").succeeded
+        with control.start("patch", *options, reboot="needed") as second:
+            # What Ansible unpacks a module to.
+            looks = "ls -d /tmp/ansible_*patch_payload_*"
+            ask.until("the second one looks", lambda: ask.host.run(looks).succeeded, 60)
+            os.killpg(first.pid, signal.SIGCONT)
+            refused = second.communicate(timeout=60)[0]
+        said = first.communicate(timeout=60)[0]
+    assert second.returncode == 2 and "Nothing was changed. patch.yml is patching this host" in refused, refused
+    assert first.returncode == 0 and "ready after " in said, said
+    assert last(ask)["reason"].endswith("rebooted")
+    assert not ask.host.file(NOTE).exists
 
 
 def test_a_single_host_is_rebooted_when_that_was_asked_for(ask, patch, upgradable):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from conftest import cut_off, slots
+from tunes import cut_off, slots
 
 
 def test_the_next_run_finds_its_way(site, tune, load, ask):
-    before, serves = slots(ask), site.release
+    before, serves = slots(site), site.release
     with load() as running:
         cut_off(site, tune, ask)
         assert tune.call()["counts"][0]["rate"] > 0
-        assert slots(ask) == before
+        assert slots(site) == before
     running.counted.nothing_lost()
     assert list(running.counted.releases) == [serves]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import cut_off
+from tunes import SLEEP, cut_off
 
 pytestmark = pytest.mark.core
 
@@ -40,6 +40,12 @@ def test_clients_notice_nothing_and_all_is_as_before(measured):
     assert measured.counted.sent > 500
     assert [line for line in measured.after.splitlines() if line not in measured.before] == []
     assert measured.before == measured.after
+
+
+def test_an_event_loop_that_stands_still_is_counted(tune):
+    """By the lines of the slot that is measured, whoever keeps it alive."""
+    (count,) = tune.call(paths=[SLEEP | {"body": "import time; time.sleep(0.7)"}], seconds=2)["counts"]
+    assert count["stalls"] and count["errors"] == 0, count
 
 
 def test_it_is_killed_and_the_next_deploy_finds_its_way(site, tune, load, ask, status):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ROOT, slots
+from deploys import ROOT
+from tunes import slots
 
 
 @pytest.fixture(autouse=True)
 def as_before(ask, site, measured):
-    before = slots(ask)
+    before = slots(site)
     yield
     site.gone(site.standby)
-    after = slots(ask)
+    after = slots(site)
     assert [line for line in after.splitlines() if line not in before] == []
     assert after == before
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from conftest import QUICK, ROOT, VARIABLES
+from conftest import VARIABLES
+from deploys import ROOT
+from tunes import QUICK
 
 
 def workers(ask, site) -> int:

@@ -15,7 +15,8 @@ from .._app import leaving, names, roots
 from .._app.lock import PAUSE, DeployLock, Held, now
 from .._app.slots import SLOTS, App
 from .._host import files
-from .._host.probe import Door, ask
+from .._host.door import Door
+from .._host.probe import ask
 from .._host.systemd import CommandFailed, Run, Systemd
 from . import facts as absent_facts
 from . import steps

@@ -11,15 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._app import leaving
 from .._app.roots import ENTRIES, NOTE, SHARED, is_made_by_us, ours
-from .._app.words import slice_of
+from .._app.words import LEAVING, slice_of
 from . import account, places
 from .facts import Facts
 from .places import Removable
 
 # The first may have been made by the removal itself.
-LAST = (leaving.NAME, NOTE, "deploy.lock")
+LAST = (LEAVING, NOTE, "deploy.lock")
 _RUNNING = ("active", "activating", "reloading", "deactivating")
 
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from .._host.probe import as_client
+from .._host.door import as_client
 
 LONGEST = 4 << 20
 """Bytes of a body that are compared."""

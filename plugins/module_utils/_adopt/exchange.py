@@ -7,17 +7,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from .._hand import caddyfile, nginx_conf
-from .._hand.nginx_conf import Directive, normal
+from .._hand.nginx_conf import Directive, Unreadable, normal
 from . import loses
 from .loses import Kept
 from .programs import Refused
 from .proxies import MAIN
 
 IMPORT = "import sites/*.caddy"
+_IMPORT = re.compile(rf"(?:(?<=\n)(?:[ \t]*\r?\n)+)?^[ \t]*{re.escape(IMPORT)}[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 _HARMLESS = ("listen", "server_name", "server_tokens", "access_log", "error_log")
 
 
@@ -87,7 +89,7 @@ def of_caddy(files: Mapping[str, str], at: str, kept: Kept) -> list[dict[str, An
     :raises Refused: where a file wouldn't say the same of all others afterwards, or as of_nginx().
     """
     parsed = {path: caddyfile.parse(text, path) for path, text in files.items()}
-    mine = [site for file in parsed.values() for site in file.sites if normal(at) in addresses(site.lines)]
+    mine = [site for file in parsed.values() for site in _going(file.sites, at)]
     snippets = {
         other.name.strip("()"): other.block or ()
         for file in parsed.values()
@@ -109,7 +111,7 @@ def of_caddy(files: Mapping[str, str], at: str, kept: Kept) -> list[dict[str, An
     main = MAIN["caddy"]
     text = entries.get(main, {}).get("content", files.get(main, ""))
     # One of ours isn't among the files, and imports them.
-    if main in files and not any(line.strip() == IMPORT for line in text.splitlines()):
+    if main in files and not imports(text):
         entries[main] = {"path": main, "state": "present", "content": with_import(text)}
     return list(entries.values())
 
@@ -118,6 +120,69 @@ def with_import(text: str) -> str:
     """With the line at its end, on which a Caddyfile without braces would have it within its site."""
     text = text.rstrip()
     return f"{text}\n\n{IMPORT}\n" if text else f"{IMPORT}\n"
+
+
+def put_back(before: str, now: str, at: str) -> str:
+    """A Caddyfile with the app's sites in it again, and with all that others have done in it since.
+
+    :param before: as it was when the app's sites were in it; `now` without them.
+    :raises Unreadable: where it isn't a Caddyfile any more, or somebody has given one of their addresses another use.
+    """
+    before = braced(before)
+    found = caddyfile.parse(now, MAIN["caddy"]).sites
+    there = {address for site in _going(found, at) for address in site.addresses}
+    missing = [site for site in _sites(before, at) if not there.issuperset(site.addresses)]
+    if not missing:
+        return now
+    used = {address for site in found for address in site.addresses}
+    if twice := sorted(used.intersection(address for site in missing for address in site.addresses)):
+        raise Unreadable(f"{MAIN['caddy']} has another site of {' '.join(twice)} by now.")
+    texts = [before[caddyfile.begin(before, site) : site.end].strip() for site in missing]
+    rest = without_import(now)
+    text = "\n\n".join([*filter(None, [rest.strip()]), *texts]) + "\n"
+    return text if rest == now else with_import(text)
+
+
+def braced(text: str) -> str:
+    """A Caddyfile that is one site without braces, with them: only so another site can stand beside it.
+
+    :raises Unreadable: where it isn't a Caddyfile.
+    """
+    for site in caddyfile.parse(text, MAIN["caddy"]).sites:
+        head = next(line for line in caddyfile.lines(text, MAIN["caddy"]) if line.start == site.start)
+        if head.block is None:
+            return f"{text[: head.end]} {{{text[head.end :].rstrip()}\n}}\n"
+    return text
+
+
+def vet_back(text: str, before: str, at: str) -> None:
+    """:raises Unreadable: where a Caddyfile that was put together hasn't the app's sites as they were before, or has
+    the line for ours within a site, as where somebody's stands without braces."""
+    found = caddyfile.parse(text, MAIN["caddy"])
+    there = {address for site in _going(found.sites, at) for address in site.addresses}
+    lines = imports(text) and IMPORT.partition(" ")[2] not in found.imports
+    if lines or not all(there.issuperset(site.addresses) for site in _sites(before, at)):
+        raise Unreadable(f"{MAIN['caddy']} can't have the app's site in it beside the others.")
+
+
+def _sites(text: str, at: str) -> list[caddyfile.Site]:
+    return _going(caddyfile.parse(text, MAIN["caddy"]).sites, at)
+
+
+def _going(sites: Iterable[caddyfile.Site], at: str) -> list[caddyfile.Site]:
+    """Those of the sites that pass requests to an address."""
+    return [site for site in sites if normal(at) in addresses(site.lines)]
+
+
+def imports(text: str) -> bool:
+    """Whether a Caddyfile has the line for our sites."""
+    return bool(_IMPORT.search(text))
+
+
+def without_import(text: str) -> str:
+    """Without that line, and the blank ones before it; all else to the letter."""
+    rest = _IMPORT.sub("", text)
+    return rest if rest.strip() else ""
 
 
 def _passing(lines: tuple[caddyfile.Line, ...], at: str) -> Iterator[caddyfile.Line]:
@@ -136,7 +201,7 @@ def _same(path: str, before: str, after: str, others: list[caddyfile.Site]) -> N
     """:raises Refused: where the others' text isn't what it was, to the letter."""
     try:
         left = caddyfile.parse(after, path).sites
-    except nginx_conf.Unreadable as error:
+    except Unreadable as error:
         left = ()
         raise Refused(f"{path} can't be read without the app's site: {error} {_split(path)}") from error
     if [before[site.start : site.end] for site in others] != [after[site.start : site.end] for site in left]:

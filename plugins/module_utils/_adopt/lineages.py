@@ -18,13 +18,17 @@ _BY_HTTP = ("nginx", "webroot", "standalone", "apache")
 
 
 def lineages(host: Host) -> list[dict[str, Any]]:
-    """Each with ``path``, ``names``, and ``dns``: whether it is renewed in another way than by HTTP."""
+    """Each with ``path`` and ``names``; ``dns``, whether it is renewed in another way than by HTTP; and ``server``, the
+    URL of the ACME directory that renews it, '' where that isn't known."""
     found = []
     for name in sorted(host.names(LIVE)):
         path = f"{LIVE}/{name}"
         names = read_certificate(f"{host.top}{path}/fullchain.pem").get("names")
         if names:
-            found.append({"path": path, "names": names, "dns": _by_dns(host.read(f"{RENEWAL}/{name}.conf"))})
+            text = host.read(f"{RENEWAL}/{name}.conf")
+            server = re.search(r"(?m)^server\s*=\s*(\S+)", text)
+            row = {"path": path, "names": names, "dns": _by_dns(text), "server": server[1] if server else ""}
+            found.append(row)
     return found
 
 

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from dataclasses import asdict
 from typing import Any
 
 from .._hand.options import program_of
 from .._hand.unit_text import parse_environment
-from . import code, dotenv, server
+from .._host.systemd import CommandFailed
+from . import code, dotenv, oxmgr, server
 from .lineages import lineages
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
@@ -31,6 +33,8 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     program = choose(programs(host), unit, host)
     if program.refused:
         raise Refused(program.refused)
+    if program.kind == "oxmgr":
+        program.user = _user_of_oxmgr(program.name, f"{host.top}/proc")
     served = server.read(program.words)
     if served is None:
         raise Refused(f"{program.file} starts no app server: {' '.join(program.words[:1])} ...")
@@ -70,6 +74,14 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     }
 
 
+def _user_of_oxmgr(name: str, proc: str) -> str:
+    """As whom it runs, which no oxfile says: as its daemon does. '' where none has it now."""
+    try:
+        return pwd.getpwuid(oxmgr.find(name, proc).daemon.uid).pw_name
+    except (CommandFailed, KeyError):
+        return ""
+
+
 def choose(found: list[Program], unit: str, host: Host) -> Program:
     """:raises Refused: as look()."""
     names = [program.name for program in found]
@@ -79,7 +91,8 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
         meant = meant or [each for each in found if each.name == f"{stem}.service"]
         if len(meant) == 1:
             return meant[0]
-        there = f"There are {', '.join(names)}." if names else _others(host)
+        # It may be a container's name.
+        there = f"There are {', '.join(names)}. {_containers(host)}".strip() if names else _others(host)
         raise Refused(f"unit is {unit}, and no app server is started by it on this host. {there}")
     if len(found) == 1:
         return found[0]
@@ -93,8 +106,8 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
     raise Refused(f"Nothing on this host starts an app server. {_others(host)}")
 
 
-def _others(host: Host) -> str:
-    """What there is of app servers that can't be adopted, and what would be needed."""
+def _containers(host: Host) -> str:
+    """The first app server that a compose file runs, and what would be needed; '' for none."""
     for top in _PLACES:
         for path in (top, *(f"{top}/{entry}" for entry in host.names(top))):
             for name in _COMPOSE:
@@ -106,13 +119,18 @@ def _others(host: Host) -> str:
                     # No more of a command than that: it may have a password in it.
                     what = found[1] if found.lastindex else "build:"
                     return (
-                        f"{path}/{name}:{line} runs one in a container ({what}). What is in an image can't "
-                        "be read "
+                        f"{path}/{name}:{line} runs one in a container ({what}). What is in an image can't be read "
                         "from outside, so that isn't adopted. What is needed is its source: run init.yml with that "
-                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and move "
-                        "the "
-                        "proxy by hand."
+                        "(-e fastapi_source=...), fill in what the compose file sets, deploy to another port, and "
+                        "move the proxy by hand."
                     )
+    return ""
+
+
+def _others(host: Host) -> str:
+    """What there is of app servers that can't be adopted, and what would be needed."""
+    if found := _containers(host):
+        return found
     for pid in sorted(int(name) for name in host.names("/proc") if name.isdigit()):
         words = host.read(f"/proc/{pid}/cmdline").split("\0")
         if (program := program_of(words)[0]) and words[0]:

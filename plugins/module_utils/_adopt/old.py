@@ -12,6 +12,7 @@ from typing import Any
 
 from .._host.files import read_text
 from .._host.systemd import CommandFailed, Run, Systemd
+from . import oxmgr
 
 ASIDE = ".adopted"
 """Ends the name of a supervisord file that is out of the way: it reads those that end in .conf alone."""
@@ -79,8 +80,9 @@ class Old:
         if self.kind == "supervisor":
             said = self._supervisor("status", ok=(0, 3))
             return {"active": "RUNNING" in said, "enabled": os.path.isfile(self.file)}
-        if self.kind != "systemd":
-            return {"active": True, "enabled": False}
+        if self.kind == "oxmgr":
+            held = oxmgr.find(self.name)
+            return {"active": held.runs, "enabled": held.stays}
         found = self.systemd.show(self.units)
         if found[self.name].get("LoadState") == "not-found":
             raise CommandFailed(f"adopt.unit is {self.name}, and there is no such unit on this host any more.")
@@ -98,12 +100,10 @@ class Old:
     def refusal(self) -> str:
         """Why it can't be ended and begun from here; '' where it can."""
         if self.kind == "oxmgr":
-            return (
-                f"{self.name} is Oxmgr's, whose daemon belongs to whoever has started it: adopt.yml doesn't speak to "
-                "it. Stop "
-                f"the app there when step=move has been (oxmgr stop {self.name.partition('#')[2]}), and start it "
-                "before undo."
-            )
+            try:
+                oxmgr.find(self.name)
+            except CommandFailed as failure:
+                return str(failure)
         if self.kind == "supervisor" and read_text(self._where()).count("[program:") > 1:
             return (
                 f"{self.file} has several programs, and a file goes as a whole. Move [program:{self.program}] into a "
@@ -121,6 +121,10 @@ class Old:
             if os.path.isfile(self.file):
                 os.rename(self.file, self.file + ASIDE)
             self._supervisor("stop", ok=(0, 1, 7))
+            return
+        if self.kind == "oxmgr":
+            # Oxmgr notes that it is to stay stopped, over a boot as well.
+            oxmgr.find(self.name).stop()
             return
         self._link_again(was)
         self.systemd.do("disable", "--quiet", "--", *self.units)
@@ -141,7 +145,10 @@ class Old:
                 self.run(["supervisorctl", "add", self.program])
                 self._supervisor("start", ok=(0, 7))
             return
-        if self.kind != "systemd":
+        if self.kind == "oxmgr":
+            # One that runs would be started anew, and wouldn't answer meanwhile.
+            if not (held := oxmgr.find(self.name)).runs:
+                held.start()
             return
         self._link_again(was)
         units = was["units"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -143,7 +144,7 @@ def of_unit(host: Host, name: str, settings: list[Setting]) -> Program | None:
         words = unit_text.words(unit_text.specified(re.sub(r"^[@:+!-]+", "", start.value), name))
         words = [each for word in words for each in expanded(word, environment)]
         program = Program(name, "systemd", start.place, [], words, directory=directory)
-        if _look_into(host, program):
+        if _look_into(host, program, environment):
             found.append(program)
     if not found:
         return None
@@ -169,12 +170,12 @@ def expanded(word: str, environment: dict[str, str]) -> list[str]:
     return [re.sub(r"\$\{([A-Za-z_]\w*)\}", lambda found: environment.get(found[1], ""), word)]
 
 
-def _look_into(host: Host, program: Program) -> bool:
-    """Whether its command is an app server's, also where a shell begins it."""
+def _look_into(host: Host, program: Program, environment: Mapping[str, str]) -> bool:
+    """Whether its command is an app server's, also where a shell begins it, with this environment."""
     if program_of(program.words)[0]:
         return True
     try:
-        seen = see_through(program.words, host.read, program.directory)
+        seen = see_through(program.words, host.read, program.directory, environment)
     except Opaque as opaque:
         program.refused = f"{program.name} runs {opaque} Write the server's own command into it, as ExecStart=."
         return opaque.serves
@@ -192,7 +193,7 @@ def of_supervisor(host: Host, path: str) -> list[Program]:
         settings = [("program", key, value, each.where.get(key, path)) for key, value in each.values.items()]
         program = Program(f"supervisor/{each.name}", "supervisor", path, settings, unit_text.words(each.command))
         program.directory, program.user, program.environment = each.directory, each.user, each.environment
-        if _look_into(host, program):
+        if _look_into(host, program, program.environment):
             if (number := each.values.get("numprocs", "1")) != "1":
                 program.refused = f"{program.name} has numprocs={number}: several app servers in one program."
             found.append(program)
@@ -230,7 +231,7 @@ def of_oxfile(host: Host, path: str) -> list[Program]:
         program.words = [re.sub(r"^\./", program.directory.rstrip("/") + "/", word) for word in program.words[:1]] + (
             program.words[1:]
         )
-        if _look_into(host, program):
+        if _look_into(host, program, program.environment):
             found.append(program)
     return found
 

@@ -15,12 +15,13 @@ import pwd
 import re
 from typing import Any
 
-from .._app.roots import ADOPTED
+from .._app.roots import ADOPTED, roots_by_units
 from .._host import files
 from .._host.files import names_in, read_text
 from .._layer.files import look
 from .programs import Refused
 
+UNITS = "/etc/systemd/system"
 OUTSIDE = "/var/lib/graceful-adopt"
 """Where the record is while the app's directory is being removed."""
 STAGES = ("beside", "moving", "moved", "finishing", "finished", "undoing")
@@ -32,6 +33,8 @@ FOUNDATIONS = {
         "/etc/systemd/system/nginx.service.d",
         "/etc/systemd/system/certbot.service.d/graceful.conf",
         "/etc/systemd/system/certbot.service.d",
+        # The host's own authority, which nobody needs when no site of ours is left.
+        *(f"/etc/nginx/graceful/{name}" for name in ("authority.key", "authority.pem", ".lock")),
         "/etc/nginx/graceful",
         "/var/lib/nginx/graceful-acme",
     ),
@@ -72,6 +75,12 @@ def save(root: str, record: dict[str, Any]) -> None:
     files.sync_directory(os.path.dirname(path))
     if not undoing:
         forget(root)
+
+
+def others(name: str, proxy: str) -> list[dict[str, Any]]:
+    """What is kept of the moves of other apps on the host, behind the same proxy."""
+    found = [load(root) for other, root in roots_by_units(UNITS).items() if other != name]
+    return [kept for kept in found if kept.get("adopt", {}).get("proxy") == proxy]
 
 
 def forget(root: str) -> None:
@@ -116,6 +125,12 @@ def has_user(name: str) -> bool:
         return bool(pwd.getpwnam(name))
     except KeyError:
         return False
+
+
+def runs_as(user: str, name: str) -> bool:
+    """Whether another app of ours than the one of that name runs as a user."""
+    texts = [read_text(f"{UNITS}/{other}@.service") for other in roots_by_units(UNITS) if other != name]
+    return any(re.search(rf"(?m)^User={re.escape(user)}$", text) for text in texts)
 
 
 def tidy(paths: list[str]) -> list[str]:

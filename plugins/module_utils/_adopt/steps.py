@@ -9,21 +9,23 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .._app.roots import ADOPTED
+from .._app.roots import ADOPTED, roots_by_units
 from .._app.slots import App
 from .._hand.nginx_conf import Unreadable
+from .._host.files import names_in
 from .._host.systemd import CommandFailed, Run
 from .._layer.flow import Layer
 from . import answers, record
-from .exchange import of_caddy, of_nginx
+from .exchange import braced, imports, of_caddy, of_nginx, put_back, vet_back, with_import, without_import
 from .loses import Kept
 from .old import ASIDE, Old, drain
 from .programs import Host, Refused
-from .proxies import proxy_files
+from .proxies import MAIN, proxy_files
 
 START_LIMIT = 60
 """Seconds within which what was stopped has to answer again."""
 UNITS = {"nginx": "nginx.service", "caddy": "caddy.service"}
+SITES = "/etc/caddy/sites"
 _OURS = {
     "nginx": ("/etc/nginx/sites-enabled/zz-graceful-{name}.conf",),
     "caddy": ("/etc/caddy/sites/{name}.caddy", "/etc/caddy/sites/{name}.users", "/etc/caddy/sites/{name}.health"),
@@ -33,6 +35,12 @@ _OURS = {
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two rows have the same at a path, whoever's it is."""
     return all(one.get(key) == other.get(key) for key in ("state", "content", "link"))
+
+
+def _sites_of_others(name: str) -> bool:
+    """Whether the directory for our sites of Caddy has any that is neither an app's of that name nor all apps'."""
+    ours = (f"{name}.caddy", "_unknown.caddy")
+    return any(each.endswith(".caddy") and not each.startswith(".") and each not in ours for each in names_in(SITES))
 
 
 class Move:
@@ -81,7 +89,13 @@ class Move:
                 "Write its variables into fastapi_env, take `unread` out of `adopt` in app.yml, and run again."
             )
         state = self.old.state()
-        taken = [record.kept(path) for path in record.TAKEN.get(self.proxy, ())]
+        # What an app that moved in before has brought or taken for all goes back with the last of them.
+        others = record.others(self.app.name, self.proxy)
+        gone = {row["path"]: row for other in others for row in other.get("taken", []) if row["state"] == "present"}
+        taken = [gone.get(path) or record.kept(path) for path in record.TAKEN.get(self.proxy, ())]
+        missing = [*before.get("missing", []), *record.missing(self.proxy)]
+        missing += [path for other in others for path in other.get("missing", [])]
+        user = self.params["user"]
         record.vet(taken)
         if not state["active"]:
             raise CommandFailed(
@@ -94,9 +108,12 @@ class Move:
             "name": self.app.name,
             "adopt": self.adopt,
             "was": state,
-            "missing": list(dict.fromkeys([*before.get("missing", []), *record.missing(self.proxy)])),
+            "missing": list(dict.fromkeys(missing)),
             "taken": before.get("taken", taken),
-            "made_user": before.get("made_user", False) or not record.has_user(self.params["user"]),
+            "user": user,
+            "made_user": before.get("made_user", False)
+            or not record.has_user(user)
+            or any(other.get("made_user") and other.get("user") == user for other in others),
         }
         self._set("beside")
         return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
@@ -117,7 +134,9 @@ class Move:
         if not self.record:
             raise CommandFailed("Nothing of it runs beside the old one yet. Run step=beside first.")
         if self.before == "moving":
-            self._unchanged()
+            for wanted, before in self._files():
+                if not any(same(record.kept(wanted["path"]), each) for each in (wanted, before)):
+                    raise self._changed(wanted["path"])
             return {"replaces": self.record["replaces"], "msg": "The site was noted by an earlier run."}
         if self.before not in ("beside", "undoing"):
             # Nothing of it is written once more: the files are others' again, who may have changed them.
@@ -158,30 +177,62 @@ class Move:
         """The old site again, where ours didn't answer as it should."""
         if self.before != "moving":
             return {"msg": "Nothing was exchanged."}
-        self._unchanged()
         changes = self._old_site()
         self._set("beside")
         return {"changed": bool(changes), "changes": changes, "msg": "The old site serves again, as before."}
 
-    def _unchanged(self) -> None:
-        """:raises CommandFailed: where somebody has changed since then what would be written over."""
-        for wanted, before in zip(self.record.get("replaces", []), self.record.get("files", []), strict=True):
+    def _files(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Of each file that the move exchanges, what it is to be and what it was."""
+        return list(zip(self.record.get("replaces", []), self.record.get("files", []), strict=True))
+
+    def _changed(self, path: str) -> CommandFailed:
+        return CommandFailed(
+            f"{path} isn't what it was after the move, and what somebody has written there since would be lost. Move "
+            "that away, undo, and bring it back; what was there before the move is in "
+            f"{self.app.root}/{ADOPTED}."
+        )
+
+    def _site_before(self) -> list[dict[str, Any]]:
+        """The files of the old site as they are to be again. What others have done in a Caddyfile since stays in it,
+        and so does its line for our sites while another app or somebody's own site there needs that.
+
+        :raises CommandFailed: where somebody has changed since then what would be written over.
+        """
+        rows, others = [], self._others()
+        for wanted, before in self._files():
             now = record.kept(wanted["path"])
-            if not any(same(now, each) for each in (wanted, before)):
-                raise CommandFailed(
-                    f"{wanted['path']} isn't what it was after the move, and what somebody has written there since "
-                    "would be "
-                    f"lost. Move that away, undo, and bring it back; what was there before the move is in "
-                    f"{self.app.root}/{ADOPTED}."
-                )
+            known = any(same(now, each) for each in (wanted, before))
+            if not ("content" in before and "content" in wanted and "content" in now):
+                if not known:
+                    raise self._changed(wanted["path"])
+                rows.append(before)
+                continue
+            text: str = before["content"]
+            try:
+                if not known:
+                    text = put_back(text, now["content"], self.at)
+                if wanted["path"] == MAIN["caddy"]:
+                    if others or (imports(now["content"]) and _sites_of_others(self.app.name)):
+                        text = text if imports(text) else with_import(braced(text))
+                    elif SITES in self.record.get("missing", []) and not imports(before["content"]):
+                        # A directory that wasn't there had nothing to import.
+                        text = without_import(text)
+                if text != before["content"]:
+                    vet_back(text, before["content"], self.at)
+            except Unreadable as error:
+                raise self._changed(wanted["path"]) from error
+            rows.append({**(before if known else now), "content": text})
+        return rows
 
     def _old_site(self) -> list[str]:
         """Put the old site back and take ours away, by one reload.
 
-        :raises CommandFailed: where the proxy refuses it; the files are as they were then.
+        :raises CommandFailed: as _site_before(), and where the proxy refuses it; the files are as they were then.
         """
         ours = [{"path": path.format(name=self.app.name), "state": "absent"} for path in _OURS[self.proxy]]
-        rows = [*self.record.get("files", []), *self.record.get("taken", []), *ours]
+        # The package's own page takes every name, as the others' sites may: it comes back with the last of them.
+        taken = [] if self._others() else self._taken()
+        rows = [*self._site_before(), *taken, *ours]
         options = {"owner": "root", "group": "root", "mode": "0644", "package": None, "needs_line": "", "content": None}
         files = [{**options, **row} for row in rows]
         unit = {"name": UNITS[self.proxy], "enabled": False, "state": "kept", "restart_for": []}
@@ -228,7 +279,8 @@ class Move:
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         name, was = self.old.name, self.record["was"]
-        self._unchanged()
+        # Told before anything is done.
+        self._site_before()
         if self.check:
             msg = f"{name} would serve again, and {self.app.name} would go."
             return {"changed": True, "msg": msg, "left": [], "goes": True}
@@ -246,7 +298,9 @@ class Move:
             "goes": True,
             "changes": changes,
             "left": self.record["missing"],
-            "made_user": self.record["made_user"] and not os.path.isdir(os.path.join(self.app.root, "shared")),
+            "made_user": self.record["made_user"]
+            and not os.path.isdir(os.path.join(self.app.root, "shared"))
+            and not record.runs_as(self.params["user"], self.app.name),
             "msg": f"{name} serves again."
             + (f" {left} connections to {self.app.name} were open still." if left else ""),
         }
@@ -258,10 +312,11 @@ class Move:
         gone = [] if (others := self._others()) else record.tidy(self.params["left"])
         if gone:
             self.run(["systemctl", "daemon-reload"])
+        told = self._stays(others) if others else ""
         # Last: by this the next run knows that there is something left.
         record.forget(self.app.root)
         if others:
-            return {"msg": "Other apps here have what the proxy was given."}
+            return {"msg": told}
         return {
             "changed": bool(gone),
             "gone": gone,
@@ -269,4 +324,27 @@ class Move:
         }
 
     def _others(self) -> list[str]:
-        return [entry for entry in os.listdir("/etc/systemd/system") if entry.endswith("@.socket")]
+        """Other apps of ours on the host that have a site at the same proxy."""
+        names = [name for name in roots_by_units(record.UNITS) if name != self.app.name]
+        sites = _OURS.get(self.proxy, ())[:1]
+        return [name for name in names if any(os.path.lexists(path.format(name=name)) for path in sites)]
+
+    def _taken(self) -> list[dict[str, Any]]:
+        """What the move has taken away as the package's own."""
+        return [row for row in self.record.get("taken", []) if row["state"] == "present"]
+
+    def _stays(self, others: list[str]) -> str:
+        """What of the move stays for other apps, and what a person has to do with it when the last of them goes."""
+        there = [path for path in self.params["left"] if os.path.lexists(path)]
+        # One that moved in has it noted, and its undo puts it back.
+        noted = {row["path"] for other in record.others(self.app.name, self.proxy) for row in other.get("taken", [])}
+        gone = [row for row in self._taken() if row["path"] not in noted and not os.path.lexists(row["path"])]
+        lines = [f"{' and '.join(others)} {'have' if len(others) > 1 else 'has'} a site at {self.proxy} as well."]
+        if there:
+            lines.append(f"So these stay, which the move had brought: {', '.join(there)}.")
+        for row in gone:
+            how = f": ln -s {row['link']} {row['path']}" if "link" in row else ""
+            lines.append(
+                f"{row['path']} stays away, which takes every name. When no site of ours is left, put it back{how}."
+            )
+        return " ".join(lines)

@@ -16,11 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._host import files
+from . import words
 
-NAME = "leaving"
-"""The file's name in the app's directory, as the proxies' templates have it (roles/caddy and roles/nginx, parts.j2)."""
-NOTE = "patching"
-"""The name of patch.yml's note beside it, which also holds deploys off."""
 PATCHING = "patch"
 """The kind of that note, and of a mark that patch.yml has made."""
 QUIET = 900.0
@@ -28,11 +25,11 @@ QUIET = 900.0
 
 
 def path(root: str) -> str:
-    return os.path.join(root, NAME)
+    return os.path.join(root, words.LEAVING)
 
 
 def note_path(root: str) -> str:
-    return os.path.join(root, NOTE)
+    return os.path.join(root, words.PATCH_NOTE)
 
 
 def _told(place: str) -> dict[str, Any]:

@@ -14,9 +14,8 @@ import re
 from collections.abc import Collection
 
 from .._host.files import names_in, read_text, write
-from . import leaving
 from .slots import SLOTS
-from .words import BUILDING, GENERATIONS, is_ours
+from .words import BUILDING, GENERATIONS, LEAVING, PATCH_NOTE, is_ours
 
 SHARED = "shared"
 ENDING = re.compile(r"[^/]\.[A-Za-z]\w*$")
@@ -36,7 +35,7 @@ OLD_ENVIRONMENT = ".env"
 refused this one."""
 ENTRIES = [
     *(HOME, COMMANDS, "releases", "slots", GENERATIONS, "wheels", ENVIRONMENT, OLD_ENVIRONMENT),
-    *("maintenance", leaving.NAME, leaving.NOTE, "prepared.json", "tuned.json", "live", "live.new"),
+    *("maintenance", LEAVING, PATCH_NOTE, "prepared.json", "tuned.json", "live", "live.new"),
     *("live.sock.new", "history.jsonl", "build.lock", "live.sock", ADOPTED, NOTE, "deploy.lock"),
 ]
 """What this collection puts there beside `shared`, in the order in which it goes: last by what the root is known.

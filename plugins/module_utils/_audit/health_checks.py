@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from .._host.probe import STANDS_IN, Answer, Door, ask
+from .._host.door import Door
+from .._host.probe import STANDS_IN, Answer, ask
 from .findings import Finding
 from .model import LOCAL, WORLD, Host, Served
 

@@ -193,9 +193,15 @@ def address_of(upstream: str) -> str:
     return normal(re.sub(r"^(https?|h2c)://", "", upstream).partition("/")[0])
 
 
+def begin(text: str, site: Site) -> int:
+    """Where a site begins with the comment that stands right above it."""
+    return site.start - len(re.search(r"(?:^[^\S\n]*#.*\n)*\Z", text[: site.start], re.M)[0])  # type: ignore[index]
+
+
 def without(text: str, sites: list[Site]) -> str:
-    """The file's text with these sites cut out, and nothing else changed but one blank line after each."""
+    """The file's text with these sites cut out, each with its comment, and nothing else changed but one blank line
+    after each."""
     for site in sorted(sites, key=lambda each: each.start, reverse=True):
-        before, after = text[: site.start], text[site.end :]
+        before, after = text[: begin(text, site)], text[site.end :]
         text = before + re.sub(r"\A[^\S\n]*\n(\s*\n)?", "", after)
     return text

@@ -11,7 +11,7 @@ import ssl
 import tempfile
 import typing as t
 
-from .probe import Door
+from .door import Door
 
 PORT, LIMIT = 443, 3.0
 """Where it is asked for, and seconds that this may take."""

@@ -10,11 +10,12 @@ import contextlib
 import http.client
 import re
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from .door import Door
 
 TIMED_OUT = "no answer (TimeoutError: timed out)"
 LONGEST = 300
@@ -23,10 +24,6 @@ CUT_SHORT = 1.0
 """Seconds: a question with no more left than this may stay unanswered for that reason alone."""
 NOT_THERE = 3.0
 """Seconds of nothing but 404 after which a path is taken to be missing: nobody adds one to an app that runs."""
-HERE = "127.0.0.1"
-GATED = "X-Graceful-Gated"
-"""Header by which the health path is asked of the proxy as any other one: with it, the proxy's answer is 503 while it
-holds clients back, which asked plainly it isn't (roles/caddy and roles/nginx, parts.j2)."""
 STANDS_IN = "graceful.deploy answers for the app, which has no "
 """How the worker class begins its answer where the app has no such path (graceful_watch.StandIn)."""
 SENT_ON = (301, 302, 303, 307, 308)
@@ -39,72 +36,6 @@ _SAYS_NOTHING = re.compile(r"""(?i)$|<|Not Found$|\{"detail":\s*"Not Found"\}$""
 """What comes where no route takes a path: Starlette's and FastAPI's words, or a page."""
 _HOST = re.compile(r"(?i)\bhost\b")
 """What TrustedHostMiddleware says is "Invalid host header"."""
-
-
-def as_client(host: str, scheme: str) -> dict[str, str]:
-    """The headers with which our proxies hand a client's request to the app; every question to it carries them.
-
-    So an app that knows certain names alone, goes by the client's address or sends http to https answers it as it
-    answers clients.
-
-    :param host: the name that clients ask for.
-    :param scheme: ``http`` or ``https``, as clients come.
-    """
-    return {
-        "Host": host,
-        "Accept": "*/*",
-        "User-Agent": "graceful.deploy",
-        "X-Forwarded-For": "127.0.0.1",
-        "X-Forwarded-Proto": scheme,
-        "X-Forwarded-Host": host,
-        "X-Request-ID": "graceful-question",
-    }
-
-
-@dataclass(frozen=True)
-class Door:
-    """Where to knock: an app's unix socket, or a TCP port of the proxy on this host, by TLS where ``tls``.
-
-    :param host: the Host header, and the name asked for in TLS.
-    :param address: of another host's proxy, which a balancer asks.
-    :param scheme: how clients come, ``http`` or ``https``. It may be https where ``tls`` isn't set: a proxy before this
-        one may end TLS.
-    """
-
-    host: str
-    unix: str = ""
-    port: int = 0
-    tls: bool = False
-    scheme: str = "http"
-    address: str = HERE
-
-    @property
-    def name(self) -> str:
-        if self.unix:
-            return self.unix
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """To the app's own socket the proxy's, to another host a balancer's, to the proxy a client's."""
-        if self.unix or self.address != HERE:
-            return as_client(self.host, self.scheme)
-        return {"Host": self.host, "Accept": "*/*", "User-Agent": "graceful.deploy", GATED: "1"}
-
-    def connect(self, timeout: float) -> socket.socket:
-        if self.unix:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(timeout)
-            connection.connect(self.unix)
-            return connection
-        connection = socket.create_connection((self.address, self.port), timeout)
-        if not self.tls:
-            return connection
-        # Whether a browser trusts the certificate is not asked here: a staging or internal authority is a choice.
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context.wrap_socket(connection, server_hostname=self.host)
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a balancer has to say: to which hosts of the app its site hands requests, and what each of them answers now."""
+"""What a balancer has to say: to which hosts of the app its site hands requests and what each of them answers now, the
+address that it shares, and its certificate."""
 
 from __future__ import annotations
 
 import json
 import os
 import threading
+import time
 from typing import Any
 
 from .._app.words import is_ours
+from .._host.certificate import served
+from .._host.door import Door
 from .._host.files import read_text
-from .._host.probe import Door, ask
+from .._host.probe import ask
 from .._host.systemd import Systemd
-from .text import table
+from .._preflight.ways import SHARED, is_local, parse_shared
+from .text import certificate_ends, table
 
 SITES = ("/etc/caddy/sites/{name}.caddy", "/etc/nginx/sites-enabled/zz-graceful-{name}.conf")
 _SAYS = "# balances "
@@ -45,8 +50,28 @@ def report(systemd: Systemd, name: str, said: dict[str, Any]) -> dict[str, Any]:
     for thread in threads:
         thread.join()
     unit = "caddy.service" if os.path.exists(SITES[0].format(name=name)) else "nginx.service"
-    runs = systemd.show([unit])[unit].get("ActiveState", "unknown")
-    return {"balances": rows, "text": render(name, rows, f"{unit.removesuffix('.service')} is {runs}", said["path"])}
+    shown = served(said["host"]) if said["scheme"] == "https" else {}
+    facts = {
+        "name": name,
+        "balances": rows,
+        "proxy": f"{unit.removesuffix('.service')} is {_state(systemd, unit)}",
+        "shared": _shared(systemd, name),
+        "certificate": {key: shown[key] for key in ("ends", "names") if key in shown},
+    }
+    return {**facts, "text": render(facts, said["path"], time.time())}
+
+
+def _state(systemd: Systemd, unit: str) -> str:
+    return systemd.show([unit])[unit].get("ActiveState", "unknown")
+
+
+def _shared(systemd: Systemd, name: str) -> dict[str, Any]:
+    """The address that it shares with another balancer, and whether it has it; empty where it shares none."""
+    found = parse_shared(read_text(os.path.join(SHARED, f"{name}.conf")))
+    if not found:
+        return {}
+    address = found["address"]
+    return {"address": address, "here": is_local(address), "keepalived": _state(systemd, "keepalived.service")}
 
 
 def _ask(row: dict[str, Any], said: dict[str, Any]) -> None:
@@ -56,9 +81,18 @@ def _ask(row: dict[str, Any], said: dict[str, Any]) -> None:
     row["ready"], row["answer"] = answer.good, str(answer)
 
 
-def render(name: str, rows: list[dict[str, Any]], runs: str, path: str) -> str:
-    """The text. Pure."""
+def render(facts: dict[str, Any], path: str, now: float) -> str:
+    """The text. Pure.
+
+    :param path: of the app, by which a host is ready.
+    :param now: seconds since the epoch.
+    """
+    rows, shared = facts["balances"], facts["shared"]
     ready = sum(row["ready"] for row in rows)
-    head = f"{name}: {runs}, and hands requests to {ready} of {len(rows)} hosts of the app"
+    said = [f"{facts['name']}: {facts['proxy']}, and hands requests to {ready} of {len(rows)} hosts of the app"]
+    if shared:
+        where = "here" if shared["here"] else "not here"
+        said.append(f"  The shared address {shared['address']} is {where}; keepalived is {shared['keepalived']}.")
+    said += certificate_ends(facts["certificate"], now)
     lines = [[row["host"], row["address"], row["answer"].split("\n")[0]] for row in rows]
-    return "\n".join([head, "", *table([["host", "address", path], *lines])])
+    return "\n".join([*said, "", *table([["host", "address", path], *lines])])

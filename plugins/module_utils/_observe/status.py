@@ -20,9 +20,10 @@ from .._app.releases import records_in
 from .._app.slots import SLOTS, App
 from .._app.supervisor import State, Supervisor
 from .._host.certificate import served
+from .._host.door import Door
 from .._host.journal import last_lines
 from .._host.memory import group_of, use_of, workers
-from .._host.probe import STANDS_IN, Door, ask
+from .._host.probe import STANDS_IN, ask
 from .._host.systemd import Systemd, ending, number
 from .._plan.sizes import human_size, with_margin
 from .._process import units

@@ -19,6 +19,8 @@ from .stalls import sentence
 
 ENDS_SOON = 20
 """Days before its end from which on a certificate is to be looked at: what renews it does so a month before."""
+CANARY = "canary / live: errors, p95"
+"""What stands above what `canary` says."""
 CELL = 60
 """Characters that a table has for a reason."""
 
@@ -86,12 +88,7 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     ]
     for slot, row in facts["slots"].items():
         lines += [f"  {slot}: {said}".replace("\n", "\n    ") for said in (row["note"], row["advice"]) if said]
-    ends = facts["certificate"].get("ends")
-    if ends is not None and ends - now < ENDS_SOON * 86400:
-        day = time.strftime("%Y-%m-%d", time.gmtime(ends))
-        lines.append(
-            f"  The certificate {'ends' if ends > now else 'has ended'} on {day}, and should have been renewed."
-        )
+    lines += certificate_ends(facts["certificate"], now)
     if facts["stalls"]:
         text = sentence(facts["name"], facts["stalls"])
         lines += ["", textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    ")]
@@ -114,14 +111,14 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
                 f"{e.get('seconds', 0):.1f} s",
                 e.get("outcome", ""),
                 *([_noticed(e)] if counted else []),
-                *([_canary(e.get("canary") or {})] if canaries else []),
+                *([canary(e.get("canary") or {})] if canaries else []),
                 e.get("by", ""),
                 _short(e.get("reason", "")),
             ]
             for e in shown
         ]
         head = ["last deploys (UTC)", "kind", "release", "by way of", "took", "outcome"]
-        head += [*(["lost, p99"] if counted else []), *(["canary / live: errors, p95"] if canaries else []), "who", ""]
+        head += [*(["lost, p99"] if counted else []), *([CANARY] if canaries else []), "who", ""]
         lines += ["", *table([head, *rows])]
         # The last one, where the table has no room for it, and the release hasn't become live since then.
         whole = next((e for e in shown if e.get("reason")), None)
@@ -153,6 +150,15 @@ def render(facts: dict[str, Any], now: float, deploys: int) -> str:
     return "\n".join(lines)
 
 
+def certificate_ends(certificate: dict[str, Any], now: float) -> list[str]:
+    """A line where it ends soon, or has ended."""
+    ends = certificate.get("ends")
+    if ends is None or ends - now >= ENDS_SOON * 86400:
+        return []
+    day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+    return [f"  The certificate {'ends' if ends > now else 'has ended'} on {day}, and should have been renewed."]
+
+
 def _leaving(note: dict[str, Any], root: str) -> list[str]:
     """That balancers leave the host out, since when, by whom, and what ends it."""
     since = note["since"]
@@ -176,7 +182,7 @@ def _noticed(entry: dict[str, Any]) -> str:
     return f"{lost}, {' → '.join(times)} ms" if len(times) == 2 else lost
 
 
-def _canary(counted: dict[str, Any]) -> str:
+def canary(counted: dict[str, Any]) -> str:
     """What a canary was, and what served beside it."""
     sides = [[counted.get(side + name) or 0 for name in ("errors", "requests", "p95")] for side in ("", "live_")]
     texts = [

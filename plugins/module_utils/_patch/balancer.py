@@ -10,7 +10,8 @@ import os
 import time
 from typing import Any
 
-from .._host.probe import Door, ask, wait_until_good
+from .._host.door import Door
+from .._host.probe import ask, wait_until_good
 from .._host.systemd import Run
 
 ADDRESS = "keepalived.service"

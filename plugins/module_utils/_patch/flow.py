@@ -56,11 +56,14 @@ class Patch:
         self.way = Way(self.params, self.marked, self.run, self.warn, self.notes)
         if self.check:
             return self._would()
-        if self.params["step"] == "back":
-            return self._back(self.marked.note.get("upgraded", ""))
-        self.marked.lock(self.params["lock_wait"])
+        goes_on = self.params["step"] == "back"
+        self.marked.lock(self.params["lock_wait"], goes_on)
         try:
-            return self._begin()
+            if not goes_on:
+                return self._begin()
+            # From here on the lock tells whether it is alive.
+            self.marked.say("back")
+            return self._back(self.marked.note.get("upgraded", ""))
         finally:
             self.marked.unlock()
 

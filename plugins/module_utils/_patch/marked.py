@@ -12,13 +12,19 @@ import time
 from typing import Any
 
 from .._app import history, leaving, roots
-from .._app.lock import DeployLock, Held, now
+from .._app.lock import PAUSE, DeployLock, Held, is_held, now
 from .._app.slots import App
-from .._host.probe import Door, ask, wait_until_good
+from .._host.door import Door
+from .._host.probe import ask, wait_until_good
 from .._host.systemd import CommandFailed
 
 HOST = "/var/lib/graceful-patch"
 """Where a host keeps what patch.yml knows of it, beside what its apps' directories hold; root's alone."""
+ELSEWHERE = ("reboot", "again")
+"""Phases in which patch.yml has no process on the host, so that no lock tells whether it is alive."""
+SIGN = 30.0
+"""Seconds within which one that is alive is heard of again by a host that answers: after a reboot Ansible asks for the
+host again at most 13 s after it has given up a connection, which it does after 10 s (CONNECT in action/patch.py)."""
 
 
 def make_host_directory() -> None:
@@ -65,33 +71,78 @@ class Marked:
         self.roots = [app.root for app in apps] or [HOST]
         self.by_hand: list[str] = []
         """Where somebody else's mark has stayed at the end."""
-        self.note: dict[str, Any] = {}
+        self.note = self._told()
         """What a run that is gone, or this one's earlier call, has left."""
-        for root in self.roots:
-            self.note = self.note or leaving.patching_in(root)
-        heard = self.note.get("said", 0.0)
-        self.heard = float(heard) if isinstance(heard, (int, float)) else 0.0
-        """When that said its last word, in seconds since the epoch."""
 
-    def lock(self, wait: float) -> None:
+    @property
+    def heard(self) -> float:
+        """When that said its last word, in seconds since the epoch."""
+        said = self.note.get("said", 0.0)
+        return float(said) if isinstance(said, (int, float)) else 0.0
+
+    def _told(self) -> dict[str, Any]:
+        return next(filter(None, map(leaving.patching_in, self.roots)), {})
+
+    def lock(self, wait: float, goes_on: bool = False) -> None:
         """Hold off deploys of all of them, and another patch.yml, for as long as this process lives.
 
+        :param wait: seconds for which the end of who is at work there is waited for.
+        :param goes_on: whether the note is this run's own.
         :raises CommandFailed: where one is under way.
         """
         if not self.apps:
             make_host_directory()
-        for root in self.roots:
+        # Whoever looks whether a lock is held has it for a moment.
+        end = time.monotonic() + (max(wait, 5.0) if goes_on else wait)
+        while True:
             try:
-                lock = DeployLock(root, wait, patches=True)
+                if not goes_on:
+                    self._see_whether_dead()
+                self._take()
+                break
             except Held as held:
-                name = next((app.name for app in self.apps if app.root == root), "an app")
-                failure = CommandFailed(f"Nothing was changed. {held.sentence(name)}")
-                failure.more = {"held": held.note}
-                raise failure from held
-            self.locks.append(lock)
+                if time.monotonic() >= end:
+                    raise self._refusal(Held(held.note, wait), goes_on) from held
+                time.sleep(PAUSE)
+        for lock in self.locks:
             # What a deploy that was cut off has left is the next deploy's to see.
             if not lock.left or lock.left.get("kind") == leaving.PATCHING:
-                lock.write(self._said("begin") | {"pid": os.getpid()})
+                lock.write(self._said("back" if goes_on else "begin") | {"pid": os.getpid()})
+
+    def _see_whether_dead(self) -> None:
+        """Another patch.yml that reboots the host, say, holds no lock: it is dead where nothing is heard of it.
+
+        :raises Held: where it isn't.
+        """
+        self.note = first = self._told()
+        end = time.monotonic() + SIGN
+        while self.note.get("alive") and self.note["phase"] in ELSEWHERE and time.monotonic() < end:
+            if self.note != first or any(map(is_held, self.roots)):
+                raise Held(self.note)
+            time.sleep(PAUSE)
+            self.note = self._told()
+
+    def _take(self) -> None:
+        """:raises Held: where another process has one of the locks."""
+        try:
+            for root in self.roots:
+                self.locks.append(DeployLock(root, patches=True))
+        except Held:
+            for lock in self.locks:
+                os.close(lock.descriptor)
+            self.locks.clear()
+            raise
+
+    def _refusal(self, held: Held, goes_on: bool) -> CommandFailed:
+        name = next((app.name for app in self.apps if is_held(app.root)), "an app")
+        done = (
+            "This run has upgraded or rebooted this host, and isn't finished with it."
+            if goes_on
+            else "Nothing was changed."
+        )
+        failure = CommandFailed(f"{done} {held.sentence(name)}")
+        failure.more = {"held": held.note}
+        return failure
 
     def unlock(self) -> None:
         for lock in self.locks:

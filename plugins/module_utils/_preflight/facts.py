@@ -200,6 +200,7 @@ def front_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int
         "sites": read_sites(name, params["proxy"], leaving=params.get("leaving") or ()),
         "left_sites": left_sites(name, params["proxy"]),
         "site": gate.read_site(name),
+        "balancers": gate.read_balancers(name),
         "shares": gate.shares(name),
         "certificates": read_certificates(params),
         "caddy": read_caddy(run, name, bool(params.get("rate_limit"))) if params["proxy"] == "caddy" else {},

@@ -15,7 +15,7 @@ from .._plan.flow import plan_from_params
 from .._plan.seen import see
 from .._plan.timeouts import Refusal
 from .._release import facts as release_facts
-from . import balance, logs
+from . import balance, gate, logs
 from .background import summary_of_timers
 from .facts import read_facts
 from .judge import judge, summary
@@ -31,6 +31,7 @@ def look(
     a balancer ``problems`` and ``host`` alone."""
     if variables.get("part") == "balancer":
         return balance.look(variables, run)
+    variables = gate.as_served(variables)
     facts = read_facts(variables, run)
     found, warnings = judge(variables, facts)
     problems = [(problem.variable, problem.sentence) for problem in found]

@@ -14,19 +14,43 @@ from .._app.problems import HIDDEN, Problem
 from .._app.words import is_ours
 from .._host.files import names_in, read_text
 
-OPEN, BEHIND, BALANCES = "open", "behind", "balances"
+OPEN, PASSING, RETURNING, BEHIND, BALANCES = "open", "passing", "returning", "behind", "balances"
+SERVES = (OPEN, PASSING, RETURNING)
+"""Sites of a host that clients come to by themselves."""
+# What an app's host behind balancers has of the site's variables: the rest is theirs.
+DOORLESS: dict[str, t.Any] = {"tls": "off", "redirect_domains": [], "rate_limit": "", "protect": [], "webhook_path": ""}
 # Relative to the host's top.
 _SITES = ("/etc/caddy/sites/{}.caddy", "/etc/nginx/sites-enabled/zz-graceful-{}.conf")
 
 
 def read_site(name: str, top: str = "") -> str:
-    """``open`` to everybody, ``behind`` balancers, or one that ``balances``; '' where there is none of ours."""
-    for path in _SITES:
-        text = read_text(top + path.format(name))
-        if is_ours(text):
-            mark = re.search(r"^# (behind|balances) ", text, re.M)
-            return mark[1] if mark else OPEN
-    return ""
+    """``open`` to everybody; ``passing``, to them and to balancers; ``returning``, the same where these go; ``behind``
+    balancers; or one that ``balances``; '' where there is none of ours."""
+    text = _site(name, top)
+    mark = re.search(r"^# (passing|returning|behind|balances) ", text, re.M)
+    return mark[1] if mark else OPEN if text else ""
+
+
+def read_balancers(name: str, top: str = "") -> dict[str, list[str]]:
+    """Whom the site of one of the app's hosts takes for its balancers: ``names`` and ``balancers``, their addresses."""
+    mark = re.search(r"^# (?:passing|returning|behind) (.*) at (.*)$", _site(name, top), re.M)
+    return {"names": mark[1].split(), "balancers": mark[2].split()} if mark else {"names": [], "balancers": []}
+
+
+def _site(name: str, top: str) -> str:
+    texts = (read_text(top + path.format(name)) for path in _SITES)
+    return next((text for text in texts if is_ours(text)), "")
+
+
+def as_served(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The variables as they count on one of the app's hosts: where clients come by balancers alone, the door is theirs.
+
+    ``direct`` of them is fastapi_direct where there are balancers. One that clients come to by now keeps its door until
+    that says that they don't any more (plugin_utils/_inputs/passage.py).
+    """
+    direct = params.get("direct")
+    passes = direct == "served" or (direct == "auto" and read_site(params["name"]) in SERVES)
+    return params if not direct or passes else params | DOORLESS
 
 
 def balanced(top: str = "") -> list[str]:
@@ -53,8 +77,12 @@ def judge_left(params: dict[str, t.Any], site: str, has_address: bool) -> t.Iter
             f"this host isn't in it, and has {left} of a balancer of {params['name']} still. As one of the app's hosts "
             "it would refuse all clients that come to it."
         )
-        advice = (
-            f"Take that off it first, by site.yml with --limit {params['here']} -e fastapi_state=absent; or put it "
-            "back into the list."
-        )
+        off = f"by site.yml with --limit {params['here']} -e fastapi_state=absent"
+        advice = f"Take that off it first, {off}; or put it back into the list."
+        if not params.get("direct"):
+            # The last ones go: their clients are to come to the app's hosts first.
+            advice = (
+                f"Run site.yml for the app's hosts first, by --limit, and have the site's name lead to them; then take "
+                f"that off this one, {off}."
+            )
         yield Problem("balancers", HIDDEN, wrong, advice)

@@ -182,6 +182,7 @@ def summary(facts: dict[str, t.Any]) -> dict[str, t.Any]:
         "python": {key: value for key, value in facts["python"].items() if key != "problem"},
         "proxy_installed": facts["proxy_installed"],
         "site": facts["site"],
+        "balancers": facts["balancers"],
         "caddy": facts["caddy"],
         "nginx": facts["nginx"],
         "oxmgr": facts["oxmgr"],

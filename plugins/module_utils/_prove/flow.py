@@ -15,7 +15,7 @@ from .._app import history, lock, names, tell
 from .._app.by_oxmgr import supervisor_of
 from .._app.slots import SLOTS, App
 from .._host import files
-from .._host.probe import GATED, Door
+from .._host.door import GATED, Door
 from .._host.systemd import CommandFailed, Systemd
 from . import unit
 from .count import Counting, Seen, doubled, parse, steady_statuses

@@ -13,7 +13,8 @@ import time
 
 from .._app.slots import App, Snapshot
 from .._app.supervisor import Supervisor
-from .._host.probe import Door, ask
+from .._host.door import Door
+from .._host.probe import ask
 from .._host.systemd import CommandFailed, Run
 from .._process.move import Move
 from .start import Candidate

@@ -22,12 +22,14 @@ from .._app.slots import App
 from .._host import files
 from .._host.systemd import CommandFailed, Run
 from .access_log import CANARY, Log
-from .compare import Limits, Side, figures, said, worse
+from .compare import Limits, Side, figures, going, said, worse
 
 LOOK = 0.5
 """Seconds between two looks at the log."""
 WARM = 0.2
 """Part of the time whose answers aren't timed: what was just started has cold caches."""
+SAY = 5.0
+"""Seconds between two times at which the file says how far it is, for a person who waits (plugins/action/swap.py)."""
 
 
 def _link(app: App) -> str:
@@ -101,7 +103,7 @@ class Canary:
             self._end()
 
     def _look(self, log: Log, well: Callable[[float], str | None]) -> str | None:
-        begun, seconds, warm = time.monotonic(), self.limits.seconds, False
+        begun, seconds, warm, told = time.monotonic(), self.limits.seconds, False, -SAY
         while (left := begun + seconds - time.monotonic()) > 0:
             trouble = well(min(LOOK, left))
             self._count(log)
@@ -114,12 +116,20 @@ class Canary:
                 self.live.times.clear()
             if found := self._worse(warm):
                 return found
+            if self.took - told >= SAY:
+                told = self.took
+                self._say()
         self._count(log)
         return self._worse(warm=True, last=True)
 
     def _worse(self, warm: bool, last: bool = False) -> str | None:
         found = worse(self.canary, self.live, self.limits, warm, last)
         return f"{found}, in {self.took:.0f} s with {self.limits.share} % of the requests" if found else None
+
+    def _say(self) -> None:
+        text = going(self.canary, self.live, self.limits, self.took) + "\n"
+        with contextlib.suppress(OSError):
+            files.write(_file(self.app), text.encode(), 0o644)
 
     def _count(self, log: Log) -> None:
         for seen in log.new():

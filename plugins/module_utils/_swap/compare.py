@@ -209,6 +209,13 @@ def said(canary: Side, live: Side, limits: Limits, seconds: float) -> str:
     )
 
 
+def going(canary: Side, live: Side, limits: Limits, seconds: float) -> str:
+    """The same while it has its time."""
+    left = max(0.0, limits.seconds - seconds)
+    head = f"a canary has {limits.share} % of the requests for {left:.0f} s more of {limits.seconds} s"
+    return f"{head}: {_of(canary)}; the live release: {_of(live)}"
+
+
 def _of(side: Side) -> str:
     if not side.requests:
         return "no requests"

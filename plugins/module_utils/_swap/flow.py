@@ -29,8 +29,9 @@ from .._app.roots import rename_environment
 from .._app.sandbox import hints
 from .._app.secrets import Hider
 from .._app.slots import App, Snapshot
+from .._host.door import Door
 from .._host.files import read_text
-from .._host.probe import Door, wait_until_good
+from .._host.probe import wait_until_good
 from .._host.systemd import CommandFailed, Run, Systemd
 from .._process.generations import asked_by
 from .._process.move import Move

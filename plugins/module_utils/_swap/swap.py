@@ -14,8 +14,9 @@ from .._app import prepared
 from .._app.roots import make_home, publish
 from .._app.slots import GUNICORN, App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
+from .._host.door import Door
 from .._host.memory import hold_to, most_taken
-from .._host.probe import Door, ask, wait_until_good
+from .._host.probe import ask, wait_until_good
 from .._host.systemd import Run
 from .._plan.sizes import human_size
 from .._process.move import Died, Move

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from .._app.slots import App, worker_count
 from .._app.supervisor import State, Supervisor
+from .._host.door import Door
 from .._host.memory import Group, group_of, how_far, most_taken, serving
-from .._host.probe import STANDS_IN, Answer, Door, ask, ask_watching, wait_until_good
+from .._host.probe import STANDS_IN, Answer, ask, ask_watching, wait_until_good
 from .._plan.sizes import human_size, with_margin
 from .steps import Terms
 

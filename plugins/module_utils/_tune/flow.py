@@ -21,7 +21,7 @@ from .._app.lock import MEASURING, MOVES_NOTHING, DeployLock, Held, left_in, now
 from .._app.secrets import Hider
 from .._app.slots import App, Snapshot, worker_count
 from .._app.supervisor import Supervisor
-from .._host.probe import Door
+from .._host.door import Door
 from .._host.systemd import CommandFailed, Run, Systemd
 from .._layer.packages import install_packages
 from .._plan.capacity import Capacity, CapacityError, read_capacity
@@ -159,11 +159,6 @@ class Tune:
         live = self.app.live()
         if not live or not self.app.held(live).get("terms"):
             raise CommandFailed(f"Nothing of {self.app.name} is live on this host. Deploy it first, by site.yml.")
-        if self.app.under_oxmgr(live):
-            raise CommandFailed(
-                f"{self.app.name} runs under Oxmgr (fastapi_supervisor), and this was tried under systemd alone. "
-                "Nothing was changed. Measure where systemd is the supervisor, and write fastapi_workers for both."
-            )
         return live
 
     def _may(self, supervisor: Supervisor, standby: Standby, live: str) -> None:

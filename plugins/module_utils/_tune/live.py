@@ -11,7 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .._host.probe import Door, ask
+from .._host.door import Door
+from .._host.probe import ask
 from .._host.ranks import percentile
 
 EVERY = 0.1

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .._host.probe import as_client
+from .._host.door import as_client
 
 PACKAGE = "nghttp2-client"
 """Debian's package with h2load: 1.52 in bookworm, 1.64 in trixie."""

@@ -12,7 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from .._host.probe import Answer, Door, ask
+from .._host.door import Door
+from .._host.probe import Answer, ask
 from .._host.ranks import percentile
 from .._observe.stalls import of_last_day
 from . import host

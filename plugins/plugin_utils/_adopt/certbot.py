@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
 from .._inputs.rules import TODO
 from .front import Front
 
+LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+_STAGING = re.compile(r"(?i)[/.-](staging|test-api)[/.-]")
+_TRIAL = "it is from an authority for trials, which no client trusts, and ours will be from Let's Encrypt"
 _SERVED_ON = "certbot's certificate is served on until this site has its own, at the move."
 _BY_DNS = (
     "certbot renews it as before, not by HTTP. A script of one line, systemctl reload nginx, in "
@@ -29,15 +34,24 @@ def covers(lineage: t.Mapping[str, t.Any], names: t.Iterable[str]) -> bool:
 
 
 def take_over(
-    front: Front, line: tuple[str, str], names: list[str], lineages: t.Sequence[t.Mapping[str, t.Any]]
+    front: Front, line: tuple[str, str], names: list[str], lineages: t.Sequence[t.Mapping[str, t.Any]], certificate: str
 ) -> None:
     """:param line: place and text of what names the certificate.
     :param lineages: as module_utils' lineages().
+    :param certificate: the path that the site names.
     """
     good = [lineage for lineage in lineages if covers(lineage, names)]
-    if any(not lineage["dns"] for lineage in good):
+    # The site's own goes first; others may be left over from a trial.
+    own = os.path.dirname(certificate)
+    good.sort(key=lambda each: (each["path"] != own, bool(_STAGING.search(each.get("server", "")))))
+    if by_http := [lineage for lineage in good if not lineage["dns"]]:
         # certbot would renew it by the old site, which goes.
         front.put("tls", "acme", _SERVED_ON)
+        server = by_http[0].get("server", "")
+        if _STAGING.search(server):
+            front.unknown.append((*line, _TRIAL))
+        elif server and server != LETSENCRYPT:
+            front.put("acme_directory", server, "As certbot has it.")
         front.ours.append((*line, "certbot gets ours anew"))
         return
     front.put("tls", "files", _BY_DNS if good else "No certificate of certbot's has all names: see below.")

@@ -146,6 +146,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     out.line("app", server["app"])
     out.text += of_source
     _user(page, program)
+    if program["kind"] == "oxmgr":
+        out.comment(f"Oxmgr kept it alive, and systemd will. For Oxmgr here, too: {PREFIX}supervisor: oxmgr")
     taken = settings.take(program["kind"], program["settings"], _hide(found))
     _front(page, front, _hide(found))
     _sizes(page, found, taken, front)
@@ -212,6 +214,11 @@ def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
         page.unknown.append((program["file"], f"User={user}", "what is its own on the host has to be made deploy's"))
     elif user:
         page.app.line("user", user)
+    elif program["kind"] == "oxmgr":
+        page.app.line(
+            "user", "deploy", "No Oxmgr that runs has this app now, and the oxfile doesn't say who it runs as."
+        )
+        page.unknown.append((program["file"], "its user", "what is its own on the host has to be made deploy's"))
     else:
         page.app.line("user", "deploy", "It ran as root: a hole in the app would be a hole in the host.")
         page.unknown.append((program["file"], "no User=: root", "what it wrote on the host has to be made deploy's"))

@@ -108,7 +108,7 @@ def _tls(front: Front, mine: list[Directive], lineages: t.Sequence[t.Mapping[str
         names = [*front.values["domains"][0], *front.values.get("redirect_domains", ([], ""))[0]]
         if certificate and certificate[0].startswith("/etc/letsencrypt/") and names and all(map(is_public, names)):
             line = (secure[0].place, f"ssl_certificate {certificate[0]}")
-            certbot.take_over(front, line, names, lineages)
+            certbot.take_over(front, line, names, lineages, certificate[0])
         else:
             front.put("tls", "files", "The certificate that is there. Whoever renews it reloads nginx then.")
             front.put("tls_certificate", certificate[0] if certificate else "")

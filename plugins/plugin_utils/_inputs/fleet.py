@@ -26,8 +26,6 @@ FOR_BALANCING = frozenset(
     webhook_path webhook_host canary balancers balancer_address address
     """.split()
 )
-# What an app's host behind balancers has of the site's variables: the rest is theirs.
-BEHIND: dict[str, t.Any] = {"tls": "off", "redirect_domains": [], "rate_limit": "", "protect": [], "webhook_path": ""}
 # What hosts that say nothing of it listen on.
 HTTP_PORT = 80
 
@@ -228,23 +226,14 @@ def resolve(name: str) -> str:
     return str(place).partition("%")[0]
 
 
-def closing(me: str, name: str, listed: list[str], part: list[str]) -> tuple[str, Problem | None]:
-    """Of one of the app's hosts whose site everybody may come to by now: a warning, and what is wrong.
-
-    :param part: the play's hosts in this run.
-    """
-    if not set(listed) & set(part):
-        wrong = (
-            f"this run would close {name} on this host to all but them, and none of them takes part in it, so that "
-            "nobody would be served."
-        )
-        advice = f"Run it for them too, in the same play: without --limit, or with --limit {','.join([me, *listed])}."
-        return "", Problem("balancers", listed, wrong, advice)
+def unknown(me: str, name: str, placed: dict[str, t.Any], part: list[str]) -> str:
+    """Of a balancer without the site: a sentence where none of the app's hosts is in this run to learn of it."""
+    hosts = [host["name"] for host in placed["hosts"]]
+    if placed["serves"] or set(hosts) & set(part):
+        return ""
     return (
-        f"This run closes {name} on {me}, which everybody may come to by now: after it this host answers "
-        f"{', '.join(listed)} alone, by plain HTTP, and clients that still come to it directly get 403. Have the "
-        "site's name lead to the balancers in that moment.",
-        None,
+        f"{me} is new to {name}, and this run leaves out {', '.join(hosts)}: those that don't know it yet answer it "
+        "403. If that is how the run ends, run site.yml without --limit."
     )
 
 

@@ -70,19 +70,25 @@ def in_play(task: t.Any, task_vars: dict[str, t.Any]) -> list[str]:
 def of_app(task: t.Any, task_vars: dict[str, t.Any], name: str, without: t.Container[str] = ()) -> list[str]:
     """The play's hosts whose app has this name, in the play's order, whatever --limit says. One at least.
 
+    One whose own variables take the app off it has none.
+
     :param without: balancers, which have no app.
 
     Role gunicorn finds the first of them in the same way (`_gunicorn_first`), among those that are taken.
     """
     hosts = [
-        host for host in in_play(task, task_vars) if host not in without and _app_on(host, task_vars, name) == name
+        host
+        for host in in_play(task, task_vars)
+        if host not in without
+        and _on(host, task_vars, "fastapi_name", name) == name
+        and _on(host, task_vars, "fastapi_state", "") != "absent"
     ]
     return hosts or [task_vars.get("inventory_hostname", "")]
 
 
-def _app_on(host: str, task_vars: dict[str, t.Any], name: str) -> object:
-    """The app of a host's own variables. Where it has none, the play or the role names it, for all alike."""
+def _on(host: str, task_vars: dict[str, t.Any], variable: str, else_: str) -> object:
+    """What a host's own variables say. Where they don't, the play or the role does, for all alike."""
     try:
-        return task_vars["hostvars"][host].get("fastapi_name", name)
+        return task_vars["hostvars"][host].get(variable, else_)
     except (KeyError, AnsibleError):
-        return name
+        return else_

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import calendar
-import html
 import time
 import typing as t
 from collections import defaultdict
 
-from ...module_utils._observe.text import ENDS_SOON, age
+from ...module_utils._observe.text import CANARY, age, canary
 from ...module_utils._plan.sizes import human_size
+from . import balancers
+from .cells import WRAPS, cell, cells, ends_soon, escaped, first, of_certificate, table, when
 from .style import STYLE
 
 Facts = t.Mapping[str, t.Any]
@@ -33,27 +34,28 @@ def page(facts: t.Mapping[str, Facts | None], now: float) -> str:
     :param facts: what each host says, by its name; None for one that couldn't be asked.
     :param now: seconds since the epoch.
     """
+    before = {host: each for host, each in facts.items() if each is not None and "balances" in each}
+    facts = {host: each for host, each in facts.items() if host not in before}
     told = {host: each for host, each in facts.items() if each is not None}
-    lead, attention = summary(facts), list(to_look_at(facts, now))
+    lead = " ".join(filter(None, [summary(facts), balancers.summary(before)]))
+    title = ", ".join(sorted({each["name"] for each in [*told.values(), *before.values()]})) or "Status"
+    attention = [*balancers.to_look_at(before, told, now), *to_look_at(facts, now)]
     parts = [
-        f"<h1>{_text(_title(told))}</h1>",
-        f'<p class="lead">{_text(lead)}</p>',
-        f'<p class="muted">As of {_when(now)} UTC, by <code>status.yml -e report=</code>.</p>',
+        f"<h1>{escaped(title)}</h1>",
+        f'<p class="lead">{escaped(lead)}</p>',
+        f'<p class="muted">As of {when(now)} UTC, by <code>status.yml -e report=</code>.</p>',
     ]
     if attention:
-        rows = "".join(f"<li><b>{_text(host)}</b> {_text(what)}</li>" for host, what in attention)
+        rows = "".join(f"<li><b>{escaped(host)}</b> {escaped(what)}</li>" for host, what in attention)
         parts.append(f'<h2>To look at</h2><ul class="attention">{rows}</ul>')
-    parts += [_hosts(facts, now), _timeline(told, now), _deploys(told), _beside(told), _pushes(told)]
+    parts += [balancers.table_of(before, told, now), _hosts(facts, now)]
+    parts += [_timeline(told, now), _deploys(told), _beside(told), _pushes(told)]
     body = "\n".join(part for part in parts if part)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(_title(told))}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<title>{escaped(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
-
-
-def _title(told: t.Mapping[str, Facts]) -> str:
-    return ", ".join(sorted({each["name"] for each in told.values()})) or "Status"
 
 
 def summary(facts: t.Mapping[str, Facts | None]) -> str:
@@ -98,21 +100,20 @@ def to_look_at(facts: t.Mapping[str, Facts | None], now: float) -> t.Iterator[tu
         for slot, row in each["slots"].items():
             for said in (row["note"], row["advice"]):
                 if said:
-                    yield host, f"{slot}: {_first(said)}"
+                    yield host, f"{slot}: {first(said)}"
             if slot == each["live"] and row["memory_max"] and row["memory"] > MUCH * row["memory_max"]:
                 yield host, f"{slot} has {human_size(row['memory'])} of {human_size(row['memory_max'])}."
         if (ready := _live(each).get("ready", "")) and " answers 2" not in ready:
-            yield host, _first(ready)
-        left = _days_left(each, now)
-        if left is not None and left < ENDS_SOON:
-            yield host, f"the certificate ends in {left} days." if left >= 0 else "the certificate has ended."
+            yield host, first(ready)
+        if said := ends_soon(each, now):
+            yield host, said
         if stalls := each.get("stalls"):
             yield host, f"an event loop stood still for {stalls['seconds']:.1f} s ({stalls['where']})."
-        yield from ((host, f"{row['process']}: {_first(row['note'])}") for row in each["processes"] if row["note"])
-        yield from ((host, f"{row['timer']}: {_first(row['note'])}") for row in each["timers"] if row["note"])
+        yield from ((host, f"{row['process']}: {first(row['note'])}") for row in each["processes"] if row["note"])
+        yield from ((host, f"{row['timer']}: {first(row['note'])}") for row in each["timers"] if row["note"])
         last = _last_deploy(each)
         if last and last.get("outcome") != GOOD:
-            why = _first(last.get("reason", ""))
+            why = first(last.get("reason", ""))
             yield host, f"the last {last.get('kind', 'deploy')} ended as {last.get('outcome')}: {why}"
 
 
@@ -120,35 +121,30 @@ def _live(each: Facts) -> Facts:
     return each["slots"].get(each["live"], {}) if each["live"] else {}
 
 
-def _days_left(each: Facts, now: float) -> int | None:
-    ends = (each.get("certificate") or {}).get("ends")
-    return None if ends is None else int((ends - now) // 86400)
-
-
 def _hosts(facts: t.Mapping[str, Facts | None], now: float) -> str:
     rows = []
     for host, each in facts.items():
         if each is None:
-            rows.append([_text(host), '<td class="bad" colspan="8">couldn\'t be asked</td>'])
+            rows.append([escaped(host), '<td class="bad" colspan="8">couldn\'t be asked</td>'])
             continue
-        live, left = _live(each), _days_left(each, now)
+        live = _live(each)
         good = " answers 2" in live.get("ready", "")
         answer = live.get("ready", "").partition(" answers ")[2]
         rows.append(
             [
-                _text(host),
-                _cell(each["name"]),
-                f"<td><code>{_text(each['release'] or '-')}</code></td>",
-                _cell(age(now - live["since"]) if live.get("workers") else "-"),
-                _cell(answer[:40] or "-", "good" if good else "bad" if live else ""),
-                _cell(str(live.get("workers", "-")), "number"),
+                escaped(host),
+                cell(each["name"]),
+                f"<td><code>{escaped(each['release'] or '-')}</code></td>",
+                cell(age(now - live["since"]) if live.get("workers") else "-"),
+                cell(answer[:40] or "-", "good" if good else "bad" if live else ""),
+                cell(str(live.get("workers", "-")), "number"),
                 f"<td>{_memory(live)}</td>",
-                _cell("-" if left is None else f"{left} d", "bad" if left is not None and left < ENDS_SOON else ""),
-                _cell(_last(each)),
+                cell(*of_certificate(each, now)),
+                cell(_last(each)),
             ]
         )
     head = ["host", "app", "release", "since", "ready", "workers", "memory of its limit", "certificate", "last deploy"]
-    return _table("Hosts", head, [f'<th scope="row">{first}</th>{"".join(rest)}' for first, *rest in rows])
+    return table("Hosts", head, [f'<th scope="row">{first}</th>{"".join(rest)}' for first, *rest in rows])
 
 
 def _last_deploy(each: Facts) -> Facts:
@@ -190,14 +186,14 @@ def _timeline(told: t.Mapping[str, Facts], now: float) -> str:
         for entry in each["history"]:
             if (at := _began(entry)) < begin or entry.get("outcome") == RAN:
                 continue
-            said = [_when(at), entry.get("kind", ""), entry.get("release", ""), entry.get("outcome", "")]
-            said += [entry.get("by", ""), _lost(entry), _first(entry.get("reason", ""))]
+            said = [when(at), entry.get("kind", ""), entry.get("release", ""), entry.get("outcome", "")]
+            said += [entry.get("by", ""), _lost(entry), _compared(entry), first(entry.get("reason", ""))]
             kind = "back" if entry.get("kind") == "rollback" else "good" if entry.get("outcome") == GOOD else "bad"
             left = 100 * (at - begin) / (now - begin)
             marks.append(
-                f'<i class="{kind}" style="left:{left:.2f}%" title="{_text(", ".join(filter(None, said)))}"></i>'
+                f'<i class="{kind}" style="left:{left:.2f}%" title="{escaped(", ".join(filter(None, said)))}"></i>'
             )
-        rows.append(f'<div class="host">{_text(host)}</div><div class="line">{"".join(marks)}</div>')
+        rows.append(f'<div class="host">{escaped(host)}</div><div class="line">{"".join(marks)}</div>')
     if not any("<i " in row for row in rows):
         return ""
     days = [time.strftime("%d %b", time.gmtime(begin + step * DAYS * 86400 / 6)) for step in range(6)]
@@ -218,29 +214,36 @@ def _lost(entry: Facts) -> str:
     return f"{proved.get('lost', 0):,} of {proved['sent']:,} lost"
 
 
+def _compared(entry: Facts) -> str:
+    """What a canary was, and what served beside it; empty where there was none."""
+    counted = entry.get("canary")
+    return f"canary / live: {canary(counted)}" if isinstance(counted, dict) and counted else ""
+
+
 def _deploys(told: t.Mapping[str, Facts]) -> str:
     found = [(_began(entry), host, entry) for host, each in told.items() for entry in each["history"]]
     found = sorted(found, key=lambda row: (-row[0], row[1]))[:LAST]
-    proved = any(_lost(entry) for _at, _host, entry in found)
+    proved, canaries = (any(what(entry) for _at, _host, entry in found) for what in (_lost, _compared))
     rows = [
         "".join(
             [
-                _cell(_when(at)),
-                _cell(host),
-                _cell(entry.get("kind", "")),
-                f"<td><code>{_text(entry.get('release', ''))}</code></td>",
-                _cell(f"{entry.get('seconds', 0):.1f} s", "number"),
-                _cell(entry.get("outcome", ""), {GOOD: "good", RAN: ""}.get(entry.get("outcome", ""), "bad")),
-                *([_cell(_lost(entry))] if proved else []),
-                _cell(entry.get("by", "")),
-                _cell(_first(entry.get("reason", ""))),
+                cell(when(at)),
+                cell(host),
+                cell(entry.get("kind", "")),
+                f"<td><code>{escaped(entry.get('release', ''))}</code></td>",
+                cell(f"{entry.get('seconds', 0):.1f} s", "number"),
+                cell(entry.get("outcome", ""), {GOOD: "good", RAN: ""}.get(entry.get("outcome", ""), "bad")),
+                *([cell(_lost(entry))] if proved else []),
+                *([cell(_compared(entry).removeprefix("canary / live: "), WRAPS)] if canaries else []),
+                cell(entry.get("by", "")),
+                cell(first(entry.get("reason", ""))),
             ]
         )
         for at, host, entry in found
     ]
-    lost = ["requests"] if proved else []
-    head = ["UTC", "host", "kind", "release", "took", "outcome", *lost, "who", "why"]
-    return _table("Last deploys", head, rows)
+    more = [*([("requests", "")] if proved else []), *([(CANARY, WRAPS)] if canaries else [])]
+    head: list[str | tuple[str, str]] = ["UTC", "host", "kind", "release", "took", "outcome", *more, "who", "why"]
+    return table("Last deploys", head, rows)
 
 
 def _beside(told: t.Mapping[str, Facts]) -> str:
@@ -248,11 +251,13 @@ def _beside(told: t.Mapping[str, Facts]) -> str:
     for host, each in told.items():
         for row in each["processes"]:
             state = "" if "running" in row["service"] else "bad"
-            rows.append(_row(host, row["process"], (row["service"], state), row["release"] or "-", row["command"]))
+            rows.append(cells(host, row["process"], (row["service"], state), row["release"] or "-", row["command"]))
         for row in each["timers"]:
             state = "bad" if row["note"] else ""
-            rows.append(_row(host, row["timer"], (row["outcome"], state), f"next {row['next'] or '-'}", row["command"]))
-    return _table("Processes and timers", ["host", "name", "state", "", "command"], rows)
+            rows.append(
+                cells(host, row["timer"], (row["outcome"], state), f"next {row['next'] or '-'}", row["command"])
+            )
+    return table("Processes and timers", ["host", "name", "state", "", "command"], rows)
 
 
 def _pushes(told: t.Mapping[str, Facts]) -> str:
@@ -261,35 +266,5 @@ def _pushes(told: t.Mapping[str, Facts]) -> str:
         for push in reversed(each["pushes"]):
             state = (push["state"], "bad" if push["state"] in ("failed", "cut off") else "")
             when = push["received"][:16].replace("T", " ")
-            rows.append(_row(host, str(push["number"]), when, push["commit"][:12], state, push["by"], push["reason"]))
-    return _table("Pushes", ["host", "push", "received (UTC)", "commit", "state", "who", "why"], rows)
-
-
-def _row(*cells: str | tuple[str, str]) -> str:
-    return "".join(_cell(*cell) if isinstance(cell, tuple) else _cell(cell) for cell in cells)
-
-
-def _table(title: str, head: t.Sequence[str], rows: t.Sequence[str]) -> str:
-    if not rows:
-        return ""
-    names = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<h2>{title}</h2><div class="wide"><table><tr>{names}</tr>{body}</table></div>'
-
-
-def _cell(text: str, kind: str = "") -> str:
-    return f"<td{f' class={chr(34)}{kind}{chr(34)}' if kind else ''}>{_text(text)}</td>"
-
-
-def _text(text: object) -> str:
-    return html.escape(str(text))
-
-
-def _first(text: str) -> str:
-    """The first line, which says what it is."""
-    line = text.strip().partition("\n")[0]
-    return line if len(line) <= 200 else f"{line[:199]}…"
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at))
+            rows.append(cells(host, str(push["number"]), when, push["commit"][:12], state, push["by"], push["reason"]))
+    return table("Pushes", ["host", "push", "received (UTC)", "commit", "state", "who", "why"], rows)

@@ -21,7 +21,8 @@ h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .9rem .35rem 0; text-align: left; vertical-align: top }
 td { white-space: nowrap } td:last-child { min-width: 10rem; white-space: normal }
-th { color: var(--muted); font-weight: 600; white-space: nowrap } th[scope] { color: var(--ink) }
+td.wraps, th.wraps { min-width: 12rem; white-space: normal }
+th { color: var(--muted); font-weight: 600 } th:not(.wraps) { white-space: nowrap } th[scope] { color: var(--ink) }
 .number { text-align: right } .good { color: var(--good) } .bad { color: var(--bad) }
 .bar { background: var(--soft); border-radius: 3px; height: .7rem; margin-top: .35rem; min-width: 9rem;
   position: relative }

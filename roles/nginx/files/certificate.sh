@@ -58,13 +58,16 @@ covers() {
     done
 }
 
+# One that ends within a day only where there is no other: some authorities' are for no longer.
 certbots() {
-    for live in /etc/letsencrypt/live/*; do
-        if [ -e "$live/privkey.pem" ] && openssl x509 -in "$live/fullchain.pem" -noout -checkend 86400 >/dev/null 2>&1 &&
-            covers "$live/fullchain.pem" "$@"; then
-            echo "$live"
-            return
-        fi
+    for left in 86400 0; do
+        for live in /etc/letsencrypt/live/*; do
+            if [ -e "$live/privkey.pem" ] && openssl x509 -in "$live/fullchain.pem" -noout -checkend $left >/dev/null 2>&1 &&
+                covers "$live/fullchain.pem" "$@"; then
+                echo "$live"
+                return
+            fi
+        done
     done
 }
 

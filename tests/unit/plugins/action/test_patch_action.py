@@ -10,6 +10,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.graceful.deploy.plugins.action.patch import ActionModule
+from ansible_collections.graceful.deploy.plugins.module_utils._patch.marked import SIGN
 
 ANSWER = {
     "changed": False,
@@ -120,3 +121,14 @@ def test_the_hosts_before_and_after_are_those_of_the_two_plays():
     failed = {"failed": True, "msg": "No."}
     result, _options = called("web2", failed, leave_within=60, balancers=BALANCERS, asked=READY)
     assert "Patched before it: web1. Left as they were: lb1, lb2." in result["msg"]
+
+
+def test_another_run_waits_longer_for_a_host_that_reboots_than_this_one_is_silent():
+    """Up to 13 s lie between two tries, whatever time-out of connections ansible.cfg has."""
+    loaders = mock.MagicMock()
+    plugin = ActionModule(*[mock.MagicMock() for _argument in range(6)])
+    plugin._task_vars, plugin._host, plugin._shared_loader_obj = {}, "web1", loaders
+    loaders.action_loader.get.return_value.run.return_value = {}
+    plugin._reboot({"back_within": 600, "balancer": False})
+    args = loaders.action_loader.get.call_args.kwargs["task"].args
+    assert args["connect_timeout"] + 13 < SIGN and args["reboot_timeout"] == 600

@@ -424,7 +424,7 @@ def balanced(source: Path, name: str, **changes: object) -> dict[str, object]:
 
 
 def test_a_host_behind_a_balancer_serves_plain_http(source: Path) -> None:
-    """Whatever the site's certificates are, and on any port."""
+    """Whatever the site's certificates are, and on any port. The host knows whether clients come to it still."""
     variables = balanced(source, "web1", fastapi_http_port=8080, fastapi_rate_limit="20/s")
     plugin = action(
         variables, {"problems": [], "plan": PLAN, "host": HOST, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
@@ -433,23 +433,52 @@ def test_a_host_behind_a_balancer_serves_plain_http(source: Path) -> None:
     assert not result.get("failed"), result
     (_name, arguments), _keywords = plugin._execute_module.call_args
     values = arguments["variables"]
-    assert (values["tls"], values["http_port"], values["rate_limit"]) == ("off", 8080, "")
+    assert (values["direct"], values["http_port"], values["rate_limit"]) == ("auto", 8080, "20/s")
     assert result["fleet"]["part"] == "app" and result["fleet"]["balancers"] == ["192.0.2.11"]
 
 
 def test_a_balancer_is_asked_for_the_site_alone(source: Path) -> None:
     variables = balanced(source, "lb1") | {"fastapi_http_port": 80}
     del variables["fastapi_source"]
-    answer = {"problems": [], "host": {"caddy": {}, "fleet": {"interface": "eth0", "shares": False}}}
+    answer = {"problems": [], "host": {"caddy": {}, "fleet": {"interface": "eth0", "shares": False, "serves": False}}}
     plugin = action(variables, answer)
     result = plugin.run(None, variables)
-    assert not result.get("failed"), result
+    assert not result.get("failed") and result["warnings"] == [], result
     assert result["msg"] == "Requests for hello go to web1."
     fleet = result["fleet"]
     assert (fleet["part"], fleet["hosts"][0]["dial"], fleet["interface"]) == ("balancer", "192.0.2.1:80", "eth0")
     (_name, arguments), _keywords = plugin._execute_module.call_args
     assert arguments["variables"]["part"] == "balancer"
     assert "python" not in arguments["variables"]
+
+
+def test_a_new_balancer_is_told_of_hosts_that_dont_know_it_and_says_how_many_hosts_ansible_asks(source: Path) -> None:
+    batch, play = ["lb1", *(f"web{number}" for number in range(8))], ["lb1", "web1"]
+    variables = balanced(source, "lb1") | {"ansible_play_batch": batch, "ansible_forks": 5}
+    variables["ansible_play_hosts_all"] = ["lb1"]
+    fleet = {"interface": "eth0", "shares": False, "serves": False}
+    answer = {"problems": [], "host": {"caddy": {}, "fleet": fleet}}
+    plugin = action(variables, answer)
+    plugin._task.get_play = lambda: types.SimpleNamespace(hosts="all", order=None, strategy="linear")
+    inventory = types.SimpleNamespace(get_hosts=lambda *_a, **_k: [types.SimpleNamespace(name=name) for name in play])
+    variables["hostvars"] = type("HostVars", (dict,), {"_inventory": inventory})(variables["hostvars"])
+    new, forks = plugin.run(None, variables)["warnings"]
+    assert "lb1 is new to hello, and this run leaves out web1" in new and "without --limit" in new
+    assert "Write forks = 9" in forks
+
+
+def test_a_host_whose_own_variables_take_the_app_off_it_gets_no_requests(source: Path) -> None:
+    variables = balanced(source, "lb1")
+    variables["hostvars"]["web2"] = {
+        "fastapi_balancers": ["lb1"],
+        "ansible_host": "192.0.2.2",
+        "fastapi_state": "absent",
+    }
+    variables["groups"]["all"].append("web2")
+    variables["ansible_play_hosts_all"].append("web2")
+    fleet = {"interface": "eth0", "shares": False, "serves": True}
+    result = action(variables, {"problems": [], "host": {"caddy": {}, "fleet": fleet}}).run(None, variables)
+    assert result["msg"] == "Requests for hello go to web1."
 
 
 def test_a_balancer_that_nobody_finds_is_refused_before_a_host_is_asked(source: Path) -> None:
@@ -461,28 +490,54 @@ def test_a_balancer_that_nobody_finds_is_refused_before_a_host_is_asked(source: 
     plugin._execute_module.assert_not_called()
 
 
-def closed(source: Path, site: str, *part: str, **args: object) -> dict[str, object]:
+def passed(source: Path, site: str, *part: str, direct: str = "auto", **args: object) -> dict[str, object]:
     """What the run says of one of the app's hosts that has this site by now."""
-    variables = balanced(source, "web1") | {"ansible_play_hosts_all": ["web1", *part]}
-    host = HOST | {"site": site}
+    variables = balanced(source, "web1", fastapi_direct=direct) | {"ansible_play_hosts_all": ["web1", *part]}
+    host = HOST | {"site": site, "balancers": {"names": ["lb1"], "balancers": ["192.0.2.11"]}}
     answer = {"problems": [], "plan": PLAN, "host": host, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
     return action(variables, answer, args).run(None, variables)
 
 
 def test_a_host_isnt_closed_where_no_balancer_takes_part(source: Path) -> None:
-    refused = closed(source, "open")
+    refused = passed(source, "open", direct="refused")
     assert refused["failed"] and "none of them takes part in it" in str(refused["msg"])
     assert "with --limit web1,lb1." in str(refused["msg"])
     for site, args in (("behind", {}), ("", {}), ("open", {"front": False}), ("open", {"front": "False"})):
-        result = closed(source, site, **args)
+        result = passed(source, site, *([] if site else ["lb1"]), **args)
         assert not result.get("failed") and result["warnings"] == [] and not result["fleet"]["closes"], result
+        # Whose site isn't written, it is as it was.
+        assert result["fleet"]["passing"] is (site == "open")
+
+
+def test_a_host_that_serves_clients_goes_on_doing_so_and_it_is_said_what_comes_next(source: Path) -> None:
+    result = passed(source, "open", "lb1")
+    assert not result.get("failed") and result["fleet"]["passing"] and not result["fleet"]["closes"]
+    (warning,) = result["warnings"]
+    assert "answer clients themselves, and lb1 too" in warning and "write fastapi_direct: refused" in warning
 
 
 def test_who_is_closed_is_told_before_anything_changes(source: Path) -> None:
-    result = closed(source, "open", "lb1")
-    assert not result.get("failed") and result["fleet"]["closes"]
+    result = passed(source, "passing", "lb1", direct="refused")
+    assert not result.get("failed") and result["fleet"]["closes"] and not result["fleet"]["passing"]
     (warning,) = result["warnings"]
     assert "This run closes hello on web1" in warning and "answers lb1 alone" in warning
+
+
+def test_a_host_whose_balancers_are_gone_from_the_list_lets_them_in_still(source: Path) -> None:
+    variables = good(source, fastapi_proxy="caddy", inventory_hostname="web1")
+    host = HOST | {"site": "behind", "balancers": {"names": ["lb1"], "balancers": ["192.0.2.11"]}}
+    answer = {"problems": [], "plan": PLAN, "host": host, "logs": LOGS, "releases": {"created": {}}, "timers": {}}
+    plugin = action(variables, answer)
+    result = plugin.run(None, variables)
+    assert result["fleet"] | {"first": ""} == {
+        **{"part": "app", "names": ["lb1"], "balancers": ["192.0.2.11"], "first": "", "closes": False, "passing": True},
+        "returning": True,
+    }
+    (_name, arguments), _keywords = plugin._execute_module.call_args
+    assert arguments["variables"]["direct"] == ""
+    # A deploy alone would ask by a door that isn't there.
+    refused = action(variables, answer, {"front": False}).run(None, variables)
+    assert refused["failed"] and "answers its balancers alone still. Run site.yml first" in str(refused["msg"])
 
 
 def test_a_deploy_alone_looks_no_address_up(source: Path) -> None:

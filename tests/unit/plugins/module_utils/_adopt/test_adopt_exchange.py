@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt import code, old, record
-from ansible_collections.graceful.deploy.plugins.module_utils._adopt.exchange import of_caddy, of_nginx
+from ansible_collections.graceful.deploy.plugins.module_utils._adopt.exchange import (
+    of_caddy,
+    of_nginx,
+    put_back,
+    vet_back,
+    without_import,
+)
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.look import look
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.loses import Kept
 from ansible_collections.graceful.deploy.plugins.module_utils._adopt.programs import Host, Refused
+from ansible_collections.graceful.deploy.plugins.module_utils._hand.nginx_conf import Unreadable
 
 MAIN = "/etc/caddy/Caddyfile"
 AT = "127.0.0.1:8000"
@@ -29,6 +36,59 @@ def test_a_caddyfile_that_is_the_apps_alone():
         {"path": MAIN, "state": "present", "content": "import sites/*.caddy\n"}
     ]
     assert of_caddy({MAIN: "a.com\nreverse_proxy :8000\n"}, AT, Kept())[0]["content"] == "import sites/*.caddy\n"
+
+
+def test_two_apps_of_one_caddyfile_go_back_in_any_order_and_what_others_wrote_stays():
+    first, second = f"# of a\n{APP}", "c.com {\n\treverse_proxy localhost:9000\n}\n"
+    before = f"{first}\n{second}"
+    moved = of_caddy({MAIN: before}, AT, Kept())[0]["content"]
+    both = of_caddy({MAIN: moved}, "127.0.0.1:9000", Kept())[0]["content"]
+    assert (moved, both) == (f"{second}\nimport sites/*.caddy\n", "import sites/*.caddy\n")
+    one = put_back(before, f"{OTHER}\n{both}", AT)
+    assert one == f"{OTHER}\n{first}\nimport sites/*.caddy\n"
+    assert put_back(before, one, AT) == one
+    assert without_import(put_back(moved, one, "127.0.0.1:9000")) == f"{OTHER}\n{first}\n{second}"
+
+
+def test_another_site_that_passes_to_the_app_is_not_the_apps_own():
+    """Somebody sends an old name to it too, after the move: the app's own site comes back all the same."""
+    old = "http://old.example.com {\n\treverse_proxy 127.0.0.1:8000\n}\n"
+    now = f"{old}\nimport sites/*.caddy\n"
+    assert put_back(APP, now, AT) == f"{old}\n{APP}\nimport sites/*.caddy\n"
+    # Of two, only the one that isn't there.
+    assert put_back(f"{old}\n{APP}", now, AT) == f"{old}\n{APP}\nimport sites/*.caddy\n"
+
+
+def test_a_name_that_somebody_has_given_to_another_meanwhile_is_refused():
+    with pytest.raises(Unreadable, match=r"another site of a\.com"):
+        put_back(APP, "a.com {\n\trespond hi\n}\n", AT)
+
+
+def test_a_site_without_braces_gets_them_where_another_came():
+    before = "# of a\na.com, # and\nb.com # both\nreverse_proxy :8000\n"
+    with_braces = "# of a\na.com, # and\nb.com { # both\nreverse_proxy :8000\n}\n"
+    now = "c.com {\n}\n\nimport sites/*.caddy\n"
+    assert put_back(before, now, AT) == f"c.com {{\n}}\n\n{with_braces}\nimport sites/*.caddy\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OTHER,
+        "b.com\nrespond hi\n\na.com {\n\treverse_proxy :8000\n}\n",
+        "a.com\nreverse_proxy :8000\n\nimport sites/*.caddy\n",
+    ],
+)
+def test_what_was_put_together_is_read_before_the_old_app_is_started(text):
+    with pytest.raises(Unreadable, match="can't have the app's site"):
+        vet_back(text, APP, AT)
+
+
+@pytest.mark.parametrize("text", ["a\r\n\r\n# \u2028b\r\n", "a\n\tb\x0c\n", "a"])
+def test_only_the_line_of_ours_is_cut_out(text):
+    end = "" if text.endswith("\n") else "\n"
+    assert without_import(f"{text}{end}\r\n  import sites/*.caddy\r\n") == text + end
+    assert without_import(f"import sites/*.caddy\n{text}") == without_import(text) == text
 
 
 def test_a_site_in_an_imported_file():

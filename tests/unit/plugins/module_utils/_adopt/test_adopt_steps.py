@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,133 @@ def test_a_file_that_could_not_be_put_back_is_refused_before_anything_lands(move
 
 
 @pytest.fixture
+def back(move, tmp_path, monkeypatch):
+    """Exchange the site, have others do what they do, and go back; what is the Caddyfile then."""
+    go, caddyfile, saved = move
+    landed: list[dict[str, Any]] = []
+    sites = tmp_path / "sites"
+    sites.mkdir()
+    monkeypatch.setattr(steps, "MAIN", {"caddy": str(caddyfile)})
+    monkeypatch.setattr(steps, "SITES", str(sites))
+    monkeypatch.setattr(steps, "_OURS", {"caddy": (f"{sites}/{{name}}.caddy",)})
+    monkeypatch.setattr(steps, "roots_by_units", lambda _units: {"shop": "/srv/shop", "other": "/srv/other"})
+
+    class Layer:
+        changed_files, changes = True, ["a file"]
+
+        def __init__(self, _run, params) -> None:
+            self.apply = lambda: landed.extend(params["files"])
+
+    monkeypatch.setattr(steps, "Layer", Layer)
+    saved[-1]["missing"] = [str(sites)]
+
+    def run(now: str = "import sites/*.caddy\n", names: tuple[str, ...] = (), before: str = SITE) -> str:
+        caddyfile.write_text(before)
+        go("exchange")
+        caddyfile.write_text(now)
+        for name in ("shop.caddy", "_unknown.caddy", *names):
+            (sites / name).touch()
+        go("back")
+        assert saved[-1]["stage"] == "beside"
+        return str(landed[0]["content"])
+
+    return run
+
+
+LINE = "\nimport sites/*.caddy\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [((), ""), (("other.caddy",), LINE), (("blog.caddy",), LINE), (("shop.users", ".blog.caddy"), "")],
+)
+@pytest.mark.parametrize("more", ["", "somebody.else {\n}\n\n"])
+def test_the_old_site_comes_back_and_takes_no_other_off_the_air(back, names, line, more):
+    """Our sites are imported while one of ours, or somebody's own, is left; what was written meanwhile stays."""
+    assert back(f"{more}import sites/*.caddy\n", names) == f"{more}{SITE}{line}"
+
+
+def test_a_line_that_was_there_before_the_move_stays(back):
+    before = f"{SITE}{LINE}"
+    assert back(f"somebody.else {{\n}}\n{LINE}", before=before) == f"somebody.else {{\n}}\n\n{SITE}{LINE}"
+
+
+def test_a_site_without_braces_gets_them_beside_another_apps(back):
+    assert (
+        back(names=("other.caddy",), before="a.com\nreverse_proxy :8000\n")
+        == "a.com {\nreverse_proxy :8000\n}\n" + LINE
+    )
+
+
+def test_what_cannot_be_put_together_is_refused_in_words(back):
+    with pytest.raises(CommandFailed, match="isn't what it was after the move"):
+        back("somebody.else\nrespond hi\n")
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
+def test_what_is_in_a_directory_goes_before_it(proxy):
+    paths = record.FOUNDATIONS[proxy]
+    assert not [path for path in paths for below in paths[paths.index(path) :] if below.startswith(f"{path}/")]
+
+
+@pytest.mark.parametrize(("user", "goes"), [("deploy", False), ("other", True)])
+def test_a_user_of_two_apps_goes_with_the_last(tmp_path, monkeypatch, user, goes):
+    """Two that ran as root are both deploy's, whom the first has made."""
+    host = Host(tmp_path, monkeypatch)
+    monkeypatch.setattr(record, "UNITS", str(tmp_path / "units"))
+    (tmp_path / "units").mkdir()
+    unit = f"# Written by Ansible (graceful.deploy.gunicorn)\n[Service]\nUser={user}\nExecStart=/srv/two/slots/%i/run\n"
+    (tmp_path / "units" / "two@.service").write_text(unit)
+    assert host.go("undo")["made_user"] is goes
+
+
+def test_what_was_brought_for_all_goes_with_the_last_app(tmp_path, monkeypatch):
+    """The first one has brought and taken it; the second knows that."""
+    default, brought = tmp_path / "default", tmp_path / "graceful.conf"
+    monkeypatch.setattr(record, "OUTSIDE", str(tmp_path / "lib"))
+    monkeypatch.setattr(record, "FOUNDATIONS", {"caddy": (str(brought),)})
+    monkeypatch.setattr(record, "TAKEN", {"caddy": (str(default),)})
+    roots = {name: str(tmp_path / name) for name in ("one", "two")}
+    monkeypatch.setattr(record, "roots_by_units", lambda _units: roots)
+    default.write_text("the package's")
+    for name, root in roots.items():
+        units = Systemd(tmp_path, **{"shop.service": "enabled"})
+        params = {"name": name, "root": root, "adopt": ADOPT, "step": "begin", "user": "web"}
+        steps.Move(units.run, params, False).go()
+        brought.write_text("ours")
+        default.unlink(missing_ok=True)
+        monkeypatch.setattr(record, "has_user", lambda _name: True)
+    kept = [record.load(root) for root in roots.values()]
+    assert kept[0]["made_user"] and kept[1]["made_user"]
+    assert kept[0]["missing"] == kept[1]["missing"] == [str(brought)]
+    assert kept[0]["taken"] == kept[1]["taken"] and kept[1]["taken"][0]["content"] == "the package's"
+
+
+@pytest.mark.parametrize("site", [True, False])
+def test_only_an_app_with_a_site_at_the_proxy_keeps_what_was_brought_for_it(tmp_path, monkeypatch, site):
+    """One of site.yml's has no note of its own: what stays for it is told. One without a site needs nothing."""
+    host = Host(tmp_path, monkeypatch, others=True)
+    default = tmp_path / "default"
+    taken = {"path": str(default), "state": "present", "link": "/etc/nginx/sites-available/default"}
+    record.save(str(host.root), {**record.load(str(host.root)), "taken": [taken]})
+    monkeypatch.setattr(steps, "_OURS", {"caddy": (f"{tmp_path}/{{name}}.caddy",)})
+    for module in (steps, record):
+        monkeypatch.setattr(module, "roots_by_units", lambda _units: {"shop": str(host.root), "b": f"{tmp_path}/b"})
+    (tmp_path / "shop.caddy").touch()
+    if site:
+        (tmp_path / "b.caddy").touch()
+    told = host.go("undo")
+    said = host.go("tidy", left=told["left"])["msg"]
+    if site:
+        assert said == (
+            f"b has a site at caddy as well. So these stay, which the move had brought: {host.brought}. {default} "
+            "stays away, which takes every name. When no site of ours is left, put it back: "
+            f"ln -s /etc/nginx/sites-available/default {default}."
+        )
+    assert host.brought.exists() is site and host.landed == ([] if site else [str(default)])
+
+
+@pytest.fixture
 def units(tmp_path, monkeypatch):
     monkeypatch.setattr(old, "UNITS", str(tmp_path))
     return tmp_path
@@ -148,14 +276,21 @@ def test_a_unit_that_is_a_link_stays_one(units):
 class Host:
     """A host on which an app has moved in, as undo sees it: what is removed is files."""
 
-    def __init__(self, tmp_path: Path, monkeypatch) -> None:
+    def __init__(self, tmp_path: Path, monkeypatch, others: bool = False) -> None:
+        """:param others: whether other apps may be on the host; `landed` are the paths that the old site's return
+        writes then, beside the app's own.
+        """
         monkeypatch.setattr(record, "OUTSIDE", str(tmp_path / "lib"))
         brought = tmp_path / "graceful.conf"
         monkeypatch.setattr(record, "FOUNDATIONS", {"caddy": (str(brought),)})
         monkeypatch.setattr(steps.answers, "until_answered", lambda *_args: "")
-        monkeypatch.setattr(steps.Move, "_old_site", lambda _self: [])
-        monkeypatch.setattr(steps.Move, "_others", lambda _self: [])
-        monkeypatch.setattr(steps.Move, "_unchanged", lambda _self: None)
+        self.landed: list[str] = []
+        if others:
+            monkeypatch.setattr(steps, "Layer", self.layer)
+        else:
+            monkeypatch.setattr(steps.Move, "_old_site", lambda _self: [])
+            monkeypatch.setattr(steps.Move, "_others", lambda _self: [])
+        monkeypatch.setattr(steps.Move, "_site_before", lambda _self: [])
         self.root, self.lib, self.brought = tmp_path / "shop", tmp_path / "lib", brought
         self.units = Systemd(tmp_path, **{"shop.service": "enabled"})
         was = old.Old(self.units.run, ADOPT).state()
@@ -164,6 +299,10 @@ class Host:
         record.save(str(self.root), kept)
         (self.root / "releases").mkdir()
         (self.root / "deploy.lock").touch()
+
+    def layer(self, _run, params) -> SimpleNamespace:
+        rows = [row["path"] for row in params["files"] if row["state"] == "present"]
+        return SimpleNamespace(changed_files=True, changes=[], apply=lambda: self.landed.extend(rows))
 
     def go(self, step: str, **more: Any) -> dict[str, Any]:
         params = {"name": "shop", "root": str(self.root), "adopt": ADOPT, "step": step, "patience": 0, **more}

@@ -16,7 +16,7 @@ from self_signed import self_signed
 @pytest.mark.parametrize(
     ("conf", "dns"),
     [
-        ("authenticator = nginx\ninstaller = nginx\n", False),
+        ("authenticator = nginx\ninstaller = nginx\nserver = https://ca.shop.org/acme\n", False),
         ("authenticator = webroot\nwebroot_path = /var/www,\n", False),
         ("authenticator = dns-cloudflare\n", True),
         ("authenticator = manual\npref_challs = dns-01,\n", True),
@@ -34,8 +34,9 @@ def test_each_with_its_names_and_how_it_is_renewed(tmp_path, conf, dns):
     if conf is not None:
         (renewal / "shop.org.conf").write_text(f"[renewalparams]\n{conf}")
     host = Host(lambda _command: (1, "", ""), str(tmp_path))
+    server = "https://ca.shop.org/acme" if conf and "server" in conf else ""
     assert lineages(host) == [
-        {"path": "/etc/letsencrypt/live/shop.org", "names": ["shop.org", "*.shop.org"], "dns": dns}
+        {"path": "/etc/letsencrypt/live/shop.org", "names": ["shop.org", "*.shop.org"], "dns": dns, "server": server}
     ]
 
 

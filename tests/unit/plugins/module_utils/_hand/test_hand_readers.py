@@ -139,11 +139,37 @@ def test_a_script_is_seen_through():
     text = (
         '#!/bin/sh\nset -eu\nexport A=b\ncd sub\n. ../.venv/bin/activate\nexec gunicorn "main:app" -b :${PORT:-8000}\n'
     )
-    seen = see_through(["/srv/start.sh"], lambda _path: text, "/srv")
+    seen = see_through(["/srv/start.sh"], lambda _path: text, "/srv", {})
     assert seen and seen.words == ["gunicorn", "main:app", "-b", ":8000"]
     assert (seen.directory, seen.environment) == ("/srv/sub", {"A": "b"})
-    seen = see_through(["/bin/sh", "-c", "cd /srv && exec uvicorn main:app"], lambda _path: "", "/")
+    seen = see_through(["/bin/sh", "-c", "cd /srv && exec uvicorn main:app"], lambda _path: "", "/", {})
     assert seen and (seen.words, seen.directory) == (["uvicorn", "main:app"], "/srv")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "sets"),
+    [
+        ("export WORKERS=${WORKERS:-4}", "2 main:app", {}),
+        ('A=b WORKERS="${WORKERS:-4}"', "2 main:app", {"A": "b"}),
+        ("WORKERS=3\nWORKERS=${WORKERS:-4}", "3 main:app", {"WORKERS": "3"}),
+        ("N=${WORKERS:-4}\nWORKERS=$N", "2 main:app", {"N": "2", "WORKERS": "2"}),
+        ("export APP=${APP:-other:app}", "2 main:app", {}),
+        ("export EMPTY=${EMPTY:-4}\nWORKERS=$EMPTY", "4 main:app", {"EMPTY": "4", "WORKERS": "4"}),
+        ("WORKERS=${NONE:-}", " main:app", {"WORKERS": ""}),
+    ],
+)
+def test_what_a_script_sets_where_nothing_is_set_is_what_it_was_begun_with(lines, words, sets):
+    text = f'#!/bin/sh\n{lines}\nexec gunicorn --workers "$WORKERS" $APP\n'
+    seen = see_through(["/a"], lambda _path: text, "/srv", {"WORKERS": "2", "APP": "main:app", "EMPTY": ""})
+    assert seen and (" ".join(seen.words[2:]), seen.environment) == (words, sets)
+
+
+def test_a_secret_gets_no_other_name_by_a_script():
+    """Under its own it is known as one."""
+    for line in ("URL=x://u:$TOKEN@h", "URL=${TOKEN:-x}"):
+        with pytest.raises(Opaque, match="'URL'") as opaque:
+            see_through(["/a"], lambda _path: f"#!/bin/sh\n{line}\ngunicorn a:b\n", "/", {"TOKEN": "tok-5a6b"})  # noqa: B023
+        assert "tok-5a6b" not in str(opaque.value)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +177,7 @@ def test_a_script_is_seen_through():
 )
 def test_a_script_that_does_more_is_refused_by_its_line(line):
     with pytest.raises(Opaque, match=r"/srv/start\.sh:3 can't be seen through"):
-        see_through(["/srv/start.sh"], lambda _path: f"#!/bin/bash\n\n{line}\ngunicorn a:b\n", "/srv")
+        see_through(["/srv/start.sh"], lambda _path: f"#!/bin/bash\n\n{line}\ngunicorn a:b\n", "/srv", {})
 
 
 def test_audit_reads_hosts_whose_python_is_older():

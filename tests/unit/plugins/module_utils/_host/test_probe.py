@@ -13,14 +13,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.graceful.deploy.plugins.filter.client import client
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
-from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import (
-    GATED,
-    Answer,
-    Door,
-    as_client,
-    ask,
-    wait_until_good,
-)
+from ansible_collections.graceful.deploy.plugins.module_utils._host.door import GATED, Door, as_client
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, ask, wait_until_good
 
 ROLES = Path(__file__).resolve().parents[5] / "roles"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import leaving
+from ansible_collections.graceful.deploy.plugins.module_utils._app.lock import DeployLock
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App
 from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
@@ -53,6 +54,7 @@ class Host:
         self.fails = ""
         monkeypatch.setattr(flow, "HOST", str(self.place))
         monkeypatch.setattr(marked, "HOST", str(self.place))
+        monkeypatch.setattr(marked, "SIGN", 0.1)
         monkeypatch.setattr(ready, "HOST", str(self.place))
         monkeypatch.setattr(balancer, "SHARES", str(tmp_path))
         monkeypatch.setattr(balancer, "HANDED_OVER", 0)
@@ -177,6 +179,56 @@ def test_two_at_once_are_refused(host):
     first.lock(0)
     with pytest.raises(CommandFailed, match=r"patch\.yml is patching this host"):
         host.patch()
+
+
+def test_one_that_reboots_the_host_has_no_lock_and_is_alive_where_it_comes_back(serving, monkeypatch):
+    root, came = serving.apps[0].root, []
+    serving.reasons = ["kernel"]
+    assert serving.patch(balancer=False)["reboot"] is True
+    serving.done.clear()
+    # While another one waits for a sign, it has its lock again.
+    monkeypatch.setattr(marked.time, "sleep", lambda _s: came or came.append(DeployLock(root, patches=True)))
+    monkeypatch.setattr(marked, "SIGN", 60.0)
+    with pytest.raises(CommandFailed, match=r"Nothing was changed\. patch\.yml is patching this host: ann began at"):
+        serving.patch(balancer=False, by="bob")
+    assert serving.done == [] and leaving.patching_in(root)["by"] == "ann"
+    os.close(came[0].descriptor)
+
+
+def test_one_that_cant_go_on_after_its_reboot_doesnt_say_that_nothing_was_changed(serving, monkeypatch):
+    serving.reasons = ["kernel"]
+    serving.patch(balancer=False)
+    held = DeployLock(serving.apps[0].root, patches=True)
+    monkeypatch.setattr(marked.time, "monotonic", iter(range(0, 1000, 10)).__next__)
+    with pytest.raises(
+        CommandFailed, match=r"^This run has upgraded or rebooted this host, and isn't finished with it\."
+    ):
+        serving.patch(balancer=False, step="back")
+    os.close(held.descriptor)
+
+
+def test_one_that_is_not_heard_of_after_its_reboot_is_dead(serving):
+    serving.reasons = ["kernel"]
+    serving.patch(balancer=False)
+    serving.boot, serving.reasons = "two", []
+    assert "rebooted (kernel)" in serving.patch(balancer=False, by="bob")["notes"]
+    assert not Path(leaving.note_path(serving.apps[0].root)).exists()
+
+
+def test_one_that_comes_back_has_the_lock(serving, monkeypatch):
+    serving.reasons = ["kernel"]
+    serving.patch(balancer=False)
+    serving.boot, serving.reasons, told = "two", [], []
+
+    def another(*_a: object, **_k: object) -> Answer:
+        with pytest.raises(CommandFailed, match=r"patch\.yml is patching this host: ann .* in phase back"):
+            marked.Marked(serving.apps, "bob").lock(0)
+        told.append("refused")
+        return Answer(200, "ok")
+
+    monkeypatch.setattr(marked, "wait_until_good", another)
+    serving.patch(balancer=False, step="back")
+    assert told[0] == "refused"
 
 
 def test_nobody_leaves_where_no_other_is_ready(host, serving):

@@ -54,16 +54,22 @@ def served(log: Path, canary: int, live: int, status: int = 200) -> None:
 
 
 def test_it_has_its_time_and_is_ended(made, log, tmp_path):
-    systemd, looks = Systemd(), []
+    systemd, looks, told = Systemd(), [], []
     canary = made(systemd)
 
     def well(_seconds: float) -> None:
         looks.append((os.readlink(tmp_path / "canary.sock"), (tmp_path / "canary").exists()))
+        told.append((tmp_path / "canary").read_text())
         served(log, 1, 9)
 
     assert canary.watch(well) is None
     assert set(looks) == {("/run/hello/green.sock", True)}
     assert not (tmp_path / "canary").exists()
+    # For a person who waits.
+    assert told[0] == "" and told[-1] == (
+        "a canary has 10 % of the requests for 1 s more of 1 s: 1 requests, errors 0.0 %, p95 10 ms; "
+        "the live release: 9 requests, errors 0.0 %, p95 10 ms\n"
+    )
     # Who ends it is there before it, and waits for the lock that the kernel frees with this run.
     order = [command[0] for command in systemd.commands]
     assert order == ["systemctl", "systemd-run", "systemctl"]

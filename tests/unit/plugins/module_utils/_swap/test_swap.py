@@ -21,7 +21,8 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import 
     Snapshot,
 )
 from ansible_collections.graceful.deploy.plugins.module_utils._host import files, probe
-from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door, wait_until_good
+from ansible_collections.graceful.deploy.plugins.module_utils._host.door import Door
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, wait_until_good
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.canary import Canary

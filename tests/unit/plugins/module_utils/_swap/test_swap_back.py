@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.graceful.deploy.plugins.module_utils._app import by_systemd, history
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, worker_count
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
-from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
+from ansible_collections.graceful.deploy.plugins.module_utils._host.door import Door
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import back, flow, start, swap, watch
 from ansible_collections.graceful.deploy.plugins.module_utils._swap.flow import Deploy

@@ -23,8 +23,9 @@ from ansible_collections.graceful.deploy.plugins.module_utils._app.releases impo
 from ansible_collections.graceful.deploy.plugins.module_utils._app.slots import App, Snapshot
 from ansible_collections.graceful.deploy.plugins.module_utils._app.supervisor import State
 from ansible_collections.graceful.deploy.plugins.module_utils._host import probe
+from ansible_collections.graceful.deploy.plugins.module_utils._host.door import Door
 from ansible_collections.graceful.deploy.plugins.module_utils._host.memory import Group
-from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer, Door
+from ansible_collections.graceful.deploy.plugins.module_utils._host.probe import Answer
 from ansible_collections.graceful.deploy.plugins.module_utils._host.systemd import CommandFailed, Systemd
 from ansible_collections.graceful.deploy.plugins.module_utils._observe import status
 from ansible_collections.graceful.deploy.plugins.module_utils._swap import flow as swap_flow

@@ -208,6 +208,47 @@ def test_certbots_certificate_with_all_names_is_served_on_and_renewed_as_it_was(
     assert ("renewal-hooks" in page.app.text) is not bool(by_http)
 
 
+@pytest.mark.parametrize(
+    ("server", "written"),
+    [("https://ca.shop.org/acme/directory", True), ("https://acme-v02.api.letsencrypt.org/directory", False)],
+)
+def test_it_is_renewed_by_the_authority_that_certbot_has(server, written):
+    text = f"server {{ listen 443 ssl; server_name shop.org; location / {{ proxy_pass http://{AT}; }}\n"
+    text += f"ssl_certificate {LIVE}/x/fullchain.pem; ssl_certificate_key {LIVE}/x/privkey.pem; }}"
+    lineage = {"path": f"{LIVE}/x", "names": ["shop.org"], "dns": False, "server": server}
+    page = page_of("nginx", text, lineages=[lineage])
+    assert yaml.safe_load(page.app.text).get("fastapi_acme_directory") == (server if written else None)
+    assert refused(page) == []
+
+
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+
+@pytest.mark.parametrize(
+    ("lineages", "written"),
+    [
+        ({"a": STAGING, "x": "https://ca.shop.org/acme"}, "https://ca.shop.org/acme"),
+        ({"a": "https://ca.shop.org/acme", "x": ""}, None),
+        ({"a": STAGING, "b": "https://ca.shop.org/acme"}, "https://ca.shop.org/acme"),
+        ({"x": STAGING}, None),
+    ],
+    ids=["a trial's beside it", "another's beside it", "neither is the site's", "the site's is a trial's"],
+)
+def test_the_authority_is_that_of_the_certificate_which_the_site_names(lineages, written):
+    """One that no client trusts is never taken over, and the site's own is told."""
+    text = f"server {{ listen 443 ssl; server_name shop.org; location / {{ proxy_pass http://{AT}; }}\n"
+    text += f"ssl_certificate {LIVE}/x/fullchain.pem; ssl_certificate_key {LIVE}/x/privkey.pem; }}"
+    rows = [
+        {"path": f"{LIVE}/{name}", "names": ["shop.org"], "dns": False, "server": server}
+        for name, server in lineages.items()
+    ]
+    page = page_of("nginx", text, lineages=rows)
+    values = yaml.safe_load(page.app.text)
+    assert (values["fastapi_tls"], values.get("fastapi_acme_directory")) == ("acme", written)
+    assert any("for trials" in row[2] for row in page.unknown) is (lineages == {"x": STAGING})
+    assert refused(page) == []
+
+
 def test_a_wildcard_is_for_one_label():
     page = certbots("shop.org www.shop.org", ("wild", ["*.shop.org", "shop.org"], True))
     assert yaml.safe_load(page.app.text)["fastapi_tls_certificate"] == f"{LIVE}/wild/fullchain.pem"

@@ -4,6 +4,7 @@ tree, and beside it are the files that come of it. WRITE=1 writes these anew, to
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,11 @@ def test_each_of_two_apps_can_be_meant():
     assert (read("two", "two.service").name, read("two", "one").name) == ("two", "one")
     with pytest.raises(Refused, match="There are 2 app servers"):
         look(Host(lambda _command: (1, "", ""), str(HOSTS / "two" / "host")), "", 2)
+
+
+def test_a_container_is_told_of_beside_other_apps(tmp_path):
+    """Who asks for a service of a compose file hears what is needed, whatever else serves there."""
+    for name in ("two", "compose"):
+        shutil.copytree(HOSTS / name / "host", tmp_path, symlinks=True, dirs_exist_ok=True)
+    with pytest.raises(Refused, match=r"There are one.service, two.service. /srv/shop/docker-compose.yml:4 .*init.yml"):
+        look(Host(lambda _command: (1, "", ""), str(tmp_path)), "web", 2)

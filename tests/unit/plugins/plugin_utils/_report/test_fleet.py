@@ -95,6 +95,68 @@ def test_commands_before_a_release_are_no_deploy():
     assert "<td>ran</td>" in text
 
 
+def balancer(**more: t.Any) -> dict[str, t.Any]:
+    hosts = [{"host": f"web{number}", "ready": True, "answer": "200 ready"} for number in (1, 2)]
+    base = {"name": "shop", "proxy": "nginx is active", "balances": hosts, "certificate": {"ends": NOW + 60 * DAY}}
+    return base | {"shared": {"address": "192.0.2.10", "here": False, "keepalived": "active"}} | more
+
+
+HERE = {"address": "192.0.2.10", "here": True, "keepalived": "active"}
+LEFT_OUT = [{"host": "web1", "ready": True, "answer": "200"}, {"host": "web2", "ready": False, "answer": "503 leaving"}]
+LEAVING = {"since": "2026-11-28T08:04:00Z", "by": "ann"}
+
+
+def test_balancers_that_are_well_have_nothing_to_look_at():
+    text = page({"web1": facts(), "web2": facts(), "lb1": balancer(shared=HERE), "lb2": balancer()}, NOW)
+    assert "To look at" not in text
+    assert "2 hosts, all with release 3f2a9c81d04e. 2 balancers before them: lb1 has 192.0.2.10." in text
+    assert "<td>192.0.2.10, here</td>" in text and "<td>web1, web2</td><td>-</td>" in text
+    assert "<h2>Balancers" not in page({"web1": facts()}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"balances": LEFT_OUT}, ">web2: 503 leaving (leaving since 2026-11-28T08:04:00Z, by patch.yml of ann)</td>"),
+        ({"balances": LEFT_OUT[1:]}, "lb1</b> no host of the app is ready, so clients get 503."),
+        ({"proxy": "nginx is failed"}, "lb1</b> nginx is failed."),
+        ({"shared": HERE | {"keepalived": "failed"}}, "lb1</b> keepalived is failed"),
+        ({"shared": HERE | {"here": False}}, "192.0.2.10</b> no balancer has it"),
+        ({"certificate": {"ends": NOW + 5 * DAY}}, "lb1</b> the certificate ends in 5 days."),
+    ],
+)
+def test_what_is_wrong_with_a_balancer_is_told(more, said):
+    before = {"lb1": balancer(**{"shared": HERE} | more), "lb2": balancer()}
+    assert said in page({"web1": facts(), "web2": facts(leaving=LEAVING), **before}, NOW)
+
+
+def test_an_address_that_two_balancers_have_is_told():
+    text = page({"lb1": balancer(shared=HERE), "lb2": balancer(shared=HERE)}, NOW)
+    assert "192.0.2.10</b> several balancers have it at once." in text
+    one = {"lb1": balancer(balances=LEFT_OUT), "lb2": balancer(balances=LEFT_OUT, shared=HERE)}
+    assert "web2</b> gets no requests from lb1, lb2: 503 leaving</li>" in page(one, NOW)
+
+
+@pytest.mark.parametrize(
+    ("more", "lb2"), [({"balancers": ["lb1", "lb2"]}, {"lb2": None}), ({"balancers": ["lb1", "lb2"]}, {}), ({}, {})]
+)
+def test_an_address_that_nobody_seems_to_have_is_judged_when_both_were_asked(more, lb2):
+    text = page({"lb1": balancer(**more), **lb2}, NOW)
+    other = "lb2" if more else "the other balancer"
+    assert f"192.0.2.10</b> lb1 doesn&#x27;t have it, and {other} wasn&#x27;t asked." in text
+    assert "no balancer has it" not in text
+    assert "wasn&#x27;t asked" not in page({"lb1": balancer(shared=HERE), **lb2}, NOW)
+
+
+def test_a_canarys_figures_are_in_the_timeline_and_the_table():
+    counted = {"share": 10, "requests": 310, "errors": 13, "p95": 21.0}
+    counted |= {"live_requests": 2790, "live_errors": 3, "live_p95": 19.0}
+    text = page({"web1": facts(history=[entry(2), entry(1, canary=counted, outcome="moved back")])}, NOW)
+    assert text.count("4.2 % of 310, 21 ms / 0.1 % of 2,790, 19 ms") == 2
+    assert '<th class="wraps">canary / live: errors, p95</th>' in text
+    assert "canary / live" not in page({"web1": facts()}, NOW)
+
+
 class Parsed(html.parser.HTMLParser):
     """What stays open, and what a browser would run."""
 
@@ -119,6 +181,8 @@ def test_the_page_is_whole_and_takes_no_markup_of_an_app():
     push = {"number": 1, "state": bad, "received": bad, "commit": bad, "by": bad, "reason": bad}
     history = [entry(2, by=bad, reason=bad, kind=bad, outcome=bad, release=bad)]
     fleet = {bad: facts(name=bad, processes=[process], pushes=[push], history=history), "web2": None}
+    out = [{"host": bad, "ready": False, "answer": bad}]
+    fleet[f"{bad}2"] = balancer(name=bad, proxy=bad, balances=out, shared=HERE | {"address": bad, "keepalived": bad})
     text = page(fleet, NOW)
     parsed = Parsed(text)
     assert parsed.open == []
