@@ -163,6 +163,11 @@ class Site:
         assert status == 200, said
         return number
 
+    def end(self, *numbers: int) -> None:
+        """Jobs that have taken long enough."""
+        for number in numbers:
+            self.ask.run(f"queue-cli rpush end:{number} 1")
+
     def jobs(self) -> list[Job]:
         return jobs(self.ask.run("queue-cli --raw lrange jobs 0 -1"))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from functools import cache
 from pathlib import Path
 
@@ -43,8 +42,9 @@ def queue() -> redis.Redis:
 
 
 def do(kind: str, n: int, seconds: float) -> None:
+    """A job of so many seconds, or until somebody ends it by its number."""
     queue().rpush("jobs", record.line("begun", kind, n, os.getppid()))
-    time.sleep(seconds)
+    queue().blpop([f"end:{n}"], timeout=max(seconds, 0.01))
     queue().rpush("jobs", record.line("done", kind, n, os.getppid()))
 
 
