@@ -16,10 +16,6 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-# First of ours: what comes after it is compiled once, and not in each run.
-from ..plugin_utils._inputs import compiled  # noqa: F401
-
-# isort: split
 from ..module_utils._app.problems import report
 from ..module_utils._app.words import PREFIX
 from ..module_utils._plan.flow import ARGUMENT_SPEC as PLAN_SPEC

@@ -84,6 +84,7 @@ def host(**changes: object) -> dict[str, object]:
         "sites": {},
         "left_sites": {},
         "site": "",
+        "balancers": {"names": [], "balancers": []},
         "shares": False,
         "certificates": {},
         "caddy": {},
