@@ -108,6 +108,9 @@ LEFT_TO_THE_OTHER = {
     "tune-trixie": ["test_refused"],
 }
 
+# Modules that `.ci/run` leaves to `make test-all`: two to five minutes each, in which mostly the same code runs as in others.
+TAKES_LONG = ["test_two", "test_zy_passage", "test_zz_canary", "test_zz_cut_off", "test_zzz_renewal"]
+
 
 class Shell:
     """A process on a host that runs one command after the other: `docker exec` for each would cost 65 ms of a CPU, and
@@ -377,10 +380,13 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """Leave to the other Debian's host what is its, unless somebody asks by name or ASK_BOTH is set."""
+    """Leave to the other Debian's host what is its, unless somebody asks by name or ASK_BOTH is set; and with ASK_LESS to
+    `make test-all` what takes long."""
     if os.environ.get("ASK_BOTH") or config.option.keyword or config.option.markexpr == "core":
         return
     others = LEFT_TO_THE_OTHER.get(os.environ.get("MOLECULE_PLATFORM_NAME", ""), [])
     left = [item for item in items if item.path.stem in others and not item.get_closest_marker("core")]
+    if os.environ.get("ASK_LESS"):
+        left += [item for item in items if item.path.stem in TAKES_LONG and item not in left]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
