@@ -108,7 +108,7 @@ LEFT_TO_THE_OTHER = {
     "tune-trixie": ["test_refused"],
 }
 
-# Modules that `.ci/run` leaves to `make test-all`: two to five minutes each, in which mostly the same code runs as in others.
+# Modules that `.ci/run` leaves to `make test-all`: minutes each, in which mostly the same code runs as in others.
 TAKES_LONG = ["test_two", "test_zy_passage", "test_zz_canary", "test_zz_cut_off", "test_zzz_renewal"]
 
 
@@ -380,8 +380,10 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """Leave to the other Debian's host what is its, unless somebody asks by name or ASK_BOTH is set; and with ASK_LESS to
-    `make test-all` what takes long."""
+    """Leave to the other Debian's host what is its, unless somebody asks by name or ASK_BOTH is set.
+
+    And with ASK_LESS to `make test-all` what takes long.
+    """
     if os.environ.get("ASK_BOTH") or config.option.keyword or config.option.markexpr == "core":
         return
     others = LEFT_TO_THE_OTHER.get(os.environ.get("MOLECULE_PLATFORM_NAME", ""), [])
