@@ -29,6 +29,9 @@ SPEC = {name: option for name, option in ARGUMENTS.items() if name not in FOR_HO
 SPEC["step"] = {**ARGUMENTS["step"], "choices": ["begin", "others", "ready"]}
 HIDDEN = ("reboot", "again", "stays_up", "invocation")
 """Of the module's answer, what is for this half alone."""
+SILENT = "module_stdout"
+"""What Ansible has of a module that gave no answer of its own: '' of one that was cut off."""
+PAUSE = 2.0
 STAYS = " It stays marked as leaving, so that balancers send it nothing."
 Result = dict[str, t.Any]
 
@@ -124,7 +127,7 @@ class ActionModule(ActionBase):
         if answer["reboot"]:
             self._say(says.reboots(answer))
             self._reboot(params)
-            back = self._module(MODULE, {**params, "step": "back"})
+            back = self._back(params)
         elif said := says.wants_reboot(answer, reboot, balanced):
             warnings.append(f"{self._host}: {said}")
         if again := (back or answer)["again"]:
@@ -145,9 +148,21 @@ class ActionModule(ActionBase):
     def _module(self, module: str, arguments: Result) -> Result:
         answer: Result = self._execute_module(module, arguments, task_vars=self._task_vars)
         if answer.get("failed") or answer.get("unreachable"):
-            kept = {name: value for name, value in answer.items() if name in ("held", "exception")}
+            kept = {name: value for name, value in answer.items() if name in ("held", "exception", SILENT)}
             raise _Stopped(str(answer.get("msg") or answer), kept)
         return answer
+
+    def _back(self, params: Result) -> Result:
+        """A host that has just booted may cut a connection once more, as where its network is set up anew."""
+        end = time.monotonic() + params["back_within"]
+        while True:
+            try:
+                return self._module(MODULE, {**params, "step": "back"})
+            except (_Stopped, AnsibleConnectionFailure) as failure:
+                cut = not isinstance(failure, _Stopped) or failure.result.get(SILENT) == ""
+                if not cut or time.monotonic() >= end:
+                    raise
+                time.sleep(PAUSE)
 
     def _reboot(self, params: Result) -> None:
         """Ansible's own; returns when the host answers again."""

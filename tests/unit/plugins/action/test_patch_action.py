@@ -132,3 +132,26 @@ def test_another_run_waits_longer_for_a_host_that_reboots_than_this_one_is_silen
     plugin._reboot({"back_within": 600, "balancer": False})
     args = loaders.action_loader.get.call_args.kwargs["task"].args
     assert args["connect_timeout"] + 13 < SIGN and args["reboot_timeout"] == 600
+
+
+CUT = {"failed": True, "msg": "No start of json char found", "module_stdout": "", "rc": 137}
+
+
+@pytest.mark.parametrize("first", [CUT, AnsibleConnectionFailure("closed")], ids=["killed", "closed"])
+def test_a_host_that_cuts_a_connection_after_its_boot_is_asked_again(first, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    plugin = ActionModule(*[mock.MagicMock() for _argument in range(6)])
+    plugin._task_vars = {}
+    plugin._execute_module = mock.Mock(side_effect=[first, ANSWER])
+    assert plugin._back({"back_within": 600}) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("answer", "within"), [({"failed": True, "msg": "swap isn't ready."}, 600), (CUT, 0)], ids=["says no", "too late"]
+)
+def test_an_answer_after_a_boot_counts(answer, within):
+    plugin = ActionModule(*[mock.MagicMock() for _argument in range(6)])
+    plugin._task_vars = {}
+    plugin._execute_module = mock.Mock(side_effect=[answer])
+    with pytest.raises(Exception, match=answer["msg"]):
+        plugin._back({"back_within": within})
