@@ -11,12 +11,12 @@ from conftest import CANARY, NAME, PROXIES, ROOT
 
 SLOT = f"$(basename $(readlink {ROOT}/live.sock) .sock)"
 OTHER = f"$(if [ {SLOT} = blue ]; then echo green; else echo blue; fi)"
-UNREADY_WHEN_LIVE = """
+UNWELL_WHEN_LIVE = """
 if os.environ.get("ODD") == "1":
     mine = os.environ["FASTAPI_SLOT"] + ".sock"
-    faults.Health.ready = lambda self: not os.readlink("/srv/swap/live.sock").endswith(mine)
+    faults.Health.well = lambda self: not os.readlink("/srv/swap/live.sock").endswith(mine)
 """
-"""Lines of an app that isn't ready where it has the traffic; it answers all the same."""
+"""Lines of an app that isn't well where it has the traffic; it answers all the same."""
 PHASES = {
     "checks": "true",
     "build": f"[ $(ls -A {ROOT}/releases | wc -l) -gt $(cat /run/releases) ]",
@@ -74,7 +74,7 @@ def test_a_host_that_is_cut_off_in_each_phase(fleet, lose, tally):
         assert all(f"{fleet.container(host)} is back on release {before}." in said for host in ("web1", "web2")), said
         made_good(source)
         # The third is ill, and the first is lost as it goes back.
-        _source, said, before = lose("back", "web1", line=UNREADY_WHEN_LIVE)
+        _source, said, before = lose("back", "web1", line=UNWELL_WHEN_LIVE)
         assert f"because of {fleet.container('web3')}, {fleet.container('web1')}, so that" in said, said
         made_good(fleet.source("# the next one"))
     tally("a host is cut off from the control node in each phase of a deploy", load)

@@ -157,6 +157,14 @@ def test_no_deploy_meanwhile_and_one_that_died_is_finished(ask, control, options
     assert last(ask)["kind"] == "patched"
 
 
+def signalled(pid: int, number: int) -> None:
+    """A process and all below it: Ansible's workers have sessions of their own."""
+    os.kill(pid, number)
+    below = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
+    for each in below.split():
+        signalled(int(each), number)
+
+
 def test_a_second_run_does_not_take_over_from_one_that_reboots_the_host(ask, control, options, patch, upgradable):
     host = ask.host.backend.host
     started = lambda: docker("inspect", "--format={{.State.StartedAt}}", host)  # noqa: E731
@@ -167,16 +175,16 @@ def test_a_second_run_does_not_take_over_from_one_that_reboots_the_host(ask, con
     with control.start("patch", *options, reboot="needed") as first:
         ask.until("the host has gone down and up", lambda: started() != before, 60)
         # It is late: the host is back, and it hasn't asked for it yet. Its lock has gone with the reboot.
-        os.killpg(first.pid, signal.SIGSTOP)
+        signalled(first.pid, signal.SIGSTOP)
         ask.until("it is reached", lambda: ask.host.run("test -e /run/systemd/system").succeeded)
         if looks():
-            os.killpg(first.pid, signal.SIGCONT)
+            signalled(first.pid, signal.SIGCONT)
             first.communicate(timeout=90)
             pytest.fail("The first one was faster than this test.")
         assert ask.host.run(f"flock --nonblock {ROOT}/deploy.lock true").succeeded
         with control.start("patch", *options, reboot="needed") as second:
             ask.until("the second one looks", looks, 60)
-            os.killpg(first.pid, signal.SIGCONT)
+            signalled(first.pid, signal.SIGCONT)
             refused = second.communicate(timeout=90)[0]
         said = first.communicate(timeout=90)[0]
     assert second.returncode == 2 and "Nothing was changed. patch.yml is patching this host" in refused, refused
