@@ -28,10 +28,12 @@ from ..plugin_utils._release.read import open_source
 
 Result = dict[str, t.Any]
 PLAYBOOK = "graceful.deploy.adopt"
-# After each step: what is next, and what undoes it.
+# By how far the move is: what is next.
 _NEXT = {
-    "compare": ("move", "to give it the traffic"),
+    "beside": ("move", "to give it the traffic"),
+    "moving": ("move", "to give it the traffic"),
     "moved": ("finish", "to stop and disable the old one, when you have seen that all is well"),
+    "finishing": ("finish", "to stop and disable the old one"),
 }
 
 
@@ -85,17 +87,15 @@ class ActionModule(ActionBase):
                 f"traffic. See why (logs.yml), or undo: {self._command('undo')}"
             )
             return answer | {"failed": True, "msg": msg}
-        if step in _NEXT:
-            then, why = _NEXT[step]
-            answer["msg"] = "\n".join(
-                filter(
-                    None,
-                    (answer.get("msg", ""), f"Next, {why}: {self._command(then)}", f"Undo: {self._command('undo')}"),
-                )
-            )
-        elif step == "finish":
-            answer["msg"] += f"\nFrom here on site.yml and release.yml deploy it. Undo: {self._command('undo')}"
-        return answer
+        if step not in ("compare", "moved", "finish") and not answer.get("done"):
+            return answer
+        lines = [answer["msg"]] if answer.get("msg") else []
+        if found := _NEXT.get(answer.get("stage", "")):
+            then, why = found
+            lines += [f"Next, {why}: {self._command(then)}", f"Undo: {self._command('undo')}"]
+        else:
+            lines.append(f"From here on site.yml and release.yml deploy it. Undo: {self._command('undo')}")
+        return answer | {"msg": "\n".join(lines)}
 
     def _command(self, step: str, inventory: str = "") -> str:
         files = [inventory] if inventory else [os.path.relpath(each) for each in self._inventories()]

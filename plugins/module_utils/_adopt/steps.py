@@ -76,13 +76,24 @@ class Move:
         if not self.check:
             record.save(self.app.root, self.record)
 
+    def _so_far(self) -> str:
+        """How far the move is, by what earlier runs have noted."""
+        ours, theirs = self.app.name, self.old.name if self.old else self.adopt["unit"]
+        return {
+            "beside": f"{ours} was deployed beside {theirs} before, which has the traffic.",
+            "moving": f"An earlier step=move of {ours} didn't come to its end: clients are {theirs}'s still, or ours.",
+            "moved": f"{ours} has the traffic already, and {theirs} runs on. Nothing was changed.",
+            "finishing": f"{ours} has the traffic already, and an earlier step=finish of {theirs} didn't come to its end.",
+            "finished": f"{ours} has the traffic already; {theirs} is stopped and disabled. Nothing was changed.",
+        }[self.before]
+
     def _begin(self) -> dict[str, Any]:
         """Note how the host is, before anything of ours is there."""
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         before = self.record if self.before == "undoing" else {}
         if self.record and not before:
-            return {"msg": f"{self.old.name} is being adopted: {self.before}."}
+            return {"msg": self._so_far(), "done": self.before != "beside"}
         if unread := self.adopt.get("unread"):
             raise Refused(
                 f"{', '.join(unread)} couldn't be read on the host, and the app may take its environment from there. "
@@ -140,7 +151,7 @@ class Move:
             return {"replaces": self.record["replaces"], "msg": "The site was noted by an earlier run."}
         if self.before not in ("beside", "undoing"):
             # Nothing of it is written once more: the files are others' again, who may have changed them.
-            return {"replaces": [], "msg": "The site is ours already."}
+            return {"replaces": [], "msg": self._so_far(), "done": True}
         try:
             files = proxy_files(Host(self.run))[self.proxy]
             entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at, self._kept())
@@ -250,7 +261,7 @@ class Move:
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         if self.before == "finished":
-            return {"msg": f"{self.old.name} is stopped and disabled already."}
+            return {"msg": self._so_far()}
         if self.before not in ("moved", "finishing"):
             raise CommandFailed(f"{self.old.name} has the traffic still. Run step=move first.")
         if why := self.old.refusal():

@@ -46,6 +46,28 @@ def test_a_message_reaches_the_person_once(monkeypatch, failed, no_log, shown):
     assert said == ["\nweb1\nCaddyfile:1 isn't UTF-8.\n"] * shown
 
 
+@pytest.mark.parametrize(
+    ("stage", "step", "then"),
+    [
+        ("beside", "compare", "step=move"),
+        ("moving", "begin", "step=move"),
+        ("moved", "begin", "step=finish"),
+        ("moved", "exchange", "step=finish"),
+        ("moved", "moved", "step=finish"),
+        ("finishing", "exchange", "step=finish"),
+        ("finished", "exchange", "site.yml"),
+        ("finished", "begin", "site.yml"),
+        ("finished", "finish", "site.yml"),
+    ],
+)
+def test_what_comes_next_goes_by_how_far_the_move_is(stage, step, then):
+    """After finish, move and beside don't name finish as the next step."""
+    action = object.__new__(ActionModule)
+    action._host, action._vars = "web1", {"ansible_inventory_sources": ["inventory"]}
+    _first, next_, *undo = action._told(step, {"stage": stage, "msg": "So far.", "done": True})["msg"].splitlines()
+    assert then in next_ and "step=undo" in (undo or [next_])[0]
+
+
 def test_the_proxys_files_are_not_shown_by_v():
     """What they hold may be secret, as the snippet that is going to be in one."""
     (play,) = yaml.safe_load((ROOT / "playbooks" / "adopt.yml").read_text())
