@@ -116,12 +116,13 @@ class ActionModule(ActionBase):
             return answer
         found = answer["found"]
         with tempfile.TemporaryDirectory(prefix="graceful-adopt-", dir=constants.DEFAULT_LOCAL_TMP) as workdir:
-            page, code = self._page(found, given, version, workdir)
             into = os.path.abspath(os.path.expanduser(into))
+            page, code, listed = self._page(found, given, version, workdir, os.path.dirname(into))
             group = os.path.join(into, "group_vars", "all")
             files = [File(os.path.join(group, "app.yml"), page.app.text)]
             if page.secrets:
                 files.append(File(os.path.join(group, "secrets.yml"), f"---\n{page.secrets}", secret=True))
+            files += [listed] if listed else []
             hosts = os.path.join(into, "hosts.yml")
             if not os.path.exists(hosts):
                 files.append(File(hosts, hosts_file(self._host, self._vars, self._play_context.remote_user or "")))
@@ -130,8 +131,14 @@ class ActionModule(ActionBase):
                 put(files, code)
         return self._wrote(page, files, code, changed, diff, into)
 
-    def _page(self, found: Result, given: str, version: str, workdir: str) -> tuple[Page, tuple[str, str]]:
-        """The inventory, and a directory of code with where it goes, ('', '') for none."""
+    def _page(
+        self, found: Result, given: str, version: str, workdir: str, beside: str
+    ) -> tuple[Page, tuple[str, str], File | None]:
+        """The inventory; a directory of code with where it goes, ('', '') for none; and the list of what the app needs,
+        which a source of others' lacks.
+
+        :param beside: the directory that this goes to.
+        """
         git, directory = found["code"]["git"], found["directory"]
         sources.vet(git, directory)
         name, _root = name_of(found)
@@ -143,7 +150,8 @@ class ActionModule(ActionBase):
         if not source:
             source = os.path.abspath(name if name != TODO else "app")
             if os.path.exists(source):
-                note = f"{source} is there already: it is taken for the code, and wasn't fetched anew."
+                taken = f"{source} is there already: it is taken for the code, and wasn't fetched anew."
+                note = f"{taken} {sources.passed_over(git)}".rstrip()
                 top = source
             else:
                 args = {"step": "fetch", "directory": directory}
@@ -155,7 +163,7 @@ class ActionModule(ActionBase):
                 except (OSError, tarfile.TarError) as error:
                     raise Refused(f"The code in {directory} on the host can't be unpacked: {error}") from error
                 code = (top, source)
-                note = sources.freeze(top, found["code"]["installed"])
+                note = sources.passed_over(git)
         elif not is_git(source):
             top = source = os.path.abspath(os.path.expanduser(source))
         else:
@@ -166,14 +174,26 @@ class ActionModule(ActionBase):
                     f"{mask(source)} can't be fetched from here, so what the code shows is missing in app.yml: {error}"
                 )
                 top = ""
-        of_source, notes = "", list[str]()
+        of_source, left, notes, listed = "", list[str](), list[str](), None
         if top:
             own = {"user", "tls", "proxy", "static", "max_body", "ready_path"}
-            place = os.path.join(top, below)
-            of_source, _requirements, notes = sources.from_source(place, place if is_git(source) else source, "", own)
+            place, installed = os.path.join(top, below), found["code"]["installed"]
+            shown = place if is_git(source) else source
+            of_source, left, notes = sources.from_source(place, shown, own)
+            if sources.REQUIREMENTS in left and installed and code[1]:
+                told = sources.freeze(top, installed)
+                of_source, left, notes = sources.from_source(place, shown, own)
+                notes = [told, *notes]
+            elif sources.REQUIREMENTS in left:
+                if installed:
+                    path = os.path.join(beside, f"{name if name != TODO else 'app'}-requirements.txt")
+                    listed = File(path, sources.frozen(installed))
+                path = os.path.relpath(listed.path) if listed else ""
+                notes = [sources.to_be_listed(source, below, version, len(installed), path), *notes]
         page = write(found, source, version, of_source, below)
+        page.app.left += left
         page.app.notes += [*notes, *filter(None, [note])]
-        return page, code
+        return page, code, listed
 
     def _wrote(
         self, page: Page, files: list[File], code: tuple[str, str], changed: bool, diff: list[Result], into: str

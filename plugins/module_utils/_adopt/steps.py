@@ -83,7 +83,7 @@ class Move:
             "beside": f"{ours} was deployed beside {theirs} before, which has the traffic.",
             "moving": f"An earlier step=move of {ours} didn't come to its end: clients are {theirs}'s still, or ours.",
             "moved": f"{ours} has the traffic already, and {theirs} runs on. Nothing was changed.",
-            "finishing": f"{ours} has the traffic already, and an earlier step=finish of {theirs} didn't come to its end.",
+            "finishing": f"{ours} has the traffic already; an earlier step=finish of {theirs} didn't come to its end.",
             "finished": f"{ours} has the traffic already; {theirs} is stopped and disabled. Nothing was changed.",
         }[self.before]
 
@@ -127,7 +127,9 @@ class Move:
             or any(other.get("made_user") and other.get("user") == user for other in others),
         }
         self._set("beside")
-        return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
+        noted = os.path.join(self.app.root, ADOPTED)
+        msg = f"Noted for the way back how {self.old.name} is run, in {noted}. Nothing else was changed so far."
+        return {"changed": True, "msg": msg}
 
     def _compare(self) -> dict[str, Any]:
         """Ask both, where both run."""
