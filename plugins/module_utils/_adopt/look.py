@@ -56,6 +56,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     workers = variables.get("WEB_CONCURRENCY", "")
     if "workers" not in served.given and workers.isdigit():
         served.given["workers"] = workers
+    _become(program, served)
     directory = directory_of(program, served)
     beside = [path for path in dotenv.files(program.directory, directory) if path not in files]
     return {
@@ -63,6 +64,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "server": asdict(served) | {"worker_class": served.worker_class},
         "environment_files": files,
         "dotenv": dotenv.look(host, beside, program.user, program.group, variables | served.env),
+        "own_group": group_of(host, program.user),
         "odd": odd,
         "unread": unread,
         "config": config,
@@ -72,6 +74,20 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "proxies": proxy_files(host) | {"lineages": lineages(host)},
         "taken": _taken(host),
     }
+
+
+def _become(program: Program, served: server.Server) -> None:
+    """Gunicorn that root starts gives its workers to whom its own options say; another user's can't."""
+    user, group = served.given.get("user", ""), served.given.get("group", "")
+    if program.user in ("", "root"):
+        program.user, program.group = user or program.user, group or program.group
+
+
+def group_of(host: Host, user: str) -> str:
+    """The group that a user has by itself; '' where the host's own files don't know it."""
+    rows = {path: [line.split(":") for line in host.read(path).splitlines()] for path in ("/etc/passwd", "/etc/group")}
+    own = next((row[3] for row in rows["/etc/passwd"] if row[0] == user and len(row) > 3), "")
+    return next((row[0] for row in rows["/etc/group"] if own and row[2:3] == [own]), "")
 
 
 def _user_of_oxmgr(name: str, proc: str) -> str:

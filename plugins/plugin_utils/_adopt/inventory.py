@@ -61,10 +61,19 @@ class Page:
 
 def at_of(found: t.Mapping[str, t.Any]) -> str:
     """The address at which the app is served."""
+    return addresses(found)[0]
+
+
+def addresses(found: t.Mapping[str, t.Any]) -> list[str]:
+    """All that it listens at: clients are looked for at the first one."""
     sockets = [value for _s, name, value, _p in found["program"]["settings"] if name == "ListenStream"]
     given = [*found["server"]["bind"], *sockets]
     port = found["program"]["environment"].get("PORT", "")
-    address = given[0] if given else (f"0.0.0.0:{port}" if port else "127.0.0.1:8000")
+    given = given or [f"0.0.0.0:{port}" if port else "127.0.0.1:8000"]
+    return list(dict.fromkeys(_address(found, each) for each in given))
+
+
+def _address(found: t.Mapping[str, t.Any], address: str) -> str:
     if address.startswith("unix:") and not address.startswith("unix:/"):
         address = "unix:" + os.path.join(found["directory"], address.removeprefix("unix:"))
     host, _colon, port = address.rpartition(":")
@@ -145,13 +154,21 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
     _source(page, found, source, version, below)
     out.line("app", server["app"])
     out.text += of_source
-    _user(page, program)
+    _user(page, program, found["own_group"])
+    page.unknown += [
+        (
+            program["file"],
+            f"it listens at {other} too",
+            f"who asks there has to ask the proxy's site: only {at} is seen",
+        )
+        for other in addresses(found)[1:]
+    ]
     if program["kind"] == "oxmgr":
         out.comment(f"Oxmgr kept it alive, and systemd will. For Oxmgr here, too: {PREFIX}supervisor: oxmgr")
     taken = settings.take(program["kind"], program["settings"], _hide(found))
     _front(page, front, _hide(found))
     _sizes(page, found, taken, front)
-    for key in ("memory_max", "writable_paths", "on_failure"):
+    for key in ("memory_max", "writable_paths", "on_failure", "sandbox"):
         if key in taken.values:
             why = "It is for the arbiter and all workers of one slot." if key == "memory_max" else ""
             out.line(key, taken.values[key], why)
@@ -207,10 +224,22 @@ def _source(page: Page, found: t.Mapping[str, t.Any], source: str, version: str,
         out.line("source_directory", below, "Where the app is in it.")
 
 
-def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
+def _user(page: Page, program: t.Mapping[str, t.Any], own_group: str) -> None:
+    """:param own_group: the user's, where nothing says another."""
     user = program["user"]
-    if wrong := names.account("user", user) if user else None:
-        page.app.line("user", "deploy", f"It was {user}: {wrong.wrong}")
+    wrong = names.account("user", user) if user else None
+    _whose(page, program, user, wrong.wrong if wrong else "")
+    runs_as = "deploy" if wrong or not user else user
+    group = program["group"] or (own_group if runs_as == user else "")
+    if refused := names.account("group", group) if group else None:
+        page.unknown.append((program["file"], f"Group={group}", refused.wrong))
+    elif group and group != runs_as:
+        page.app.line("group", group, "As before: what it writes is this group's.")
+
+
+def _whose(page: Page, program: t.Mapping[str, t.Any], user: str, wrong: str) -> None:
+    if wrong:
+        page.app.line("user", "deploy", f"It was {user}: {wrong}")
         page.unknown.append((program["file"], f"User={user}", "what is its own on the host has to be made deploy's"))
     elif user:
         page.app.line("user", user)
@@ -222,9 +251,6 @@ def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
     else:
         page.app.line("user", "deploy", "It ran as root: a hole in the app would be a hole in the host.")
         page.unknown.append((program["file"], "no User=: root", "what it wrote on the host has to be made deploy's"))
-    group = program["group"]
-    if group and group not in (user, "www-data", "caddy", "nginx", "root") and user:
-        page.app.line("group", group)
 
 
 def _front(page: Page, front: Front, hide: _Hidden) -> None:
