@@ -174,25 +174,24 @@ class ActionModule(ActionBase):
                     f"{mask(source)} can't be fetched from here, so what the code shows is missing in app.yml: {error}"
                 )
                 top = ""
-        of_source, left, notes, listed = "", list[str](), list[str](), None
+        shown, listed = sources.Shown(), None
         if top:
             own = {"user", "tls", "proxy", "static", "max_body", "ready_path"}
             place, installed = os.path.join(top, below), found["code"]["installed"]
-            shown = place if is_git(source) else source
-            of_source, left, notes = sources.from_source(place, shown, own)
-            if sources.REQUIREMENTS in left and installed and code[1]:
+            named = place if is_git(source) else source
+            shown = sources.from_source(place, named, own)
+            if sources.REQUIREMENTS in shown.left and installed and code[1]:
                 told = sources.freeze(top, installed)
-                of_source, left, notes = sources.from_source(place, shown, own)
-                notes = [told, *notes]
-            elif sources.REQUIREMENTS in left:
+                shown = sources.from_source(place, named, own)
+                shown.notes.insert(0, told)
+            elif sources.REQUIREMENTS in shown.left:
                 if installed:
                     path = os.path.join(beside, f"{name if name != TODO else 'app'}-requirements.txt")
                     listed = File(path, sources.frozen(installed))
                 path = os.path.relpath(listed.path) if listed else ""
-                notes = [sources.to_be_listed(source, below, version, len(installed), path), *notes]
-        page = write(found, source, version, of_source, below)
-        page.app.left += left
-        page.app.notes += [*notes, *filter(None, [note])]
+                shown.notes.insert(0, sources.to_be_listed(source, below, version, len(installed), path))
+        page = write(found, source, version, shown, below)
+        page.app.notes += filter(None, [note])
         return page, code, listed
 
     def _wrote(

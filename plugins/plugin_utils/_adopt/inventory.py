@@ -28,6 +28,7 @@ from .._inputs.specification import load_spec, typed
 from . import caddy_site, environment, nginx_site, settings, sizes
 from .fits import fit
 from .front import Front
+from .source import Shown
 
 VAULT = "secret_env"
 """Name of the variable that holds the secret part of the environment."""
@@ -132,9 +133,9 @@ def name_of(found: t.Mapping[str, t.Any]) -> tuple[str, str]:
     return TODO, ""
 
 
-def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: str = "", below: str = "") -> Page:
+def write(found: t.Mapping[str, t.Any], source: str, version: str, shown: Shown | None = None, below: str = "") -> Page:
     """:param source: what fastapi_source is to be; ``version`` likewise.
-    :param of_source: what the source says beside, as text of the file.
+    :param shown: what the code says beside.
     :raises Refused: where it can't be adopted.
     """
     check(found)
@@ -153,7 +154,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
         out.line("root", root, f"/srv/{name} is the old one's.")
     _source(page, found, source, version, below)
     out.line("app", server["app"])
-    out.text += of_source
+    shown = shown or Shown()
+    out.text += shown.text
     _user(page, program, found["own_group"])
     page.unknown += [
         (
@@ -167,7 +169,7 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
         out.comment(f"Oxmgr kept it alive, and systemd will. For Oxmgr here, too: {PREFIX}supervisor: oxmgr")
     taken = settings.take(program["kind"], program["settings"], _hide(found))
     _front(page, front, _hide(found))
-    _sizes(page, found, taken, front)
+    _sizes(page, found, taken, front, shown.alone)
     for key in ("memory_max", "writable_paths", "on_failure", "sandbox"):
         if key in taken.values:
             why = "It is for the arbiter and all workers of one slot." if key == "memory_max" else ""
@@ -180,6 +182,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
         out.notes.append(f"The checkout on the host has changes that no commit has, and they stay behind: {listed}.")
     untemplated(page)
     settle(page)
+    page.app.left += shown.left
+    page.app.notes += shown.notes
     return page
 
 
@@ -287,10 +291,10 @@ def _dedented(text: str) -> list[str]:
     return [lines[0], *(line[indent:] if not line[:indent].strip() else line.lstrip() for line in lines[1:])]
 
 
-def _sizes(page: Page, found: t.Mapping[str, t.Any], taken: settings.Taken, front: Front) -> None:
+def _sizes(page: Page, found: t.Mapping[str, t.Any], taken: settings.Taken, front: Front, alone: str) -> None:
     server, given = found["server"], found["server"]["given"]
     count, why = sizes.workers(server, found["cpus"])
-    page.app.line("workers", count, why)
+    page.app.line("workers", count, f"{why} {alone}".strip())
     if server["program"] not in ("gunicorn", "uvicorn", "fastapi"):
         page.app.comment(f"It was served by {server['program']}; here Gunicorn keeps Uvicorn's workers.")
     proxy = front.values.get("proxy_timeout", (None, ""))[0]

@@ -13,6 +13,7 @@ import re
 import tarfile
 import typing as t
 import zlib
+from dataclasses import dataclass, field
 
 from ...module_utils._adopt.programs import Refused
 from ...module_utils._app.words import PREFIX
@@ -139,21 +140,39 @@ def chunks(text: str) -> t.Iterator[tuple[str, str]]:
     yield name, "".join(kept)
 
 
-def from_source(top: str, source: str, own: t.Collection[str]) -> tuple[str, list[str], list[str]]:
-    """What init.yml would write of the code and the host doesn't say; which lines of that are left open; and notes.
+@dataclass
+class Shown:
+    """What the code says beside what the host does.
+
+    :param text: lines for app.yml.
+    :param left: names of those that are open.
+    :param notes: what belongs on the screen.
+    :param alone: why it can't have a second worker; '' where nothing shows that.
+    """
+
+    text: str = ""
+    left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    alone: str = ""
+
+
+def from_source(top: str, source: str, own: t.Collection[str]) -> Shown:
+    """What init.yml would write of the code and the host doesn't say.
 
     :param own: variables that the host has said.
     """
     written: Written = app_file(top, source)
-    found, left = "", list[str]()
+    shown = Shown(notes=[*written.notes], alone=written.alone)
+    if shown.alone:
+        shown.notes.append(f"{shown.alone} While the old one and ours both run, they are two as well.")
     for name, text in chunks(written.text):
         if not name or name in _OURS or name in own:
             # A comment at the end speaks of processes, or of what the code makes up.
             continue
         if PREFIX + name in written.left:
-            left.append(PREFIX + name)
+            shown.left.append(PREFIX + name)
         if name in _LATER:
             lines = [_LATER[name], *(line for line in text.splitlines() if not line.startswith("#"))]
             text = "".join(f"# {line}\n" for line in lines)
-        found += text
-    return found, left, written.notes
+        shown.text += text
+    return shown

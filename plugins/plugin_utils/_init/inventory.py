@@ -116,6 +116,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     if writing := sorted(JIT & required):
         out.line("allow_jit", True, f"{' and '.join(writing)} wants memory that it can both write and execute.")
     for why, _other in alone(code)[:1]:
+        out.alone = why
         out.line("workers", 1, why)
     if code.migrations:
         migrations(out, top, requirements, code, required)

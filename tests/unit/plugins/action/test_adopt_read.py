@@ -114,3 +114,15 @@ def test_why_the_remote_is_not_taken_is_told(read, git, why):
         said, values = read(files, git)
         assert f"The remote of the checkout on the host, {git['remote']}, isn't taken: " in said and why in said
     assert "is there already: it is taken for the code" in said and "fastapi_version" not in values
+
+
+def test_state_in_memory_is_told_with_the_number_of_workers(read):
+    """init.yml says it with its own fastapi_workers, and the host has said another."""
+    code = f"{CODE}rooms = {{}}\n@app.post('/rooms')\nasync def create():\n    rooms['a'] = 1\n"
+    said, values = read({"main.py": code, "requirements.txt": "fastapi\n"}, GIT)
+    why = "main.py:6 changes rooms, which is in memory: each worker has its own, and each deploy begins with a new one."
+    assert f"{why} While the old one and ours both run, they are two as well." in said
+    text = Path("inventory", "group_vars", "all", "app.yml").read_text()
+    above = text.partition("\nfastapi_workers:")[0].rpartition("\nfastapi_")[2]
+    assert why in " ".join(line.removeprefix("# ") for line in above.splitlines())
+    assert values["fastapi_workers"] == 1
