@@ -141,7 +141,8 @@ class ActionModule(ActionBase):
         """
         git, directory = found["code"]["git"], found["directory"]
         sources.vet(git, directory)
-        name, _root = name_of(found)
+        name, root = name_of(found)
+        root = root or f"/srv/{name}"
         below, code, note = "", ("", ""), ""
         source = given
         if not given and git and sources.is_reachable(git["remote"]) and not git["unpushed"]:
@@ -179,10 +180,10 @@ class ActionModule(ActionBase):
             own = {"user", "tls", "proxy", "static", "max_body", "ready_path"}
             place, installed = os.path.join(top, below), found["code"]["installed"]
             named = place if is_git(source) else source
-            shown = sources.from_source(place, named, own)
+            shown = sources.from_source(place, named, own, root)
             if sources.REQUIREMENTS in shown.left and installed and code[1]:
                 told = sources.freeze(top, installed)
-                shown = sources.from_source(place, named, own)
+                shown = sources.from_source(place, named, own, root)
                 shown.notes.insert(0, told)
             elif sources.REQUIREMENTS in shown.left:
                 if installed:

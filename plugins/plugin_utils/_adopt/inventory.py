@@ -122,7 +122,10 @@ def check(found: t.Mapping[str, t.Any]) -> None:
 
 
 def name_of(found: t.Mapping[str, t.Any]) -> tuple[str, str]:
-    """The app's name and, where /srv has another by that name, its directory."""
+    """The app's name and, where /srv has another by that name, its directory; of one that runs beside already, its."""
+    if name := found["adopted"]["name"]:
+        root = found["adopted"]["root"]
+        return name, root if root != f"/srv/{name}" else ""
     program = found["program"]
     stem = re.split("[/#]", program["name"])[-1].removesuffix(".service")
     taken = {entry for entry in found["taken"]["/run"] if not entry.endswith(".sock")}

@@ -156,12 +156,13 @@ class Shown:
     alone: str = ""
 
 
-def from_source(top: str, source: str, own: t.Collection[str]) -> Shown:
+def from_source(top: str, source: str, own: t.Collection[str], root: str) -> Shown:
     """What init.yml would write of the code and the host doesn't say.
 
     :param own: variables that the host has said.
+    :param root: the app's directory there.
     """
-    written: Written = app_file(top, source)
+    written: Written = app_file(top, source, root=root)
     shown = Shown(notes=[*written.notes], alone=written.alone)
     if shown.alone:
         shown.notes.append(f"{shown.alone} While the old one and ours both run, they are two as well.")

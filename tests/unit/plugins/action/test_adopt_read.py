@@ -126,3 +126,11 @@ def test_state_in_memory_is_told_with_the_number_of_workers(read):
     above = text.partition("\nfastapi_workers:")[0].rpartition("\nfastapi_")[2]
     assert why in " ".join(line.removeprefix("# ") for line in above.splitlines())
     assert values["fastapi_workers"] == 1
+
+
+def test_where_data_is_kept_goes_by_the_apps_own_name(read):
+    """init.yml would name it by the source's."""
+    code = f"{CODE}import sqlite3\nsqlite3.connect('shop.db')\n"
+    said, values = read({"main.py": code, "requirements.txt": "fastapi\n"}, GIT | {"below": "server"})
+    assert values["fastapi_shared_paths"] == ["shop.db"]
+    assert f"kept below /srv/{values['fastapi_name']}/shared" in said

@@ -26,7 +26,7 @@ def read(name: str, unit: str = "") -> Page:
     host = Host(lambda _command: (1, "", ""), str(HOSTS / name / "host"))
     found = look(host, unit or UNIT.get(name, ""), cpus=2)
     top = host.top + found["directory"]
-    shown = from_source(top, "../shop", {"user", "tls", "proxy", "static", "max_body", "ready_path"})
+    shown = from_source(top, "../shop", {"user", "tls", "proxy", "static", "max_body", "ready_path"}, "/srv/shop")
     return write(found, "../shop", "", shown)
 
 
