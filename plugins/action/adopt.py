@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import shlex
 import tarfile
 import tempfile
 import typing as t
@@ -22,6 +24,7 @@ from ..module_utils._host.text import mask
 from ..plugin_utils._adopt import source as sources
 from ..plugin_utils._adopt.files import File, compared, hosts_file, put
 from ..plugin_utils._adopt.inventory import Page, name_of, write
+from ..plugin_utils._inputs.progress import shown
 from ..plugin_utils._inputs.rules import TODO
 from ..plugin_utils._release.git import is_git
 from ..plugin_utils._release.read import open_source
@@ -64,8 +67,15 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"paths has '{bad[0]}'. Write paths as clients ask: -e paths=/,/items/1",
             }
-        answer = self._execute_module("graceful.deploy.adopt_host", args, task_vars=self._vars)
+        with self._waiting(step, str(args.get("name", ""))):
+            answer = self._execute_module("graceful.deploy.adopt_host", args, task_vars=self._vars)
         return result | self._shown(self._told(step, answer))
+
+    def _waiting(self, step: str, name: str) -> contextlib.AbstractContextManager[None]:
+        """Show for which connections a step waits, where it may: each time that a person might think it hangs."""
+        if step not in ("finish", "undo") or self._task.check_mode:
+            return contextlib.nullcontext()
+        return shown(self, f"cat {shlex.quote(f'/run/{name}/waiting')}", 10, self._host)
 
     def _shown(self, answer: Result) -> Result:
         """What a person has to read, as it is: Ansible shows a task's message alone by -v, and a failed one's not where
@@ -175,23 +185,23 @@ class ActionModule(ActionBase):
                     f"{mask(source)} can't be fetched from here, so what the code shows is missing in app.yml: {error}"
                 )
                 top = ""
-        shown, listed = sources.Shown(), None
+        says, listed = sources.Shown(), None
         if top:
             own = {"user", "tls", "proxy", "static", "max_body", "ready_path"}
             place, installed = os.path.join(top, below), found["code"]["installed"]
             named = place if is_git(source) else source
-            shown = sources.from_source(place, named, own, root)
-            if sources.REQUIREMENTS in shown.left and installed and code[1]:
+            says = sources.from_source(place, named, own, root)
+            if sources.REQUIREMENTS in says.left and installed and code[1]:
                 told = sources.freeze(top, installed)
-                shown = sources.from_source(place, named, own, root)
-                shown.notes.insert(0, told)
-            elif sources.REQUIREMENTS in shown.left:
+                says = sources.from_source(place, named, own, root)
+                says.notes.insert(0, told)
+            elif sources.REQUIREMENTS in says.left:
                 if installed:
                     path = os.path.join(beside, f"{name if name != TODO else 'app'}-requirements.txt")
                     listed = File(path, sources.frozen(installed))
                 path = os.path.relpath(listed.path) if listed else ""
-                shown.notes.insert(0, sources.to_be_listed(source, below, version, len(installed), path))
-        page = write(found, source, version, shown, below)
+                says.notes.insert(0, sources.to_be_listed(source, below, version, len(installed), path))
+        page = write(found, source, version, says, below)
         page.app.notes += filter(None, [note])
         return page, code, listed
 

@@ -18,7 +18,7 @@ from .._layer.flow import Layer
 from . import answers, record
 from .exchange import braced, imports, of_caddy, of_nginx, put_back, vet_back, with_import, without_import
 from .loses import Kept
-from .old import ASIDE, Old, drain
+from .old import ASIDE, Old, counted, drain
 from .programs import Host, Refused
 from .proxies import MAIN, proxy_files
 
@@ -65,6 +65,7 @@ class Move:
             )
         self.old = Old(run, self.adopt) if self.adopt else None
         self.before = self.record.get("stage", "")
+        self.waiting = f"/run/{self.app.name}/waiting"
 
     def go(self) -> dict[str, Any]:
         """:raises CommandFailed: and Refused, where the step may not be, or failed."""
@@ -274,10 +275,11 @@ class Move:
                 "msg": f"{self.old.name} would be stopped, when nobody speaks to it, and disabled.",
             }
         self._set("finishing")
-        left = drain(self.at, self.params["patience"])
+        left = drain(self.at, self.params["patience"], self.waiting)
         self.old.stop(self.record["was"])
         self._set("finished")
-        told = f" {left} connections to it were open still after {self.params['patience']} s." if left else ""
+        open_ = f"{'was' if left == 1 else 'were'} open still after {self.params['patience']} s"
+        told = f" {counted(left)} to it {open_}." if left else ""
         stays = f"its file is {self.old.file}{ASIDE} now" if self.old.kind == "supervisor" else "its files stay"
         return {"changed": True, "left": left, "msg": f"{self.old.name} is stopped and disabled; {stays}.{told}"}
 
@@ -304,7 +306,7 @@ class Move:
         changes = self._old_site() if self.before != "beside" else []
         # What the proxy had begun by our site is answered by our app before that goes.
         live = self.app.live()
-        left = drain(f"unix:{self.app.socket(live)}", self.params["patience"]) if live else 0
+        left = drain(f"unix:{self.app.socket(live)}", self.params["patience"], self.waiting) if live else 0
         self._set("undoing")
         return {
             "changed": True,
@@ -315,7 +317,7 @@ class Move:
             and not os.path.isdir(os.path.join(self.app.root, "shared"))
             and not record.runs_as(self.params["user"], self.app.name),
             "msg": f"{name} serves again."
-            + (f" {left} connections to {self.app.name} were open still." if left else ""),
+            + (f" {counted(left)} to {self.app.name} {'was' if left == 1 else 'were'} open still." if left else ""),
         }
 
     def _tidy(self) -> dict[str, Any]:
