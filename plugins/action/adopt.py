@@ -224,7 +224,8 @@ class ActionModule(ActionBase):
             lines.append(
                 f"Encrypt the secrets: ansible-vault encrypt {secret} (then add --ask-vault-pass to each command)."
             )
-        lines.append(f"Next, to run it beside the old one: {self._command('beside', inventory)}")
+        when = "when that is filled in, " if page.app.left else ""
+        lines.append(f"Next, {when}to run it beside the old one: {self._command('beside', inventory)}")
         lines.append(f"Nothing was changed on {self._host}. Undo: rm -r {' '.join(listed)}")
         unknown = [{"place": place, "line": text, "advice": why} for place, text, why in page.unknown]
         return {

@@ -97,9 +97,9 @@ def to_be_listed(source: str, below: str, version: str, count: int, path: str) -
     add = f"{'Add it' if path else 'Add a list'} to the source as {name}"
     if not is_git(source):
         return f"{lacks}{listed} {add}, and write {REQUIREMENTS}: requirements.txt."
-    pinned = f", that commit as {PREFIX}version" if version else ""
+    pinned = f" that commit as {PREFIX}version, and" if version else ""
     return (
-        f"{lacks}{listed} {add}, push that, and write{pinned}{' and' if pinned else ''} {REQUIREMENTS}: "
+        f"{lacks}{listed} {add}, push that, and write{pinned} {REQUIREMENTS}: "
         f"requirements.txt. Or write a checkout on this machine that has the file as {PREFIX}source, without "
         f"{PREFIX}version."
     )

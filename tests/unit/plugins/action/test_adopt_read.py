@@ -73,6 +73,8 @@ def test_a_clone_that_does_not_say_what_it_needs_is_told_of_with_what_works(read
     assert "# Nothing in the source that can be served says what the app needs" in text
     assert f"{name}-requirements.txt has the 2 packages that are installed on the host" in said
     assert f"Add it to the source as {f'{below}/' if below else ''}requirements.txt, push that" in said
+    assert ", and write that commit as fastapi_version, and fastapi_requirements: requirements.txt. Or" in said
+    assert "Next, when that is filled in, to run it beside" in said
     assert Path(f"{name}-requirements.txt").read_text().endswith("\nfastapi==0.115.0\nuvicorn==0.34.0\n")
     assert f" {name}-requirements.txt" in said.partition("Undo: rm -r")[2]
     # Again: nothing changes.
