@@ -138,8 +138,8 @@ def record_of(source: str, digest: str, requirements: str, target: Target, packa
 
 
 def revision(source: str) -> str:
-    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has none, as of a directory that
-    is in somebody else's checkout and no part of it. Read only."""
+    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has none, as of a directory
+    that is in somebody else's checkout and no part of it. Read only."""
     # Optional locks: status would otherwise rewrite the index. fsmonitor: the checkout could name a program to run.
     git = ["git", "-C", source, "-c", "core.fsmonitor=false"]
     environment = environment_without("GIT_") | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
