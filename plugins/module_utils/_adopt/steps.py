@@ -81,7 +81,7 @@ class Move:
         """How far the move is, by what earlier runs have noted."""
         ours, theirs = self.app.name, self.old.name if self.old else self.adopt["unit"]
         return {
-            "beside": f"{ours} was deployed beside {theirs} before, which has the traffic.",
+            "beside": f"How {theirs} is run was noted by an earlier run. It has the traffic.",
             "moving": f"An earlier step=move of {ours} didn't come to its end: clients are {theirs}'s still, or ours.",
             "moved": f"{ours} has the traffic already, and {theirs} runs on. Nothing was changed.",
             "finishing": f"{ours} has the traffic already; an earlier step=finish of {theirs} didn't come to its end.",
