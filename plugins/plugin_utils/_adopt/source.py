@@ -110,10 +110,12 @@ def passed_over(git: t.Mapping[str, t.Any]) -> str:
     if not git:
         return ""
     remote = mask(git["remote"])
-    why = "its branches haven't" if git["unpushed"] else "no other machine can fetch from there, so this one hasn't"
+    why = "no other machine can fetch from it"
+    if is_reachable(git["remote"]):
+        why = f"none of its branches has the host's commit {git['revision'][:12]}"
     return (
-        f"The remote of the checkout on the host, {remote}, isn't taken: {why} the host's commit "
-        f"{git['revision'][:12]}. To take it all the same: -e {PREFIX}source=URL."
+        f"The remote of the checkout on the host, {remote}, isn't taken: {why}. To take one all the same: "
+        f"-e {PREFIX}source=URL."
     )
 
 

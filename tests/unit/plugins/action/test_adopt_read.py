@@ -106,8 +106,8 @@ def test_a_list_that_the_code_has_is_never_written_over(read):
 @pytest.mark.parametrize(
     ("git", "why"),
     [
-        (GIT | {"unpushed": True}, "its branches haven't the host's commit aaaaaaaaaaaa"),
-        (GIT | {"remote": "/srv/git/shop.git"}, "no other machine can fetch from there"),
+        (GIT | {"unpushed": True}, "none of its branches has the host's commit aaaaaaaaaaaa"),
+        (GIT | {"remote": "/srv/git/shop.git"}, "no other machine can fetch from it"),
     ],
 )
 def test_why_the_remote_is_not_taken_is_told(read, git, why):
