@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import shlex
 import tarfile
 import tempfile
 import typing as t
@@ -22,16 +24,19 @@ from ..module_utils._host.text import mask
 from ..plugin_utils._adopt import source as sources
 from ..plugin_utils._adopt.files import File, compared, hosts_file, put
 from ..plugin_utils._adopt.inventory import Page, name_of, write
+from ..plugin_utils._inputs.progress import shown
 from ..plugin_utils._inputs.rules import TODO
 from ..plugin_utils._release.git import is_git
 from ..plugin_utils._release.read import open_source
 
 Result = dict[str, t.Any]
 PLAYBOOK = "graceful.deploy.adopt"
-# After each step: what is next, and what undoes it.
+# By how far the move is: what is next.
 _NEXT = {
-    "compare": ("move", "to give it the traffic"),
+    "beside": ("move", "to give it the traffic"),
+    "moving": ("move", "to give it the traffic"),
     "moved": ("finish", "to stop and disable the old one, when you have seen that all is well"),
+    "finishing": ("finish", "to stop and disable the old one"),
 }
 
 
@@ -62,8 +67,15 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"paths has '{bad[0]}'. Write paths as clients ask: -e paths=/,/items/1",
             }
-        answer = self._execute_module("graceful.deploy.adopt_host", args, task_vars=self._vars)
+        with self._waiting(step, str(args.get("name", ""))):
+            answer = self._execute_module("graceful.deploy.adopt_host", args, task_vars=self._vars)
         return result | self._shown(self._told(step, answer))
+
+    def _waiting(self, step: str, name: str) -> contextlib.AbstractContextManager[None]:
+        """Show for which connections a step waits, where it may: each time that a person might think it hangs."""
+        if step not in ("finish", "undo") or self._task.check_mode:
+            return contextlib.nullcontext()
+        return shown(self, f"cat {shlex.quote(f'/run/{name}/waiting')}", 10, self._host)
 
     def _shown(self, answer: Result) -> Result:
         """What a person has to read, as it is: Ansible shows a task's message alone by -v, and a failed one's not where
@@ -85,17 +97,15 @@ class ActionModule(ActionBase):
                 f"traffic. See why (logs.yml), or undo: {self._command('undo')}"
             )
             return answer | {"failed": True, "msg": msg}
-        if step in _NEXT:
-            then, why = _NEXT[step]
-            answer["msg"] = "\n".join(
-                filter(
-                    None,
-                    (answer.get("msg", ""), f"Next, {why}: {self._command(then)}", f"Undo: {self._command('undo')}"),
-                )
-            )
-        elif step == "finish":
-            answer["msg"] += f"\nFrom here on site.yml and release.yml deploy it. Undo: {self._command('undo')}"
-        return answer
+        if step not in ("compare", "moved", "finish") and not answer.get("done"):
+            return answer
+        lines = [answer["msg"]] if answer.get("msg") else []
+        if found := _NEXT.get(answer.get("stage", "")):
+            then, why = found
+            lines += [f"Next, {why}: {self._command(then)}", f"Undo: {self._command('undo')}"]
+        else:
+            lines.append(f"From here on site.yml and release.yml deploy it. Undo: {self._command('undo')}")
+        return answer | {"msg": "\n".join(lines)}
 
     def _command(self, step: str, inventory: str = "") -> str:
         files = [inventory] if inventory else [os.path.relpath(each) for each in self._inventories()]
@@ -116,12 +126,13 @@ class ActionModule(ActionBase):
             return answer
         found = answer["found"]
         with tempfile.TemporaryDirectory(prefix="graceful-adopt-", dir=constants.DEFAULT_LOCAL_TMP) as workdir:
-            page, code = self._page(found, given, version, workdir)
             into = os.path.abspath(os.path.expanduser(into))
+            page, code, listed = self._page(found, given, version, workdir, os.path.dirname(into))
             group = os.path.join(into, "group_vars", "all")
             files = [File(os.path.join(group, "app.yml"), page.app.text)]
             if page.secrets:
                 files.append(File(os.path.join(group, "secrets.yml"), f"---\n{page.secrets}", secret=True))
+            files += [listed] if listed else []
             hosts = os.path.join(into, "hosts.yml")
             if not os.path.exists(hosts):
                 files.append(File(hosts, hosts_file(self._host, self._vars, self._play_context.remote_user or "")))
@@ -130,11 +141,18 @@ class ActionModule(ActionBase):
                 put(files, code)
         return self._wrote(page, files, code, changed, diff, into)
 
-    def _page(self, found: Result, given: str, version: str, workdir: str) -> tuple[Page, tuple[str, str]]:
-        """The inventory, and a directory of code with where it goes, ('', '') for none."""
+    def _page(
+        self, found: Result, given: str, version: str, workdir: str, beside: str
+    ) -> tuple[Page, tuple[str, str], File | None]:
+        """The inventory; a directory of code with where it goes, ('', '') for none; and the list of what the app needs,
+        which a source of others' lacks.
+
+        :param beside: the directory that this goes to.
+        """
         git, directory = found["code"]["git"], found["directory"]
         sources.vet(git, directory)
-        name, _root = name_of(found)
+        name, root = name_of(found)
+        root = root or f"/srv/{name}"
         below, code, note = "", ("", ""), ""
         source = given
         if not given and git and sources.is_reachable(git["remote"]) and not git["unpushed"]:
@@ -143,7 +161,8 @@ class ActionModule(ActionBase):
         if not source:
             source = os.path.abspath(name if name != TODO else "app")
             if os.path.exists(source):
-                note = f"{source} is there already: it is taken for the code, and wasn't fetched anew."
+                taken = f"{source} is there already: it is taken for the code, and wasn't fetched anew."
+                note = f"{taken} {sources.passed_over(git)}".rstrip()
                 top = source
             else:
                 args = {"step": "fetch", "directory": directory}
@@ -155,7 +174,7 @@ class ActionModule(ActionBase):
                 except (OSError, tarfile.TarError) as error:
                     raise Refused(f"The code in {directory} on the host can't be unpacked: {error}") from error
                 code = (top, source)
-                note = sources.freeze(top, found["code"]["installed"])
+                note = sources.passed_over(git)
         elif not is_git(source):
             top = source = os.path.abspath(os.path.expanduser(source))
         else:
@@ -166,14 +185,25 @@ class ActionModule(ActionBase):
                     f"{mask(source)} can't be fetched from here, so what the code shows is missing in app.yml: {error}"
                 )
                 top = ""
-        of_source, notes = "", list[str]()
+        says, listed = sources.Shown(), None
         if top:
             own = {"user", "tls", "proxy", "static", "max_body", "ready_path"}
-            place = os.path.join(top, below)
-            of_source, _requirements, notes = sources.from_source(place, place if is_git(source) else source, "", own)
-        page = write(found, source, version, of_source, below)
-        page.app.notes += [*notes, *filter(None, [note])]
-        return page, code
+            place, installed = os.path.join(top, below), found["code"]["installed"]
+            named = place if is_git(source) else source
+            says = sources.from_source(place, named, own, root)
+            if sources.REQUIREMENTS in says.left and installed and code[1]:
+                told = sources.freeze(top, installed)
+                says = sources.from_source(place, named, own, root)
+                says.notes.insert(0, told)
+            elif sources.REQUIREMENTS in says.left:
+                if installed:
+                    path = os.path.join(beside, f"{name if name != TODO else 'app'}-requirements.txt")
+                    listed = File(path, sources.frozen(installed))
+                path = os.path.relpath(listed.path) if listed else ""
+                says.notes.insert(0, sources.to_be_listed(source, below, version, len(installed), path))
+        page = write(found, source, version, says, below)
+        page.app.notes += filter(None, [note])
+        return page, code, listed
 
     def _wrote(
         self, page: Page, files: list[File], code: tuple[str, str], changed: bool, diff: list[Result], into: str
@@ -194,7 +224,8 @@ class ActionModule(ActionBase):
             lines.append(
                 f"Encrypt the secrets: ansible-vault encrypt {secret} (then add --ask-vault-pass to each command)."
             )
-        lines.append(f"Next, to run it beside the old one: {self._command('beside', inventory)}")
+        when = "when that is filled in, " if page.app.left else ""
+        lines.append(f"Next, {when}to run it beside the old one: {self._command('beside', inventory)}")
         lines.append(f"Nothing was changed on {self._host}. Undo: rm -r {' '.join(listed)}")
         unknown = [{"place": place, "line": text, "advice": why} for place, text, why in page.unknown]
         return {

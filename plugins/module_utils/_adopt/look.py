@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from .._app.roots import SHARED
 from .._hand.options import program_of
 from .._hand.unit_text import parse_environment
 from .._host.systemd import CommandFailed
-from . import code, dotenv, oxmgr, server
+from . import code, dotenv, oxmgr, record, server
 from .lineages import lineages
 from .programs import Host, Program, Refused, programs
 from .proxies import proxy_files
@@ -30,7 +32,8 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     :param unit: the program, by its whole name or its stem; '' for the only one.
     :raises Refused: where there is none, or which is meant can't be told, or it can't be adopted.
     """
-    program = choose(programs(host), unit, host)
+    kept = {str(each["adopt"].get("unit")): each for each in record.adopted() if each["stage"] != "undoing"}
+    program = choose(unmoved(programs(host), unit, kept), unit, host)
     if program.refused:
         raise Refused(program.refused)
     if program.kind == "oxmgr":
@@ -56,6 +59,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
     workers = variables.get("WEB_CONCURRENCY", "")
     if "workers" not in served.given and workers.isdigit():
         served.given["workers"] = workers
+    _become(program, served)
     directory = directory_of(program, served)
     beside = [path for path in dotenv.files(program.directory, directory) if path not in files]
     return {
@@ -63,6 +67,7 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "server": asdict(served) | {"worker_class": served.worker_class},
         "environment_files": files,
         "dotenv": dotenv.look(host, beside, program.user, program.group, variables | served.env),
+        "own_group": group_of(host, program.user),
         "odd": odd,
         "unread": unread,
         "config": config,
@@ -70,8 +75,23 @@ def look(host: Host, unit: str, cpus: int) -> dict[str, Any]:
         "directory": directory,
         "code": code.look(host, directory) | {"installed": code.installed(host, program.words[0])},
         "proxies": proxy_files(host) | {"lineages": lineages(host)},
-        "taken": _taken(host),
+        "taken": _taken(host, directory),
+        "adopted": {key: kept.get(program.name, {}).get(key, "") for key in ("name", "root")},
     }
+
+
+def _become(program: Program, served: server.Server) -> None:
+    """Gunicorn that root starts gives its workers to whom its own options say; another user's can't."""
+    user, group = served.given.get("user", ""), served.given.get("group", "")
+    if program.user in ("", "root"):
+        program.user, program.group = user or program.user, group or program.group
+
+
+def group_of(host: Host, user: str) -> str:
+    """The group that a user has by itself; '' where the host's own files don't know it."""
+    rows = {path: [line.split(":") for line in host.read(path).splitlines()] for path in ("/etc/passwd", "/etc/group")}
+    own = next((row[3] for row in rows["/etc/passwd"] if row[0] == user and len(row) > 3), "")
+    return next((row[0] for row in rows["/etc/group"] if own and row[2:3] == [own]), "")
 
 
 def _user_of_oxmgr(name: str, proc: str) -> str:
@@ -104,6 +124,29 @@ def choose(found: list[Program], unit: str, host: Host) -> Program:
         )
         raise Refused(f"There are {len(found)} app servers on this host. Say which one is meant:{listed}")
     raise Refused(f"Nothing on this host starts an app server. {_others(host)}")
+
+
+def unmoved(found: list[Program], unit: str, kept: Mapping[str, Mapping[str, Any]]) -> list[Program]:
+    """Those that haven't been moved in.
+
+    :param kept: of each that has been, or is being moved, what is noted of that.
+    :raises Refused: where one that has been moved in is meant, or there is no other.
+    """
+    moved = {name: row for name, row in kept.items() if row["stage"] != "beside"}
+    rest = [program for program in found if program.name not in moved]
+    meant = [name for name in moved if unit in (name, name.removesuffix(".service"), re.split("[/#]", name)[-1])]
+    if name := next(iter(meant or ([] if unit or rest else moved)), ""):
+        ours, stage = moved[name].get("name", "the app"), moved[name]["stage"]
+        how = {
+            "moving": "is being moved in, and a run of step=move was cut off",
+            "finished": "has been moved in already, and is stopped and disabled",
+        }.get(stage, "has been moved in already, and runs on without traffic")
+        then = {"moving": "step=move", "finished": "site.yml or release.yml"}.get(stage, "step=finish")
+        raise Refused(
+            f"{name} {how}: it is {ours} in {moved[name]['root']} now. Next is {then} with the inventory that was "
+            "written for it; step=undo goes back, and then it can be read anew."
+        )
+    return rest
 
 
 def _containers(host: Host) -> str:
@@ -179,6 +222,13 @@ def directory_of(program: Program, served: server.Server) -> str:
     return beside[1] if base == "/" and beside and not beside[1].startswith("/usr") else base
 
 
-def _taken(host: Host) -> dict[str, list[str]]:
-    """Names that an app of ours would collide with."""
-    return {place: host.names(place) for place in ("/srv", "/run")}
+def _taken(host: Host, directory: str) -> dict[str, list[str]]:
+    """Names that an app of ours would collide with. What is left of one that was taken off is nobody else's.
+
+    :param directory: the old one's.
+    """
+
+    def is_left(name: str) -> bool:
+        return host.names(f"/srv/{name}") == [SHARED] and not f"{directory}/".startswith(f"/srv/{name}/")
+
+    return {"/srv": [name for name in host.names("/srv") if not is_left(name)], "/run": host.names("/run")}

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import Any
 
+from .._host import files
 from .._host.files import read_text
 from .._host.systemd import CommandFailed, Run, Systemd
 from . import oxmgr
@@ -45,15 +47,29 @@ def connections(at: str, proc: str = "/proc/net") -> int:
     return found
 
 
-def drain(at: str, limit: float) -> int:
-    """Wait until nobody speaks to an address any more, which has to be seen three times in a row; how many still do."""
-    end, quiet = time.monotonic() + limit, 0
-    while True:
-        left = connections(at)
-        quiet = 0 if left else quiet + 1
-        if quiet >= 3 or time.monotonic() > end:
-            return left
-        time.sleep(0.2)
+def counted(left: int) -> str:
+    return f"{left} connection{'s' * (left != 1)}"
+
+
+def drain(at: str, limit: float, note: str) -> int:
+    """Wait until nobody speaks to an address any more, which has to be seen three times in a row; how many still do.
+
+    :param note: a file that says meanwhile what is waited for (plugins/action/adopt.py shows it).
+    """
+    end, quiet, said = time.monotonic() + limit, 0, ""
+    try:
+        while True:
+            left, rest = connections(at), end - time.monotonic()
+            quiet = 0 if left else quiet + 1
+            if quiet >= 3 or rest < 0:
+                return left
+            if left and said != (said := f"waiting for {counted(left)} to {at} to end, {rest:.0f} s more at most"):
+                with contextlib.suppress(OSError):
+                    files.write(note, f"{said}\n".encode(), 0o644)
+            time.sleep(0.2)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(note)
 
 
 class Old:

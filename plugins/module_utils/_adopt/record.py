@@ -83,6 +83,16 @@ def others(name: str, proxy: str) -> list[dict[str, Any]]:
     return [kept for kept in found if kept.get("adopt", {}).get("proxy") == proxy]
 
 
+def adopted(top: str = "/srv") -> list[dict[str, Any]]:
+    """What is kept of all moves on the host, those among it that have no unit of ours yet.
+
+    :param top: where an app's directory is, if nothing says another.
+    """
+    roots = {*roots_by_units(UNITS).values(), *(os.path.join(top, name) for name in names_in(top))}
+    found = {root: load(root) for root in sorted(roots)}
+    return [{**kept, "root": root} for root, kept in found.items() if kept]
+
+
 def forget(root: str) -> None:
     """Drop the record of a move that is undone."""
     with contextlib.suppress(FileNotFoundError):

@@ -18,7 +18,7 @@ from .._layer.flow import Layer
 from . import answers, record
 from .exchange import braced, imports, of_caddy, of_nginx, put_back, vet_back, with_import, without_import
 from .loses import Kept
-from .old import ASIDE, Old, drain
+from .old import ASIDE, Old, counted, drain
 from .programs import Host, Refused
 from .proxies import MAIN, proxy_files
 
@@ -65,6 +65,7 @@ class Move:
             )
         self.old = Old(run, self.adopt) if self.adopt else None
         self.before = self.record.get("stage", "")
+        self.waiting = f"/run/{self.app.name}/waiting"
 
     def go(self) -> dict[str, Any]:
         """:raises CommandFailed: and Refused, where the step may not be, or failed."""
@@ -76,13 +77,24 @@ class Move:
         if not self.check:
             record.save(self.app.root, self.record)
 
+    def _so_far(self) -> str:
+        """How far the move is, by what earlier runs have noted."""
+        ours, theirs = self.app.name, self.old.name if self.old else self.adopt["unit"]
+        return {
+            "beside": f"How {theirs} is run was noted by an earlier run. It has the traffic.",
+            "moving": f"An earlier step=move of {ours} didn't come to its end: clients are {theirs}'s still, or ours.",
+            "moved": f"{ours} has the traffic already, and {theirs} runs on. Nothing was changed.",
+            "finishing": f"{ours} has the traffic already; an earlier step=finish of {theirs} didn't come to its end.",
+            "finished": f"{ours} has the traffic already; {theirs} is stopped and disabled. Nothing was changed.",
+        }[self.before]
+
     def _begin(self) -> dict[str, Any]:
         """Note how the host is, before anything of ours is there."""
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         before = self.record if self.before == "undoing" else {}
         if self.record and not before:
-            return {"msg": f"{self.old.name} is being adopted: {self.before}."}
+            return {"msg": self._so_far(), "done": self.before != "beside"}
         if unread := self.adopt.get("unread"):
             raise Refused(
                 f"{', '.join(unread)} couldn't be read on the host, and the app may take its environment from there. "
@@ -116,7 +128,9 @@ class Move:
             or any(other.get("made_user") and other.get("user") == user for other in others),
         }
         self._set("beside")
-        return {"changed": True, "msg": f"Noted how {self.old.name} is run."}
+        noted = os.path.join(self.app.root, ADOPTED)
+        msg = f"Noted for the way back how {self.old.name} is run, in {noted}. Nothing else was changed so far."
+        return {"changed": True, "msg": msg}
 
     def _compare(self) -> dict[str, Any]:
         """Ask both, where both run."""
@@ -140,7 +154,7 @@ class Move:
             return {"replaces": self.record["replaces"], "msg": "The site was noted by an earlier run."}
         if self.before not in ("beside", "undoing"):
             # Nothing of it is written once more: the files are others' again, who may have changed them.
-            return {"replaces": [], "msg": "The site is ours already."}
+            return {"replaces": [], "msg": self._so_far(), "done": True}
         try:
             files = proxy_files(Host(self.run))[self.proxy]
             entries = (of_nginx if self.proxy == "nginx" else of_caddy)(files, self.at, self._kept())
@@ -250,7 +264,7 @@ class Move:
         if not self.old:
             raise CommandFailed("Nothing on this host is known as the old one: read it first, without -e step=.")
         if self.before == "finished":
-            return {"msg": f"{self.old.name} is stopped and disabled already."}
+            return {"msg": self._so_far()}
         if self.before not in ("moved", "finishing"):
             raise CommandFailed(f"{self.old.name} has the traffic still. Run step=move first.")
         if why := self.old.refusal():
@@ -261,10 +275,11 @@ class Move:
                 "msg": f"{self.old.name} would be stopped, when nobody speaks to it, and disabled.",
             }
         self._set("finishing")
-        left = drain(self.at, self.params["patience"])
+        left = drain(self.at, self.params["patience"], self.waiting)
         self.old.stop(self.record["was"])
         self._set("finished")
-        told = f" {left} connections to it were open still after {self.params['patience']} s." if left else ""
+        open_ = f"{'was' if left == 1 else 'were'} open still after {self.params['patience']} s"
+        told = f" {counted(left)} to it {open_}." if left else ""
         stays = f"its file is {self.old.file}{ASIDE} now" if self.old.kind == "supervisor" else "its files stay"
         return {"changed": True, "left": left, "msg": f"{self.old.name} is stopped and disabled; {stays}.{told}"}
 
@@ -291,7 +306,7 @@ class Move:
         changes = self._old_site() if self.before != "beside" else []
         # What the proxy had begun by our site is answered by our app before that goes.
         live = self.app.live()
-        left = drain(f"unix:{self.app.socket(live)}", self.params["patience"]) if live else 0
+        left = drain(f"unix:{self.app.socket(live)}", self.params["patience"], self.waiting) if live else 0
         self._set("undoing")
         return {
             "changed": True,
@@ -302,7 +317,7 @@ class Move:
             and not os.path.isdir(os.path.join(self.app.root, "shared"))
             and not record.runs_as(self.params["user"], self.app.name),
             "msg": f"{name} serves again."
-            + (f" {left} connections to {self.app.name} were open still." if left else ""),
+            + (f" {counted(left)} to {self.app.name} {'was' if left == 1 else 'were'} open still." if left else ""),
         }
 
     def _tidy(self) -> dict[str, Any]:

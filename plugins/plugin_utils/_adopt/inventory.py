@@ -28,6 +28,7 @@ from .._inputs.specification import load_spec, typed
 from . import caddy_site, environment, nginx_site, settings, sizes
 from .fits import fit
 from .front import Front
+from .source import Shown
 
 VAULT = "secret_env"
 """Name of the variable that holds the secret part of the environment."""
@@ -61,10 +62,19 @@ class Page:
 
 def at_of(found: t.Mapping[str, t.Any]) -> str:
     """The address at which the app is served."""
+    return addresses(found)[0]
+
+
+def addresses(found: t.Mapping[str, t.Any]) -> list[str]:
+    """All that it listens at: clients are looked for at the first one."""
     sockets = [value for _s, name, value, _p in found["program"]["settings"] if name == "ListenStream"]
     given = [*found["server"]["bind"], *sockets]
     port = found["program"]["environment"].get("PORT", "")
-    address = given[0] if given else (f"0.0.0.0:{port}" if port else "127.0.0.1:8000")
+    given = given or [f"0.0.0.0:{port}" if port else "127.0.0.1:8000"]
+    return list(dict.fromkeys(_address(found, each) for each in given))
+
+
+def _address(found: t.Mapping[str, t.Any], address: str) -> str:
     if address.startswith("unix:") and not address.startswith("unix:/"):
         address = "unix:" + os.path.join(found["directory"], address.removeprefix("unix:"))
     host, _colon, port = address.rpartition(":")
@@ -112,7 +122,10 @@ def check(found: t.Mapping[str, t.Any]) -> None:
 
 
 def name_of(found: t.Mapping[str, t.Any]) -> tuple[str, str]:
-    """The app's name and, where /srv has another by that name, its directory."""
+    """The app's name and, where /srv has another by that name, its directory; of one that runs beside already, its."""
+    if name := found["adopted"]["name"]:
+        root = found["adopted"]["root"]
+        return name, root if root != f"/srv/{name}" else ""
     program = found["program"]
     stem = re.split("[/#]", program["name"])[-1].removesuffix(".service")
     taken = {entry for entry in found["taken"]["/run"] if not entry.endswith(".sock")}
@@ -123,9 +136,9 @@ def name_of(found: t.Mapping[str, t.Any]) -> tuple[str, str]:
     return TODO, ""
 
 
-def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: str = "", below: str = "") -> Page:
+def write(found: t.Mapping[str, t.Any], source: str, version: str, shown: Shown | None = None, below: str = "") -> Page:
     """:param source: what fastapi_source is to be; ``version`` likewise.
-    :param of_source: what the source says beside, as text of the file.
+    :param shown: what the code says beside.
     :raises Refused: where it can't be adopted.
     """
     check(found)
@@ -144,14 +157,23 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
         out.line("root", root, f"/srv/{name} is the old one's.")
     _source(page, found, source, version, below)
     out.line("app", server["app"])
-    out.text += of_source
-    _user(page, program)
+    shown = shown or Shown()
+    out.text += shown.text
+    _user(page, program, found["own_group"])
+    page.unknown += [
+        (
+            program["file"],
+            f"it listens at {other} too",
+            f"who asks there has to ask the proxy's site: only {at} is seen",
+        )
+        for other in addresses(found)[1:]
+    ]
     if program["kind"] == "oxmgr":
         out.comment(f"Oxmgr kept it alive, and systemd will. For Oxmgr here, too: {PREFIX}supervisor: oxmgr")
     taken = settings.take(program["kind"], program["settings"], _hide(found))
     _front(page, front, _hide(found))
-    _sizes(page, found, taken, front)
-    for key in ("memory_max", "writable_paths", "on_failure"):
+    _sizes(page, found, taken, front, shown.alone)
+    for key in ("memory_max", "writable_paths", "on_failure", "sandbox"):
         if key in taken.values:
             why = "It is for the arbiter and all workers of one slot." if key == "memory_max" else ""
             out.line(key, taken.values[key], why)
@@ -163,6 +185,8 @@ def write(found: t.Mapping[str, t.Any], source: str, version: str, of_source: st
         out.notes.append(f"The checkout on the host has changes that no commit has, and they stay behind: {listed}.")
     untemplated(page)
     settle(page)
+    page.app.left += shown.left
+    page.app.notes += shown.notes
     return page
 
 
@@ -207,10 +231,22 @@ def _source(page: Page, found: t.Mapping[str, t.Any], source: str, version: str,
         out.line("source_directory", below, "Where the app is in it.")
 
 
-def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
+def _user(page: Page, program: t.Mapping[str, t.Any], own_group: str) -> None:
+    """:param own_group: the user's, where nothing says another."""
     user = program["user"]
-    if wrong := names.account("user", user) if user else None:
-        page.app.line("user", "deploy", f"It was {user}: {wrong.wrong}")
+    wrong = names.account("user", user) if user else None
+    _whose(page, program, user, wrong.wrong if wrong else "")
+    runs_as = "deploy" if wrong or not user else user
+    group = program["group"] or (own_group if runs_as == user else "")
+    if refused := names.account("group", group) if group else None:
+        page.unknown.append((program["file"], f"Group={group}", refused.wrong))
+    elif group and group != runs_as:
+        page.app.line("group", group, "As before: what it writes is this group's.")
+
+
+def _whose(page: Page, program: t.Mapping[str, t.Any], user: str, wrong: str) -> None:
+    if wrong:
+        page.app.line("user", "deploy", f"It was {user}: {wrong}")
         page.unknown.append((program["file"], f"User={user}", "what is its own on the host has to be made deploy's"))
     elif user:
         page.app.line("user", user)
@@ -222,9 +258,6 @@ def _user(page: Page, program: t.Mapping[str, t.Any]) -> None:
     else:
         page.app.line("user", "deploy", "It ran as root: a hole in the app would be a hole in the host.")
         page.unknown.append((program["file"], "no User=: root", "what it wrote on the host has to be made deploy's"))
-    group = program["group"]
-    if group and group not in (user, "www-data", "caddy", "nginx", "root") and user:
-        page.app.line("group", group)
 
 
 def _front(page: Page, front: Front, hide: _Hidden) -> None:
@@ -261,10 +294,10 @@ def _dedented(text: str) -> list[str]:
     return [lines[0], *(line[indent:] if not line[:indent].strip() else line.lstrip() for line in lines[1:])]
 
 
-def _sizes(page: Page, found: t.Mapping[str, t.Any], taken: settings.Taken, front: Front) -> None:
+def _sizes(page: Page, found: t.Mapping[str, t.Any], taken: settings.Taken, front: Front, alone: str) -> None:
     server, given = found["server"], found["server"]["given"]
     count, why = sizes.workers(server, found["cpus"])
-    page.app.line("workers", count, why)
+    page.app.line("workers", count, f"{why} {alone}".strip())
     if server["program"] not in ("gunicorn", "uvicorn", "fastapi"):
         page.app.comment(f"It was served by {server['program']}; here Gunicorn keeps Uvicorn's workers.")
     proxy = front.values.get("proxy_timeout", (None, ""))[0]

@@ -88,6 +88,9 @@ def take(kind: str, rows: t.Iterable[t.Sequence[str]], hide: t.Callable[[str], s
             below = "/var/lib/" if name == "StateDirectory" else ""
             paths = [below + each.lstrip("-+") for each in value.split()]
             taken.values["writable_paths"] = [*taken.values.get("writable_paths", []), *paths]
+        elif name == "SupplementaryGroups":
+            sandbox = taken.values.setdefault("sandbox", {})
+            sandbox[name] = [*sandbox.get(name, []), *value.split()]
         elif name == "OnFailure" and len(value.split()) == 1:
             taken.values["on_failure"] = value
         elif name in ("StandardOutput", "StandardError") and re.match("(append|file|truncate):", value):

@@ -68,7 +68,9 @@ def requirements_of(out: Written, top: str, whole: str, recipes: str, needs: t.C
             there = f"There {'are' if ' and ' in several[1] else 'is'} {several[1]}. {why}".rstrip()
             out.line("requirements", chosen or several[2], there)
             return chosen or several[2]
-        out.line("requirements", TODO, str(error).replace(top, "the source"))
+        said = str(error).replace(f"{PREFIX}source is {top}, and nothing in it ", "Nothing in the source ")
+        said = said.replace(f"{PREFIX}source is {top}, and nothing at its top ", "Nothing at the source's top ")
+        out.line("requirements", TODO, said.replace(top, "the source"))
         return ""
 
 

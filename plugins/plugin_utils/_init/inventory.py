@@ -65,12 +65,15 @@ _WORKERS = re.compile(
 """How the queues that people use are started."""
 
 
-def app_file(top: str, source: str, version: str = "", day: str = "", index: Asked = UNASKED) -> Written:
+def app_file(
+    top: str, source: str, version: str = "", day: str = "", index: Asked = UNASKED, root: str = ""
+) -> Written:
     """The text of group_vars/all/app.yml for the app in the directory `top`.
 
     :param source: what fastapi_source is to be: the same directory, an archive or a URL, which `top` was made of.
     :param day: of its last commit.
     :param index: what is asked of an index.
+    :param root: the app's directory on the host; '' where its name says it.
     """
     code, below, outside = _read(top)
     whole, top = top, os.path.join(top, below)
@@ -116,6 +119,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     if writing := sorted(JIT & required):
         out.line("allow_jit", True, f"{' and '.join(writing)} wants memory that it can both write and execute.")
     for why, _other in alone(code)[:1]:
+        out.alone = why
         out.line("workers", 1, why)
     if code.migrations:
         migrations(out, top, requirements, code, required)
@@ -123,7 +127,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     _static(out, code)
     table = lockfile.load_project(top)
     installed = pyproject.roots(table, code.modules) if pyproject.is_package(table, requirements) else []
-    _shared(out, code, top, name, own, {*code.imports, *required})
+    _shared(out, code, top, root or f"/srv/{name}", own, {*code.imports, *required})
     other_database(out, code, top)
     _env(out, code, app, top, installed, required, name.replace(TODO, ""))
     _containers(out, code)
@@ -137,7 +141,7 @@ def app_file(top: str, source: str, version: str = "", day: str = "", index: Ask
     return out
 
 
-def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str], packages: t.Collection[str]) -> None:
+def _shared(out: Written, code: Code, top: str, root: str, own: t.Collection[str], packages: t.Collection[str]) -> None:
     """:param own: files that stay behind.
     :param packages: those that the app imports or requires."""
 
@@ -166,7 +170,7 @@ def _shared(out: Written, code: Code, top: str, name: str, own: t.Collection[str
         if variable and is_database(code.bare.get(variable, variable)) and variable not in code.pooled:
             as_ = beginning(code.bare.get(variable, variable), packages) or "an address whose driver is required"
             out.comment(f"{path} is the app's database by default. For another set {variable} in {PREFIX}env: {as_}")
-    out.notes.append(f"What the app writes to {', '.join(shared)} is kept below /srv/{name}/shared: backups are yours.")
+    out.notes.append(f"What the app writes to {', '.join(shared)} is kept below {root}/shared: backups are yours.")
 
 
 def _meant(code: Code, told: t.Collection[str]) -> list[str]:

@@ -28,6 +28,8 @@ class Written:
     """Values that were made up for it, which belong on no screen."""
     notes: list[str] = field(default_factory=list)
     """Sentences that belong on the screen too."""
+    alone: str = ""
+    """Why it can't have a second worker, which stands with its number."""
 
     @property
     def shown(self) -> str:

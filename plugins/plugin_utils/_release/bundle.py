@@ -138,16 +138,19 @@ def record_of(source: str, digest: str, requirements: str, target: Target, packa
 
 
 def revision(source: str) -> str:
-    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has none. Read only."""
+    """The git revision of a checkout, '-dirty' where files differ from it, '' where git has none, as of a directory
+    that is in somebody else's checkout and no part of it. Read only."""
     # Optional locks: status would otherwise rewrite the index. fsmonitor: the checkout could name a program to run.
     git = ["git", "-C", source, "-c", "core.fsmonitor=false"]
     environment = environment_without("GIT_") | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
-        commit, changes = (
+        commit, held, changes = (
             run("Asking git", [*git, *command], environment, CONTROL_NODE, limit=30).strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
+            for command in (["rev-parse", "HEAD"], ["ls-tree", "HEAD"], ["status", "--porcelain", "--", "."])
         )
     except ProgramError:
+        return ""
+    if not held:
         return ""
     return commit + ("-dirty" if changes else "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import yaml
 from ansible.module_utils.basic import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.graceful.deploy.plugins.action import adopt
 from ansible_collections.graceful.deploy.plugins.action.adopt import ActionModule
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -44,6 +46,49 @@ def test_a_message_reaches_the_person_once(monkeypatch, failed, no_log, shown):
     monkeypatch.setattr(Display, "display", lambda _self, text: said.append(text))
     action._shown({"failed": failed, "msg": "Caddyfile:1 isn't UTF-8."})
     assert said == ["\nweb1\nCaddyfile:1 isn't UTF-8.\n"] * shown
+
+
+@pytest.mark.parametrize(
+    ("stage", "step", "then"),
+    [
+        ("beside", "compare", "step=move"),
+        ("moving", "begin", "step=move"),
+        ("moved", "begin", "step=finish"),
+        ("moved", "exchange", "step=finish"),
+        ("moved", "moved", "step=finish"),
+        ("finishing", "exchange", "step=finish"),
+        ("finished", "exchange", "site.yml"),
+        ("finished", "begin", "site.yml"),
+        ("finished", "finish", "site.yml"),
+    ],
+)
+def test_what_comes_next_goes_by_how_far_the_move_is(stage, step, then):
+    """After finish, move and beside don't name finish as the next step."""
+    action = object.__new__(ActionModule)
+    action._host, action._vars = "web1", {"ansible_inventory_sources": ["inventory"]}
+    _first, next_, *undo = action._told(step, {"stage": stage, "msg": "So far.", "done": True})["msg"].splitlines()
+    assert then in next_ and "step=undo" in (undo or [next_])[0]
+
+
+@pytest.mark.parametrize(
+    ("step", "check", "asked"),
+    [("finish", False, ["cat /run/shop/waiting"]), ("undo", False, ["cat /run/shop/waiting"])]
+    + [("finish", True, []), ("exchange", False, [])],
+)
+def test_what_a_long_step_waits_for_is_shown(monkeypatch, step, check, asked):
+    commands: list[str] = []
+
+    def shown(_action, command, _every, _host):
+        commands.append(command)
+        return contextlib.nullcontext()
+
+    action = object.__new__(ActionModule)
+    action._task = SimpleNamespace(args={"step": step, "name": "shop"}, no_log=False, check_mode=check)
+    monkeypatch.setattr(adopt, "shown", shown)
+    monkeypatch.setattr(ActionBase, "run", lambda *_args: {})
+    monkeypatch.setattr(ActionBase, "_execute_module", lambda *_args, **_more: {"failed": True})
+    action.run(task_vars={})
+    assert commands == asked
 
 
 def test_the_proxys_files_are_not_shown_by_v():

@@ -144,13 +144,13 @@ def test_who_still_speaks_to_it_is_counted(tmp_path):
     assert (old.connections("unix:/run/a b.sock", proc), old.connections("unix:/run/x.sock", proc)) == (1, 0)
 
 
-def test_it_is_waited_for_until_nobody_does(monkeypatch):
+def test_it_is_waited_for_until_nobody_does(monkeypatch, tmp_path):
     seen = iter([2, 0, 1, 0, 0, 0])
     monkeypatch.setattr(old, "connections", lambda _at: next(seen))
     monkeypatch.setattr(old.time, "sleep", lambda _seconds: None)
-    assert old.drain(AT, 60) == 0 and list(seen) == []
+    assert old.drain(AT, 60, str(tmp_path / "waiting")) == 0 and list(seen) == []
     monkeypatch.setattr(old, "connections", lambda _at: 3)
-    assert old.drain(AT, 0) == 3
+    assert old.drain(AT, 0, str(tmp_path / "waiting")) == 3
 
 
 def test_a_link_and_a_file_are_kept_as_they_are(tmp_path):

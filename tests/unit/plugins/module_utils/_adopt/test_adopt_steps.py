@@ -82,7 +82,19 @@ def test_a_move_again_writes_nothing_over(move, stage):
     assert go("exchange")["replaces"][0]["path"] == str(caddyfile)
     saved.append({**saved[-1], "stage": stage})
     caddyfile.write_text("import sites/*.caddy\nsomebody.else {\n}\n")
-    assert go("exchange")["replaces"] == []
+    again = go("exchange")
+    assert (again["replaces"], again["done"], again["changed"], again["stage"]) == ([], True, False, stage)
+
+
+@pytest.mark.parametrize("stage", ["moving", "moved", "finishing", "finished"])
+def test_what_has_moved_is_not_deployed_beside_again(move, stage):
+    """The role would find our site at the proxy, and take it for one that nobody wants any more."""
+    go, _caddyfile, saved = move
+    assert not go("begin")["done"]
+    saved.append({**saved[-1], "stage": stage})
+    again = go("begin")
+    assert (again["done"], again["changed"], again["stage"], saved[-1]["stage"]) == (True, False, stage, stage)
+    assert "shop has the traffic already" in again["msg"] or stage == "moving"
 
 
 def test_a_move_that_was_cut_goes_on_unless_somebody_has_written_since(move):

@@ -26,8 +26,8 @@ def read(name: str, unit: str = "") -> Page:
     host = Host(lambda _command: (1, "", ""), str(HOSTS / name / "host"))
     found = look(host, unit or UNIT.get(name, ""), cpus=2)
     top = host.top + found["directory"]
-    of_source = from_source(top, "../shop", "", {"user", "tls", "proxy", "static", "max_body", "ready_path"})[0]
-    return write(found, "../shop", "", of_source)
+    shown = from_source(top, "../shop", {"user", "tls", "proxy", "static", "max_body", "ready_path"}, "/srv/shop")
+    return write(found, "../shop", "", shown)
 
 
 def written(name: str) -> dict[str, str]:

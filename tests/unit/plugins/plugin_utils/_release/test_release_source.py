@@ -313,6 +313,16 @@ def test_the_revision_is_read_and_the_index_left_alone(tmp_path: Path, monkeypat
     (tmp_path / "file").write_text("2")
     assert release_bundle.revision(str(tmp_path)) == f"{clean}-dirty"
     assert (tmp_path / ".git" / "index").stat().st_mtime_ns == before
+    # A copy of some app's code that lies in somebody else's checkout, whose revision says nothing of it.
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "main.py").write_text("1")
+    for _time in ("untracked", "ignored"):
+        assert release_bundle.revision(str(tmp_path / "shop")) == ""
+        (tmp_path / ".gitignore").write_text("shop\n")
+    (tmp_path / ".gitignore").unlink()
+    git("add", "shop")
+    git("commit", "-m", "two")
+    assert len(release_bundle.revision(str(tmp_path / "shop"))) == 40
 
 
 def test_a_zip_entry_of_month_13_is_refused_in_a_sentence(tmp_path: Path) -> None:
