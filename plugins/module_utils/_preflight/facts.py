@@ -21,6 +21,7 @@ from .caddy import read_caddy
 from .certificates import read_certificates
 from .logs import read_logs
 from .notify import read_notify
+from .owners import read_owners
 from .oxmgr import read_oxmgr
 from .roots import read_root
 
@@ -221,6 +222,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
         "root": read_root(params),
+        "owners": read_owners(params),
         "in_the_way": first_file_in(params["root"]),
         "foreign_units": foreign_units(name, params.get("supervisor", "systemd")),
         "foreign_runtime": foreign_runtime(name),

@@ -133,6 +133,21 @@ def test_a_directory_that_a_run_left_half_made_is_finished(tmp_path: Path) -> No
     assert (tmp_path / "shared/media").stat().st_uid == 12345
 
 
+def test_the_way_to_what_is_left_of_an_app_follows_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PermissionError: questions/easy.json. Data stays where an app is taken off, and comes back with another group."""
+    me = (os.geteuid(), os.getegid())
+    make_shared(str(tmp_path), ["var/up"], *me)
+    moved: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda place, *to: moved.append((os.readlink(f"/proc/self/fd/{place}"), *to)))
+    make_shared(str(tmp_path), ["var/up"], me[0], 54321)
+    assert moved == [(str(tmp_path / part), -1, 54321) for part in ("shared", "shared/var")]
+    # What anybody gave other rights keeps them.
+    (tmp_path / "shared").chmod(0o755)
+    moved.clear()
+    make_shared(str(tmp_path), ["var/up"], me[0], 54321)
+    assert [path for path, *_to in moved] == [str(tmp_path / "shared/var")]
+
+
 @pytest.mark.parametrize("link", ["shared", "shared/var", "shared/var/uploads"])
 def test_links_of_the_app_lead_root_nowhere(tmp_path: Path, link: str) -> None:
     elsewhere = tmp_path / "elsewhere"
