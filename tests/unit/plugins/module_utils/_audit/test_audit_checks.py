@@ -451,6 +451,24 @@ def test_an_app_that_gives_no_answer_is_told_as_not_looked_at(monkeypatch):
 # --- Supervisors' own files.
 
 
+@pytest.mark.parametrize(
+    ("bind", "more", "asked"),
+    [
+        ("", {}, 8000),
+        ("", {"unix": ["/run/other"]}, 8000),
+        ("-b unix:run/shop.sock", {"unix": ["/run/other", "/srv/run/shop.sock"]}, "/srv/run/shop.sock"),
+        ("-b 0.0.0.0:9000", {"tcp": [("127.0.0.1", 8000), ("0.0.0.0", 9000)]}, 9000),
+        # By a socket of systemd's.
+        ("", {"unix": ["/run/shop.sock"], "tcp": []}, "/run/shop.sock"),
+        ("", {"tcp": [("127.0.0.1", 8080)]}, 8080),
+        ("", {"tcp": [("10.0.0.7", 8000)]}, None),
+    ],
+)
+def test_where_the_server_was_told_to_listen_is_asked_first(bind, more, asked):
+    door = health_checks.door(make(f"gunicorn -k uvicorn.workers.UvicornWorker {bind} app:app", **more))
+    assert asked == (door and (door.unix or door.port))
+
+
 def test_supervisords_programs(tmp_path):
     (tmp_path / "conf.d").mkdir()
     main = tmp_path / "supervisord.conf"
