@@ -461,6 +461,38 @@ def test_a_unit_that_is_nowhere_is_missed(tmp_path, monkeypatch) -> None:
     assert preflight_facts.missing_unit("tell.service") == "tell.service"
 
 
+@pytest.mark.parametrize(
+    ("active", "file", "told"),
+    [
+        ("active", "enabled", True),
+        ("active", "disabled", True),
+        ("inactive", "enabled", True),
+        ("inactive", "disabled", False),
+        ("failed", "masked", False),
+        ("inactive", "static", False),
+        ("", "", True),
+    ],
+)
+def test_an_older_way_to_run_the_app_is_told_until_it_is_ended(
+    tmp_path: Path, active: str, file: str, told: bool
+) -> None:
+    """The warning never ended, although what it asks for was done."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        return 0, f"ActiveState={active}\nUnitFileState={file}\n" if active else "", ""
+
+    def is_told(name: str = "hello") -> bool:
+        return preflight_facts.plain_unit(name, str(tmp_path), run, str(tmp_path))
+
+    (tmp_path / "hello.service").touch()
+    assert is_told() is told and asked[0][-1] == "hello.service" and not is_told("other")
+    # adopt.yml ends it in a step of its own.
+    (tmp_path / "adopted.json").touch()
+    assert not is_told() and len(asked) == 1
+
+
 def old_python(version: str) -> str:
     """One that this machine happens to have; empty where it has none."""
     there = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
