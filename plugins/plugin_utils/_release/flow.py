@@ -68,7 +68,8 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     seeds = seeds_of(source.entries, params["shared_paths"])
     # Once a run: what builds what was collected has heard it.
     if params["state"] == "collected" or not params["collected"]:
-        result["warnings"] = changed_seeds(facts.get("seeds", {}), seeds, source.shared_files, params["root"])
+        said = changed_seeds(facts.get("seeds", {}), seeds, source.shared_files, params["root"])
+        result |= {"warnings": said} if said else {}
     if release in facts["incomplete"]:
         raise ReleaseError(
             f"{path} is there on the host without a record of its own: something else made it. Remove it."
