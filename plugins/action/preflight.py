@@ -37,7 +37,7 @@ HOST_VARIABLES = (
     *("tls_certificate", "tls_key", "acme_ca", "rate_limit", "log_max_size", "log_files", "on_failure"),
     # Of processes, timers and who is told what for_host() says. The sites that leave are the task's own word; the host
     # has its name in the inventory to say what to type.
-    *("writable_paths", "background", "notify", "leaving", "here", *PLAN_SPEC),
+    *("shared_paths", "writable_paths", "background", "notify", "leaving", "here", *PLAN_SPEC),
     # Of one that has balancers, or is one.
     *("part", "balancer_address", "fleet", "direct"),
 )

@@ -27,6 +27,11 @@ PATCH_NOTE = "patching"
 WANTS = "# wants "
 """Begins the line in which a site's file says what it wants of the settings that all sites share, as JSON."""
 
+PRIVATE_ZONES = tuple(
+    f".{zone}" for zone in "local localhost internal intranet lan home corp test example invalid home.arpa".split()
+)
+"""End names that no public authority may certify: RFC 6761, RFC 6762 and ICANN's reservation of .internal."""
+
 
 def parse_wants(text: str) -> dict[str, Any] | None:
     """What one of our own site files says that it wants of the settings all sites share; None in anybody else's."""

@@ -27,6 +27,7 @@ from .supervisors import many, supervised
 Run = Callable[[list[str]], tuple[int, str, str]]
 # Worker classes that serve ASGI.
 _ASGI = re.compile(r"uvicorn|asgi|hypercorn|graceful|fastapi|starlette", re.IGNORECASE)
+_CTL = "/gunicorn.ctl"
 _ODD = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, MemoryError)
 _WSGI = ("sync", "gthread", "gevent", "eventlet", "tornado")
 
@@ -107,13 +108,21 @@ def read_settings(
 
 
 def listeners(
-    table: list[Process], tcp: Mapping[int, tuple[str, int]], unix: Mapping[int, str]
+    table: list[Process], tcp: Mapping[int, tuple[str, int]], unix: Mapping[int, str], control: str = ""
 ) -> tuple[list[tuple[str, int]], list[str]]:
-    """Where processes listen: TCP addresses, and paths of sockets."""
+    """Where processes listen: TCP addresses, and paths of sockets. Not Gunicorn's control socket, which speaks no HTTP.
+
+    :param control: the end of its path, where it has another name than its own.
+    """
     inodes = {inode for process in table for inode in processes.sockets_of(process)}
-    return sorted({tcp[inode] for inode in inodes if inode in tcp}), sorted(
-        {unix[inode] for inode in inodes if inode in unix}
-    )
+    paths = {path for inode, path in unix.items() if inode in inodes and not path.endswith((control or _CTL, _CTL))}
+    return sorted({tcp[inode] for inode in inodes if inode in tcp}), sorted(paths)
+
+
+def control_of(told: Settings) -> str:
+    """Where Gunicorn's control socket is told to be; '' where it is by itself."""
+    by_word = re.search(r"(?:^|\0)--control-socket[=\0]([^\0]+)", "\0".join(told.words))
+    return os.path.normpath(by_word[1] if by_word else str(told.get("control_socket") or "")).lstrip("./")
 
 
 def told_listeners(told: Settings, cwd: str) -> tuple[list[tuple[str, int]], list[str]]:
@@ -191,7 +200,7 @@ def _served(
             app.name,
         )
     else:
-        app.tcp, app.unix = listeners(around, tcp, unix)
+        app.tcp, app.unix = listeners(around, tcp, unix, control_of(told))
     app.uses = [use for each in app.workers or [process] if (use := use_of(str(each.pid)))]
     if app.workers and (use := use_of(str(process.pid))):
         app.beside = use.peak

@@ -148,7 +148,7 @@ CHECKS = {
     ),
     "code-writable": Check(
         "medium",
-        "code that the app's own user, or everybody, can change",
+        "code, or a directory above it, that the app's own user, or everybody, can change",
         "Whoever gets in by a hole can change the code, and stays after the hole is closed.",
     ),
     "secrets-readable": Check(
@@ -170,6 +170,11 @@ CHECKS = {
         "medium",
         "an app that faces the world without a proxy",
         "There is no TLS, no limit of sizes, and slow clients each hold a connection of the app's.",
+    ),
+    "no-tls": Check(
+        "medium",
+        "a public name that a site serves by plain HTTP alone",
+        "Whoever is on the way reads passwords and sessions, and can change what is answered.",
     ),
     "no-body-limit": Check(
         "low",

@@ -44,6 +44,7 @@ EACH: tuple[Callable[[Served, Host], Iterator[Finding]], ...] = (
     proxy_checks.waits,
     proxy_checks.keeps,
     proxy_checks.bodies,
+    proxy_checks.plain,
     proxy_checks.certificates,
     rights_checks.user,
     rights_checks.code,

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 
 from .._host.door import Door
 from .._host.probe import STANDS_IN, Answer, ask
+from . import servers
 from .findings import Finding
 from .model import LOCAL, WORLD, Host, Served
 
@@ -24,12 +26,20 @@ def door(app: Served) -> Door | None:
     """Where the app can be asked; None where it listens on nothing that this host reaches."""
     name = next((name for site in app.sites for name in site.names if name and "*" not in name), "localhost")
     scheme = "https" if any(site.own_tls or site.certificates for site in app.sites) else "http"
+    tcp = [port for address, port in app.tcp if address.startswith(LOCAL) or address in WORLD]
+    # The app may have sockets of its own, at which nobody speaks HTTP: where the server was told to listen goes first.
+    told = servers.binds(app.settings)
+    own = [path for path in app.unix if any(bind.startswith("unix:") and path.endswith(_end(bind)) for bind in told)]
+    if not own and (port := next((port for port in tcp if any(bind.endswith(f":{port}") for bind in told)), 0)):
+        return Door(name, port=port, scheme=scheme)
     if app.unix:
-        return Door(name, unix=app.unix[0], scheme=scheme)
-    for address, port in app.tcp:
-        if address.startswith(LOCAL) or address in WORLD:
-            return Door(name, port=port, scheme=scheme)
-    return None
+        return Door(name, unix=[*own, *app.unix][0], scheme=scheme)
+    return Door(name, port=tcp[0], scheme=scheme) if tcp else None
+
+
+def _end(bind: str) -> str:
+    """Of a path that may count from anywhere, the end that the kernel's has too."""
+    return os.path.normpath(bind.removeprefix("unix:")).lstrip("./")
 
 
 def answers(app: Served, asking: Callable[[Door, str, float], Answer] = ask) -> tuple[dict[str, Answer], str]:

@@ -10,13 +10,15 @@ import os
 import re
 from collections.abc import Iterator
 
+from .._app.words import PRIVATE_ZONES
 from .._host.certificate import read_certificate, served
 from .findings import Finding
-from .model import LOCAL, WORLD, Host, Proxy, Served
+from .model import LOCAL, WORLD, Host, Proxy, Served, listed
 from .sites import Site
 
 DAYS = 20
 DAY = 86400.0
+_PUBLIC = re.compile(r"(?:\*?\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]+\.?")
 _TIMED_OUT = re.compile(r"upstream timed out \(110.*?upstream: \"https?://([^\"]*)\"")
 
 
@@ -146,6 +148,31 @@ def bodies(app: Served, _host: Host) -> Iterator[Finding]:
                 "request_body { max_size 10MB } in the site" if site.proxy == "caddy" else "client_max_body_size 10m;"
             )
             yield app.find("no-body-limit", site.where, f"{site.proxy} takes bodies of any size here.", write)
+
+
+def plain(app: Served, host: Host) -> Iterator[Finding]:
+    """Public names that are served without TLS. Ours have it unless somebody said otherwise, as behind balancers."""
+    secure = {name for site in [*host.sites, *app.sites] if site.own_tls or site.certificates for name in site.names}
+    told: set[str] = set()
+    for site in [] if app.ours else app.sites:
+        names = [name for name in site.names if is_public(name) and name not in secure | told]
+        if not names or site.own_tls or site.certificates:
+            continue
+        told |= {*names}
+        write = f"certbot --nginx -d {' -d '.join(names)}"
+        if site.proxy == "caddy":
+            write = f"{', '.join(names)} {{ in place of http://: Caddy gets the certificate itself"
+        yield app.find(
+            "no-tls",
+            site.where,
+            f"{site.proxy} serves {listed(names)} by plain HTTP alone.",
+            f"{write}. Nothing, if a balancer or CDN in front of this host has the certificate.",
+        )
+
+
+def is_public(name: str) -> bool:
+    """Whether a public authority would certify a site's name: none of addresses, patterns and what is local."""
+    return bool(_PUBLIC.fullmatch(name.lower())) and not name.lower().endswith(PRIVATE_ZONES)
 
 
 def certificates(app: Served, host: Host) -> Iterator[Finding]:

@@ -93,21 +93,47 @@ def code(app: Served, _host: Host) -> Iterator[Finding]:
     except OSError:
         return
     everybody, own = [], []
-    for path, mode, uid, gid in _parts(process.cwd):
+    parts = list(_parts(process.cwd))
+    for path, mode, uid, gid in parts:
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             everybody.append(path)
         elif _may_write(process, mode, uid, gid):
             own.append(path)
-    if everybody or own:
-        whose = "every user of the host" if everybody else f"its own user (uid {process.uid})"
-        yield app.find(
-            "code-writable",
-            (everybody or own)[0],
-            f"{len(everybody or own)} of its files and directories can be changed by {whose}: "
-            f"{listed(everybody or own, 3)}.",
-            f"chown -R root: {process.cwd} && chmod -R go-w {process.cwd}; what the app writes gets its own directory.",
-            "high" if everybody else "",
+    # Where there is no code, as in a home that is only a working directory, nothing is above it.
+    above = _above(process, parts[0][0]) if parts else []
+    if not everybody and not own and not above:
+        return
+    found, place = [*(everybody or own or above)], f"/srv/{_whose(app)}"
+    whose = "every user of the host" if everybody else f"its own user (uid {process.uid})"
+    seen = f"{len(found)} of its files and directories can be changed by {whose}: {listed(found, 3)}."
+    if not everybody and not own:
+        seen = (
+            f"{whose[0].upper()}{whose[1:]} can change {above[0]}, and so put another directory in place of the code."
         )
+    # What is above that is a home mostly, and no home can be root's.
+    moves = any(path != process.cwd for path in above)
+    top = place if moves else process.cwd
+    write = f"chown -R root: {top} && chmod -R go-w {top}; what the app writes gets its own directory."
+    write = f"The code moves to {place}, where all above it is root's, and {write}" if moves else write
+    yield app.find("code-writable", found[0], seen, write, "high" if everybody else "")
+
+
+def _above(process: Process, code: str) -> list[str]:
+    """The directories above the code in which its user can exchange what leads there, the nearest first. In a sticky
+    one, as /tmp is, that takes the owner of the directory or of what is in it."""
+    found = list[str]()
+    inner = os.path.realpath(code)
+    while (path := os.path.dirname(inner)) != inner:
+        try:
+            status, below = os.lstat(path), os.lstat(inner)
+        except OSError:
+            return found
+        sticky = status.st_mode & stat.S_ISVTX and below.st_uid != process.uid
+        open_to_it = status.st_mode & stat.S_IWOTH or _may_write(process, status.st_mode, status.st_uid, status.st_gid)
+        if status.st_uid == process.uid or (open_to_it and not sticky):
+            found.append(path)
+        inner = path
+    return found
 
 
 def _parts(top: str) -> Iterator[tuple[str, int, int, int]]:

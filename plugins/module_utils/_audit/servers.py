@@ -72,7 +72,7 @@ def recognise(argv: list[str]) -> tuple[str, list[str]] | None:
 _FLAGS = ("reload", "preload_app")
 _CONFIGURED = frozenset(
     "workers worker_class bind timeout graceful_timeout keepalive accesslog errorlog chdir pythonpath user reload "
-    "preload_app wsgi_app".split()
+    "preload_app wsgi_app control_socket".split()
 )
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "gunicorn": {"workers": 1, "worker_class": "sync", "timeout": 30, "graceful_timeout": 30, "keepalive": 2},

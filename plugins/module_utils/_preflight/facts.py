@@ -12,6 +12,7 @@ import pwd
 import re
 import typing as t
 
+from .._app.roots import ADOPTED
 from .._app.words import is_ours
 from .._host.files import read_text, room_at
 from .._release import facts
@@ -21,6 +22,7 @@ from .caddy import read_caddy
 from .certificates import read_certificates
 from .logs import read_logs
 from .notify import read_notify
+from .owners import read_owners
 from .oxmgr import read_oxmgr
 from .roots import read_root
 
@@ -88,6 +90,22 @@ def foreign_units(name: str, supervisor: str = "systemd") -> list[str]:
             if os.path.lexists(path) and not is_ours(read_text(path, 4096)):
                 found.setdefault(f"{os.path.realpath(directory)}/{unit}", path)
     return sorted(found.values())
+
+
+def plain_unit(
+    name: str,
+    root: str,
+    run: t.Callable[[list[str]], tuple[int, str, str]],
+    directory: str = UNIT_DIRECTORIES[0],
+) -> bool:
+    """Whether a unit of the app's plain name runs or starts at boot, and nobody has it in hand: adopt.yml ends it."""
+    path = f"{directory}/{name}.service"
+    if not os.path.lexists(path) or os.path.lexists(f"{root}/{ADOPTED}"):
+        return False
+    said = run(["systemctl", "show", "--property=ActiveState,UnitFileState", "--", f"{name}.service"])[1]
+    state = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    stopped = state.get("ActiveState") in ("inactive", "failed")
+    return not (stopped and state.get("UnitFileState") in ("disabled", "masked", "static"))
 
 
 def missing_unit(name: str) -> str:
@@ -221,6 +239,7 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "user_id": account(pwd.getpwnam, params["user"], "pw_uid"),
         "group_id": account(grp.getgrnam, params["group"], "gr_gid"),
         "root": read_root(params),
+        "owners": read_owners(params),
         "in_the_way": first_file_in(params["root"]),
         "foreign_units": foreign_units(name, params.get("supervisor", "systemd")),
         "foreign_runtime": foreign_runtime(name),
@@ -229,5 +248,5 @@ def read_facts(params: dict[str, t.Any], run: t.Callable[[list[str]], tuple[int,
         "notify": read_notify(params),
         "missing_unit": missing_unit(params.get("on_failure") or ""),
         "background": read_background(params, run, UNIT_DIRECTORIES),
-        "plain_unit": os.path.lexists(f"/etc/systemd/system/{name}.service"),
+        "plain_unit": plain_unit(name, params["root"], run),
     }

@@ -16,6 +16,7 @@ from .certificates import judge_certificates
 from .gate import judge_left
 from .logs import judge_logs
 from .notify import judge_notify
+from .owners import judge_owners
 from .ports import check_taken, judge_ports, judge_switch
 from .roots import judge_root, judge_user
 
@@ -142,6 +143,7 @@ def judge(params: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[Probl
         *judge_left(params, facts["site"], facts["shares"]),
         *judge_conflicts(params, facts),
         *judge_root(params, facts["root"]),
+        *judge_owners(params, facts["owners"]),
     ]
     for path in facts["missing_paths"]:
         wrong = f"{path} in it isn't a directory on the host, and without it the service doesn't start."

@@ -81,12 +81,7 @@ def strangers(name: str, root: str) -> list[str]:
 
 def led_by(root: str, user: str) -> str:
     """A link on the way to the root that this user can exchange, or ''."""
-    try:
-        account = pwd.getpwnam(user)
-        uid, groups = account.pw_uid, os.getgrouplist(user, account.pw_gid)
-    except KeyError:
-        # Not made yet: it will be able to do what everybody is.
-        uid, groups = -1, []
+    uid, groups = groups_of(user)
     waiting, seen = [root], set()
     while waiting:
         path = waiting.pop()
@@ -97,6 +92,15 @@ def led_by(root: str, user: str) -> str:
                 waiting.append(os.path.normpath(os.path.join(os.path.dirname(part), os.readlink(part))))
             seen.add(part)
     return ""
+
+
+def groups_of(user: str) -> tuple[int, list[int]]:
+    """A user's id and groups; -1 and none for one that isn't made yet, and will be able to do what everybody is."""
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return -1, []
+    return account.pw_uid, os.getgrouplist(user, account.pw_gid)
 
 
 def may_exchange(path: str, uid: int, groups: list[int]) -> bool:

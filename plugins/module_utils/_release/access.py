@@ -69,6 +69,9 @@ def make_shared(
                         _fill(place, os.path.join(tree, path), uid, gid)
                     os.fchown(place, uid if number == len(parts) else -1, gid)
                     os.fchmod(place, 0o750)
+                elif number < len(parts) and (found.st_uid, stat.S_IMODE(found.st_mode)) == (os.geteuid(), 0o750):
+                    # An app that was here before had another group, and this one's couldn't pass.
+                    os.fchown(place, -1, gid)
             if path in files and os.path.isfile(seed := os.path.join(tree, path)):
                 _begin(place, parts[-1], seed, uid, gid)
         finally:

@@ -46,6 +46,7 @@ def query(root: str, group: str, interpreter: dict[str, object], problem: str = 
     """
     records, incomplete = records_in(root)
     stand = standing(root, records)
+    newest = max(records.values(), key=lambda record: str(record["created"]), default={})
     return {
         "interpreter": interpreter,
         "interpreter_problem": problem,
@@ -55,6 +56,7 @@ def query(root: str, group: str, interpreter: dict[str, object], problem: str = 
         "protected": sorted({*stand["protected"], *running_from(root)}),
         "environments": environments(root, records, group),
         "wheels": store.kept(root),
+        "seeds": newest.get("seeds", {}),
         "group_missing": not has_group(group),
         "free": free_bytes(os.path.join(root, "releases")),
     }

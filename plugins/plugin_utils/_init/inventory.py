@@ -96,7 +96,9 @@ def app_file(
         if match := SQLITE.fullmatch(values.get(variable, "")):
             code.files.setdefault(os.path.normpath(match[1]), (Place(example, 1), variable))
     # A database of whoever develops it isn't what the host's begins with, nor are uploads.
-    own = ignored(top, [path for path in code.files if os.path.lexists(os.path.join(top, path))])
+    own = ignored(top, [path for path in (*code.files, *code.apart) if os.path.lexists(os.path.join(top, path))])
+    # What git ignores no deploy from elsewhere brings.
+    code.files |= {path: (code.apart.pop(path), "") for path in sorted({*own} & code.apart.keys())}
     if outside or own:
         kinds = ["what does by default"]
         kinds += ["links that lead out of the source"] * bool(outside) + ["files that git ignores"] * bool(own)
@@ -144,6 +146,15 @@ def app_file(
 def _shared(out: Written, code: Code, top: str, root: str, own: t.Collection[str], packages: t.Collection[str]) -> None:
     """:param own: files that stay behind.
     :param packages: those that the app imports or requires."""
+    if code.apart:
+        path, at = next(iter(code.apart.items()))
+        others = [other for other in code.apart if other != path]
+        alike = f"; so it is with {', '.join(others[:4])}" if others else ""
+        out.comment(
+            f"{at} writes {path}, which the source brings, and the app was not seen to come to that line{alike}. Each "
+            f"release has its own, with what the source has. If the app does write there, name it in "
+            f"{PREFIX}shared_paths, whose files begin as the source's once, and then are the app's."
+        )
 
     def there(path: str) -> bool:
         """Whether the source has more than a placeholder there."""

@@ -16,6 +16,7 @@ from ...module_utils._host.files import names_in, read_text
 from .._inputs.rules import TODO
 from .._release import lockfile
 from .._source.lacks import adding, migrating
+from .._source.paths import DATABASE
 from .._source.shown import Code
 from .installed import is_locked, is_open
 from .unmade import unmade
@@ -160,7 +161,7 @@ def other_database(out: Written, code: Code, top: str) -> None:
         f"Add to {env}, at its top `import os` and below `config = context.config`: "
         f'config.set_main_option("sqlalchemy.url", os.environ["{variable}"])'
     )
-    if database := next((path for path in code.files if re.search(r"\.(db|sqlite)\d?$", path)), ""):
+    if database := next((path for path in code.files if DATABASE.search(path)), ""):
         write = f"Write there the app's: {found[0].strip().removesuffix(found[1])}{database}"
     out.comment(
         f"alembic.ini line {line} is `{found[0].strip()}`: beside the code, where a migration can only read, and {env} "

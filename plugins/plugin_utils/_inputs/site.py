@@ -11,22 +11,9 @@ import re
 import typing as t
 
 from ...module_utils._app.problems import HIDDEN, Problem, write
+from ...module_utils._app.words import PRIVATE_ZONES
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
-# RFC 6761, RFC 6762 and ICANN's reservation of .internal: no public authority may certify these.
-_PRIVATE = (
-    "local",
-    "localhost",
-    "internal",
-    "intranet",
-    "lan",
-    "home",
-    "corp",
-    "test",
-    "example",
-    "invalid",
-    "home.arpa",
-)
 _CADDY_ADMIN = 2019
 
 
@@ -73,7 +60,7 @@ def check_domain(entry: object, tls: object) -> str:
             f"{entry!r} is a wildcard, and acme would need your DNS provider to prove that it is yours. "
             "List the names one by one, or write fastapi_tls: internal."
         )
-    if is_address(host) or "." not in host or host.endswith(tuple(f".{zone}" for zone in _PRIVATE)):
+    if is_address(host) or "." not in host or host.endswith(PRIVATE_ZONES):
         return (
             f"{entry!r} isn't a public name, and no public authority would certify it, so browsers get no answer. "
             "Write fastapi_tls: internal, or 'off'."

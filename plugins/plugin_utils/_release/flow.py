@@ -26,6 +26,7 @@ from .read import Source, read_source
 from .requirements import Requirements, injected
 from .resolver import Collector, locked, on_shelf
 from .sdist import NeedsBuildHost
+from .seeds import changed_seeds, seeds_of
 from .shelf import MOST, TWINS, files_of, pins_of
 from .source import release_id
 from .target import Target, check_python, target_of
@@ -64,6 +65,11 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
         result |= {"changed": not complete, "diff": diff_of(facts, release, params["keep"])}
     if complete:
         return {**result, "msg": f"{name} is complete in {path}: nothing to build or send."}
+    seeds = seeds_of(source.entries, params["shared_paths"])
+    # Once a run: what builds what was collected has heard it.
+    if params["state"] == "collected" or not params["collected"]:
+        said = changed_seeds(facts.get("seeds", {}), seeds, source.shared_files, params["root"])
+        result |= {"warnings": said} if said else {}
     if release in facts["incomplete"]:
         raise ReleaseError(
             f"{path} is there on the host without a record of its own: something else made it. Remove it."
@@ -87,12 +93,16 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
             paths = {entry.path for entry in source.entries}
             wanted = (params["app"], brought, target.minor, source.requirements_name)
             told = lacking_modules(source.directory, paths, *wanted)
-            result |= {"warnings": [told]} if told else {}
+            result |= {"warnings": [*result.get("warnings", []), told]} if told else {}
     if check or collecting:
         ready = f"The {made} for {target} is ready on the control node"
         return {**result, "msg": f"{name} isn't in {path} yet. {ready}."}
     record = bundle.record_of(params["source"], digest, source.requirements_name, target, made.packages)
-    record |= {"shared_files": source.shared_files, **({"source": source.origin} if source.origin else {})}
+    record |= {
+        "shared_files": source.shared_files,
+        "seeds": seeds,
+        **({"source": source.origin} if source.origin else {}),
+    }
     # What to say where the app fails by it: a traceback has no name of SQLite's file, nor a setting's prefix.
     code = read_code(source.directory, [entry.path for entry in source.entries])
     record |= {"writes": list(code.unshared(params["shared_paths"])), "settings": code.unlike}
@@ -104,7 +114,8 @@ def run(params: dict[str, Any], check: bool, workdir: str, ways: Ways) -> dict[s
     added = write_project(files, os.path.join(workdir, "project"))
     parts = (made.wheels, made.installers, record, made.locked, made.environment, added)
     contents = bundle.Contents(release, source.directory, source.entries, *parts)
-    return {**result, **deliver(params, contents, facts, ways, target)}
+    done = deliver(params, contents, facts, ways, target)
+    return {**result, **done, "warnings": [*result.get("warnings", []), *done["warnings"]]}
 
 
 def header_of(params: dict[str, Any], source: Source, target: Target, pins: list[str]) -> dict[str, object]:

@@ -43,7 +43,8 @@ from .nodes import keyword as _keyword
 from .nodes import name as _name
 from .nodes import parsed, walk
 from .nodes import text as _text
-from .paths import SQLITE, configured_file, constant_directory, constant_path, own_attributes, written_file
+from .paths import DATABASE, SQLITE, configured_file, constant_directory, constant_path, own_attributes, written_file
+from .reached import idle_lines
 from .secret import is_kept, is_own, opens
 from .shown import Code, Place, Router
 from .sockets import keeping
@@ -149,6 +150,7 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
         each.made_elsewhere(classes)
     for each in files:
         each.routes()
+    _apart(code, files, contents, paths)
     for found in (code.wanted, code.asked, code.open_secrets, code.random):
         # Beside a password or a database's name, USER is the app's own.
         user = {"USER"} if _OF_DATABASE & {*code.wanted, *code.asked} else set[str]()
@@ -169,6 +171,24 @@ def read_code(top: str, paths: Iterable[str]) -> Code:
     # What tests use, and nothing refuses to be without.
     code.asked = {name: at for name, at in code.asked.items() if name in code.wanted or not name.startswith("TEST_")}
     return code
+
+
+def _apart(code: Code, files: list[_File], contents: dict[str, bytes], paths: list[str]) -> None:
+    """Set apart the files that the source brings, and that only what the app doesn't run writes: a deploy brings new
+    ones. A database isn't the source's, whoever writes it."""
+    above = {path[: match.start()] for path in paths for match in re.finditer("/", path)}
+    there = {path for path in code.files if path in above or path in paths} - {*filter(DATABASE.search, code.files)}
+    if not there:
+        return
+    served = {router.place.path for router in code.routers.values() if router.kind != "router"}
+    is_idle = idle_lines({each.path: each.tree for each in files}, contents, served)
+    wrote: dict[str, list[Place]] = {}
+    for each in files:
+        for path, place in each.wrote:
+            wrote.setdefault(path, []).append(place)
+    for path in sorted(there):
+        if not code.files[path][1] and all(is_idle(place.path, place.line) for place in wrote[path]):
+            code.apart[path] = code.files.pop(path)[0]
 
 
 def _compared(code: Code, files: list[_File]) -> None:
@@ -245,6 +265,8 @@ class _File:
         """What its classes' attributes are made of, where that is said once: of self.path what it is by default."""
         self.held: dict[str, str] = {}
         """Names, with the variable that each has the value of."""
+        self.wrote: list[tuple[str, Place]] = []
+        """Files and directories that it writes below the source's top, with each place that does."""
 
     def _at(self, node: ast.AST) -> Place:
         return Place(self.path, getattr(node, "lineno", 1))
@@ -360,6 +382,7 @@ class _File:
             # What a log makes of its time.
             self._fills(os.path.dirname(constant), node)
         elif _is_below(path) and ENDING.search(path) and not path.endswith(".py") and not _SCRIPTS.match(self.path):
+            self.wrote.append((path, self._at(node)))
             # A place that is known to ask for a variable stays that.
             known = self.code.files.setdefault(path, (self._at(node), variable))
             self.code.files[path] = (self._at(node), variable) if variable else known
@@ -368,6 +391,7 @@ class _File:
         """A directory that the app writes files to, of names that come with requests. Not one with code in it."""
         path = os.path.normpath(directory or ".")
         if _is_below(path) and not any(each.startswith(f"{path}/") for each in self.code.modules):
+            self.wrote.append((path, self._at(node)))
             self.code.files.setdefault(path, (self._at(node), ""))
 
     def _locals(self) -> dict[int, dict[str, ast.expr]]:

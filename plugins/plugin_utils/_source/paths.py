@@ -16,6 +16,8 @@ from .nodes import called, keyword, name, text, walk
 
 SQLITE = re.compile(r"sqlite(?:\+\w+)?:///?(?!/|:memory:|file:)([^\s?]+)(?:\?\S*)?")
 """The URL of a database of SQLite's below the working directory."""
+DATABASE = re.compile(r"\.(db|sqlite)\d?$")
+"""How the files of such are called."""
 _FILES = {
     "sqlite3.connect": "database",
     "aiosqlite.connect": "database",

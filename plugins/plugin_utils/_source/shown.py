@@ -93,6 +93,9 @@ class Code:
     files: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Files below the source's top that the app writes, as SQLite's database, and directories that it fills: the place
     that names each, and the variable that may name another one, or ''."""
+    apart: dict[str, Place] = field(default_factory=dict)
+    """The like that the source brings, and that only what the app doesn't run writes, such as a function that nobody
+    calls: a place that does."""
     containers: dict[Place, str] = field(default_factory=dict)
     """Where an address has a container's name, without what is secret in it; '' where another can be said."""
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)

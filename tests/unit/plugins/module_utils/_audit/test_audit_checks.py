@@ -294,6 +294,56 @@ def test_code_that_its_user_can_change(tmp_path, monkeypatch):
     assert ids(rights_checks.code, app) == []
 
 
+@pytest.mark.parametrize(
+    ("parent", "code", "found"),
+    [
+        # Whose each is, and its mode.
+        ((7, 0o755), (0, 0o755), True),
+        ((0, 0o755), (0, 0o755), False),
+        ((0, 0o775), (0, 0o755), True),
+        ((0, 0o757), (0, 0o755), True),
+        ((0, 0o1777), (0, 0o755), False),
+        ((7, 0o1777), (0, 0o755), True),
+    ],
+)
+def test_code_that_its_user_can_exchange_by_what_is_above(tmp_path, monkeypatch, parent, code, found):
+    """After chown -R root: of the code alone nothing was said any more."""
+    top = tmp_path / "trivia" / "server"
+    top.mkdir(parents=True)
+    (top / "main.py").touch()
+    real, known = os.lstat, {str(tmp_path / "trivia"): parent, str(top): code, str(top / "main.py"): (0, 0o644)}
+
+    def lstat(path):
+        status = real(path)
+        uid, mode = known.get(str(path), (0, 0o755))
+        return os.stat_result((status.st_mode & ~0o7777 | mode, *status[1:4], uid, 7, *status[6:]))
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    monkeypatch.setattr(os, "statvfs", lambda _path: type("Mount", (), {"f_flag": 0}))
+    app = make(workers=[Process(11, 10, [], uid=7, gids=(7,), cwd=str(top))])
+    told = list(rights_checks.code(app, host()))
+    assert [finding.where for finding in told] == [str(tmp_path / "trivia")] * found
+    for finding in told:
+        assert finding.seen.startswith(f"Its own user (uid 7) can change {tmp_path}/trivia, and so put another")
+        assert finding.write.startswith(
+            "The code moves to /srv/shop, where all above it is root's, and chown -R root: /srv"
+        )
+    # The working directory is above a package that is in it, and above nothing where no code is.
+    (top / "main.py").rename(top / "main.txt")
+    assert ids(rights_checks.code, app) == []
+    (top / "app").mkdir()
+    (top / "app" / "main.py").touch()
+    known[str(top)] = (7, 0o755)
+    told = list(rights_checks.code(app, host()))
+    assert [finding.where for finding in told] == [str(top)]
+    assert told[0].write.startswith(f"chown -R root: {top} " if parent == (0, 0o755) else "The code moves")
+    # In a sticky one it may exchange what is its own.
+    (top / "main.txt").rename(top / "main.py")
+    known[str(top)] = (7, 0o755)
+    (finding,) = rights_checks.code(app, host())
+    assert finding.where == str(top) and ("/srv/shop" in finding.write) is (parent != (0, 0o755))
+
+
 def test_secrets_that_all_can_read(tmp_path, monkeypatch):
     monkeypatch.setattr(rights_checks, "open_to_all", lambda path: bool(os.stat(path).st_mode & 4))
     file, unit = tmp_path / ".env", tmp_path / "shop.service"
@@ -359,6 +409,37 @@ def test_postgresqls_limit(tmp_path):
 
 
 # --- Certificates.
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("shop.example.com", "www.shop.example.com"), "shop.example.com, www.shop.example.com"),
+        (("shop.example.com", "shop.test"), "shop.example.com"),
+        (("*.example.com",), "*.example.com"),
+        (("localhost", "_", "192.0.2.7", "10.0.0.7", "web", "shop.local", "x.home.arpa", "~^www", "[::1]", ""), ""),
+        ((), ""),
+    ],
+)
+def test_public_names_without_tls(names, told):
+    site = dataclasses.replace(SITE, names=names)
+    found = list(proxy_checks.plain(make(sites=[site]), host(sites=[site])))
+    assert [(each.id, each.where, each.seen) for each in found] == [
+        ("no-tls", "/site:3", f"nginx serves {told} by plain HTTP alone.")
+    ] * bool(told)
+    assert all(each.write.startswith(f"certbot --nginx -d {told.replace(', ', ' -d ')}. Nothing, if") for each in found)
+    by_caddy = dataclasses.replace(site, proxy="caddy")
+    assert all(
+        f"{told} {{ in place of http://" in each.write for each in proxy_checks.plain(make(sites=[by_caddy]), host())
+    )
+    # A second site has it, for the same names; each is told once; ours are as they were said to be.
+    for secure in ({"own_tls": True}, {"certificates": {"/a.pem": "/site:9"}}):
+        other = dataclasses.replace(site, address="127.0.0.1:9", **secure)
+        assert ids(proxy_checks.plain, make(sites=[site]), host(sites=[site, other])) == []
+    assert ids(proxy_checks.plain, make(sites=[site, dataclasses.replace(site, where="/b:1")])) == ["no-tls"] * bool(
+        told
+    )
+    assert ids(proxy_checks.plain, make(sites=[site], ours=True)) == []
 
 
 @pytest.fixture
@@ -449,6 +530,24 @@ def test_an_app_that_gives_no_answer_is_told_as_not_looked_at(monkeypatch):
 
 
 # --- Supervisors' own files.
+
+
+@pytest.mark.parametrize(
+    ("bind", "more", "asked"),
+    [
+        ("", {}, 8000),
+        ("", {"unix": ["/run/other"]}, 8000),
+        ("-b unix:run/shop.sock", {"unix": ["/run/other", "/srv/run/shop.sock"]}, "/srv/run/shop.sock"),
+        ("-b 0.0.0.0:9000", {"tcp": [("127.0.0.1", 8000), ("0.0.0.0", 9000)]}, 9000),
+        # By a socket of systemd's.
+        ("", {"unix": ["/run/shop.sock"], "tcp": []}, "/run/shop.sock"),
+        ("", {"tcp": [("127.0.0.1", 8080)]}, 8080),
+        ("", {"tcp": [("10.0.0.7", 8000)]}, None),
+    ],
+)
+def test_where_the_server_was_told_to_listen_is_asked_first(bind, more, asked):
+    door = health_checks.door(make(f"gunicorn -k uvicorn.workers.UvicornWorker {bind} app:app", **more))
+    assert asked == (door and (door.unix or door.port))
 
 
 def test_supervisords_programs(tmp_path):

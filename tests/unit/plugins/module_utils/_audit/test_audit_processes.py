@@ -76,6 +76,26 @@ def test_environment_and_open_files(proc):
     assert find.listeners([process], tcp, {}) == ([("0.0.0.0", 8000)], [])
 
 
+@pytest.mark.parametrize(
+    ("command", "control"),
+    [
+        ("gunicorn app:app", "/home/a/.gunicorn/gunicorn.ctl"),
+        ("gunicorn --control-socket=/run/app/ctl.sock app:app", "/run/app/ctl.sock"),
+        ("gunicorn --control-socket ./ctl.sock app:app", "/srv/app/ctl.sock"),
+    ],
+)
+def test_gunicorns_control_socket_is_none_of_the_apps(proc, command, control):
+    """Its health was asked there, which gave no answer."""
+    proc(10, 1, command)
+    process = read_all(proc.root)[10]
+    processes.read_more(process, proc.root)
+    told = servers.settings("gunicorn", command.split()[1:], {})
+    assert find.listeners([process], {}, {4242: control}, find.control_of(told)) == ([], [])
+    assert find.listeners([process], {}, {4242: "/run/app.sock"}, find.control_of(told)) == ([], ["/run/app.sock"])
+    config = servers.parse_config("control_socket = '/run/app/x'", "/c.py")[0]
+    assert find.control_of(servers.settings("gunicorn", ["app:app"], {}, config)) == "run/app/x"
+
+
 def test_what_may_not_be_read_is_none(proc):
     proc(10, 1, "uvicorn app:app")
     process = read_all(proc.root)[10]

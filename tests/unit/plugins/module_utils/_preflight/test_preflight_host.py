@@ -93,6 +93,7 @@ def host(**changes: object) -> dict[str, object]:
         "user_id": None,
         "group_id": None,
         "root": {"unit_root": "", "sharing": [], "taken": {}, "strange": [], "led_by": ""},
+        "owners": {"group": "", "path": "", "user": ""},
         "in_the_way": "",
         "foreign_units": [],
         "foreign_runtime": [],
@@ -158,6 +159,7 @@ def test_a_fresh_host_is_fit() -> None:
         ({"group_id": 0}, ["fastapi_group is 'deploy'"]),
         ({"in_the_way": "/srv/hello"}, ["fastapi_root is '/srv/hello'", "isn't a directory"]),
         ({"root": {"unit_root": "/opt/x", "sharing": []}}, ["lives in /opt/x", "Write fastapi_root: /opt/x."]),
+        ({"owners": {"group": "www", "path": "", "user": ""}}, ["group www on this host", "Write fastapi_group: www."]),
         ({"foreign_units": ["/etc/systemd/system/hello@.service"]}, ["hello@.service", "fastapi_name: hello-app"]),
         ({"foreign_runtime": ["/run/hello/x"]}, ["/run/hello/x", "fastapi_name: hello-app"]),
     ],
@@ -457,6 +459,38 @@ def test_a_unit_that_is_nowhere_is_missed(tmp_path, monkeypatch) -> None:
     (tmp_path / "mail@.service").touch()
     assert preflight_facts.missing_unit("mail@%n.service") == ""
     assert preflight_facts.missing_unit("tell.service") == "tell.service"
+
+
+@pytest.mark.parametrize(
+    ("active", "file", "told"),
+    [
+        ("active", "enabled", True),
+        ("active", "disabled", True),
+        ("inactive", "enabled", True),
+        ("inactive", "disabled", False),
+        ("failed", "masked", False),
+        ("inactive", "static", False),
+        ("", "", True),
+    ],
+)
+def test_an_older_way_to_run_the_app_is_told_until_it_is_ended(
+    tmp_path: Path, active: str, file: str, told: bool
+) -> None:
+    """The warning never ended, although what it asks for was done."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        return 0, f"ActiveState={active}\nUnitFileState={file}\n" if active else "", ""
+
+    def is_told(name: str = "hello") -> bool:
+        return preflight_facts.plain_unit(name, str(tmp_path), run, str(tmp_path))
+
+    (tmp_path / "hello.service").touch()
+    assert is_told() is told and asked[0][-1] == "hello.service" and not is_told("other")
+    # adopt.yml ends it in a step of its own.
+    (tmp_path / "adopted.json").touch()
+    assert not is_told() and len(asked) == 1
 
 
 def old_python(version: str) -> str:

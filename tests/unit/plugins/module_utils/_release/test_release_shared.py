@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -132,6 +133,21 @@ def test_a_directory_that_a_run_left_half_made_is_finished(tmp_path: Path) -> No
     assert (tmp_path / "shared/media").stat().st_uid == 12345
 
 
+def test_the_way_to_what_is_left_of_an_app_follows_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PermissionError: questions/easy.json. Data stays where an app is taken off, and comes back with another group."""
+    me = (os.geteuid(), os.getegid())
+    make_shared(str(tmp_path), ["var/up"], *me)
+    moved: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda place, *to: moved.append((os.readlink(f"/proc/self/fd/{place}"), *to)))
+    make_shared(str(tmp_path), ["var/up"], me[0], 54321)
+    assert moved == [(str(tmp_path / part), -1, 54321) for part in ("shared", "shared/var")]
+    # What anybody gave other rights keeps them.
+    (tmp_path / "shared").chmod(0o755)
+    moved.clear()
+    make_shared(str(tmp_path), ["var/up"], me[0], 54321)
+    assert [path for path, *_to in moved] == [str(tmp_path / "shared/var")]
+
+
 @pytest.mark.parametrize("link", ["shared", "shared/var", "shared/var/uploads"])
 def test_links_of_the_app_lead_root_nowhere(tmp_path: Path, link: str) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -190,6 +206,37 @@ def test_a_file_begins_as_the_sources_once(run: Run, source: Path) -> None:
     path.write_text("[1, 2]")
     (source / "var" / "seed.json").write_text("[3]")
     assert (Path(run(shared_paths=["var/seed.json"])["path"]) / "var" / "seed.json").read_text() == "[1, 2]"
+
+
+def test_what_the_source_has_changed_of_it_is_told_where_the_release_is_collected(run: Run, source: Path) -> None:
+    """A deploy said live, and the app went on with the questions of the first one."""
+    for path in ("q/easy.json", "media/a.png", "media/b.png", "a.db"):
+        (source / path).parent.mkdir(exist_ok=True)
+        (source / path).write_text("1")
+    paths = ["q/easy.json", "media", "none", "a.db"]
+    assert not run(shared_paths=paths)["warnings"]
+    # A developer's database is another one after each try.
+    (source / "a.db").write_text("2")
+    assert not run(shared_paths=paths)["warnings"]
+    (source / "q" / "easy.json").write_text("2")
+    collected = run(shared_paths=paths, state="collected")
+    (told,) = collected["warnings"]
+    assert told.startswith(f"q/easy.json has changed in the source, and the app goes on with what is in {run.root}/sh")
+    assert f"copy it to {run.root}/shared/q/easy.json/easy.json on the host" in told
+    assert run(shared_paths=paths, state="collected", collected=collected["collected"])["warnings"] == [told]
+    # Once a run, and to no one who has no such path any more, or whose source has none.
+    assert not run(shared_paths=paths, collected=collected["collected"])["warnings"]
+    (source / "q" / "easy.json").write_text("3")
+    assert not run(shared_paths=["media"])["warnings"]
+    shutil.rmtree(source / "media")
+    assert not run(shared_paths=["media"])["warnings"]
+    (source / "media").mkdir()
+    for name in ("b.png", "c.png"):
+        (source / "media" / name).write_text("2")
+    assert not run(shared_paths=["media"])["warnings"]
+    (source / "media" / "c.png").unlink()
+    (told,) = run(shared_paths=["media"])["warnings"]
+    assert told.startswith("media has changed") and f"copy it to {run.root}/shared/media on" in told
 
 
 def test_a_copy_that_was_cut_off_is_made_anew_and_leads_nowhere(tmp_path: Path) -> None:

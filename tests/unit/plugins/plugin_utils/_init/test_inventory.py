@@ -629,7 +629,11 @@ def test_what_every_service_has_is_wanted_of_nobody(project):
         ({"main.py": "open('app/n.json', 'w')\nos.makedirs('app/up')", "app/x": ""}, ["app/n.json", "app/up"], ""),
         ({"main.py": "os.makedirs('data')\nsqlite3.connect('data/a.db')"}, ["data"], ""),
         ({"main.py": "os.makedirs('up')\nos.makedirs('static')", "up/.gitkeep": "", "static/a.css": ""}, ["up"], ""),
-        ({"main.py": "def f(n): open(f'up/{n}', 'w')", "up/a": ""}, ["up"], "begins as the source's up, once."),
+        (
+            {"main.py": "@app.post('/')\ndef f(n): open(f'up/{n}', 'w')", "up/a": ""},
+            ["up"],
+            "begins as the source's up, once.",
+        ),
         (
             {"main.py": "u = os.environ['DB_URL']", ".env.example": "DB_URL=sqlite:///./e.db\n"},
             ["e.db"],
@@ -649,6 +653,61 @@ def test_a_file_beside_the_code_is_shared(project, files, shared, told):
     assert written.notes == [
         f"What the app writes to {', '.join(shared)} is kept below /srv/my-shop/shared: backups are yours."
     ]
+
+
+WRITES = "def divide():\n    with open('q/easy.json', 'w') as file:\n        file.write('[]')\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "shared"),
+    [
+        # A function that nobody calls, one that only its author runs, and a script.
+        ({"utils.py": WRITES, "main.py": "from utils import other\n"}, False),
+        ({"utils.py": WRITES + "if __name__ == '__main__':\n    divide()\n", "main.py": "import utils\n"}, False),
+        ({"main.py": f"{WRITES}def twice(): divide(); twice()\n"}, False),
+        ({"main.py": "", "make.py": f"{WRITES}divide()\n"}, False),
+        ({"main.py": f"import typer\ncli = typer.Typer()\n@cli.command()\n{WRITES}"}, False),
+        ({"main.py": "class A:\n    @staticmethod\n    def d():\n        open('q/easy.json', 'w')\n"}, False),
+        ({"main.py": "def d(n):\n    open(f'q/{n}', 'w')\n"}, False),
+        # What the app comes to.
+        ({"main.py": "from utils import *\n@app.get('/')\ndef f(): divide()\n", "utils.py": WRITES}, True),
+        ({"main.py": "from lib.utils import divide as d\nd()\n", "lib/utils.py": WRITES}, True),
+        ({"main.py": "from lib import x\n", "lib/__init__.py": "open('q/easy.json', 'w')", "lib/x.py": ""}, True),
+        ({"main.py": f"@app.get('/')\n{WRITES}"}, True),
+        ({"main.py": f"{WRITES}@app.get('/', dependencies=[Depends(divide)])\ndef f(): ...\n"}, True),
+        ({"main.py": f"{WRITES}@app.get('/')\ndef f(x=Depends(divide)): ...\n"}, True),
+        ({"main.py": "class A(Endpoint):\n    def get(self):\n        open('q/easy.json', 'w')\nA\n"}, True),
+        ({"main.py": "class A:\n    def __init__(self):\n        open('q/easy.json', 'w')\nA()\n"}, True),
+        ({"main.py": "", "tasks.py": f"from celery import Celery\nc = Celery()\n@c.task\n{WRITES}"}, True),
+        ({"main.py": f"{WRITES}queue.enqueue('main.divide')\n"}, True),
+        ({"main.py": f"if x:\n    pass\nelse:\n    pass\n{WRITES}for x in y: divide()\n"}, True),
+        # Nobody knows what is imported.
+        ({"main.py": "import importlib\nimportlib.import_module(x)\n", "p.py": f"{WRITES}divide()\n"}, True),
+    ],
+)
+def test_what_the_source_brings_and_the_app_never_writes_comes_with_each_deploy(project, files, shared):
+    """A deploy said live, and the app went on with the questions of the first one."""
+    files = {**files, "main.py": APP + files["main.py"]}
+    written = app_file(*[str(project({"requirements.txt": "fastapi\n", "q/easy.json": "[]", **files}))] * 2)
+    found = yaml.safe_load(written.text).get("fastapi_shared_paths")
+    assert found == (["q/easy.json"] if shared else None)
+    told = "which the source brings, and the app was not seen to come to that line." in written.text.replace(
+        "\n# ", " "
+    )
+    assert told is not shared and bool(written.notes) is shared
+
+
+def test_what_the_app_never_writes_is_shared_where_no_deploy_brings_it(project):
+    files = {"requirements.txt": "fastapi\n", "main.py": APP + WRITES}
+    top = project(files)
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_shared_paths"] == ["q"]
+    project({**files, "q/easy.json": "[]", ".gitignore": "q/easy.json\n"})
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    values = yaml.safe_load(app_file(str(top), str(top)).text)
+    assert values["fastapi_shared_paths"] == ["q/easy.json"] and "/q/easy.json" in values["fastapi_exclude"]
+    # A database is never the source's, whoever writes it.
+    project({"main.py": APP + "import sqlite3\ndef f(): sqlite3.connect('q/a.db')\n", "q/a.db": ""})
+    assert yaml.safe_load(app_file(str(top), str(top)).text)["fastapi_shared_paths"] == ["q/a.db"]
 
 
 def test_a_database_of_whoever_develops_it_stays_behind(project):
@@ -1653,7 +1712,7 @@ def test_a_user_beside_a_password_is_the_apps(project):
 
 
 def test_what_the_app_writes_to_is_nothing_for_the_proxy(project):
-    text = "app.mount('/up', StaticFiles(directory='up'))\ndef f(n): open(f'up/{n}', 'wb')\n"
+    text = "app.mount('/up', StaticFiles(directory='up'))\n@app.post('/')\ndef f(n): open(f'up/{n}', 'wb')\n"
     top = project({"main.py": APP + text, "up/a": ""})
     written = app_file(str(top), str(top)).text
     assert yaml.safe_load(written)["fastapi_shared_paths"] == ["up"] and "fastapi_static" not in written
