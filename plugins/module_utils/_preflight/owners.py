@@ -42,7 +42,8 @@ def other_group(params: dict[str, t.Any]) -> str:
 
 def other_user(params: dict[str, t.Any]) -> dict[str, str]:
     uid, gids = groups_of(params["user"])
-    for path in params.get("shared_paths") or []:
+    # One that isn't made yet may get the number that the data has: of an account that was taken off with the app.
+    for path in () if uid < 0 else params.get("shared_paths") or ():
         place = os.path.join(params["root"], "shared", path)
         try:
             found = os.lstat(place)
@@ -68,5 +69,7 @@ def judge_owners(params: dict[str, t.Any], found: dict[str, t.Any]) -> t.Iterato
         yield Problem("group", params["group"], wrong, f"{write('group', has)} {_ABSENT}then deploy.")
     if found["path"]:
         wrong = f"{found['path']} belongs to {found['user']} on this host, and {user} may not write there."
-        advice = f"{write('user', found['user'])} {_ABSENT}run chown -R {user} {found['path']} there, and deploy."
+        advice = f"{_ABSENT}run chown -R {user} {found['path']} there, and deploy."
+        # Of an account that is gone, there is the number alone.
+        advice = advice if found["user"].isdigit() else f"{write('user', found['user'])} {advice}"
         yield Problem("user", user, wrong, advice)
