@@ -88,8 +88,7 @@ LEFT_TO_THE_OTHER = {
     "front-caddy-bookworm": [*_RUNS, "test_canary"],
     "front-caddy-trixie": _REQUESTS,
     "front-current-bookworm": [*_RUNS, "test_canary"],
-    # What is asked of certificates and of runs has the same answer from Debian's Caddy.
-    "front-current-trixie": [*_REQUESTS, "test_certificates", "test_unchanged", "test_zz_manners", "test_zzz_renewal"],
+    "front-current-trixie": _REQUESTS,
     "front-nginx-bookworm": _RUNS,
     "front-nginx-trixie": ["test_conveniences"],
     "oxmgr-bookworm": ["test_as_under_systemd", "test_tune"],
@@ -108,8 +107,10 @@ LEFT_TO_THE_OTHER = {
     "tune-trixie": ["test_refused"],
 }
 
-# Modules that `.ci/run` leaves to `make test-all`: minutes each, in which mostly the same code runs as in others.
+# Modules that `.ci/run` leaves to `make test-all`: minutes each, in which mostly the same code runs as in others. And
+# what the newest Caddy answers as Debian's does.
 TAKES_LONG = ["test_two", "test_zy_passage", "test_zz_canary", "test_zz_cut_off", "test_zzz_renewal"]
+AS_DEBIANS = ["test_certificates", "test_unchanged", "test_zz_manners"]
 
 
 class Shell:
@@ -386,9 +387,11 @@ def pytest_collection_modifyitems(config, items) -> None:
     """
     if os.environ.get("ASK_BOTH") or config.option.keyword or config.option.markexpr == "core":
         return
-    others = LEFT_TO_THE_OTHER.get(os.environ.get("MOLECULE_PLATFORM_NAME", ""), [])
+    host = os.environ.get("MOLECULE_PLATFORM_NAME", "")
+    others = LEFT_TO_THE_OTHER.get(host, [])
     left = [item for item in items if item.path.stem in others and not item.get_closest_marker("core")]
     if os.environ.get("ASK_LESS"):
-        left += [item for item in items if item.path.stem in TAKES_LONG and item not in left]
+        long = [*TAKES_LONG, *(AS_DEBIANS if host.startswith("front-current-") else ())]
+        left += [item for item in items if item.path.stem in long and item not in left]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
