@@ -40,7 +40,7 @@ def test_what_needs_a_package_that_is_not_there_is_told(pushed):
 @pytest.mark.parametrize(
     ("phase", "reached"),
     [
-        ("as it collects", f"{NAME}-logs --deploys --since @{{since}} | grep 'TASK .*Collect what'"),
+        ("as it collects", f"{NAME}-logs --deploys --since @{{since}} | grep 'TASK .*collect what'"),
         # What a module does as it does it is in the lock alone.
         ("as it moves the traffic", f"grep phase /srv/{NAME}/deploy.lock"),
     ],
