@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from .._host.files import names_in
+from .._host.files import named, names_in
 from .._host.reading import MOST, read_led, read_text
 from .._host.systemd import CommandFailed
 from .._oxmgr.oxfile import read as read_oxfile
@@ -42,7 +42,7 @@ class Daemon:
     uid: int
 
     def __str__(self) -> str:
-        return f"the one of {_user(self.uid)} at {self.address[0]}:{self.address[1]}"
+        return f"the one of {named(pwd.getpwuid, self.uid)} at {self.address[0]}:{self.address[1]}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def daemons(proc: str = "/proc") -> tuple[list[Daemon], list[str]]:
             continue
         given = re.search(r"(?:^|\0)OXMGR_DAEMON_ADDR=([^\0]+)", read_text(f"{place}/environ"))
         match = _LOOPBACK.fullmatch(given[1].strip()) if given else None
-        who = f"The Oxmgr of {_user(uid)} (process {pid})"
+        who = f"The Oxmgr of {named(pwd.getpwuid, uid)} (process {pid})"
         if not near:
             odd.append(f"{who} has a network of its own, as in a container, and can't be asked from the host.")
         elif given and not match:
@@ -115,19 +115,12 @@ def daemons(proc: str = "/proc") -> tuple[list[Daemon], list[str]]:
     return found, odd
 
 
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def _as_user(uid: int | None, verb: str, target: str) -> str:
     """The command by which root gives a user's Oxmgr an order: as root it would start one of root's own.
 
     :param uid: None for one that isn't known.
     """
-    user = "USER" if uid is None else shlex.quote(_user(uid))
+    user = "USER" if uid is None else shlex.quote(named(pwd.getpwuid, uid))
     return f"runuser -l {user} -s /bin/sh -c {shlex.quote(f'oxmgr {verb} {shlex.quote(target)}')}"
 
 

@@ -11,7 +11,9 @@ import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 BESIDE = ".graceful-"
 """Begins the names of files that are being written: what a run that was cut off may leave."""
@@ -135,3 +137,14 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def named(lookup: Callable[[int], Any], number: int) -> str:
+    """The name of a user or group; of one that is gone, the number.
+
+    :param lookup: ``pwd.getpwuid`` or ``grp.getgrgid``.
+    """
+    try:
+        return str(lookup(number)[0])
+    except (KeyError, OverflowError):
+        return str(number)

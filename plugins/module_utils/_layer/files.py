@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._app.words import MARK
+from .._host.files import named
 from .._host.systemd import CommandFailed, Run
 
 SECRET = "(secret: not shown)\n"
@@ -71,13 +72,6 @@ class Found:
     content: bytes | None = None
 
 
-def _name(number: int, table: Any) -> str:
-    try:
-        return str(table(number)[0])
-    except KeyError:
-        return str(number)
-
-
 def look(path: str) -> Found:
     """What is at ``path`` now, without following a symbolic link."""
     try:
@@ -93,7 +87,7 @@ def look(path: str) -> Found:
             content = file.read()
     elif kind == "link":
         content = os.fsencode(os.readlink(path))
-    owner, group = _name(status.st_uid, pwd.getpwuid), _name(status.st_gid, grp.getgrgid)
+    owner, group = named(pwd.getpwuid, status.st_uid), named(grp.getgrgid, status.st_gid)
     return Found(kind, owner, group, stat.S_IMODE(status.st_mode), content)
 
 

@@ -14,7 +14,9 @@ import typing as t
 
 from .._app.problems import Problem, write
 from .._app.releases import ReleaseError, created, records_in, releases_of
+from .._app.roots import SHARED
 from .._app.slots import App
+from .._host.files import named
 from .roots import groups_of
 
 _ABSENT = "To change it, take the app off the host first (fastapi_state: absent, which leaves its data), "
@@ -36,7 +38,7 @@ def other_group(params: dict[str, t.Any]) -> str:
     except (OSError, ReleaseError):
         # Who isn't root is told that, and what is no directory is told by what asks for the releases.
         return ""
-    has = _named(grp.getgrgid, gid)
+    has = named(grp.getgrgid, gid)
     return has if gid and has != params["group"] else ""
 
 
@@ -44,22 +46,15 @@ def other_user(params: dict[str, t.Any]) -> dict[str, str]:
     uid, gids = groups_of(params["user"])
     # One that isn't made yet may get the number that the data has: of an account that was taken off with the app.
     for path in () if uid < 0 else params.get("shared_paths") or ():
-        place = os.path.join(params["root"], "shared", path)
+        place = os.path.join(params["root"], SHARED, path)
         try:
             found = os.lstat(place)
         except OSError:
             continue
         allowed = stat.S_IWGRP if found.st_gid in gids else stat.S_IWOTH
         if stat.S_ISDIR(found.st_mode) and found.st_uid not in (0, uid) and not found.st_mode & allowed:
-            return {"path": place, "user": _named(pwd.getpwuid, found.st_uid)}
+            return {"path": place, "user": named(pwd.getpwuid, found.st_uid)}
     return {"path": "", "user": ""}
-
-
-def _named(lookup: t.Callable[[int], t.Any], number: int) -> str:
-    try:
-        return str(lookup(number)[0])
-    except (KeyError, OverflowError):
-        return str(number)
 
 
 def judge_owners(params: dict[str, t.Any], found: dict[str, t.Any]) -> t.Iterator[Problem]:
